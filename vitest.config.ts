@@ -1,0 +1,67 @@
+import { defineConfig } from 'vitest/config'
+
+// Packages are read from their sources; `dev-source` is the first condition of each exports map.
+const resolve = { conditions: ['dev-source', 'node', 'import', 'module', 'default'] }
+const ssr = { resolve: { conditions: resolve.conditions, externalConditions: ['dev-source', 'node'] } }
+
+const where = (suffix: string) => [
+  `packages/*/test/**/*.${suffix}`,
+  `test/**/*.${suffix}`,
+  `examples/*/test/**/*.${suffix}`,
+]
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'unit',
+          include: where('test.ts'),
+          exclude: ['**/*.integration.test.ts', '**/*.e2e.test.ts', '**/node_modules/**'],
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'integration',
+          include: where('integration.test.ts'),
+          // A cluster is three Postgres servers: two files at a time is what two cores carry.
+          maxWorkers: 2,
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'e2e',
+          include: where('e2e.test.ts'),
+          // These measure time: one at a time.
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'types',
+          include: [],
+          typecheck: {
+            enabled: true,
+            only: true,
+            checker: 'tsc',
+            include: where('test-d.ts'),
+            tsconfig: 'tsconfig.check.json',
+          },
+        },
+      },
+    ],
+  },
+})

@@ -1,1 +1,45 @@
-export {}
+export { diagnostics, type NodeEvent, type ReplayEvent, type RouteEvent } from './diagnostics.ts'
+export {
+  findInCauses,
+  HeadwaterError,
+  type HeadwaterErrorCode,
+  OptionsInvalid,
+  PrimaryUnavailable,
+  WriteOnReplica,
+} from './error.ts'
+export { LearnedWriters } from './learned-writers.ts'
+export { type DatabaseErrorFields, databaseErrorIn, isConnectionLoss, type Refusal, refusalOf } from './refusal.ts'
+export { findReplay, ReplayImpossible, type ReplayObstacle, type ReplayReason, ReplayToPrimary } from './replay.ts'
+export {
+  type Decision,
+  type Mode,
+  type PrimaryReason,
+  type RefusalReason,
+  type ReplicaReason,
+  route,
+  routeToPrimary,
+  type Situation,
+  type TransactionState,
+} from './route.ts'
+export { RouteMemory } from './route-memory.ts'
+export {
+  currentFrame,
+  currentScope,
+  ensurePrimary,
+  type Frame,
+  runInScope,
+  Scope,
+  type ScopeOptions,
+  sideEffects,
+  withPrimary,
+  withReplica,
+} from './scope.ts'
+export type {
+  Access,
+  AccessReason,
+  IsolationLevel,
+  Statement,
+  TransactionControl,
+  TransactionModes,
+} from './statement.ts'
+export { parseRegion, type Topology, topologyOf } from './topology.ts'

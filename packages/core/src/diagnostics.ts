@@ -1,0 +1,46 @@
+import { type Channel, channel } from 'node:diagnostics_channel'
+import type { ReplayObstacle, ReplayReason } from './replay.ts'
+import type { Decision } from './route.ts'
+import type { Access } from './statement.ts'
+
+/** Published for every statement, before it is sent (R7). Never holds SQL text or values: those may be secrets. */
+export interface RouteEvent {
+  readonly access: Access
+  readonly decision: Decision
+  readonly isAtHome: boolean
+  /** The scope's number in this process; `undefined` outside any. */
+  readonly scope: number | undefined
+}
+
+/** Published when a request is handed over, or could not be. */
+export interface ReplayEvent {
+  readonly reason: ReplayReason | undefined
+  readonly obstacle: ReplayObstacle | undefined
+  readonly region: string | undefined
+  readonly scope: number
+}
+
+/** Published when something about a node changes: its role, or whether it can be reached. */
+export interface NodeEvent {
+  /** `primary`, or `replica-0` and so on, as configured. */
+  readonly node: string
+  readonly region: string | undefined
+  readonly change: 'became-standby' | 'became-primary' | 'down' | 'up' | 'connection-error'
+  readonly error: unknown
+}
+
+/**
+ * The `node:diagnostics_channel` channels that Headwater publishes on. Nobody listening, nothing is built: one boolean is read.
+ *
+ * Their names are `headwater:route` (messages are `RouteEvent`), `headwater:replay` (`ReplayEvent`) and `headwater:node`
+ * (`NodeEvent`).
+ */
+export const diagnostics: {
+  readonly route: Channel
+  readonly replay: Channel
+  readonly node: Channel
+} = {
+  route: channel('headwater:route'),
+  replay: channel('headwater:replay'),
+  node: channel('headwater:node'),
+}

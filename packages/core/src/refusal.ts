@@ -1,0 +1,116 @@
+import { findInCauses } from './error.ts'
+
+/** The fields of a database error that tell errors apart without reading its text, which depends on lc_messages. */
+export interface DatabaseErrorFields {
+  readonly code: string
+  readonly routine: string | undefined
+  readonly file: string | undefined
+  /** The call stack inside the server; it names the functions that were running. */
+  readonly where: string | undefined
+}
+
+/** What a replica's error says about where the statement belongs. */
+export type Refusal =
+  /** The standby refused it: it needs the primary (P2). */
+  | 'refused'
+  /** An object is missing; the replica may lag behind DDL (P2). */
+  | 'unknown-object'
+  /** The replica is gone, or cancelled the query to go on replaying (X2). */
+  | 'replica-lost'
+
+/** (code, routine) pairs with which a standby refuses what a primary does; 25006 needs no routine. Measured on PostgreSQL 15 and 18. */
+const REFUSING_ROUTINES: Readonly<Record<string, ReadonlySet<string>>> = {
+  // BEGIN READ WRITE, SERIALIZABLE in its two forms, an unlogged relation
+  '0A000': new Set([
+    'call_bool_check_hook',
+    'call_enum_check_hook',
+    'GetSerializableTransactionSnapshot',
+    'get_relation_info',
+  ]),
+  // a strong lock on a catalog object; index maintenance; statistics import
+  '55000': new Set([
+    'LockAcquireExtended',
+    'gin_clean_pending_list',
+    'brin_summarize_range',
+    'brin_desummarize_range',
+    'stats_lock_check_privileges',
+  ]),
+  // EXPLAIN ANALYZE CREATE TABLE AS; large objects before PostgreSQL 16; pg_logical_emit_message
+  XX000: new Set(['GetNewObjectId', 'GetNewTransactionId', 'XLogBeginInsert', 'XLogInsert']),
+}
+
+/** The WAL control functions refuse with 55000 from one source file, each under its own routine name. */
+const REFUSING_FILES: ReadonlySet<string> = new Set(['xlogfuncs.c'])
+
+/** undefined table, column, function, object, schema; a DDL that has not been replayed looks like them. */
+const UNKNOWN_OBJECT: ReadonlySet<string> = new Set(['42P01', '42703', '42883', '42704', '3F000'])
+
+/** Shutdown, crash, dropped database, cannot connect now; the recovery conflicts carry ordinary codes. */
+const LOST: ReadonlySet<string> = new Set([
+  '57P01',
+  '57P02',
+  '57P03',
+  '57P04',
+  '57P05',
+  '25P03',
+  '25P04',
+  '40001',
+  '40P01',
+  '53300',
+])
+
+/**
+ * Says what an error from a replica means for routing; `undefined` when it is an ordinary error of the statement.
+ *
+ * `isStandby` is `in_hot_standby` of the connection that raised it: a primary answers 25006 too, inside READ ONLY.
+ */
+export function refusalOf(error: unknown, isStandby: boolean): Refusal | undefined {
+  const fields = databaseErrorIn(error)
+  if (fields === undefined) return isConnectionLoss(error) ? 'replica-lost' : undefined
+  const { code, routine, file } = fields
+  if (code.startsWith('08') || LOST.has(code)) return 'replica-lost'
+  if (!isStandby) return undefined
+  if (code === '25006') return 'refused'
+  if (UNKNOWN_OBJECT.has(code)) return 'unknown-object'
+  if (routine !== undefined && REFUSING_ROUTINES[code]?.has(routine)) return 'refused'
+  if (code === '55000' && file !== undefined && REFUSING_FILES.has(file)) return 'refused'
+  return undefined
+}
+
+/** Five characters of A-Z and 0-9, with a severity beside them: what every error from a Postgres server has. */
+const SQLSTATE = /^[0-9A-Z]{5}$/
+
+/** Finds the server's error inside what an ORM made of it; `undefined` when no server answered. */
+export function databaseErrorIn(error: unknown): DatabaseErrorFields | undefined {
+  return findInCauses<DatabaseErrorFields>(error, (candidate): candidate is DatabaseErrorFields & object => {
+    const code: unknown = Reflect.get(candidate, 'code')
+    return typeof code === 'string' && SQLSTATE.test(code) && Reflect.get(candidate, 'severity') !== undefined
+  })
+}
+
+/** Node's codes for a peer that cannot be reached or went away. */
+const NETWORK: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+])
+
+/** node-postgres raises these without a code; its texts are English always, unlike the server's. */
+const LOSS_TEXT =
+  /^(Connection terminated|Client has encountered a connection error|timeout (expired|exceeded when trying to connect))/
+
+/** Whether the peer could not be reached or went away, as far as the client can tell. */
+export function isConnectionLoss(error: unknown): boolean {
+  const lost = findInCauses(error, (candidate): candidate is Error => {
+    const code: unknown = Reflect.get(candidate, 'code')
+    if (typeof code === 'string') return NETWORK.has(code)
+    const message: unknown = Reflect.get(candidate, 'message')
+    return typeof message === 'string' && LOSS_TEXT.test(message)
+  })
+  return lost !== undefined
+}

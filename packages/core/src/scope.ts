@@ -1,0 +1,143 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { ReplayImpossible, type ReplayObstacle, type ReplayReason, ReplayToPrimary } from './replay.ts'
+import type { Topology } from './topology.ts'
+
+/** What a scope is told when it opens. */
+export interface ScopeOptions {
+  /** `request`: there is an HTTP request that can be replayed. `job`: there is none. Default `job`. */
+  readonly kind?: 'request' | 'job'
+  /** What already speaks against a replay; default none for a request, `no-request` for a job. */
+  readonly obstacle?: ReplayObstacle | undefined
+  /** Where this instance stands, asked anew each time; needed by `ensurePrimary()` only. */
+  readonly topology?: () => Topology
+}
+
+let scopesOpened = 0
+
+/** One unit of work: an HTTP request or a job. Holds everything that routing may depend on. */
+export class Scope {
+  readonly kind: 'request' | 'job'
+  /** Counts scopes in this process; picks the replica, so that one scope stays with one replica. */
+  readonly number: number = ++scopesOpened
+  readonly topology: (() => Topology) | undefined
+  /** Whether a write was sent (R4). Set before it is sent, and never taken back. */
+  hasWritten = false
+  /** Whether anything here needed the primary: what the route's record learns (P5). */
+  hasNeededPrimary = false
+  #obstacle: ReplayObstacle | undefined
+  #replay: ReplayToPrimary | undefined
+
+  constructor(options: ScopeOptions = {}) {
+    this.kind = options.kind ?? 'job'
+    this.topology = options.topology
+    this.#obstacle = options.obstacle ?? (this.kind === 'job' ? 'no-request' : undefined)
+  }
+
+  /** What speaks against a replay now; `undefined` when it can be asked for. */
+  get obstacle(): ReplayObstacle | undefined {
+    return this.#obstacle
+  }
+
+  /** The error that spent this scope (P3); `undefined` while it is alive. */
+  get replay(): ReplayToPrimary | undefined {
+    return this.#replay
+  }
+
+  /** Notes something that speaks against a replay from now on. The first one stays. */
+  obstruct(obstacle: ReplayObstacle): void {
+    this.#obstacle ??= obstacle
+  }
+
+  /**
+   * Asks for the replay of this scope: spends it and gives back the error to throw.
+   *
+   * Gives back the first replay if there was one, and a `ReplayImpossible` when something speaks against it (P4).
+   */
+  askForReplay(topology: Topology, reason: ReplayReason, cause?: unknown): ReplayToPrimary | ReplayImpossible {
+    if (this.#replay !== undefined) return this.#replay
+    this.hasNeededPrimary = true
+    const { region, primaryRegion } = topology
+    if (topology.isAtHome || region === undefined || primaryRegion === undefined)
+      return new ReplayImpossible('at-home', { cause })
+    if (this.#obstacle !== undefined) return new ReplayImpossible(this.#obstacle, { cause })
+    this.#replay = new ReplayToPrimary({ region: primaryRegion, from: region, reason, cause })
+    return this.#replay
+  }
+}
+
+/** What travels with the asynchronous flow: the scope, and the route that `withPrimary` or `withReplica` forces here. */
+export interface Frame {
+  readonly scope: Scope | undefined
+  readonly forced: 'primary' | 'replica' | undefined
+}
+
+const STORAGE = Symbol.for('headwater.scope.1')
+
+/** Two loaded copies of this package share one storage; the version in the symbol keeps unlike copies apart. */
+function sharedStorage(): AsyncLocalStorage<Frame> {
+  const existing: unknown = Reflect.get(globalThis, STORAGE)
+  if (existing instanceof AsyncLocalStorage) return existing
+  const created = new AsyncLocalStorage<Frame>()
+  Object.defineProperty(globalThis, STORAGE, { value: created, enumerable: false })
+  return created
+}
+
+const storage: AsyncLocalStorage<Frame> = sharedStorage()
+
+/** The frame of the code that asks; `undefined` outside any scope. */
+export function currentFrame(): Frame | undefined {
+  return storage.getStore()
+}
+
+/** The scope of the code that asks; `undefined` outside any. */
+export function currentScope(): Scope | undefined {
+  return storage.getStore()?.scope
+}
+
+/** Runs `fn` in `scope`. A scope inside a scope hides the outer one until `fn` is done. */
+export function runInScope<Result>(scope: Scope, fn: () => Result): Result {
+  return storage.run({ scope, forced: undefined }, fn)
+}
+
+/**
+ * Runs `fn` with every statement at the primary (R6); what was forced before is in force again after, also on a throw.
+ *
+ * Away from home, inside a request, the first statement in it asks for the replay.
+ */
+export function withPrimary<Result>(fn: () => Result): Result {
+  return storage.run({ scope: currentScope(), forced: 'primary' }, fn)
+}
+
+/**
+ * Runs `fn` with every statement on a replica (R6), also after a write (R4 is off inside).
+ *
+ * @throws {WriteOnReplica} from the query, for a statement that must not run on a replica.
+ */
+export function withReplica<Result>(fn: () => Result): Result {
+  return storage.run({ scope: currentScope(), forced: 'replica' }, fn)
+}
+
+/**
+ * Declares that this request has done something that must not happen twice (a charge, a mail): no replay from now on (P4).
+ *
+ * Call `ensurePrimary()` before the deed when a write may follow it. Does nothing outside a scope.
+ */
+export function sideEffects(): void {
+  currentScope()?.obstruct('side-effects')
+}
+
+/**
+ * Makes sure that the rest of this request runs in the primary's region: replays now, before any work, when it does not (P5).
+ *
+ * Does nothing at home, and nothing outside a request: a job has nobody to replay it.
+ *
+ * @throws {ReplayToPrimary} away from home.
+ * @throws {ReplayImpossible} away from home, when something speaks against the replay.
+ */
+export function ensurePrimary(): void {
+  const scope = currentScope()
+  if (scope?.topology === undefined || scope.kind !== 'request') return
+  scope.hasNeededPrimary = true
+  const topology = scope.topology()
+  if (!topology.isAtHome) throw scope.askForReplay(topology, 'ensure-primary')
+}

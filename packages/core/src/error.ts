@@ -1,4 +1,4 @@
-const BRAND: unique symbol = Symbol.for('headwater.error.1') as never
+const BRAND = Symbol.for('headwater.error.1')
 
 /** Every code that a Headwater error can carry. */
 export type HeadwaterErrorCode =

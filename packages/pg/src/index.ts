@@ -1,1 +1,2 @@
-export {}
+export type { NodeOptions, RoutedPoolOptions } from './options.ts'
+export { RoutedPool } from './routed-pool.ts'

@@ -1,0 +1,88 @@
+import type { TransactionControl, TransactionModes } from '@headwater/core'
+import pg from 'pg'
+
+/** The command tag that the server would have answered to each. */
+const COMMANDS: Readonly<Record<TransactionControl['kind'], string>> = {
+  begin: 'BEGIN',
+  'set-transaction': 'SET',
+  commit: 'COMMIT',
+  rollback: 'ROLLBACK',
+  savepoint: 'SAVEPOINT',
+  'release-savepoint': 'RELEASE',
+  'rollback-to-savepoint': 'ROLLBACK',
+  'two-phase': 'PREPARE TRANSACTION',
+}
+
+/** A transaction that the app has begun and nobody has been told of yet: its first statement shows where it belongs (R3). */
+export class HeldTransaction {
+  readonly #begin: string
+  #texts: string[]
+  #modes: TransactionModes
+  #command = 'BEGIN'
+  #isOver = false
+
+  constructor(text: string, modes: TransactionModes) {
+    this.#begin = text
+    this.#texts = [text]
+    this.#modes = modes
+  }
+
+  /** What must be sent before the first statement, in order. */
+  get texts(): readonly string[] {
+    return this.#texts
+  }
+
+  get modes(): TransactionModes {
+    return this.#modes
+  }
+
+  /** The tag of the last one taken. */
+  get command(): string {
+    return this.#command
+  }
+
+  /** Whether it ended before any statement came: there is nothing to send. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** Takes another control statement; `false` when it must be sent to a server now. */
+  add(text: string, control: TransactionControl): boolean {
+    this.#command = COMMANDS[control.kind]
+    switch (control.kind) {
+      case 'begin':
+        // The server warns about it and goes on; let the server say so.
+        this.#texts.push(text)
+        return true
+      case 'set-transaction':
+        this.#texts.push(text)
+        this.#modes = {
+          isolation: control.modes.isolation ?? this.#modes.isolation,
+          isReadOnly: control.modes.isReadOnly ?? this.#modes.isReadOnly,
+          isDeferrable: control.modes.isDeferrable ?? this.#modes.isDeferrable,
+        }
+        return true
+      case 'commit':
+      case 'rollback':
+        this.#isOver = !control.isChained
+        if (control.isChained)
+          this.#texts = [this.#begin, ...this.#texts.slice(1).filter((held) => /^\s*set\b/i.test(held))]
+        return true
+      case 'savepoint':
+      case 'release-savepoint':
+      case 'rollback-to-savepoint':
+        this.#texts.push(text)
+        return true
+      case 'two-phase':
+        return false
+    }
+  }
+
+  /** The answer that the server would have given. */
+  static resultOf(command: string): pg.Result {
+    const result = new pg.Result('', pg.types)
+    result.command = command
+    result.rowCount = null
+    return result
+  }
+}

@@ -1,0 +1,133 @@
+import { type Mode, OptionsInvalid, parseRegion } from '@headwater/core'
+import type { PoolConfig } from 'pg'
+
+/** One Postgres server, in pg's own words plus its region. */
+export interface NodeOptions extends PoolConfig {
+  /** Where it runs, such as `ams`. */
+  readonly region?: string | undefined
+}
+
+/**
+ * Options of `RoutedPool`. What pg's own pool takes may stand on top too and then holds for every node; `host`, `port`
+ * and `connectionString` on top are the primary's.
+ */
+export interface RoutedPoolOptions extends PoolConfig {
+  /** The region this process runs in. Default: `FLY_REGION`; without it the process is at home. */
+  readonly region?: string | undefined
+  /** The server that accepts writes. Defaults: `PRIMARY_REGION`, `DATABASE_URL`. */
+  readonly primary?: NodeOptions | undefined
+  /**
+   * The streaming replicas. Only those of this process's own region are read from, and those that name no region.
+   * Default: one in this region, from `DATABASE_REPLICA_URL`, when that is set.
+   */
+  readonly replicas?: readonly NodeOptions[] | undefined
+  /** How much is left to the router (R8). Default `safe`. */
+  readonly mode?: Mode | undefined
+  /**
+   * What a write does outside a request, away from home (P6): `direct` sends it to the primary over the wide network,
+   * `throw` refuses it with `ReplayImpossible`. Default `direct`.
+   */
+  readonly outsideRequest?: 'direct' | 'throw' | undefined
+}
+
+/** What the pool runs on: checked and complete. */
+export interface ResolvedOptions {
+  readonly region: string | undefined
+  readonly mode: Mode
+  readonly outsideRequest: 'direct' | 'throw'
+  readonly primary: ResolvedNode
+  readonly replicas: readonly ResolvedNode[]
+}
+
+export interface ResolvedNode {
+  readonly name: string
+  readonly region: string | undefined
+  readonly config: PoolConfig
+}
+
+/** Without one, pg waits for ever on a host that drops packets. In ms, also for a free connection of a full pool. */
+const CONNECTION_TIMEOUT = 10_000
+
+const MODES: Readonly<Record<Mode, true>> = { safe: true, explicit: true, eventual: true }
+
+/** The variables that are read; `process.env` in production. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws {OptionsInvalid} naming the option, what was expected, and what to do.
+ */
+export function resolveOptions(options: RoutedPoolOptions, environment: Environment): ResolvedOptions {
+  const { region: ownRegion, primary, replicas, mode = 'safe', outsideRequest = 'direct', ...rest } = options
+  const shared = withHidden(rest, options)
+  if (!Object.hasOwn(MODES, mode)) {
+    throw new OptionsInvalid('mode', `${JSON.stringify(mode)} is not a mode; expected "safe", "explicit" or "eventual"`)
+  }
+  if (outsideRequest !== 'direct' && outsideRequest !== 'throw') {
+    throw new OptionsInvalid(
+      'outsideRequest',
+      `${JSON.stringify(outsideRequest)} is unknown; expected "direct" or "throw"`,
+    )
+  }
+  const region = regionOf('region', ownRegion ?? environment['FLY_REGION'])
+  const primaryRegion = regionOf('primary.region', primary?.region ?? environment['PRIMARY_REGION'])
+  const resolvedReplicas = replicasOf(replicas, shared, region, environment)
+  if (region !== undefined && primaryRegion === undefined && resolvedReplicas.length > 0) {
+    throw new OptionsInvalid(
+      'primary.region',
+      `is missing although this process is in ${JSON.stringify(region)} and has replicas; set it, or PRIMARY_REGION, to the region of the server that accepts writes`,
+    )
+  }
+  const primaryConfig: PoolConfig = { ...shared, ...withHidden(primary ?? {}, primary ?? {}) }
+  if (!hasLocation(primaryConfig) && environment['DATABASE_URL'] !== undefined) {
+    primaryConfig.connectionString = environment['DATABASE_URL']
+  }
+  return Object.freeze({
+    region,
+    mode,
+    outsideRequest,
+    primary: nodeOf('primary', primaryRegion, primaryConfig),
+    replicas: Object.freeze(resolvedReplicas),
+  })
+}
+
+function replicasOf(
+  replicas: readonly NodeOptions[] | undefined,
+  shared: PoolConfig,
+  region: string | undefined,
+  environment: Environment,
+): ResolvedNode[] {
+  const url = environment['DATABASE_REPLICA_URL']
+  const given = replicas ?? (url === undefined ? [] : [{ region, connectionString: url }])
+  if (!Array.isArray(given)) throw new OptionsInvalid('replicas', 'expected an array of { region, connectionString }')
+  // Who the primary is must not become where a replica is.
+  const { connectionString: _url, host: _host, port: _port, ...common } = shared
+  return given.map((replica: NodeOptions, index) => {
+    const option = `replicas[${index}]`
+    if (typeof replica !== 'object' || replica === null || !hasLocation(replica)) {
+      throw new OptionsInvalid(option, 'names no server; give it a connectionString, or a host or port')
+    }
+    const config = { ...withHidden(common, shared), ...withHidden(replica, replica) }
+    return nodeOf(`replica-${index}`, regionOf(`${option}.region`, replica.region), config)
+  })
+}
+
+function nodeOf(name: string, region: string | undefined, config: PoolConfig): ResolvedNode {
+  const { region: _region, ...own } = config as NodeOptions
+  const complete: PoolConfig = { connectionTimeoutMillis: CONNECTION_TIMEOUT, ...withHidden(own, config) }
+  return Object.freeze({ name, region, config: complete })
+}
+
+function regionOf(option: string, value: string | undefined): string | undefined {
+  return value === undefined || value === '' ? undefined : parseRegion(option, value)
+}
+
+function hasLocation(config: PoolConfig): boolean {
+  return config.connectionString !== undefined || config.host !== undefined || config.port !== undefined
+}
+
+/** pg makes `password` non-enumerable on the options that it hands out, so a spread loses it. */
+function withHidden<Config extends object>(copy: Config, original: PoolConfig): Config {
+  return original.password === undefined ? { ...copy } : { ...copy, password: original.password }
+}

@@ -1,0 +1,111 @@
+import { diagnostics, isConnectionLoss, type NodeEvent } from '@headwater/core'
+import pg from 'pg'
+import type { ResolvedNode } from './options.ts'
+import { type TrackedClient, trackedClientClass } from './tracked-client.ts'
+
+/** How long a server that could not be reached is left alone, in ms: the first time, and at most. */
+const BACKOFF = { first: 250, most: 30_000 } as const
+
+export type NodeKind = 'primary' | 'replica'
+
+/** Gives a connection, or an error; `release` as pg's own. */
+export type Acquired = (error: unknown, client?: TrackedClient, release?: (destroy?: Error | boolean) => void) => void
+
+/** One Postgres server: its connections, its role as it says itself, and whether it can be reached. */
+export class PoolNode {
+  readonly name: string
+  readonly kind: NodeKind
+  readonly region: string | undefined
+  readonly pool: pg.Pool
+  /** The role that the server last reported; `undefined` before the first connection. */
+  isStandby: boolean | undefined
+  #failures = 0
+  #downUntil = 0
+
+  constructor(node: ResolvedNode, kind: NodeKind) {
+    this.name = node.name
+    this.kind = kind
+    this.region = node.region
+    const Base = (node.config.Client as typeof pg.Client | undefined) ?? pg.Client
+    const Client = trackedClientClass(Base, {
+      isForcedReadOnly: kind === 'replica',
+      onRole: (isStandby) => this.#observeRole(isStandby),
+    })
+    const config: pg.PoolConfig = { ...node.config, Client }
+    // A spread loses what pg hides.
+    if (node.config.password !== undefined) config.password = node.config.password
+    if (kind === 'replica') config.verify = verifyReadOnly(node.config.verify)
+    this.pool = new pg.Pool(config)
+  }
+
+  /** Whether it could not be reached lately. The first to ask after the pause is told `false`: it is the probe. */
+  isDown(now: number): boolean {
+    if (this.#failures === 0) return false
+    if (now < this.#downUntil) return true
+    this.#downUntil = now + this.#pause()
+    return false
+  }
+
+  /** Whether it could not be reached lately, without becoming the probe. */
+  isResting(now: number): boolean {
+    return this.#failures > 0 && now < this.#downUntil
+  }
+
+  /** Takes a connection, and learns from the outcome whether the server can be reached. */
+  connect(acquired: Acquired): void {
+    this.pool.connect((error, client, release) => {
+      if (error === undefined || error === null) {
+        this.markUp()
+        acquired(undefined, client as TrackedClient, release)
+        return
+      }
+      // A full pool says nothing about the server.
+      if (isConnectionLoss(error) && this.pool.waitingCount === 0) this.markDown(error)
+      acquired(error)
+    })
+  }
+
+  markDown(error: unknown): void {
+    this.#failures += 1
+    this.#downUntil = performance.now() + this.#pause()
+    if (this.#failures === 1) this.publish('down', error)
+  }
+
+  markUp(): void {
+    if (this.#failures === 0) return
+    this.#failures = 0
+    this.publish('up', undefined)
+  }
+
+  publish(change: NodeEvent['change'], error: unknown): void {
+    if (!diagnostics.node.hasSubscribers) return
+    diagnostics.node.publish({ node: this.name, region: this.region, change, error } satisfies NodeEvent)
+  }
+
+  /** Doubles with each failure, and is spread by a half so that a fleet does not knock all at once. */
+  #pause(): number {
+    const pause = Math.min(BACKOFF.most, BACKOFF.first * 2 ** (this.#failures - 1))
+    return pause * (0.75 + Math.random() / 2)
+  }
+
+  #observeRole(isStandby: boolean): void {
+    if (this.isStandby === isStandby) return
+    const isChange = this.isStandby !== undefined || isStandby !== (this.kind === 'replica')
+    this.isStandby = isStandby
+    if (isChange) this.publish(isStandby ? 'became-standby' : 'became-primary', undefined)
+  }
+}
+
+type Verify = NonNullable<pg.PoolConfig['verify']>
+
+/** A pooler between us and the server may drop the startup setting that keeps the session read-only (X1): say it again. */
+function verifyReadOnly(next: Verify | undefined): Verify {
+  return (client, done) => {
+    const proceed = (error?: Error) => (error || next === undefined ? done(error) : next(client, done))
+    if ((client as TrackedClient).isReadOnlyByDefault === true) return proceed()
+    client.query('SET default_transaction_read_only = on').then(
+      () => proceed(),
+      (error: Error) => proceed(error),
+    )
+  }
+}

@@ -1,0 +1,137 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { ClientBase, QueryConfig, Submittable } from 'pg'
+import type { TrackedClient } from './tracked-client.ts'
+
+/** What a query ends with: pg's own two arguments. */
+export type Settle = (error: unknown, result?: unknown) => void
+
+/** A query in any of the forms that pg takes, in one shape. */
+export interface QueryCall {
+  /** The SQL; `undefined` when a foreign Submittable does not show it. */
+  readonly text: string | undefined
+  /** What pg's own `client.query` is given first. */
+  readonly config: string | QueryConfig | Submittable
+  readonly values: unknown[] | undefined
+  /** The app's callback, bound to the scope that asked; `undefined` in the promise form. */
+  readonly callback: Settle | undefined
+  readonly submittable: Submittable | undefined
+}
+
+/**
+ * Brings the arguments of `query` into one shape.
+ *
+ * A callback is bound to the asynchronous flow of its caller: pg calls it from its socket's flow, where the scope is lost.
+ *
+ * @throws {TypeError} for null, undefined, or a callback that is no function, with pg's own texts.
+ */
+export function queryCallOf(first: unknown, second: unknown, third: unknown): QueryCall {
+  if (first === null || first === undefined) throw new TypeError('Client was passed a null or undefined query')
+  const values = Array.isArray(second) ? second : undefined
+  const callback = callbackOf(typeof second === 'function' ? second : third)
+  if (typeof first === 'string') return { text: first, config: first, values, callback, submittable: undefined }
+  if (isSubmittable(first)) return { text: textOf(first), config: first, values, callback, submittable: first }
+  const own: unknown = Reflect.get(Object(first), 'callback')
+  // The shape beyond this is pg's to check, as it would without us.
+  const config = first as QueryConfig
+  return {
+    text: typeof config.text === 'string' ? config.text : '',
+    config,
+    values,
+    callback: callback ?? callbackOf(own),
+    submittable: undefined,
+  }
+}
+
+function callbackOf(candidate: unknown): Settle | undefined {
+  if (candidate === undefined || candidate === null) return undefined
+  if (typeof candidate !== 'function') throw new TypeError('callback is not a function')
+  return AsyncLocalStorage.bind(candidate as Settle)
+}
+
+function isSubmittable(candidate: object): candidate is Submittable {
+  return typeof Reflect.get(candidate, 'submit') === 'function'
+}
+
+/** pg-cursor, pg.Query and the COPY streams have `text`; pg-query-stream has it on its cursor. */
+function textOf(submittable: Submittable): string | undefined {
+  for (const holder of [submittable, Reflect.get(submittable, 'cursor')]) {
+    if (typeof holder !== 'object' || holder === null) continue
+    const text: unknown = Reflect.get(holder, 'text')
+    if (typeof text === 'string') return text
+  }
+  return undefined
+}
+
+/** Puts a translation between the server's error and what a Submittable does with it. */
+export function translateErrors(submittable: Submittable, translate: (error: unknown) => unknown): void {
+  const original: unknown = Reflect.get(submittable, 'handleError')
+  if (typeof original !== 'function') return
+  Reflect.set(submittable, 'handleError', (error: unknown, connection: unknown) =>
+    Reflect.apply(original, submittable, [translate(error), connection]),
+  )
+}
+
+/** A Submittable reports its own errors; only one that kept it from being sent at all is ours to hand it. */
+export function settleSubmittable(submittable: Submittable): Settle {
+  return (error) => {
+    const handleError: unknown = Reflect.get(submittable, 'handleError')
+    if (error && typeof handleError === 'function') Reflect.apply(handleError, submittable, [error, NO_CONNECTION])
+  }
+}
+
+/** What a Submittable is given as its connection when it never had one: it may say Sync, and nobody hears. */
+const NO_CONNECTION = Object.freeze({ sync: () => undefined })
+
+/** Whether a stream was destroyed before it could be sent: sent now, it would hold its connection for ever. */
+export function isAbandoned(call: QueryCall): boolean {
+  return call.submittable !== undefined && Reflect.get(call.submittable, 'destroyed') === true
+}
+
+/** Sends an ordinary query in pg's callback form. */
+export function sendQuery(client: ClientBase, call: QueryCall, answered: Settle): void {
+  const config = typeof call.config === 'string' ? call.config : ownConfig(call.config)
+  Reflect.apply(client.query, client, [config, call.values, answered])
+}
+
+/** Sends a text of our own. */
+export function sendText(client: TrackedClient, text: string, answered: Settle): void {
+  client.markBusy()
+  Reflect.apply(client.query, client, [text, answered])
+}
+
+/** What pg reads from a query's configuration. */
+const CONFIG_FIELDS = [
+  'text',
+  'values',
+  'name',
+  'rowMode',
+  'types',
+  'queryMode',
+  'query_timeout',
+  'binary',
+  'portal',
+  'rows',
+] as const
+
+/** pg writes `values` and `callback` into the object that it is given; the app's own must stay as it is. */
+function ownConfig(config: object): object {
+  const own: Record<string, unknown> = {}
+  for (const field of CONFIG_FIELDS) {
+    const value: unknown = Reflect.get(config, field)
+    if (value !== undefined) own[field] = value
+  }
+  return own
+}
+
+/** Runs `start` with a settle function and gives back pg's promise for it: a database error's stack leads to the caller. */
+export function promiseOf(start: (settle: Settle) => void): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    start((error, result) => {
+      if (error) reject(error)
+      else resolve(result)
+    })
+  }).catch((error: unknown) => {
+    if (error instanceof Error && Reflect.has(error, 'severity')) Error.captureStackTrace(error)
+    throw error
+  })
+}

@@ -1,0 +1,225 @@
+import {
+  type Access,
+  classify,
+  createClassifier,
+  type Decision,
+  databaseErrorIn,
+  diagnostics,
+  type Frame,
+  isConnectionLoss,
+  LearnedWriters,
+  type PrimaryReason,
+  PrimaryUnavailable,
+  type Refusal,
+  type ReplayEvent,
+  ReplayImpossible,
+  type RouteEvent,
+  refusalOf,
+  route,
+  routeToPrimary,
+  type Situation,
+  type Statement,
+  type Topology,
+  type TransactionState,
+  topologyOf,
+  WriteOnReplica,
+} from '@headwater/core'
+import type { ResolvedOptions } from './options.ts'
+import { PoolNode } from './pool-node.ts'
+import type { TrackedClient } from './tracked-client.ts'
+
+/** A connection in use: whose it is, and how it goes back. */
+export interface Connection {
+  readonly node: PoolNode
+  readonly client: TrackedClient
+  release(destroy?: Error | boolean): void
+}
+
+export type Connected = (error: unknown, connection?: Connection) => void
+
+export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })
+
+/** What both the pool and its leased clients ask: where to, with which connection, and what an answer means. */
+export class Router {
+  readonly primary: PoolNode
+  readonly replicas: readonly PoolNode[]
+  readonly options: ResolvedOptions
+  /** The replicas next door, in the order of the configuration. */
+  readonly #local: readonly PoolNode[]
+  readonly #classifier = createClassifier()
+  readonly #learned = new LearnedWriters()
+  readonly #withReplica: Topology
+  readonly #withoutReplica: Topology
+  #turn = 0
+
+  constructor(options: ResolvedOptions) {
+    this.options = options
+    this.primary = new PoolNode(options.primary, 'primary')
+    this.replicas = options.replicas.map((replica) => new PoolNode(replica, 'replica'))
+    const { region } = options
+    this.#local = this.replicas.filter(
+      (node) => node.region === undefined || region === undefined || node.region === region,
+    )
+    const primaryRegion = options.primary.region
+    this.#withReplica = topologyOf({ region, primaryRegion, hasReplica: true })
+    this.#withoutReplica = topologyOf({ region, primaryRegion, hasReplica: false })
+  }
+
+  get nodes(): readonly PoolNode[] {
+    return [this.primary, ...this.replicas]
+  }
+
+  get topology(): Topology {
+    const now = performance.now()
+    return this.#local.some((node) => !node.isResting(now)) ? this.#withReplica : this.#withoutReplica
+  }
+
+  /** The verdict on a text; a statement that a standby has refused before is known as a write (P2). */
+  statementOf(text: string | undefined): Statement {
+    if (text === undefined) return UNSEEN
+    const statement = this.#classifier.classify(text)
+    if (statement.access !== 'unknown' || !this.#learned.isKnown(text, statement)) return statement
+    return { ...statement, access: 'write', because: 'learned' }
+  }
+
+  situationOf(frame: Frame | undefined, transaction: TransactionState, isPinned: boolean): Situation {
+    const { mode, outsideRequest } = this.options
+    return {
+      topology: this.topology,
+      mode,
+      outsideRequest,
+      scope: frame?.scope,
+      forced: frame?.forced,
+      transaction,
+      isPinned,
+    }
+  }
+
+  /** Decides, tells who listens, and marks the scope before anything is sent (R4). */
+  decide(statement: Statement, frame: Frame | undefined, situation: Situation): Decision {
+    return this.#announce(route(statement, situation), statement.access, frame, situation.topology.isAtHome, statement)
+  }
+
+  /** Decides again, for the primary, after a replica could not answer. */
+  decideAgain(reason: PrimaryReason, statement: Statement, frame: Frame | undefined, situation: Situation): Decision {
+    const decision = routeToPrimary(reason, situation)
+    return this.#announce(decision, statement.access, frame, situation.topology.isAtHome, statement)
+  }
+
+  #announce(
+    decision: Decision,
+    access: Access,
+    frame: Frame | undefined,
+    isAtHome: boolean,
+    statement: Statement,
+  ): Decision {
+    if (diagnostics.route.hasSubscribers) {
+      diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)
+    }
+    const isSent = decision.route === 'primary' || decision.route === 'direct'
+    if (isSent && frame?.scope !== undefined && mayWrite(statement)) frame.scope.hasWritten = true
+    return decision
+  }
+
+  /** The error that a decision to not run the statement here becomes. */
+  errorOf(decision: Decision, frame: Frame | undefined, cause?: unknown): Error {
+    switch (decision.route) {
+      case 'replay':
+      case 'impossible': {
+        const scope = frame?.scope
+        const error =
+          scope === undefined
+            ? new ReplayImpossible('no-request', { cause })
+            : scope.askForReplay(this.topology, decision.reason, cause)
+        if (scope !== undefined && diagnostics.replay.hasSubscribers) {
+          const obstacle = error instanceof ReplayImpossible ? error.obstacle : undefined
+          const region = obstacle === undefined ? this.topology.primaryRegion : undefined
+          diagnostics.replay.publish({
+            reason: decision.reason,
+            obstacle,
+            region,
+            scope: scope.number,
+          } satisfies ReplayEvent)
+        }
+        return error
+      }
+      case 'refuse':
+        return new WriteOnReplica(REFUSALS[decision.reason], cause)
+      case 'primary':
+      case 'direct':
+      case 'replica':
+        throw new TypeError(`a statement that runs on ${decision.route} has no error`)
+    }
+  }
+
+  /** Takes a connection to the primary; one that cannot be made is a `PrimaryUnavailable`. */
+  connectToPrimary(connected: Connected): void {
+    this.primary.connect((error, client, release) => {
+      if (client !== undefined && release !== undefined) connected(undefined, { node: this.primary, client, release })
+      else connected(isUnreachable(error) ? new PrimaryUnavailable(error) : error)
+    })
+  }
+
+  /** Takes a connection to a replica next door, trying each once; without an error and a connection, none is left. */
+  connectToReplica(frame: Frame | undefined, tried: Set<PoolNode>, connected: Connected): void {
+    const node = this.#pick(frame, tried)
+    if (node === undefined) return connected(undefined)
+    tried.add(node)
+    node.connect((error, client, release) => {
+      if (client !== undefined && release !== undefined) connected(undefined, { node, client, release })
+      else if (isUnreachable(error)) this.connectToReplica(frame, tried, connected)
+      else connected(error)
+    })
+  }
+
+  /** What an error on `connection` means for routing; `isReadOnly` says that the app itself asked for READ ONLY. */
+  refusalOn(connection: Connection, error: unknown, isReadOnly: boolean): Refusal | undefined {
+    const isReplica = connection.node.kind === 'replica'
+    if (isReadOnly && databaseErrorIn(error)?.routine === 'PreventCommandIfReadOnly') return undefined
+    // Every session on a replica is read-only by our own doing, so a refusal there is the replica's even after a promotion.
+    return refusalOf(error, isReplica || connection.client.isStandby === true)
+  }
+
+  /** A refusal by the configured primary itself: it is in recovery, and nobody else takes the write. */
+  primaryRefused(error: unknown): Error {
+    return this.topology.isAtHome ? new ReplayImpossible('at-home', { cause: error }) : new PrimaryUnavailable(error)
+  }
+
+  /** Remembers what a standby refused, so that next time it is a known write. */
+  learn(text: string | undefined, statement: Statement, error: unknown): void {
+    if (text !== undefined) this.#learned.learn(text, statement, databaseErrorIn(error)?.where)
+  }
+
+  /** One scope stays with one replica while it can be reached; outside a scope they take turns. */
+  #pick(frame: Frame | undefined, tried: ReadonlySet<PoolNode>): PoolNode | undefined {
+    const count = this.#local.length
+    const start = frame?.scope?.number ?? this.#turn++
+    const now = performance.now()
+    for (let step = 0; step < count; step += 1) {
+      const node = this.#local[(start + step) % count]
+      if (node !== undefined && !tried.has(node) && !node.isDown(now)) return node
+    }
+    return undefined
+  }
+}
+
+/** A Submittable that does not show its text: nobody can say what it does. */
+const UNSEEN: Statement = Object.freeze({ ...classify('select 1'), access: 'write', because: 'unseen-function' })
+
+const REFUSALS = {
+  'write-in-with-replica':
+    'a statement that needs the primary was kept from a replica: it ran inside withReplica(). Move it out, or use withPrimary().',
+  'transaction-on-replica':
+    'a statement that needs the primary came in a transaction that runs on a replica. Start that transaction inside withPrimary(), or as READ WRITE.',
+} as const
+
+/** Reads and the settings of a session leave nothing for a later read to miss. */
+function mayWrite(statement: Statement): boolean {
+  return statement.access !== 'read' && statement.because !== 'session-state'
+}
+
+/** Whether no session could be had at all: nothing was sent. 57P03: the server is starting, stopping, or not accepting connections. */
+function isUnreachable(error: unknown): boolean {
+  const code = databaseErrorIn(error)?.code
+  return code === undefined ? isConnectionLoss(error) : code === '57P03'
+}

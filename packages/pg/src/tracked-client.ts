@@ -1,0 +1,101 @@
+import { OptionsInvalid } from '@headwater/core'
+import type pg from 'pg'
+
+/** What ReadyForQuery says of the session; `undefined` before the first and after the connection ended. */
+export type SessionStatus = 'I' | 'T' | 'E' | undefined
+
+/** A pg client that knows its server's role and whether its session is at rest, from what the server says unasked (X4). */
+export interface TrackedClient extends pg.PoolClient {
+  /** `in_hot_standby` (ParameterStatus, PostgreSQL 14 and later); `undefined` when the server does not report it. */
+  readonly isStandby: boolean | undefined
+  /** Whether `default_transaction_read_only` is on. */
+  readonly isReadOnlyByDefault: boolean | undefined
+  readonly sessionStatus: SessionStatus
+  /** Whether the last query has been answered to its end (ReadyForQuery), or the connection is gone. */
+  readonly isSettled: boolean
+  /** Whether the connection is gone. */
+  readonly isLost: boolean
+  /** To be called before a query is sent. */
+  markBusy(): void
+  /** Calls back once the session is at rest, or gone; at once when it is. */
+  whenSettled(callback: () => void): void
+}
+
+export interface TrackingOptions {
+  /** Forces every session read-only, at connect (X1). */
+  readonly isForcedReadOnly: boolean
+  /** Told at connect, and again after a promotion. */
+  readonly onRole: (isStandby: boolean) => void
+}
+
+/** Makes the client class of one node. `Base` is what the app gave as `Client`, or pg's own. */
+export function trackedClientClass(Base: typeof pg.Client, options: TrackingOptions): typeof pg.Client {
+  return class TrackedPgClient extends Base {
+    isStandby: boolean | undefined
+    isReadOnlyByDefault: boolean | undefined
+    sessionStatus: SessionStatus
+    isSettled = true
+    isLost = false
+    #waiters: (() => void)[] = []
+
+    constructor(config?: string | pg.ClientConfig) {
+      super(config)
+      if (this.connection === undefined) {
+        throw new OptionsInvalid(
+          'Client',
+          "it has no connection of pg's own (is it pg-native?); expected pg.Client or a subclass of it",
+        )
+      }
+      if (options.isForcedReadOnly) forceReadOnly(this)
+      this.connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
+        const isOn = message.parameterValue === 'on'
+        if (message.parameterName === 'default_transaction_read_only') this.isReadOnlyByDefault = isOn
+        if (message.parameterName !== 'in_hot_standby') return
+        this.isStandby = isOn
+        options.onRole(isOn)
+      })
+      this.connection.on('readyForQuery', (message: { status?: SessionStatus }) => this.#settle(message.status))
+      this.connection.once('end', () => {
+        this.isLost = true
+        this.#settle(undefined)
+      })
+    }
+
+    markBusy(): void {
+      this.isSettled = this.isLost
+    }
+
+    whenSettled(callback: () => void): void {
+      if (this.isSettled) callback()
+      else this.#waiters.push(callback)
+    }
+
+    #settle(status: SessionStatus): void {
+      this.sessionStatus = status
+      this.isSettled = true
+      const waiters = this.#waiters
+      if (waiters.length === 0) return
+      this.#waiters = []
+      // pg has its own turn at this message first: it hands the error or result to the query.
+      process.nextTick(() => {
+        for (const waiter of waiters) waiter()
+      })
+    }
+  }
+}
+
+/**
+ * Adds the setting to the startup message. Done on the parsed parameters: a connection string's own `options` would
+ * override what the pool's configuration says.
+ */
+function forceReadOnly(client: pg.Client): void {
+  const parameters: unknown = Reflect.get(client, 'connectionParameters')
+  if (typeof parameters !== 'object' || parameters === null) return
+  const existing: unknown = Reflect.get(parameters, 'options')
+  const setting = '-c default_transaction_read_only=on'
+  Reflect.set(
+    parameters,
+    'options',
+    typeof existing === 'string' && existing !== '' ? `${existing} ${setting}` : setting,
+  )
+}

@@ -1,1 +1,32 @@
-export {}
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { runInScope } from '@headwater/core'
+import { Lifecycle } from './lifecycle.ts'
+import { openNodeRequest } from './node-request.ts'
+import type { HeadwaterOptions } from './options.ts'
+
+export type { HeadwaterOptions } from './options.ts'
+
+/** The smallest subset of an Express request handler that both Express 4 and 5 accept. */
+export type ExpressMiddleware = (
+  request: IncomingMessage & { readonly originalUrl?: string },
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void
+
+/**
+ * Express 4 and 5: opens a scope for every request, and answers with a replay when the request needs the primary's region.
+ *
+ * `app.use(headwater({ pool }))`, before what queries the database.
+ *
+ * @throws {OptionsInvalid} at once, when an option is wrong.
+ */
+export function headwater(options: HeadwaterOptions): ExpressMiddleware {
+  const lifecycle = new Lifecycle(options)
+  return function headwaterMiddleware(request, response, next) {
+    // `url` loses its head inside a mounted router.
+    const life = openNodeRequest(lifecycle, request, response, request.originalUrl ?? request.url ?? '/')
+    if (life === undefined) next()
+    else if (life.isSpent) response.end()
+    else runInScope(life.scope, () => next())
+  }
+}

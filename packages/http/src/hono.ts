@@ -1,1 +1,57 @@
-export {}
+import { runInScope } from '@headwater/core'
+import type { Context, MiddlewareHandler } from 'hono'
+import { Lifecycle, type RequestLife } from './lifecycle.ts'
+import { incomingOf, limitBody } from './node-request.ts'
+import type { HeadwaterOptions } from './options.ts'
+
+export type { HeadwaterOptions } from './options.ts'
+
+/**
+ * Hono: opens a scope for every request, and answers with a replay when the request needs the primary's region.
+ *
+ * `app.use(headwater({ pool }))`, before what queries the database.
+ *
+ * @throws {OptionsInvalid} at once, when an option is wrong.
+ */
+export function headwater(options: HeadwaterOptions): MiddlewareHandler {
+  const lifecycle = new Lifecycle(options)
+  return async function headwaterMiddleware(context, next) {
+    const life = lifecycle.open({
+      method: context.req.method,
+      url: pathAndQueryOf(context.req.url),
+      header: (name) => context.req.header(name),
+    })
+    if (life === undefined) return next()
+    const incoming = incomingOf(context.env)
+    if (incoming !== undefined) limitBody(incoming, life, lifecycle.options.bodyLimit)
+    try {
+      if (!life.isSpent) await runInScope(life.scope, next)
+    } catch (error) {
+      if (!life.isSpent) throw error
+    }
+    finish(context, life)
+  }
+}
+
+/** Here the response starts, as far as an app can tell: a streamed body runs on after it. */
+function finish(context: Context, life: RequestLife): void {
+  const answer = life.head()
+  if (answer !== undefined) {
+    discardBody(context)
+    // Hono would carry the old headers over to a new response.
+    context.res = undefined
+    context.res = new Response(null, { status: answer.status, headers: { ...answer.headers } })
+  }
+  life.end(context.res.status)
+}
+
+function discardBody(context: Context): void {
+  if (!context.finalized) return
+  const { body } = context.res
+  if (body !== null && !body.locked) body.cancel().catch(() => {})
+}
+
+function pathAndQueryOf(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  return start === -1 ? '/' : url.slice(start)
+}

@@ -1,1 +1,38 @@
-export {}
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { runInScope } from '@headwater/core'
+import { Lifecycle } from './lifecycle.ts'
+import { openNodeRequest } from './node-request.ts'
+import type { HeadwaterOptions } from './options.ts'
+
+export type { HeadwaterOptions } from './options.ts'
+
+/** The smallest subset of a Koa middleware that both Koa 2 and 3 accept. */
+export type KoaMiddleware = (
+  context: { readonly req: IncomingMessage; readonly res: ServerResponse; readonly originalUrl: string },
+  next: () => Promise<unknown>,
+) => Promise<void>
+
+/**
+ * Koa 2 and 3: opens a scope for every request, and answers with a replay when the request needs the primary's region.
+ *
+ * `app.use(headwater({ pool }))`, before what queries the database.
+ *
+ * @throws {OptionsInvalid} at once, when an option is wrong.
+ */
+export function headwater(options: HeadwaterOptions): KoaMiddleware {
+  const lifecycle = new Lifecycle(options)
+  return async function headwaterMiddleware(context, next) {
+    const life = openNodeRequest(lifecycle, context.req, context.res, context.originalUrl)
+    if (life === undefined) {
+      await next()
+      return
+    }
+    try {
+      if (!life.isSpent) await runInScope(life.scope, next)
+    } catch (error) {
+      if (!life.isSpent) throw error
+    }
+    // Koa writes the response after all middleware; a replay need not wait for the outer ones.
+    if (life.isSpent) context.res.end()
+  }
+}

@@ -1,0 +1,136 @@
+import { diagnostics, type ReplayObstacle, type ReplayToPrimary, RouteMemory } from '@headwater/core'
+import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { signState, verifyState } from './replay-state.ts'
+import type { Arrival, ReplayAnswer } from './replay-target.ts'
+import { bodyLengthOf, isWebSocketHandshake, type RequestFacts } from './request-facts.ts'
+import { RequestScope } from './request-scope.ts'
+
+/** The two clocks of a lifecycle, in ms; a test brings its own. */
+export interface Clocks {
+  /** Wall clock: states are compared across machines. */
+  readonly wall: () => number
+  /** Never goes back: route records are compared within this process. */
+  readonly monotonic: () => number
+}
+
+const CLOCKS: Clocks = { wall: () => Date.now(), monotonic: () => performance.now() }
+
+/** The one life of a request that all adapters share: holds the options, and what routes were learned. */
+export class Lifecycle {
+  readonly options: ResolvedOptions
+  readonly clocks: Clocks
+  readonly memory: RouteMemory = new RouteMemory()
+
+  /** @throws {OptionsInvalid} when an option is wrong. */
+  constructor(options: HeadwaterOptions, clocks: Clocks = CLOCKS) {
+    this.options = resolveOptions(options)
+    this.clocks = clocks
+  }
+
+  /** Opens the life of one request; `undefined` when it is to run without a scope (exempt, or a WebSocket handshake). */
+  open(facts: RequestFacts): RequestLife | undefined {
+    if (isWebSocketHandshake(facts) || this.options.exempt(facts)) return undefined
+    return new RequestLife(this, facts)
+  }
+}
+
+/** One request, from its head to the end of its response. */
+export class RequestLife {
+  readonly scope: RequestScope
+  readonly facts: RequestFacts
+  readonly #lifecycle: Lifecycle
+  readonly #arrival: Arrival
+  /** The route's name while its record is of use: away from home, with early replay. */
+  readonly #route: string | undefined
+  readonly #isEarly: boolean
+  #hasEnded = false
+
+  constructor(lifecycle: Lifecycle, facts: RequestFacts) {
+    const { options, clocks } = lifecycle
+    this.#lifecycle = lifecycle
+    this.facts = facts
+    this.#arrival = options.target.arrival(facts.header)
+    const length = bodyLengthOf(facts)
+    const isReplayed = verifyState(options.secrets, facts, this.#arrival.state, clocks.wall()) !== undefined
+    const obstacle = obstacleOf(this.#arrival.hasFailed, isReplayed, length !== 'unknown' && length > options.bodyLimit)
+    this.scope = new RequestScope({
+      obstacle,
+      topology: () => options.pool.topology,
+      retryAfter: options.retryAfter,
+      onPrimaryNeeded: () => this.#learnLateNeed(),
+    })
+    const { topology } = options.pool
+    this.#route = options.earlyReplay && !topology.isAtHome ? options.route(facts) : undefined
+    // A body of unknown length is read and counted here first: it may be over the limit.
+    this.#isEarly =
+      this.#route !== undefined &&
+      obstacle === undefined &&
+      length !== 'unknown' &&
+      lifecycle.memory.shouldReplayEarly(facts.method, this.#route, clocks.monotonic())
+    if (this.#isEarly) this.scope.askForReplay(topology, 'route-prior')
+  }
+
+  /** Whether the answer is a replay, whatever else the app answers (P3). */
+  get isSpent(): boolean {
+    return this.scope.replay !== undefined
+  }
+
+  /**
+   * Decides at the head of the response: a spent scope gives the answer that replaces everything (P3); otherwise the
+   * response has started, and no replay can be asked for from here on (P4).
+   */
+  head(): ReplayAnswer | undefined {
+    const { replay } = this.scope
+    if (replay !== undefined) return this.#answer(replay)
+    this.scope.obstruct('response-started')
+    return undefined
+  }
+
+  /** Learns what the route needed (P5). An error says nothing about that, so only a success counts as a read. */
+  end(status: number): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    const { hasNeededPrimary, hasWritten } = this.scope
+    const needed = hasNeededPrimary || hasWritten
+    if (needed || status < 400) this.#learn(needed)
+  }
+
+  /** A streamed body may write after the adapter saw its end: the next request of this route is replayed early. */
+  #learnLateNeed(): void {
+    if (this.#hasEnded) this.#learn(true)
+  }
+
+  #learn(hasNeededPrimary: boolean): void {
+    if (this.#route === undefined || this.#isEarly) return
+    const { memory, clocks } = this.#lifecycle
+    memory.learn(this.facts.method, this.#route, hasNeededPrimary, clocks.monotonic())
+  }
+
+  #answer(replay: ReplayToPrimary): ReplayAnswer {
+    const { options, clocks } = this.#lifecycle
+    const { region, reason } = replay
+    if (!this.#arrival.isBehindProxy) warnOfMissingProxy(options.target.name)
+    if (diagnostics.replay.hasSubscribers) {
+      diagnostics.replay.publish({ reason, obstacle: undefined, region, scope: this.scope.number })
+    }
+    return options.target.answer({ region, state: signState(options.secrets, this.facts, reason, clocks.wall()) })
+  }
+}
+
+function obstacleOf(hasFailed: boolean, isReplayed: boolean, isTooLarge: boolean): ReplayObstacle | undefined {
+  if (hasFailed) return 'replay-failed'
+  if (isReplayed) return 'already-replayed'
+  return isTooLarge ? 'body-too-large' : undefined
+}
+
+let hasWarned = false
+
+/** Once per process: nothing in the request shows a proxy that would act on the answer. */
+function warnOfMissingProxy(target: string): void {
+  if (hasWarned) return
+  hasWarned = true
+  process.emitWarning(
+    `a request was answered with a ${target} replay, but no replaying proxy seems to be in front of this app: the client sees a raw 409`,
+    { type: 'HeadwaterWarning', code: 'HEADWATER_NO_PROXY' },
+  )
+}

@@ -1,0 +1,115 @@
+import { OptionsInvalid, parseRegion, type Topology } from '@headwater/core'
+import { type FlyReplayOptions, flyReplay } from './fly-replay.ts'
+import type { ReplayTarget } from './replay-target.ts'
+import type { RequestFacts } from './request-facts.ts'
+import { routeNameOf } from './route-name.ts'
+
+/** What `headwater()` takes, in every framework. */
+export interface HeadwaterOptions extends FlyReplayOptions {
+  /** The smallest subset of a `RoutedPool`: where this instance stands, asked anew for every request. */
+  readonly pool: { readonly topology: Topology }
+  /**
+   * Signs the state of a replay, so that a client cannot forge one; the same in every region, 16 characters or more.
+   * Of several, the first signs and all verify: put a new one in front, and take the old one out a minute later.
+   * Default: the environment variable HEADWATER_SECRET.
+   */
+  readonly secret?: string | readonly string[] | undefined
+  /** The largest body that the proxy can replay, in bytes; default 1,048,576, the lower of Fly's two documented limits. */
+  readonly bodyLimit?: number | undefined
+  /** Whether routes known to write are replayed before any work (P5); default true. Off, every write is tried here first. */
+  readonly earlyReplay?: boolean | undefined
+  /**
+   * Names the route of a request, for its record (P5); the method is added. Default: the path with numbers, UUIDs and other
+   * variable segments as `:id`. For GraphQL and the like, name the operation.
+   */
+  readonly route?: ((request: RequestFacts) => string) | undefined
+  /** Which requests get no scope at all, as if outside a request: health checks, metrics. Default none. */
+  readonly exempt?: ((request: RequestFacts) => boolean) | undefined
+  /** What a 503 says in `Retry-After`, in seconds; default 1. */
+  readonly retryAfter?: number | undefined
+  /** Who replays (P9); default `flyReplay({ timeout, fallback })`. */
+  readonly target?: ReplayTarget | undefined
+}
+
+/** The same, checked and complete. */
+export interface ResolvedOptions {
+  readonly pool: { readonly topology: Topology }
+  readonly secrets: readonly string[]
+  readonly bodyLimit: number
+  readonly earlyReplay: boolean
+  readonly route: (request: RequestFacts) => string
+  readonly exempt: (request: RequestFacts) => boolean
+  readonly retryAfter: number
+  readonly target: ReplayTarget
+}
+
+const SHORTEST_SECRET = 16
+
+/**
+ * Checks the options once.
+ *
+ * @throws {OptionsInvalid} that says which option, what was expected and what to do. Never shows a secret.
+ */
+export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
+  const { HEADWATER_SECRET } = process.env
+  return Object.freeze({
+    pool: checkPool(options?.pool),
+    secrets: secretsOf(options.secret ?? HEADWATER_SECRET),
+    bodyLimit: integer('bodyLimit', options.bodyLimit ?? 1_048_576, 'bytes'),
+    earlyReplay: checkType('earlyReplay', options.earlyReplay ?? true, 'boolean'),
+    route: checkType('route', options.route ?? ((request: RequestFacts) => routeNameOf(request.url)), 'function'),
+    exempt: checkType('exempt', options.exempt ?? (() => false), 'function'),
+    retryAfter: integer('retryAfter', options.retryAfter ?? 1, 'seconds'),
+    target: targetOf(options),
+  })
+}
+
+function checkPool(pool: HeadwaterOptions['pool'] | undefined): HeadwaterOptions['pool'] {
+  const topology = pool?.topology
+  if (pool === undefined || topology === null || typeof topology !== 'object') {
+    throw new OptionsInvalid('pool', 'expected a RoutedPool (anything with a `topology`); pass the pool of your app')
+  }
+  // Region names go into a header.
+  if (topology.region !== undefined) parseRegion('pool.topology.region', topology.region)
+  if (topology.primaryRegion !== undefined) parseRegion('pool.topology.primaryRegion', topology.primaryRegion)
+  return pool
+}
+
+function secretsOf(secret: unknown): readonly string[] {
+  const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret]
+  const remedy = 'set HEADWATER_SECRET to the same random value in every region (openssl rand -base64 32)'
+  if (secrets.length === 0 || secrets[0] === undefined || secrets[0] === '') {
+    throw new OptionsInvalid('secret', `is missing; ${remedy}`)
+  }
+  return Object.freeze(
+    secrets.map((candidate) => {
+      if (typeof candidate === 'string' && candidate.length >= SHORTEST_SECRET) return candidate
+      throw new OptionsInvalid('secret', `expected strings of ${SHORTEST_SECRET} characters or more; ${remedy}`)
+    }),
+  )
+}
+
+function targetOf(options: HeadwaterOptions): ReplayTarget {
+  const { target, timeout, fallback } = options
+  if (target === undefined) return flyReplay({ timeout, fallback })
+  if (timeout !== undefined || fallback !== undefined) {
+    throw new OptionsInvalid(
+      'target',
+      'excludes `timeout` and `fallback`: give those to the target, flyReplay({ timeout })',
+    )
+  }
+  if (typeof target.answer !== 'function' || typeof target.arrival !== 'function') {
+    throw new OptionsInvalid('target', 'expected an object with `answer` and `arrival`, such as flyReplay()')
+  }
+  return target
+}
+
+function integer(option: string, value: unknown, unit: string): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw new OptionsInvalid(option, `${String(value)} is not a number of ${unit}; expected 0 or more, no fraction`)
+}
+
+function checkType<Value>(option: string, value: Value, type: 'boolean' | 'function'): Value {
+  if (typeof value === type) return value
+  throw new OptionsInvalid(option, `expected a ${type}, got ${typeof value}`)
+}

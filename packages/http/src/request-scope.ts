@@ -1,0 +1,42 @@
+import type { ReplayObstacle } from '@headwater/core'
+import {
+  diagnostics,
+  ReplayImpossible,
+  type ReplayReason,
+  type ReplayToPrimary,
+  Scope,
+  type Topology,
+} from '@headwater/core'
+
+/** What a request's scope is told when it opens. */
+export interface RequestScopeOptions {
+  readonly obstacle: ReplayObstacle | undefined
+  readonly topology: () => Topology
+  /** What a 503 says in `Retry-After`, in seconds. */
+  readonly retryAfter: number
+  /** Called each time something here needs the primary and is not there. */
+  readonly onPrimaryNeeded: () => void
+}
+
+/** The scope of one HTTP request: knows what its refusals say to the client, and tells its lifecycle. */
+export class RequestScope extends Scope {
+  readonly #retryAfter: number
+  readonly #onPrimaryNeeded: () => void
+
+  constructor(options: RequestScopeOptions) {
+    super({ kind: 'request', obstacle: options.obstacle, topology: options.topology })
+    this.#retryAfter = options.retryAfter
+    this.#onPrimaryNeeded = options.onPrimaryNeeded
+  }
+
+  override askForReplay(topology: Topology, reason: ReplayReason, cause?: unknown): ReplayToPrimary | ReplayImpossible {
+    const error = super.askForReplay(topology, reason, cause)
+    this.#onPrimaryNeeded()
+    if (!(error instanceof ReplayImpossible)) return error
+    if (diagnostics.replay.hasSubscribers) {
+      const { obstacle } = error
+      diagnostics.replay.publish({ reason, obstacle, region: topology.primaryRegion, scope: this.number })
+    }
+    return new ReplayImpossible(error.obstacle, { cause, retryAfterSeconds: this.#retryAfter })
+  }
+}

@@ -1,0 +1,52 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { HeadwaterOptions } from '@headwater/http'
+
+/** What a handler answers, in no framework's words. */
+export type Outcome =
+  | { readonly status?: number; readonly json: unknown; readonly headers?: Readonly<Record<string, string>> }
+  | { readonly chunks: () => AsyncGenerator<string> }
+
+export interface RouteUnderTest {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  /** `body` is what the body parser made of the request. */
+  readonly handle: (body: unknown) => Promise<Outcome>
+}
+
+export interface AppUnderTest {
+  readonly options: HeadwaterOptions
+  readonly routes: readonly RouteUnderTest[]
+  /** Where JSON bodies are parsed: in a middleware before ours, after ours, or (default) nowhere. */
+  readonly parsesBody?: 'before' | 'after'
+  /** Whether an error handler of the app answers every error with 418, a cookie and the error's name. */
+  readonly catchesErrors?: boolean
+}
+
+/** An app that listens on 127.0.0.1. */
+export interface RunningApp extends AsyncDisposable {
+  readonly port: number
+}
+
+/** One framework, as the conformance suite needs it. */
+export interface HttpAdapter {
+  readonly start: (app: AppUnderTest) => Promise<RunningApp>
+}
+
+/** Listens on a free port; disposing closes the server and every connection. */
+export async function listen(server: Server): Promise<RunningApp> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+/** What the app's own error handler says: the name of the error, or of what it wraps. */
+export function describeError(error: unknown): { caught: string } {
+  return { caught: error instanceof Error ? error.name : String(error) }
+}

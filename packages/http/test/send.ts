@@ -1,0 +1,47 @@
+import { Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http'
+
+export interface Sent {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
+  readonly text: string
+  /** The client's port: the same for two requests on one connection. */
+  readonly localPort: number | undefined
+}
+
+export interface SendOptions {
+  readonly method?: string
+  readonly headers?: OutgoingHttpHeaders
+  readonly body?: string | Buffer
+  /** Leaves the length of the body unsaid. */
+  readonly chunked?: boolean
+  readonly agent?: Agent
+}
+
+/** Sends one request as Fly's proxy would pass it on; rejects when the connection is cut or nothing comes for 5 s. */
+export function send(port: number, path: string, options: SendOptions = {}): Promise<Sent> {
+  const { method = 'GET', body, chunked = false, agent = new Agent({ keepAlive: false }) } = options
+  const headers: OutgoingHttpHeaders = { 'fly-request-id': '01-nrt', ...options.headers }
+  if (body !== undefined) {
+    headers['content-type'] ??= 'application/json'
+    headers[chunked ? 'transfer-encoding' : 'content-length'] = chunked ? 'chunked' : Buffer.byteLength(body)
+  }
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ host: '127.0.0.1', port, path, method, headers, agent }, (response) => {
+      const { localPort } = response.socket
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('error', reject)
+      response.on('end', () => {
+        const { statusCode = 0, headers, rawHeaders } = response
+        resolve({ status: statusCode, headers, rawHeaders, text, localPort })
+      })
+    })
+    outgoing.setTimeout(5000, () => outgoing.destroy(new Error('nothing came for 5 s')))
+    outgoing.on('error', reject)
+    outgoing.end(body)
+  })
+}

@@ -1,0 +1,96 @@
+import { type CatchUpOptions, waitUntilReplayed } from './catch-up.ts'
+import { ClusterError } from './cluster-error.ts'
+import { type ClusterNode, ServerNode } from './cluster-node.ts'
+import { type ClusterOptions, type ResolvedOptions, resolveOptions } from './cluster-options.ts'
+import { startLocalServers } from './local-servers.ts'
+import { type Replica, ServerReplica } from './replica.ts'
+import type { ProvidedServers } from './server.ts'
+
+/** A primary and its replicas. Ends with `stop()`, with `await using`, or with the process, however that ends. */
+export interface Cluster extends AsyncDisposable {
+  /** The node that started as the primary; it stays this one after a promotion of another. */
+  readonly primary: ClusterNode
+  readonly replicas: readonly Replica[]
+  /**
+   * Resolves when every replica has replayed what the primary has flushed by now. Replicas that were promoted do not
+   * count; one that is down, paused or cut off makes this fail.
+   * @throws ClusterError CLUSTER_TIMEOUT, CLUSTER_NODE_DOWN
+   */
+  waitUntilCaughtUp(options?: CatchUpOptions): Promise<void>
+  /** Ends every server and removes all folders. May be called again. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a real PostgreSQL primary with streaming replicas on this machine; they accept connections, and stream, when
+ * it resolves. Nobody but this machine can reach them, and everybody on it can: no password is asked for.
+ * @throws ClusterError; or the reason of `options.signal`, when that aborted the start
+ */
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const resolved = resolveOptions(options)
+  resolved.signal?.throwIfAborted()
+  const limit = AbortSignal.timeout(resolved.startTimeout)
+  const signal = resolved.signal ? AbortSignal.any([resolved.signal, limit]) : limit
+  try {
+    const servers = await startServers(resolved, signal)
+    const cluster = new RunningCluster(servers)
+    try {
+      await cluster.waitUntilStreaming(signal)
+    } catch (error) {
+      await cluster.stop()
+      throw error
+    }
+    return cluster
+  } catch (error) {
+    if (resolved.signal?.aborted) throw resolved.signal.reason
+    if (!limit.aborted) throw error
+    throw new ClusterError(
+      'CLUSTER_START_FAILED',
+      `The cluster was not up within ${resolved.startTimeout} ms. Is the machine busy? Increase startTimeout.`,
+      { cause: error },
+    )
+  }
+}
+
+async function startServers(options: ResolvedOptions, signal: AbortSignal): Promise<ProvidedServers> {
+  if (options.provider !== 'testcontainers') return await startLocalServers(options, signal)
+  // Loaded only by those who ask for it.
+  const { startContainers } = await import('./containers.ts')
+  return await startContainers(options, signal)
+}
+
+class RunningCluster implements Cluster {
+  readonly primary: ServerNode
+  readonly replicas: readonly ServerReplica[]
+  readonly #servers: ProvidedServers
+  #stopping: Promise<void> | undefined
+
+  constructor(servers: ProvidedServers) {
+    this.#servers = servers
+    const primary = new ServerNode(servers.primary)
+    this.primary = primary
+    this.replicas = Object.freeze(servers.replicas.map((server) => new ServerReplica(server, primary)))
+  }
+
+  async waitUntilStreaming(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.replicas.map((replica) => replica.waitUntilStreaming(signal)))
+  }
+
+  async waitUntilCaughtUp(options: CatchUpOptions = {}): Promise<void> {
+    await waitUntilReplayed(this.primary, this.replicas, options)
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  async #stop(): Promise<void> {
+    for (const node of [this.primary, ...this.replicas]) node.retire()
+    await this.#servers.dispose()
+  }
+}

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto'
+import { access, appendFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ClusterError } from './cluster-error.ts'
+import type { PostgresBinaries } from './postgres-binaries.ts'
+import { runCommand } from './run-command.ts'
+import { configurationFile, settingsOfTemplate } from './server-settings.ts'
+import { noUser, type ServerUser } from './server-user.ts'
+
+export interface TemplateOptions {
+  readonly binaries: PostgresBinaries
+  readonly user: ServerUser
+  readonly settings: Readonly<Record<string, string>>
+  /** Belongs to this cluster; the user can write to it. */
+  readonly workFolder: string
+  /** Undefined: keep nothing. */
+  readonly cacheFolder: string | undefined
+  /** Where a new template is written before it is moved into the cache; somebody watches over it. */
+  readonly draft: string
+  readonly signal: AbortSignal
+}
+
+/** Increase when what initdb is asked for changes: older templates are then left alone. */
+const format = 1
+const initdbParameters = ['-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--wal-segsize=1']
+
+/**
+ * A fresh data folder, packed. One file rather than a folder: it is there or it is not, even after something
+ * swept the temp folder, and a rename puts it in place however many processes try at once.
+ */
+export class DataTemplate {
+  readonly #options: TemplateOptions
+  readonly #cached: string | undefined
+  #archive: Promise<string> | undefined
+
+  constructor(options: TemplateOptions) {
+    this.#options = options
+    const key = createHash('sha256')
+      .update(
+        JSON.stringify([format, options.binaries.version, options.user.uid, settingsOfTemplate(options.settings)]),
+      )
+      .digest('hex')
+      .slice(0, 20)
+    this.#cached = options.cacheFolder && join(options.cacheFolder, `template-${key}.tar`)
+  }
+
+  /** Unpacks it into a new folder that the server's user owns. */
+  async unpack(folder: string): Promise<void> {
+    this.#archive ??= this.#find()
+    const archive = await this.#archive
+    await this.#run('mkdir', ['-m', '700', folder])
+    const { code, output } = await this.#run('tar', ['-xf', archive, '-C', folder])
+    if (code === 0) return
+    // A damaged template is not worth a second look.
+    if (this.#cached) await rm(this.#cached, { force: true })
+    throw new ClusterError('CLUSTER_START_FAILED', `The template ${archive} could not be unpacked: ${output.trim()}`)
+  }
+
+  async #find(): Promise<string> {
+    const { cacheFolder, draft, workFolder } = this.#options
+    if (this.#cached === undefined || cacheFolder === undefined) return this.#make(join(workFolder, 'template.tar'))
+    const isThere = await access(this.#cached).then(
+      () => true,
+      () => false,
+    )
+    if (isThere) return this.#cached
+    await this.#make(draft)
+    await rename(draft, this.#cached)
+    return this.#cached
+  }
+
+  async #make(archive: string): Promise<string> {
+    const { binaries, settings, workFolder } = this.#options
+    const folder = join(workFolder, 'template')
+    const made = await this.#run(binaries.initdb, ['-D', folder, ...initdbParameters, '--no-sync', '--no-instructions'])
+    if (made.code !== 0) {
+      if (/could not look up effective user/.test(made.output)) throw noUser(made.output.trim())
+      throw new ClusterError('CLUSTER_START_FAILED', 'initdb failed.', { log: made.output })
+    }
+    const recorded = settingsOfTemplate(settings)
+    if (Object.keys(recorded).length > 0) {
+      await appendFile(join(folder, 'postgresql.conf'), configurationFile({ wal_level: 'replica', ...recorded }))
+      // One start and stop writes them to pg_control, against which a standby checks its own.
+      const settled = await this.#run(binaries.postgres, ['--single', '-D', folder, 'postgres'])
+      if (settled.code !== 0) {
+        throw new ClusterError('CLUSTER_START_FAILED', 'PostgreSQL refused the settings.', { log: settled.output })
+      }
+    }
+    // Root packs, because the cache is root's; the names in it belong to whoever unpacks.
+    const packed = await runCommand('tar', ['-cf', archive, '-C', folder, '.'], { signal: this.#options.signal })
+    if (packed.code !== 0) {
+      throw new ClusterError('CLUSTER_START_FAILED', `The template could not be packed: ${packed.output.trim()}`)
+    }
+    await rm(folder, { recursive: true, force: true })
+    return archive
+  }
+
+  async #run(file: string, parameters: readonly string[]): ReturnType<typeof runCommand> {
+    const { user, signal } = this.#options
+    return runCommand(file, parameters, { user, signal })
+  }
+}

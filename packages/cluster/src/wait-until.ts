@@ -1,0 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export interface WaitOptions {
+  /** Milliseconds. */
+  readonly timeout: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Asks every few milliseconds until the answer is yes. False when the time is over; rejects when aborted. */
+export async function waitUntil(isSo: () => Promise<boolean>, options: WaitOptions): Promise<boolean> {
+  const end = performance.now() + options.timeout
+  for (;;) {
+    options.signal?.throwIfAborted()
+    if (await isSo()) return true
+    if (performance.now() >= end) return false
+    await sleep(3, undefined, options.signal ? { signal: options.signal } : {})
+  }
+}

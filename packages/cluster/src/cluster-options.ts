@@ -25,6 +25,11 @@ export interface ClusterOptions {
    * folder). Default true. Turn off to measure a cold start.
    */
   readonly isTemplateCached?: boolean
+  /**
+   * The folder in which the cluster makes its own. Default: `/dev/shm` if 4 GiB are free there, else the temp folder.
+   * Give one when a test writes more than fits in memory.
+   */
+  readonly folder?: string
   /** Milliseconds until a start that hangs is given up. Default 30,000, with containers 180,000. */
   readonly startTimeout?: number
   /** Aborts the start; what was started by then is stopped and removed. Has no effect on a cluster that is up. */
@@ -39,6 +44,7 @@ export interface ResolvedOptions {
   readonly image: string
   readonly settings: Readonly<Record<string, string>>
   readonly isTemplateCached: boolean
+  readonly folder: string | undefined
   readonly startTimeout: number
   readonly signal: AbortSignal | undefined
 }
@@ -70,6 +76,9 @@ export function resolveOptions(options: ClusterOptions): ResolvedOptions {
   if (provider !== 'testcontainers' && options.image !== undefined) {
     throw invalid(`image belongs to provider 'testcontainers', but provider is '${provider}'`)
   }
+  if (provider === 'testcontainers' && options.folder !== undefined) {
+    throw invalid("folder belongs to the local providers, but provider is 'testcontainers'")
+  }
   const startTimeout = options.startTimeout ?? (provider === 'testcontainers' ? 180_000 : 30_000)
   if (!Number.isFinite(startTimeout) || startTimeout <= 0 || startTimeout > 2 ** 31 - 1) {
     throw invalid(`startTimeout is ${show(startTimeout)}, expected a number of milliseconds above 0`)
@@ -81,6 +90,7 @@ export function resolveOptions(options: ClusterOptions): ResolvedOptions {
     image: options.image ?? 'postgres:18',
     settings: resolveSettings(options.settings ?? {}),
     isTemplateCached: options.isTemplateCached ?? true,
+    folder: options.folder,
     startTimeout,
     signal: options.signal,
   })

@@ -44,11 +44,10 @@ export class DataTemplate {
     this.#cached = options.cacheFolder && join(options.cacheFolder, `template-${key}.tar`)
   }
 
-  /** Unpacks it into a new folder that the server's user owns. */
+  /** Unpacks it into an empty folder that the server's user owns. */
   async unpack(folder: string): Promise<void> {
     this.#archive ??= this.#find()
     const archive = await this.#archive
-    await this.#run('mkdir', ['-m', '700', folder])
     const { code, output } = await this.#run('tar', ['-xf', archive, '-C', folder])
     if (code === 0) return
     // A damaged template is not worth a second look.

@@ -1,14 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { appendFile, chown, mkdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findCacheFolder } from './cache-folder.ts'
-import { ClusterError } from './cluster-error.ts'
 import type { ResolvedOptions } from './cluster-options.ts'
 import { DataTemplate } from './data-template.ts'
 import { LocalServer } from './local-server.ts'
 import { findBinaries } from './postgres-binaries.ts'
-import { runCommand } from './run-command.ts'
+import { findRunFolder } from './run-folder.ts'
 import type { ProvidedServers } from './server.ts'
 import { configurationFile, nodeSettings, primaryConnection, quoteSetting } from './server-settings.ts'
 import { findServerUser, type ServerUser } from './server-user.ts'
@@ -19,7 +17,7 @@ export async function startLocalServers(options: ResolvedOptions, signal: AbortS
   const user = await findServerUser()
   const cacheFolder = await findCacheFolder(user)
   const id = randomBytes(6).toString('hex')
-  const root = join(await findTempFolder(user), `headwater-cluster-${id}`)
+  const root = join(await findRunFolder(options.folder, user), `headwater-cluster-${id}`)
   const draft = join(cacheFolder ?? root, `draft-${id}.tar`)
   const watchdog = await Watchdog.start(root, draft)
   const servers: LocalServer[] = []
@@ -30,8 +28,7 @@ export async function startLocalServers(options: ResolvedOptions, signal: AbortS
     await watchdog.release()
   }
   try {
-    await mkdir(root, { mode: 0o711 })
-    if (user.identity.uid !== undefined) await chown(root, user.uid, user.identity.gid ?? user.uid)
+    await makeFolder(root, user)
     const binaries = await findBinaries(options, user, cacheFolder, root)
     const { settings, isTemplateCached, startTimeout } = options
     const template = new DataTemplate({
@@ -50,10 +47,8 @@ export async function startLocalServers(options: ResolvedOptions, signal: AbortS
       return server
     }
     const prepare = async (server: LocalServer): Promise<void> => {
-      await mkdir(join(root, server.name), { mode: 0o755 })
-      if (user.identity.uid !== undefined) {
-        await chown(join(root, server.name), user.uid, user.identity.gid ?? user.uid)
-      }
+      await makeFolder(join(root, server.name), user)
+      await makeFolder(server.dataFolder, user)
       await template.unpack(server.dataFolder)
       const configuration = configurationFile({
         ...nodeSettings(server.name, settings),
@@ -102,12 +97,8 @@ async function endServer(server: LocalServer): Promise<void> {
   await server.stop('immediate', 7_000).catch(() => server.kill())
 }
 
-/** The temp folder, if the server's user can pass through it (TMPDIR may be under /root), else /tmp. */
-async function findTempFolder(user: ServerUser): Promise<string> {
-  if (user.identity.uid === undefined) return tmpdir()
-  for (const folder of new Set([tmpdir(), '/tmp', '/var/tmp'])) {
-    const { code } = await runCommand('/bin/sh', ['-c', '[ -x "$1" ]', 'sh', folder], { user })
-    if (code === 0) return folder
-  }
-  throw new ClusterError('CLUSTER_START_FAILED', `uid ${user.uid} can enter neither ${tmpdir()} nor /tmp. Set TMPDIR.`)
+/** postgres insists on a data folder that is its user's alone. */
+async function makeFolder(folder: string, user: ServerUser): Promise<void> {
+  await mkdir(folder, { mode: 0o700 })
+  if (user.identity.uid !== undefined) await chown(folder, user.uid, user.identity.gid ?? user.uid)
 }

@@ -27,18 +27,19 @@ export async function findBinaries(
   if (options.provider === 'binaries') {
     const bin = resolve(options.bin ?? '')
     await mustExist(bin)
-    if (!(await canRun(bin, user))) {
-      throw missing(`${bin} holds initdb and postgres, but uid ${user.uid}, which runs them, cannot execute them`)
-    }
-    return describe(bin, user)
+    const found = await describe(bin, user)
+    if (found) return found
+    throw missing(`${bin} holds initdb and postgres, but uid ${user.uid}, which runs them, cannot execute them`)
   }
   const native = locateEmbedded()
   const bin = join(native, 'bin')
   await mustExist(bin)
-  const hasLinks = await hydrateLinks(native)
-  if (hasLinks && (await canRun(bin, user))) return describe(bin, user)
-  const copy = await copyBinaries(native, cacheFolder ?? privateFolder)
-  return describe(join(copy, 'bin'), user)
+  const found = (await hydrateLinks(native)) ? await describe(bin, user) : undefined
+  if (found) return found
+  const copy = join(await copyBinaries(native, cacheFolder ?? privateFolder), 'bin')
+  const copied = await describe(copy, user)
+  if (copied) return copied
+  throw missing(`uid ${user.uid} can execute neither ${bin} nor a copy in ${copy}`)
 }
 
 /** The `native` folder of the npm package for this platform. */
@@ -116,11 +117,20 @@ async function readPackage(folder: string): Promise<{ version: string }> {
   return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
 }
 
-async function describe(bin: string, user: ServerUser): Promise<PostgresBinaries> {
+/** Undefined if the server's user may not execute it, which only a process of that user can tell. */
+async function describe(bin: string, user: ServerUser): Promise<PostgresBinaries | undefined> {
   const postgres = join(bin, 'postgres')
-  const { code, output } = await run(postgres, ['--version'], user)
-  if (code !== 0) throw missing(`${postgres} does not run on this machine: ${output.trim()}`)
-  return { initdb: join(bin, 'initdb'), postgres, version: output.trim() }
+  try {
+    const { code, output } = await runCommand(postgres, ['--version'], { user })
+    if (code !== 0) throw missing(`${postgres} does not run on this machine: ${output.trim()}`)
+    return { initdb: join(bin, 'initdb'), postgres, version: output.trim() }
+  } catch (error) {
+    if (hasCode(error, 'EACCES')) return undefined
+    if (hasCode(error, 'EPERM')) throw noUser(`the system did not allow a process of uid ${user.uid}`, error)
+    // The file is there, so it is the loader that is not: glibc binaries on musl.
+    if (hasCode(error, 'ENOENT')) throw missing(`${postgres} was built for another C library (Alpine?)`, error)
+    throw error
+  }
 }
 
 async function mustExist(bin: string): Promise<void> {
@@ -128,24 +138,6 @@ async function mustExist(bin: string): Promise<void> {
     await access(join(bin, program)).catch((cause: unknown) => {
       throw missing(`there is no ${program} in ${bin}`, cause)
     })
-  }
-}
-
-/** Whether the user may execute the programs; only a process of that user can tell. */
-async function canRun(bin: string, user: ServerUser): Promise<boolean> {
-  if (user.identity.uid === undefined) return true
-  const { code } = await run('/bin/sh', ['-c', '[ -x "$1/initdb" ] && [ -x "$1/postgres" ]', 'sh', bin], user)
-  return code === 0
-}
-
-async function run(file: string, parameters: readonly string[], user: ServerUser): ReturnType<typeof runCommand> {
-  try {
-    return await runCommand(file, parameters, { user })
-  } catch (error) {
-    if (hasCode(error, 'EPERM')) throw noUser(`the system did not allow a process of uid ${user.uid}`, error)
-    // The file is there, so it is the loader that is not: glibc binaries on musl.
-    if (hasCode(error, 'ENOENT')) throw missing(`${file} was built for another C library (Alpine?)`, error)
-    throw error
   }
 }
 

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { ClusterError } from './cluster-error.ts'
 import { runCommand } from './run-command.ts'
 
@@ -39,6 +40,12 @@ export function noUser(reason: string, cause?: unknown): ClusterError {
 }
 
 async function lookUp(name: string): Promise<{ uid: number; gid: number } | undefined> {
+  const line = (await readFile('/etc/passwd', 'utf8').catch(() => ''))
+    .split('\n')
+    .map((text) => text.split(':'))
+    .find((fields) => fields[0] === name || fields[2] === name)
+  if (line && isNumber(line[2]) && isNumber(line[3])) return { uid: Number(line[2]), gid: Number(line[3]) }
+  // Users that a directory service or macOS knows.
   const [uid, gid] = await Promise.all([idOf('-u', name), idOf('-g', name)])
   return uid === undefined || gid === undefined ? undefined : { uid, gid }
 }
@@ -47,4 +54,8 @@ async function idOf(flag: '-u' | '-g', name: string): Promise<number | undefined
   const { code, output } = await runCommand('id', [flag, name])
   // uid_t is unsigned; macOS prints nobody's as -2.
   return code === 0 && /^-?\d+\n$/.test(output) ? Number(output) >>> 0 : undefined
+}
+
+function isNumber(text: string | undefined): text is string {
+  return text !== undefined && /^\d+$/.test(text)
 }

@@ -6,8 +6,8 @@ import { orderCandidates, type Target } from './target.ts'
 import { type Answer, type Envelope, send } from './upstream.ts'
 import type { World } from './world.ts'
 
-/** Fly gives up after so many rounds over the candidates. */
-const maxRounds = 90
+/** Fly gives up after so many retries; spread over the time that it looks for a machine. */
+const maxRetries = 90
 
 export interface Errand {
   readonly target: Target
@@ -53,7 +53,7 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
   const machines = world.machines.filter(({ app }) => app === errand.target.app)
   const distanceTo = (region: string): number => world.distance(errand.from, region)
   let obstacle: 'none there' | 'full' | 'refused' = 'none there'
-  for (let round = 1; ; round += 1) {
+  for (;;) {
     for (const machine of orderCandidates(errand.target, machines, distanceTo, stoppedMachines)) {
       const isCutOff = world.downRegions.has(machine.region) || (world.isFailingReplays && errand.purpose === 'replay')
       if (isCutOff) {
@@ -69,8 +69,8 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
       }
     }
     const left = deadline - performance.now()
-    if (left <= 0 || round >= maxRounds) break
-    await delay(Math.min(left, Math.max(1, waitMs / maxRounds)), undefined, { signal: errand.signal })
+    if (left <= 0) break
+    await delay(Math.ceil(Math.min(left, waitMs / maxRetries)), undefined, { signal: errand.signal })
   }
   if (obstacle === 'none there') {
     return {
@@ -84,7 +84,7 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
     kind: 'unreachable',
     reason: errand.timeoutMs === undefined ? 'retries_exhausted' : 'timeout',
     code: obstacle === 'full' ? 'PR03' : 'PR04',
-    message: `could not find a good candidate within ${maxRounds} attempts at load balancing`,
+    message: `could not find a good candidate within ${maxRetries} attempts at load balancing`,
   }
 }
 

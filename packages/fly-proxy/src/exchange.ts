@@ -70,6 +70,7 @@ export class Exchange {
   #replays = 0
   #status: number | undefined
   #errorCode: ProxyErrorCode | undefined
+  #isMachineGone = false
 
   constructor(world: World, arrival: Arrival) {
     const { edge, request, response } = arrival
@@ -106,8 +107,10 @@ export class Exchange {
       await delayUnlessZero(this.#clientMs, this.#signal)
       await this.#travel()
     } catch (error) {
-      if (error instanceof GiveUp && !this.#signal.aborted) await this.#giveUp(error)
-      else outcome = this.#breakOff(error)
+      const { response } = this.#arrival
+      if (this.#signal.aborted || response.headersSent || response.destroyed || this.#status === 101)
+        outcome = this.#breakOff()
+      else await this.#giveUp(error instanceof GiveUp ? error : new GiveUp('PU02', this.#app, messageOf(error)))
     }
     // Whatever of the body nobody wanted must not keep the connection from being used again.
     this.#arrival.request.resume()
@@ -328,6 +331,10 @@ export class Exchange {
     const signal = this.#signal
     this.#status = answer.response.statusCode
     const headers = this.#finish(headersOf(answer), answer.tunnel !== undefined)
+    this.#isMachineGone = answer.response.errored !== null
+    answer.response.once('error', () => {
+      this.#isMachineGone ||= !response.destroyed && !this.#gone.signal.aborted
+    })
     const machineMs = this.#world.roundTrip(this.#servedBy, machine.region) / 2
     try {
       if (answer.tunnel && upgrade) {
@@ -362,15 +369,14 @@ export class Exchange {
     await deliverError(this.#arrival.response, this.#status, this.#finish([]))
   }
 
-  #breakOff(error: unknown): RequestEvent['outcome'] {
+  #breakOff(): RequestEvent['outcome'] {
     const { response, upgrade } = this.#arrival
     response.destroy()
     upgrade?.socket.destroy()
     if (this.#world.closing.signal.aborted) return 'proxy-closed'
     // A tunnel has no clean end: one side just goes.
     if (upgrade && this.#status === 101) return 'answered'
-    if (this.#gone.signal.aborted) return isUpstreamError(error) ? 'upstream-aborted' : 'client-aborted'
-    return 'upstream-aborted'
+    return this.#isMachineGone ? 'upstream-aborted' : 'client-aborted'
   }
 
   #clock(): number {
@@ -453,6 +459,6 @@ async function delayUnlessZero(milliseconds: number, signal: AbortSignal): Promi
   if (milliseconds > 0) await delay(milliseconds, undefined, { signal })
 }
 
-function isUpstreamError(error: unknown): boolean {
-  return error instanceof Error && error.name !== 'AbortError' && (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'the request could not be passed on'
 }

@@ -63,7 +63,8 @@ export function readReplayJson(text: string, rules: ReplayRules): ReplayInstruct
     if (name === 'transform') extra.transform = readTransform(objectOf(value, name), rules)
     else if (name === 'cache') extra.cache = readCacheJson(objectOf(value, name), source['allow_bypass'], rules)
     else if (name === 'elsewhere') fields.set(name, String(expect(value, 'boolean', name)))
-    else if (name !== 'allow_bypass') fields.set(name, expect(value, 'string', name) as string)
+    else if (known.has(name)) fields.set(name, expect(value, 'string', name) as string)
+    else if (name !== 'allow_bypass') fields.set(name, '')
   }
   return build(fields, extra, rules)
 }

@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 // Packages are read from their sources; `dev-source` is the first condition of each exports map.
-const resolve = { conditions: ['dev-source', 'node', 'import', 'module', 'default'] }
-const ssr = { resolve: { conditions: resolve.conditions, externalConditions: ['dev-source', 'node'] } }
+const resolve = { conditions: ['dev-source', 'node'] }
+const ssr = { resolve: { conditions: resolve.conditions, externalConditions: ['dev-source'] } }
 
 const where = (suffix: string) => [
   `packages/*/test/**/*.${suffix}`,

@@ -1,0 +1,194 @@
+import { diagnostics, type NodeEvent, PrimaryUnavailable, ReplayToPrimary, runInScope, Scope } from '@headwater/core'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { RoutedPool } from '../src/index.ts'
+import { WHO, World } from './world.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await World.start(['nrt', 'nrt-2'])
+})
+afterAll(() => world[Symbol.asyncDispose]())
+
+const replica = (index: number) => {
+  const found = world.cluster.replicas[index]
+  if (found === undefined) throw new Error(`no replica ${index}`)
+  return found
+}
+
+describe('X1: replica sessions are read-only', () => {
+  it.each([
+    ['a plain connection string', (url: string) => ({ connectionString: url })],
+    [
+      'options in the connection string',
+      (url: string) => ({ connectionString: `${url}?options=${encodeURIComponent('-c work_mem=8MB')}` }),
+    ],
+    ['options in the configuration', (url: string) => ({ connectionString: url, options: '-c work_mem=8MB' })],
+  ])('with %s', async (_name, configure) => {
+    const pool = world.pool('nrt', { replicas: [{ region: 'nrt', ...configure(replica(0).url) }] })
+    const { rows } = await pool.query(
+      "select current_setting('default_transaction_read_only') as is_on, current_setting('work_mem') as memory",
+    )
+    expect(rows).toEqual([{ is_on: 'on', memory: _name.includes('options') ? '8MB' : expect.any(String) }])
+  })
+
+  it('a "replica" that is the primary (wrong URL, promotion) takes no write', async () => {
+    const pool = world.pool('nrt', { replicas: [{ region: 'nrt', connectionString: world.cluster.primary.url }] })
+    const error = await runInScope(world.request(pool), () => pool.query("select write_note('X1')")).catch(
+      (reason: unknown) => reason,
+    )
+    expect(error).toBeInstanceOf(ReplayToPrimary)
+    expect(await world.notes('X1')).toBe(0)
+  })
+})
+
+describe('faults', () => {
+  afterEach(async () => {
+    for (const node of world.cluster.replicas) if (!node.isRunning) await node.start()
+  })
+
+  it('X2: a replica that cannot be reached is left alone, and the read goes to the next one', async () => {
+    const pool = world.pool('nrt')
+    await replica(0).stop('immediate')
+    for (let n = 0; n < 4; n += 1) expect((await pool.query(WHO)).rows).toEqual([{ who: 'nrt-2' }])
+  })
+
+  it('X2: a read whose replica dies under it is answered elsewhere', async () => {
+    const pool = world.pool('ams', { replicas: [{ region: 'ams', connectionString: replica(0).url }] })
+    const slow = pool.query("select current_setting('cluster_name') as who, pg_sleep(1)")
+    await expect.poll(() => pool.totalCount).toBe(1)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await replica(0).stop('immediate')
+    expect((await slow).rows).toMatchObject([{ who: 'primary' }])
+  })
+
+  it('X2: with every replica gone, reads fall to the primary at home and are replayed away; it comes back by itself', async () => {
+    const events: string[] = []
+    const listen = (event: unknown) => events.push((event as NodeEvent).change)
+    diagnostics.node.subscribe(listen)
+    const only = [{ connectionString: replica(0).url }]
+    const home = world.pool('ams', { replicas: only })
+    const away = world.pool('nrt', { replicas: only })
+    await replica(0).stop('immediate')
+    expect((await home.query(WHO)).rows).toEqual([{ who: 'primary' }])
+    const error = await runInScope(world.request(away), () => away.query(WHO)).catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ code: 'HEADWATER_REPLAY_TO_PRIMARY', reason: 'replica-lost' })
+    await replica(0).start()
+    await expect.poll(async () => (await home.query(WHO)).rows[0].who, { timeout: 10_000 }).toBe('nrt')
+    diagnostics.node.unsubscribe(listen)
+    expect(events).toEqual(expect.arrayContaining(['down', 'up']))
+  })
+
+  it('an unreachable primary is a typed error, at once, and reads go on', async () => {
+    const closed = 'postgres://postgres@127.0.0.1:1/postgres'
+    const pool = world.pool('ams', { primary: { region: 'ams', connectionString: closed } })
+    const started = performance.now()
+    const error = await pool.query("insert into note (body) values ('x')").catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(PrimaryUnavailable)
+    expect(error).toMatchObject({
+      code: 'HEADWATER_PRIMARY_UNAVAILABLE',
+      retryable: true,
+      status: 503,
+      cause: { code: 'ECONNREFUSED' },
+    })
+    expect(performance.now() - started).toBeLessThan(1000)
+    expect((await pool.query(WHO)).rows).toMatchObject([{ who: expect.stringMatching(/^nrt/) }])
+    const client = await pool.connect()
+    await client.query('begin')
+    await expect(client.query("insert into note (body) values ('x')")).rejects.toThrow(PrimaryUnavailable)
+    client.release()
+  })
+
+  it('a refused login is the database’s own error, and the password is told nowhere', async () => {
+    const connectionString = world.cluster.primary.url.replace('postgres@', 'nobody_known:s3cret@')
+    const pool = world.pool('ams', { primary: { region: 'ams', connectionString, password: 's3cret' } })
+    const error = await pool.query("insert into note (body) values ('x')").catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ severity: 'FATAL', code: '28000' })
+    expect(JSON.stringify({ ...(error as object), message: (error as Error).message })).not.toContain('s3cret')
+  })
+
+  it('a checked-out client that loses its connection does not end the process', async () => {
+    const pool = world.pool('ams')
+    const client = await pool.connect()
+    await client.query("set app.x = '1'")
+    const { rows } = await client.query('select pg_backend_pid() as pid')
+    const unheard = await pool.connect()
+    await unheard.query("set app.x = '1'")
+    const { rows: other } = await unheard.query('select pg_backend_pid() as pid')
+    const heard = new Promise((resolve) => client.on('error', resolve))
+    await world.admin.query('select pg_terminate_backend($1), pg_terminate_backend($2)', [rows[0].pid, other[0].pid])
+    expect(await heard).toMatchObject({ code: '57P01' })
+    await expect(unheard.query(WHO)).rejects.toThrow()
+    client.release()
+    unheard.release()
+    await expect.poll(() => pool.totalCount).toBe(0)
+    await pool.query("insert into note (body) values ('after')")
+  })
+
+  it('a query that times out on the client’s side takes its connection with it', async () => {
+    const pool = world.pool('ams', { query_timeout: 100 })
+    await expect(pool.query('select pg_sleep(1)')).rejects.toThrow('Query read timeout')
+    const client = await pool.connect()
+    await expect(client.query('select pg_sleep(1)')).rejects.toThrow('Query read timeout')
+    client.release()
+    await expect.poll(() => pool.totalCount).toBe(0)
+    expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+  })
+
+  it('released in the middle of a cursor, the connection is not handed on', async () => {
+    const { default: Cursor } = await import('pg-cursor')
+    const pool = world.pool('ams', { max: 1 })
+    const client = await pool.connect()
+    const cursor = client.query(new Cursor('select * from generate_series(1, 100)'))
+    await cursor.read(1)
+    client.release()
+    await cursor.close().catch(() => undefined)
+    expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+  })
+})
+
+describe('X4: roles follow the server', () => {
+  it('says when a node is not what it was configured as, and again after a promotion', async () => {
+    const events: NodeEvent[] = []
+    const listen = (event: unknown) => events.push(event as NodeEvent)
+    diagnostics.node.subscribe(listen)
+    await using other = await World.start(['nrt'])
+    const pool = other.pool('nrt')
+    await pool.query(WHO)
+    expect(events.filter((event) => event.change.startsWith('became'))).toEqual([])
+    const standby = other.cluster.replicas[0]
+    await standby?.promote()
+    await pool.query('select 1')
+    await expect
+      .poll(() => events.some((event) => event.change === 'became-primary' && event.node === 'replica-0'))
+      .toBe(true)
+    diagnostics.node.unsubscribe(listen)
+    // Its sessions stay read-only all the same (X1).
+    const error = await runInScope(new Scope({ kind: 'request' }), () =>
+      pool.query("select write_note('promoted')"),
+    ).catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(ReplayToPrimary)
+  })
+})
+
+describe('X5: nothing is left behind', () => {
+  it('end() closes every connection at every node', async () => {
+    const pool = new RoutedPool({
+      region: 'ams',
+      application_name: 'left-behind',
+      primary: { region: 'ams', connectionString: world.cluster.primary.url },
+      replicas: [{ connectionString: replica(0).url }],
+    })
+    await Promise.all([pool.query(WHO), pool.query("insert into note (body) values ('x')")])
+    await pool.end()
+    for (const url of [world.cluster.primary.url, replica(0).url]) {
+      const bare = new pg.Client(url)
+      await bare.connect()
+      const { rows } = await bare.query(
+        "select count(*)::int as open from pg_stat_activity where application_name = 'left-behind'",
+      )
+      await bare.end()
+      expect(rows).toEqual([{ open: 0 }])
+    }
+  })
+})

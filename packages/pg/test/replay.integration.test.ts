@@ -1,0 +1,185 @@
+import { currentScope, ReplayImpossible, ReplayToPrimary, runInScope, Scope } from '@headwater/core'
+import Cursor from 'pg-cursor'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { RoutedPool } from '../src/index.ts'
+import { WHO, World } from './world.ts'
+
+let world: World
+let pool: RoutedPool
+beforeAll(async () => {
+  world = await World.start()
+  pool = world.pool('nrt')
+})
+afterAll(() => world[Symbol.asyncDispose]())
+
+const inRequest = <T>(fn: () => Promise<T>, target: RoutedPool = pool): Promise<T> =>
+  runInScope(world.request(target), fn)
+const errorOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+
+describe('away from home', () => {
+  it('P1: a proven write is thrown before anything is sent to any database', async () => {
+    const fresh = world.pool('nrt')
+    for (const text of [
+      "insert into note (body) values ('P1')",
+      'select * from note for update',
+      "select nextval('note_id_seq')",
+      'truncate note',
+    ]) {
+      const error = await errorOf(inRequest(() => fresh.query(text), fresh))
+      expect(error).toBeInstanceOf(ReplayToPrimary)
+      expect(error).toMatchObject({ region: 'ams', from: 'nrt' })
+    }
+    expect(fresh.totalCount).toBe(0)
+  })
+
+  it('P2: an unknown statement is tried on the replica; what only reads is answered there', async () => {
+    const { rows } = await inRequest(() =>
+      pool.query("select count_notes() as n, current_setting('cluster_name') as who"),
+    )
+    expect(rows).toEqual([{ n: '0', who: 'nrt' }])
+  })
+
+  it('P2: its refusal becomes the replay, with the driver’s error as cause, costs no connection, and is remembered', async () => {
+    const fresh = world.pool('nrt')
+    const error = await errorOf(inRequest(() => fresh.query("select write_deeply('P2')"), fresh))
+    expect(error).toBeInstanceOf(ReplayToPrimary)
+    expect(error).toMatchObject({ reason: 'refused', cause: { code: '25006', severity: 'ERROR' } })
+    expect(fresh.idleCount).toBe(1)
+    const again = await errorOf(inRequest(() => fresh.query("select write_deeply('another text')"), fresh))
+    expect(again).toMatchObject({ reason: 'write' })
+    expect(again).not.toHaveProperty('cause')
+    expect(await world.notes('P2')).toBe(0)
+  })
+
+  it('P2: a view that writes is remembered by its text', async () => {
+    const first = await errorOf(inRequest(() => pool.query('select * from writing_view')))
+    expect(first).toBeInstanceOf(ReplayToPrimary)
+    expect(await world.notes('through a view')).toBe(0)
+  })
+
+  it('P2: an object that the replica does not know yet is looked for at the primary', async () => {
+    const replica = world.cluster.replicas[0]
+    await replica?.pauseReplay()
+    await world.admin.query('create table brand_new (id int)')
+    try {
+      const error = await errorOf(inRequest(() => pool.query('select * from brand_new')))
+      expect(error).toMatchObject({
+        code: 'HEADWATER_REPLAY_TO_PRIMARY',
+        reason: 'unknown-object',
+        cause: { code: '42P01' },
+      })
+      const atHome = world.pool('ams')
+      expect((await atHome.query('select * from brand_new')).rows).toEqual([])
+    } finally {
+      await replica?.resumeReplay()
+    }
+  })
+
+  it('P2: an object that exists nowhere gives its own error at home', async () => {
+    await expect(world.pool('ams').query('select * from nowhere')).rejects.toMatchObject({ code: '42P01' })
+  })
+
+  it('P2: a cursor that is refused reports the replay', async () => {
+    const error = await inRequest(async () => {
+      const client = await pool.connect()
+      const cursor = client.query(new Cursor("select write_note('cursor')"))
+      const failure = await errorOf(cursor.read(1))
+      await cursor.close()
+      client.release()
+      return failure
+    })
+    expect(error).toBeInstanceOf(ReplayToPrimary)
+    expect(await world.notes('cursor')).toBe(0)
+  })
+
+  it('P3: the scope is spent: every later query, connect and callback meets the same error', async () => {
+    await inRequest(async () => {
+      const first = await errorOf(pool.query("insert into note (body) values ('P3')"))
+      expect(await errorOf(pool.query(WHO))).toBe(first)
+      expect(await errorOf(pool.connect())).toBe(first)
+      expect(await new Promise((resolve) => pool.query(WHO, (error: Error | null) => resolve(error)))).toBe(first)
+      expect(currentScope()?.replay).toBe(first)
+    })
+    expect((await pool.query(WHO)).rows).toEqual([{ who: 'nrt' }])
+  })
+
+  it('P3: a leased client in hand is spent too, but may still roll back, which spares its connection', async () => {
+    const fresh = world.pool('nrt')
+    await inRequest(async () => {
+      const client = await fresh.connect()
+      await client.query('begin')
+      await client.query(WHO)
+      await expect(client.query("insert into note (body) values ('P3')")).rejects.toThrow(ReplayToPrimary)
+      await expect(client.query(WHO)).rejects.toThrow(ReplayToPrimary)
+      expect((await client.query('rollback')).command).toBe('ROLLBACK')
+      client.release()
+    }, fresh)
+    expect(fresh.idleCount).toBe(1)
+  })
+
+  it.each(['side-effects', 'response-started', 'already-replayed', 'body-too-large', 'replay-failed'] as const)(
+    'P4: with %s in the way a write is a typed error, reads go on, and nothing is written',
+    async (obstacle) => {
+      const scope = world.request(pool)
+      scope.obstruct(obstacle)
+      await runInScope(scope, async () => {
+        const error = await errorOf(pool.query("insert into note (body) values ('P4')"))
+        expect(error).toBeInstanceOf(ReplayImpossible)
+        expect(error).toMatchObject({ obstacle })
+        expect((await pool.query(WHO)).rows).toEqual([{ who: 'nrt' }])
+        expect(await errorOf(pool.query("select write_note('P4')"))).toMatchObject({ obstacle })
+      })
+      expect(await world.notes('P4')).toBe(0)
+    },
+  )
+
+  it('P4: at home a primary’s own 25006 inside READ ONLY passes through untouched', async () => {
+    const client = await world.pool('ams', { replicas: [] }).connect()
+    await client.query('begin read only')
+    const error = await errorOf(client.query("insert into note (body) values ('x')"))
+    expect(error).toMatchObject({ code: '25006', severity: 'ERROR' })
+    await client.query('rollback')
+    client.release()
+  })
+
+  it('P4: at home with a primary that is in recovery a write is a ReplayImpossible that says so', async () => {
+    const standby = world.cluster.replicas[0]?.url ?? ''
+    const failingOver = world.pool('ams', { primary: { region: 'ams', connectionString: standby }, replicas: [] })
+    const error = await errorOf(inRequest(() => failingOver.query("insert into note (body) values ('x')"), failingOver))
+    expect(error).toMatchObject({
+      code: 'HEADWATER_REPLAY_IMPOSSIBLE',
+      obstacle: 'at-home',
+      status: 503,
+      cause: { code: '25006' },
+    })
+  })
+
+  it('P6: outside a request a write goes to the primary over the wide network, or is refused, as the app chose', async () => {
+    await pool.query("insert into note (body) values ('P6')")
+    await pool.query("select write_note('P6')")
+    expect(await world.notes('P6')).toBe(2)
+    const strict = world.pool('nrt', { outsideRequest: 'throw' })
+    await expect(strict.query("insert into note (body) values ('P6')")).rejects.toMatchObject({
+      obstacle: 'no-request',
+    })
+    await runInScope(new Scope(), async () => {
+      await expect(strict.query("insert into note (body) values ('P6')")).rejects.toMatchObject({
+        obstacle: 'no-request',
+      })
+      await pool.query("insert into note (body) values ('P6 in a job')")
+      expect((await pool.query(WHO)).rows).toEqual([{ who: 'primary' }])
+    })
+    expect(await world.notes('P6')).toBe(2)
+  })
+
+  it('a callback keeps the scope of its caller', async () => {
+    const seen = await inRequest(
+      () => new Promise((resolve) => pool.query(WHO, () => resolve(currentScope() !== undefined))),
+    )
+    expect(seen).toBe(true)
+  })
+})

@@ -1,0 +1,302 @@
+import {
+  diagnostics,
+  ReplayToPrimary,
+  type RouteEvent,
+  runInScope,
+  Scope,
+  WriteOnReplica,
+  withPrimary,
+  withReplica,
+} from '@headwater/core'
+import type pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { RoutedPool } from '../src/index.ts'
+import { WHO, World } from './world.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await World.start()
+})
+afterAll(() => world[Symbol.asyncDispose]())
+
+const who = async (target: pg.Pool | pg.PoolClient): Promise<string> => (await target.query(WHO)).rows[0].who
+
+/** Runs as a request would. */
+const inRequest = <T>(pool: RoutedPool, fn: () => Promise<T>): Promise<T> => runInScope(world.request(pool), fn)
+
+const leased = async <T>(pool: RoutedPool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
+  const client = await pool.connect()
+  try {
+    return await use(client)
+  } finally {
+    client.release()
+  }
+}
+
+describe('at home', () => {
+  let pool: RoutedPool
+  beforeAll(() => {
+    pool = world.pool('ams')
+  })
+
+  it('R1: a read goes next door, a write and what nobody can see into to the primary', async () => {
+    expect(await who(pool)).toBe('nrt')
+    await pool.query("insert into note (body) values ('R1')")
+    expect(await world.notes('R1')).toBe(1)
+    await pool.query("select write_note('R1 unknown')")
+    expect(await world.notes('R1 unknown')).toBe(1)
+  })
+
+  it('R2: what a standby would accept and decide alone goes to the primary', async () => {
+    const [mine] = (await leased(pool, (client) => client.query('select pg_try_advisory_lock(42) as got'))).rows
+    expect(mine).toEqual({ got: true })
+    // Held at the primary: a session there does not get it.
+    const held = await world.admin.query(
+      "select count(*)::int as held from pg_locks where locktype = 'advisory' and objid = 42",
+    )
+    expect(held.rows).toEqual([{ held: 1 }])
+  })
+
+  it('R4: after a write in the scope every read goes to the primary; outside it, next door again', async () => {
+    await runInScope(new Scope(), async () => {
+      expect(await who(pool)).toBe('nrt')
+      await pool.query("insert into note (body) values ('R4')")
+      expect(await who(pool)).toBe('primary')
+      await leased(pool, async (client) => expect(await who(client)).toBe('primary'))
+    })
+    expect(await who(pool)).toBe('nrt')
+  })
+
+  it('R4: the scope is marked before the write is sent, so a read beside it is at the primary too', async () => {
+    await runInScope(new Scope(), async () => {
+      const write = pool.query("insert into note (body) select 'slow' from pg_sleep(0.1)")
+      expect(await who(pool)).toBe('primary')
+      await write
+    })
+  })
+
+  it('R6: withPrimary and withReplica force the route, and a write inside withReplica reaches no database', async () => {
+    expect(await withPrimary(() => who(pool))).toBe('primary')
+    await runInScope(new Scope(), async () => {
+      await pool.query("insert into note (body) values ('R6')")
+      expect(await withReplica(() => who(pool))).toBe('nrt')
+    })
+    await expect(withReplica(() => pool.query("insert into note (body) values ('R6 refused')"))).rejects.toThrow(
+      WriteOnReplica,
+    )
+    await expect(withReplica(() => pool.query("select write_note('R6 refused')"))).rejects.toThrow(WriteOnReplica)
+    expect(await world.notes('R6 refused')).toBe(0)
+  })
+
+  it('R7: every decision has a reason, published to who listens', async () => {
+    const seen: string[] = []
+    const listen = (event: unknown) => seen.push((event as RouteEvent).decision.reason)
+    diagnostics.route.subscribe(listen)
+    await pool.query(WHO)
+    await pool.query('select pg_advisory_unlock_all()')
+    diagnostics.route.unsubscribe(listen)
+    expect(seen).toEqual(['read', 'write'])
+  })
+
+  it('R8: explicit mode reads from the replica only inside withReplica; eventual mode also after a write', async () => {
+    const explicit = world.pool('ams', { mode: 'explicit' })
+    expect(await who(explicit)).toBe('primary')
+    expect(await withReplica(() => who(explicit))).toBe('nrt')
+    const eventual = world.pool('ams', { mode: 'eventual' })
+    await runInScope(new Scope(), async () => {
+      await eventual.query("insert into note (body) values ('R8')")
+      expect(await who(eventual)).toBe('nrt')
+    })
+  })
+})
+
+describe('transactions', () => {
+  it('R3: READ ONLY runs on the replica to its end, at home and away, also when READ ONLY comes as a second statement', async () => {
+    for (const region of ['ams', 'nrt'] as const) {
+      await leased(world.pool(region), async (client) => {
+        await client.query('begin read only')
+        expect([await who(client), await who(client)]).toEqual(['nrt', 'nrt'])
+        await client.query('commit')
+        await client.query('begin')
+        await client.query('set transaction isolation level repeatable read, read only')
+        expect(await who(client)).toBe('nrt')
+        expect((await client.query('show transaction_isolation')).rows).toEqual([
+          { transaction_isolation: 'repeatable read' },
+        ])
+        await client.query('commit')
+      })
+    }
+  })
+
+  it('R3: a plain transaction at home is the primary’s from its first statement, reads included', async () => {
+    await leased(world.pool('ams'), async (client) => {
+      const begun = await client.query('BEGIN')
+      expect(begun).toMatchObject({ command: 'BEGIN', rowCount: null, rows: [] })
+      expect(client.getTransactionStatus()).toBe('T')
+      expect(await who(client)).toBe('primary')
+      await client.query("insert into note (body) values ('R3')")
+      const committed = await client.query('COMMIT')
+      expect(committed.command).toBe('COMMIT')
+      expect(client.getTransactionStatus()).toBe('I')
+    })
+    expect(await world.notes('R3')).toBe(1)
+  })
+
+  it('R3: away, a transaction that only reads stays next door; one that writes is replayed and leaves no trace', async () => {
+    const pool = world.pool('nrt')
+    await inRequest(pool, () =>
+      leased(pool, async (client) => {
+        await client.query('begin')
+        expect(await who(client)).toBe('nrt')
+        expect(await who(client)).toBe('nrt')
+        await client.query('commit')
+      }),
+    )
+    await inRequest(pool, () =>
+      leased(pool, async (client) => {
+        await client.query('begin')
+        expect(await who(client)).toBe('nrt')
+        await expect(client.query("insert into note (body) values ('R3 away')")).rejects.toThrow(ReplayToPrimary)
+        await client.query('rollback')
+      }),
+    )
+    expect(await world.notes('R3 away')).toBe(0)
+  })
+
+  it('R3: SERIALIZABLE and READ WRITE are replayed at BEGIN, before any statement', async () => {
+    const pool = world.pool('nrt')
+    for (const text of [
+      'begin isolation level serializable',
+      'start transaction read write',
+      'BEGIN ISOLATION LEVEL SERIALIZABLE, READ WRITE',
+    ]) {
+      await inRequest(pool, () =>
+        leased(pool, async (client) => expect(client.query(text)).rejects.toThrow(ReplayToPrimary)),
+      )
+    }
+    expect(pool.totalCount).toBe(0)
+  })
+
+  it('R3: SERIALIZABLE at home is the primary’s', async () => {
+    await leased(world.pool('ams'), async (client) => {
+      await client.query('begin isolation level serializable read only')
+      expect(await who(client)).toBe('primary')
+      await client.query('commit')
+    })
+  })
+
+  it('R3: outside a request, away, a read-write transaction runs at the primary from its first read', async () => {
+    await leased(world.pool('nrt'), async (client) => {
+      await client.query('begin')
+      expect(await who(client)).toBe('primary')
+      await client.query("insert into note (body) values ('R3 job')")
+      await client.query('commit')
+    })
+    expect(await world.notes('R3 job')).toBe(1)
+  })
+
+  it('R3: an empty transaction costs no connection, and savepoints before the first statement are kept', async () => {
+    const pool = world.pool('ams')
+    await leased(pool, async (client) => {
+      await client.query('begin')
+      await client.query('commit')
+      expect(pool.totalCount).toBe(0)
+      await client.query('begin')
+      await client.query('savepoint a')
+      await client.query("insert into note (body) values ('undone')")
+      await client.query('rollback to savepoint a')
+      await client.query("insert into note (body) values ('savepoint')")
+      await client.query('commit and chain')
+      await client.query("insert into note (body) values ('chained')")
+      await client.query('rollback')
+    })
+    expect([await world.notes('undone'), await world.notes('savepoint'), await world.notes('chained')]).toEqual([
+      0, 1, 0,
+    ])
+  })
+
+  it('R3: a failed transaction answers as Postgres does, and COMMIT rolls it back', async () => {
+    await leased(world.pool('ams'), async (client) => {
+      await client.query('begin')
+      await client.query("insert into note (body) values ('failed')")
+      await expect(client.query('select 1/0')).rejects.toMatchObject({ code: '22012' })
+      expect(client.getTransactionStatus()).toBe('E')
+      await expect(client.query(WHO)).rejects.toMatchObject({ code: '25P02' })
+      expect((await client.query('commit')).command).toBe('ROLLBACK')
+    })
+    expect(await world.notes('failed')).toBe(0)
+  })
+
+  it('R3: a write in READ ONLY fails as it would on the primary; a lock that needs the primary is refused with advice', async () => {
+    await leased(world.pool('ams'), async (client) => {
+      await client.query('begin read only')
+      expect(await who(client)).toBe('nrt')
+      await expect(client.query("select write_note('x')")).rejects.toMatchObject({ code: '25006' })
+      await client.query('rollback')
+      await client.query('begin read only')
+      expect(await who(client)).toBe('nrt')
+      await expect(client.query('select pg_advisory_xact_lock(1)')).rejects.toThrow(WriteOnReplica)
+      await client.query('rollback')
+      expect(await who(client)).toBe('nrt')
+    })
+  })
+
+  it('R3: SET LOCAL stays inside its transaction, on the replica too', async () => {
+    await leased(world.pool('nrt'), async (client) => {
+      await client.query('begin read only')
+      await client.query("set local app.tenant = '7'")
+      expect(
+        (await client.query("select current_setting('app.tenant') as tenant, current_setting('cluster_name') as who"))
+          .rows,
+      ).toEqual([{ tenant: '7', who: 'nrt' }])
+      await client.query('commit')
+    })
+  })
+
+  it('R5: a read beside an open transaction, through the pool, sees what the scope has written', async () => {
+    const pool = world.pool('ams')
+    await runInScope(new Scope(), () =>
+      leased(pool, async (client) => {
+        await client.query('begin')
+        await client.query("insert into note (body) values ('R5')")
+        expect(await who(pool)).toBe('primary')
+        await client.query('commit')
+      }),
+    )
+  })
+
+  it('prepared statements and session settings keep a leased client with the primary', async () => {
+    await leased(world.pool('ams'), async (client) => {
+      expect(await who(client)).toBe('nrt')
+      await client.query("set app.tenant = '9'")
+      expect(
+        (await client.query("select current_setting('app.tenant') as tenant, current_setting('cluster_name') as who"))
+          .rows,
+      ).toEqual([{ tenant: '9', who: 'primary' }])
+      await client.query('prepare p as select 1 as one')
+      expect((await client.query('execute p')).rows).toEqual([{ one: 1 }])
+      await client.query('deallocate p')
+      await client.query('reset app.tenant')
+    })
+  })
+
+  it('kysely-replication: a connection that has read on a replica can still write', async () => {
+    await leased(world.pool('ams'), async (client) => {
+      expect(await who(client)).toBe('nrt')
+      await client.query("insert into note (body) values ('pinned')")
+      expect(await who(client)).toBe('primary')
+    })
+    expect(await world.notes('pinned')).toBe(1)
+  })
+
+  it('a cursor inside a transaction reads its snapshot on the replica', async () => {
+    await leased(world.pool('nrt'), async (client) => {
+      await client.query('begin read only')
+      await client.query('declare c cursor for select 1 as n union all select 2')
+      expect((await client.query('fetch 1 from c')).rows).toEqual([{ n: 1 }])
+      await client.query('close c')
+      expect(await who(client)).toBe('nrt')
+      await client.query('commit')
+    })
+  })
+})

@@ -1,0 +1,77 @@
+import type { Access, AccessReason, Statement } from '../statement.ts'
+import type { Knowledge } from './knowledge.ts'
+import { HINT_PRIMARY, T } from './lexer.ts'
+import { Scan } from './scan.ts'
+import { seeStatement } from './statements.ts'
+
+const NO_FUNCTIONS: readonly string[] = Object.freeze([])
+const ACCESSES: readonly Access[] = ['read', 'unknown', 'session', 'write']
+
+function plain(because: AccessReason, count: number): Statement {
+  return Object.freeze({
+    access: 'read',
+    because,
+    token: undefined,
+    position: -1,
+    functions: NO_FUNCTIONS,
+    count,
+    control: undefined,
+    isTransactionLocal: false,
+  })
+}
+
+const READ: Statement = plain('reads-only', 1)
+const EMPTY: Statement = plain('empty', 0)
+
+const scan = new Scan()
+
+/**
+ * What the text `sql` needs: one pass, in time linear in its length; never throws, reads no clock and does no I/O.
+ *
+ * Without `knowledge`, what is not Postgres's own is `unknown`. The text alone does not show: casts that call a user's
+ * function, attribute notation (`t.audit` calls `audit(t)` when there is no such column), domain checks, row security,
+ * views and rules that write, unlogged, foreign and temporary tables, and user functions or operators that share a name
+ * with one of Postgres's own. That is what {@link Knowledge} is for.
+ */
+export function classify(sql: string, knowledge?: Knowledge): Statement {
+  scan.open(sql, knowledge, false)
+  const { lexer } = scan
+  let count = 0
+  let kind = lexer.next()
+  for (;;) {
+    while (kind === T.SEMICOLON) kind = lexer.next()
+    if (kind === T.END) break
+    count++
+    if (count > 1) {
+      scan.control = undefined
+      scan.isTransactionLocal = false
+    }
+    seeStatement(scan)
+    kind = lexer.kind
+  }
+  if (count > 1) {
+    scan.control = undefined
+    scan.isTransactionLocal = false
+  }
+  return result(scan, count)
+}
+
+function result(
+  { lexer, rank, because, tokenStart, tokenEnd, functions, control, isTransactionLocal }: Scan,
+  count: number,
+): Statement {
+  const isHinted = rank < 3 && (lexer.hint & HINT_PRIMARY) !== 0
+  if (rank === 0 && !isHinted && !isTransactionLocal)
+    return count === 1 ? READ : count === 0 ? EMPTY : plain('reads-only', count)
+  const isLocalRead = rank === 0 && isTransactionLocal
+  return Object.freeze({
+    access: isHinted ? 'write' : (ACCESSES[rank] ?? 'write'),
+    because: isHinted ? 'hint' : isLocalRead ? 'transaction-local' : because,
+    token: isHinted || tokenStart < 0 ? undefined : lexer.sql.slice(tokenStart, tokenEnd),
+    position: isHinted ? -1 : tokenStart,
+    functions: functions.length === 0 ? NO_FUNCTIONS : functions,
+    count,
+    control,
+    isTransactionLocal: isTransactionLocal && rank < 3,
+  })
+}

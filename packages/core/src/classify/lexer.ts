@@ -1,0 +1,483 @@
+import { findName, findWord, hashStep } from './words.ts'
+
+/** Kinds of token. Whitespace and comments are no tokens: they are the gaps between `end` of one and `start` of the next. */
+export const T = {
+  END: 0,
+  /** An unquoted identifier or keyword. */
+  WORD: 1,
+  /** `"…"` or `U&"…"`. */
+  QUOTED: 2,
+  /** Any string: `'…'`, `E'…'`, `U&'…'`, `B'…'`, `X'…'`, `N'…'`, `$tag$…$tag$`. */
+  STRING: 3,
+  NUMBER: 4,
+  PARAMETER: 5,
+  OPERATOR: 6,
+  OPEN: 7,
+  CLOSE: 8,
+  COMMA: 9,
+  SEMICOLON: 10,
+  DOT: 11,
+  /** `::` */
+  CAST: 12,
+  /** `:=`, `=>`, `:` and `..` */
+  MARK: 13,
+  OPEN_BRACKET: 14,
+  CLOSE_BRACKET: 15,
+  /** What Postgres's lexer refuses, or what is read otherwise by another server version or setting. */
+  BAD: 16,
+} as const
+
+/** What one code unit may begin. */
+const C = {
+  BAD: 0,
+  SPACE: 1,
+  LETTER: 2,
+  DIGIT: 3,
+  OPERATOR: 4,
+  QUOTE: 5,
+  DOUBLE_QUOTE: 6,
+  DOLLAR: 7,
+  OPEN: 8,
+  CLOSE: 9,
+  COMMA: 10,
+  SEMICOLON: 11,
+  DOT: 12,
+  COLON: 13,
+  OPEN_BRACKET: 14,
+  CLOSE_BRACKET: 15,
+  SLASH: 16,
+  DASH: 17,
+} as const
+
+const CLASS: Uint8Array = new Uint8Array(128)
+/** The folded code of what may continue an identifier, 0 for the rest. */
+const FOLDED: Uint8Array = new Uint8Array(128)
+const IS_OPERATOR: Uint8Array = new Uint8Array(128)
+
+function assign(characters: string, kind: number): void {
+  for (const character of characters) CLASS[character.charCodeAt(0)] = kind
+}
+assign(' \t\n\r\f\v', C.SPACE)
+assign('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_', C.LETTER)
+assign('0123456789', C.DIGIT)
+assign('~!@#^&|`?+*%<>=', C.OPERATOR)
+assign('/', C.SLASH)
+assign('-', C.DASH)
+assign("'", C.QUOTE)
+assign('"', C.DOUBLE_QUOTE)
+assign('$', C.DOLLAR)
+assign('(', C.OPEN)
+assign(')', C.CLOSE)
+assign(',', C.COMMA)
+assign(';', C.SEMICOLON)
+assign('.', C.DOT)
+assign(':', C.COLON)
+assign('[', C.OPEN_BRACKET)
+assign(']', C.CLOSE_BRACKET)
+for (const character of 'abcdefghijklmnopqrstuvwxyz0123456789_$')
+  FOLDED[character.charCodeAt(0)] = character.charCodeAt(0)
+for (let code = 65; code <= 90; code++) FOLDED[code] = code + 32
+for (const character of '~!@#^&|`?+-*/%<>=') IS_OPERATOR[character.charCodeAt(0)] = 1
+
+const QUOTE = 39
+const BACKSLASH = 92
+const NEWLINE = 10
+const RETURN = 13
+const DASH = 45
+const STAR = 42
+const SLASH = 47
+
+/** Hints that a comment may hold. */
+export const HINT_PRIMARY = 1
+export const HINT_REPLICA = 2
+
+const isLetter = (code: number): boolean => code >= 128 || CLASS[code] === C.LETTER
+const isDigit = (code: number): boolean => code >= 48 && code <= 57
+
+/**
+ * PostgreSQL's lexical rules (`scan.l` of 18, `standard_conforming_strings = on`), one token at a time, each code unit
+ * looked at a bounded number of times. Never throws: what it cannot read becomes a `BAD` token.
+ */
+export class Lexer {
+  sql = ''
+  kind = 0
+  start = 0
+  end = 0
+  /** The word's entry in the table, 0 when it has none. For `WORD` and `QUOTED`. */
+  word = 0
+  /** Whether a quoted identifier must be decoded: it holds `""` or unicode escapes. */
+  isEscaped = false
+  hint = 0
+
+  open(sql: string): void {
+    this.sql = sql
+    this.kind = T.END
+    this.start = 0
+    this.end = 0
+    this.hint = 0
+  }
+
+  /** Reads the next token and returns its kind. */
+  next(): number {
+    const sql = this.sql
+    const length = sql.length
+    let position = this.end
+    while (position < length) {
+      const code = sql.charCodeAt(position)
+      switch (code < 128 ? CLASS[code] : C.LETTER) {
+        case C.SPACE:
+          position++
+          continue
+        case C.LETTER:
+          return this.#word(position, code)
+        case C.DIGIT:
+          return this.#number(position)
+        case C.DASH:
+          if (sql.charCodeAt(position + 1) === DASH) {
+            position = this.#lineComment(position)
+            continue
+          }
+          return this.#operator(position)
+        case C.SLASH:
+          if (sql.charCodeAt(position + 1) === STAR) {
+            position = this.#blockComment(position)
+            if (position < 0) return this.#emit(T.BAD, -position - 1, length)
+            continue
+          }
+          return this.#operator(position)
+        case C.OPERATOR:
+          return this.#operator(position)
+        case C.QUOTE:
+          return this.#plainString(position, position + 1)
+        case C.DOUBLE_QUOTE:
+          return this.#quoted(position, position + 1, false)
+        case C.DOLLAR:
+          return this.#dollar(position)
+        case C.OPEN:
+          return this.#emit(T.OPEN, position, position + 1)
+        case C.CLOSE:
+          return this.#emit(T.CLOSE, position, position + 1)
+        case C.COMMA:
+          return this.#emit(T.COMMA, position, position + 1)
+        case C.SEMICOLON:
+          return this.#emit(T.SEMICOLON, position, position + 1)
+        case C.DOT:
+          if (isDigit(sql.charCodeAt(position + 1))) return this.#number(position)
+          if (sql.charCodeAt(position + 1) === 46) return this.#emit(T.MARK, position, position + 2)
+          return this.#emit(T.DOT, position, position + 1)
+        case C.COLON: {
+          const following = sql.charCodeAt(position + 1)
+          if (following === 58) return this.#emit(T.CAST, position, position + 2)
+          return this.#emit(T.MARK, position, following === 61 ? position + 2 : position + 1)
+        }
+        case C.OPEN_BRACKET:
+          return this.#emit(T.OPEN_BRACKET, position, position + 1)
+        case C.CLOSE_BRACKET:
+          return this.#emit(T.CLOSE_BRACKET, position, position + 1)
+        default:
+          return this.#emit(T.BAD, position, position + 1)
+      }
+    }
+    return this.#emit(T.END, length, length)
+  }
+
+  #emit(kind: number, start: number, end: number): number {
+    this.start = start
+    this.end = end
+    this.kind = kind
+    return kind
+  }
+
+  #word(start: number, first: number): number {
+    const sql = this.sql
+    const length = sql.length
+    let hash = 0
+    let isAscii = true
+    let position = start
+    for (; position < length; position++) {
+      const code = sql.charCodeAt(position)
+      if (code >= 128) {
+        isAscii = false
+        continue
+      }
+      const folded = FOLDED[code] as number
+      if (folded === 0) {
+        // A prefix only counts when it is the whole word and the quote follows at once.
+        if (position - start === 1) {
+          if (code === QUOTE) {
+            const prefix = first | 32
+            if (prefix === 101) return this.#escapedString(start, position + 1)
+            if (prefix === 98 || prefix === 120 || prefix === 110) return this.#plainString(start, position + 1)
+          } else if (code === 38 && (first | 32) === 117) {
+            const quote = sql.charCodeAt(position + 1)
+            if (quote === QUOTE) return this.#plainString(start, position + 2)
+            if (quote === 34) return this.#quoted(start, position + 2, true)
+          }
+        }
+        break
+      }
+      hash = hashStep(hash, folded)
+    }
+    this.word = isAscii ? findWord(sql, start, position, hash, true) : 0
+    this.isEscaped = false
+    return this.#emit(T.WORD, start, position)
+  }
+
+  #quoted(start: number, from: number, isUnicode: boolean): number {
+    const sql = this.sql
+    const length = sql.length
+    let hash = 0
+    let isEscaped = isUnicode
+    let position = from
+    for (; position < length; position++) {
+      const code = sql.charCodeAt(position)
+      if (code === 34) {
+        if (sql.charCodeAt(position + 1) !== 34) {
+          this.isEscaped = isEscaped
+          this.word = isEscaped ? 0 : findWord(sql, from, position, hash, false)
+          return this.#emit(
+            position === from || (isEscaped && position - from > 100_000) ? T.BAD : T.QUOTED,
+            start,
+            position + 1,
+          )
+        }
+        isEscaped = true
+        position++
+      } else if (code === 0) {
+        return this.#emit(T.BAD, start, length)
+      }
+      hash = hashStep(hash, code)
+    }
+    return this.#emit(T.BAD, start, length)
+  }
+
+  /** A string in which only `''` is special. A backslash before a quote reads otherwise with `standard_conforming_strings = off`. */
+  #plainString(start: number, from: number): number {
+    const sql = this.sql
+    let position = from
+    for (;;) {
+      position = sql.indexOf("'", position)
+      if (position < 0) return this.#emit(T.BAD, start, sql.length)
+      if (sql.charCodeAt(position - 1) === BACKSLASH && position > from) {
+        let run = position - 1
+        while (run > from && sql.charCodeAt(run - 1) === BACKSLASH) run--
+        if (((position - run) & 1) === 1) return this.#emit(T.BAD, start, sql.length)
+      }
+      if (sql.charCodeAt(position + 1) !== QUOTE) return this.#emit(T.STRING, start, position + 1)
+      position += 2
+    }
+  }
+
+  /** `E'…'`: backslash escapes, also in the parts that continue it after a newline. */
+  #escapedString(start: number, from: number): number {
+    const sql = this.sql
+    const length = sql.length
+    let position = from
+    while (position < length) {
+      const code = sql.charCodeAt(position)
+      if (code === BACKSLASH) position += 2
+      else if (code !== QUOTE) position++
+      else if (sql.charCodeAt(position + 1) === QUOTE) position += 2
+      else {
+        const continued = this.#continuation(position + 1)
+        if (continued < 0) return this.#emit(T.STRING, start, position + 1)
+        position = continued
+      }
+    }
+    return this.#emit(T.BAD, start, length)
+  }
+
+  /** Where a string that closed before `from` goes on: behind the quote that follows whitespace with a newline; -1 when it does not. */
+  #continuation(from: number): number {
+    const sql = this.sql
+    let hasNewline = false
+    let position = from
+    for (;;) {
+      const code = sql.charCodeAt(position)
+      if (code === NEWLINE || code === RETURN) {
+        hasNewline = true
+        position++
+      } else if (code < 128 && CLASS[code] === C.SPACE) position++
+      else if (code === DASH && sql.charCodeAt(position + 1) === DASH) position = this.#lineComment(position)
+      else return hasNewline && code === QUOTE ? position + 1 : -1
+    }
+  }
+
+  #dollar(start: number): number {
+    const sql = this.sql
+    const length = sql.length
+    let position = start + 1
+    let code = sql.charCodeAt(position)
+    if (isDigit(code)) {
+      do code = sql.charCodeAt(++position)
+      while (isDigit(code))
+      return this.#emit(isLetter(code) ? T.BAD : T.PARAMETER, start, position)
+    }
+    if (isLetter(code)) {
+      do code = sql.charCodeAt(++position)
+      while (isLetter(code) || isDigit(code))
+    }
+    if (code !== 36) return this.#emit(T.BAD, start, Math.min(start + 1, length))
+    const tag = sql.slice(start, position + 1)
+    // One `$` after another: a tag holds none inside, so what a comparison looks at is never looked at twice.
+    for (let at = sql.indexOf('$', position + 1); at >= 0; at = sql.indexOf('$', at + 1)) {
+      if (sql.startsWith(tag, at)) return this.#emit(T.STRING, start, at + tag.length)
+    }
+    return this.#emit(T.BAD, start, length)
+  }
+
+  #number(start: number): number {
+    const sql = this.sql
+    let position = start
+    let code = sql.charCodeAt(position)
+    const radix = sql.charCodeAt(position + 1) | 32
+    if (code === 48 && (radix === 120 || radix === 111 || radix === 98)) {
+      position += 2
+      for (code = sql.charCodeAt(position); isDigit(code) || code === 95 || (radix === 120 && isHexLetter(code)); )
+        code = sql.charCodeAt(++position)
+      return this.#emit(position === start + 2 || isLetter(code) ? T.BAD : T.NUMBER, start, position)
+    }
+    position = this.#digits(position)
+    // `1..10` is a number, two dots and a number.
+    if (sql.charCodeAt(position) === 46 && sql.charCodeAt(position + 1) !== 46) position = this.#digits(position + 1)
+    code = sql.charCodeAt(position)
+    if ((code | 32) === 101) {
+      const sign = sql.charCodeAt(position + 1)
+      const exponent = sign === 43 || sign === DASH ? position + 2 : position + 1
+      if (isDigit(sql.charCodeAt(exponent))) position = this.#digits(exponent)
+      code = sql.charCodeAt(position)
+    }
+    // Before 15 `1FROM t` was a number and a word; since then it is an error.
+    return this.#emit(isLetter(code) ? T.BAD : T.NUMBER, start, position)
+  }
+
+  #digits(from: number): number {
+    const sql = this.sql
+    let position = from
+    for (;;) {
+      const code = sql.charCodeAt(position)
+      if (isDigit(code) || (code === 95 && isDigit(sql.charCodeAt(position + 1)) && position > from)) position++
+      else return position
+    }
+  }
+
+  /** The longest run of operator characters, cut at a comment, less the `+` and `-` at its end that SQL reads as signs. */
+  #operator(start: number): number {
+    const sql = this.sql
+    let position = start
+    let isSpecial = false
+    for (;;) {
+      const code = sql.charCodeAt(position)
+      if (!(code < 128) || IS_OPERATOR[code] === 0) break
+      const following = sql.charCodeAt(position + 1)
+      if ((code === DASH && following === DASH) || (code === SLASH && following === STAR)) break
+      if (
+        !isSpecial &&
+        code !== 43 &&
+        code !== DASH &&
+        code !== STAR &&
+        code !== SLASH &&
+        code !== 60 &&
+        code !== 61 &&
+        code !== 62
+      )
+        isSpecial = true
+      position++
+    }
+    if (!isSpecial) {
+      while (position > start + 1) {
+        const last = sql.charCodeAt(position - 1)
+        if (last !== 43 && last !== DASH) break
+        position--
+      }
+    }
+    if (position - start === 2 && sql.charCodeAt(start) === 61 && sql.charCodeAt(start + 1) === 62)
+      return this.#emit(T.MARK, start, position)
+    return this.#emit(T.OPERATOR, start, position)
+  }
+
+  #lineComment(start: number): number {
+    const sql = this.sql
+    let position = start + 2
+    this.#readHint(position)
+    for (; position < sql.length; position++) {
+      const code = sql.charCodeAt(position)
+      if (code === NEWLINE || code === RETURN) return position
+      if (code === 0) return position
+    }
+    return position
+  }
+
+  /** The offset behind a comment; `-start - 1` when it has no end. */
+  #blockComment(start: number): number {
+    const sql = this.sql
+    const length = sql.length
+    let position = start + 2
+    let depth = 1
+    this.#readHint(position)
+    while (position < length) {
+      const code = sql.charCodeAt(position)
+      if (code === STAR && sql.charCodeAt(position + 1) === SLASH) {
+        position += 2
+        if (--depth === 0) return position
+      } else if (code === SLASH && sql.charCodeAt(position + 1) === STAR) {
+        depth++
+        position += 2
+      } else if (code === 0) return -start - 1
+      else position++
+    }
+    return -start - 1
+  }
+
+  /** `headwater: primary` or `headwater: replica` at the head of a comment. */
+  #readHint(from: number): void {
+    const sql = this.sql
+    let position = from
+    let code = sql.charCodeAt(position)
+    while (code === 32 || code === STAR || code === 43 || code === 9) code = sql.charCodeAt(++position)
+    if ((code | 32) !== 104) return
+    const match = HINT.exec(sql.slice(position, position + 64))
+    if (match === null) return
+    this.hint |= match[1]?.toLowerCase() === 'primary' ? HINT_PRIMARY : HINT_REPLICA
+  }
+}
+
+const HINT = /^headwater:[ \t]{0,8}(primary|replica)(?![\w-])/i
+
+const isHexLetter = (code: number): boolean => {
+  const lower = code | 32
+  return lower >= 97 && lower <= 102
+}
+
+/** Decodes `""` and `U&"…"` with its escape character; `undefined` when the escapes are not valid. */
+export function decodeQuoted(text: string, escapeCharacter = '\\'): string | undefined {
+  const isUnicode = text.charCodeAt(0) !== 34
+  const inner = text.slice(isUnicode ? 3 : 1, -1).replaceAll('""', '"')
+  if (!isUnicode) return inner
+  let decoded = ''
+  for (let index = 0; index < inner.length; ) {
+    const character = inner.charAt(index)
+    if (character !== escapeCharacter) {
+      decoded += character
+      index++
+      continue
+    }
+    if (inner.charAt(index + 1) === escapeCharacter) {
+      decoded += escapeCharacter
+      index += 2
+      continue
+    }
+    const isLong = inner.charAt(index + 1) === '+'
+    const from = index + (isLong ? 2 : 1)
+    const digits = inner.slice(from, from + (isLong ? 6 : 4))
+    if (digits.length !== (isLong ? 6 : 4) || !/^[0-9a-f]+$/i.test(digits)) return undefined
+    const point = Number.parseInt(digits, 16)
+    if (point === 0 || point > 0x10ffff) return undefined
+    decoded += String.fromCodePoint(point)
+    index = from + digits.length
+  }
+  return decoded
+}
+
+/** The entry of a decoded name in the word table. */
+export const wordOfName = (name: string): number => findName(name)

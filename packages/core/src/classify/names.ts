@@ -1,0 +1,233 @@
+import type { AccessReason } from '../statement.ts'
+import { K } from './keywords.ts'
+import { strictest } from './knowledge.ts'
+import { decodeQuoted, T } from './lexer.ts'
+import type { Scan } from './scan.ts'
+import {
+  FUNCTION_CURRENT_SETTING,
+  FUNCTION_KINDS,
+  FUNCTION_READS,
+  FUNCTION_SET_CONFIG,
+  findName,
+  functionKindOf,
+  informationOf,
+  isInformationSchemaFunction,
+  keywordOf,
+  nameOf,
+  RELATION_NODE_LOCAL,
+  RELATION_SEQUENCE,
+  relationKindOf,
+} from './words.ts'
+
+/** One part of a name: where it stands, and what it means. */
+export interface Part {
+  start: number
+  end: number
+  isQuoted: boolean
+  /** Decoded already, because the text alone does not show it (`U&"…"`, `""`). */
+  decoded: string | undefined
+  word: number
+}
+
+const createPart = (): Part => ({ start: 0, end: 0, isQuoted: false, decoded: undefined, word: 0 })
+
+/** A dotted name; only the last two parts can be schema and function. Used again for every name. */
+export class DottedName {
+  first: Part = createPart()
+  schema: Part = createPart()
+  last: Part = createPart()
+  count = 0
+
+  /** Reads a name from the current token on; returns the kind of the token behind it. */
+  read(scan: Scan): number {
+    this.count = 0
+    let kind: number
+    do {
+      const spare = this.schema
+      this.schema = this.last
+      this.last = spare
+      kind = readPart(scan, this.last)
+      this.count++
+      if (this.count === 1) Object.assign(this.first, this.last)
+      if (kind !== T.DOT) return kind
+      kind = scan.lexer.next()
+    } while (kind === T.WORD || kind === T.QUOTED)
+    // `t.*` and the like
+    return kind
+  }
+}
+
+function readPart(scan: Scan, part: Part): number {
+  const lexer = scan.lexer
+  part.start = lexer.start
+  part.end = lexer.end
+  part.isQuoted = lexer.kind === T.QUOTED
+  part.word = lexer.word
+  part.decoded = undefined
+  if (!part.isQuoted || !lexer.isEscaped) return lexer.next()
+  const text = lexer.sql.slice(part.start, part.end)
+  let kind = lexer.next()
+  let escapeCharacter = '\\'
+  if (text.charCodeAt(0) !== 34 && kind === T.WORD && keywordOf(informationOf(lexer.word)) === K.UESCAPE) {
+    kind = lexer.next()
+    if (kind === T.STRING && lexer.end - lexer.start === 3) escapeCharacter = lexer.sql.charAt(lexer.start + 1)
+    else scan.raiseHere('write', 'syntax')
+    kind = lexer.next()
+  }
+  const decoded = decodeQuoted(text, escapeCharacter)
+  if (decoded === undefined) scan.raise('write', 'syntax', part.start, part.end)
+  part.decoded = decoded ?? text
+  part.word = findName(part.decoded)
+  return kind
+}
+
+/** A part as Postgres folds it: ASCII to lower case unless quoted, cut at 63 bytes. */
+export function textOf(scan: Scan, part: Part): string {
+  if (part.decoded !== undefined) return cut(part.decoded)
+  if (part.word !== 0) return nameOf(part.word)
+  const sql = scan.lexer.sql
+  if (part.isQuoted) return cut(sql.slice(part.start + 1, part.end - 1))
+  return cut(sql.slice(part.start, part.end).replace(/[A-Z]+/g, (upper) => upper.toLowerCase()))
+}
+
+const MAXIMUM_NAME_BYTES = 63
+
+function cut(name: string): string {
+  if (name.length * 3 <= MAXIMUM_NAME_BYTES) return name
+  const bytes = new TextEncoder().encode(name.slice(0, MAXIMUM_NAME_BYTES + 1))
+  if (bytes.length <= MAXIMUM_NAME_BYTES) return name
+  let length = MAXIMUM_NAME_BYTES
+  while (length > 0 && ((bytes[length] ?? 0) & 0xc0) === 0x80) length--
+  return new TextDecoder().decode(bytes.subarray(0, length))
+}
+
+/** Settings to which a standby gives an answer of its own. */
+const NODE_SETTINGS: ReadonlySet<string> = new Set([
+  'transaction_read_only',
+  'default_transaction_read_only',
+  'in_hot_standby',
+  'transaction_isolation',
+  'transaction_deferrable',
+  'primary_conninfo',
+  'primary_slot_name',
+  'recovery_min_apply_delay',
+  'hot_standby',
+  'max_standby_streaming_delay',
+  'max_standby_archive_delay',
+  'port',
+  'listen_addresses',
+  'data_directory',
+  'config_file',
+  'hba_file',
+  'ident_file',
+  'cluster_name',
+  'unix_socket_directories',
+  'external_pid_file',
+])
+export const isNodeSetting = (name: string): boolean => NODE_SETTINGS.has(name.toLowerCase())
+
+/**
+ * Classifies a call of `name`; the current token is its `(`. Returns the function kind, so that the caller can watch
+ * the arguments of `set_config` and `current_setting`.
+ */
+export function seeCall(scan: Scan, name: DottedName): number {
+  const { last } = name
+  const start = name.count > 1 ? name.schema.start : last.start
+  const kind = last.word === 0 ? 0 : functionKindOf(informationOf(last.word))
+  if (name.count === 1) {
+    if (kind === 0) return seeForeign(scan, undefined, textOf(scan, last), start, last.end)
+    return seeOwn(scan, undefined, nameOf(last.word), kind, start, last.end)
+  }
+  const schema = textOf(scan, name.schema)
+  const text = textOf(scan, last)
+  if (schema === 'pg_catalog' && kind !== 0) return seeOwn(scan, schema, text, kind, start, last.end)
+  if (schema === 'information_schema' && isInformationSchemaFunction(text)) return FUNCTION_READS
+  return seeForeign(scan, schema, text, start, last.end)
+}
+
+function seeOwn(
+  scan: Scan,
+  schema: string | undefined,
+  name: string,
+  kind: number,
+  start: number,
+  end: number,
+): number {
+  const known = scan.knowledge?.findFunction(schema, name)
+  if (known !== undefined) {
+    if (known.because === 'override') {
+      scan.raise(known.access, 'override', start, end)
+      return FUNCTION_READS
+    }
+    if (known.access === 'unknown') scan.addFunction(name)
+    scan.raise(known.access, known.because, start, end)
+  }
+  if (kind === FUNCTION_READS || kind === FUNCTION_SET_CONFIG || kind === FUNCTION_CURRENT_SETTING) return kind
+  const because = FUNCTION_KINDS[kind] as AccessReason
+  if (because === 'procedural-code') {
+    scan.addFunction(name)
+    scan.raise('unknown', because, start, end)
+  } else scan.raise(because === 'session-state' ? 'session' : 'write', because, start, end)
+  return kind
+}
+
+function seeForeign(scan: Scan, schema: string | undefined, name: string, start: number, end: number): number {
+  const known = scan.knowledge?.findFunction(schema, name)
+  if (known !== undefined) {
+    if (known.access === 'unknown') scan.addFunction(schema === undefined ? name : `${schema}.${name}`)
+    scan.raise(known.access, known.because, start, end)
+  } else if (schema?.startsWith('pg_temp') === true) scan.raise('write', 'session-state', start, end)
+  else if (name.startsWith('dblink') || name.startsWith('postgres_fdw_'))
+    scan.raise('write', 'remote-server', start, end)
+  // Extensions name their administration so (pg_stat_statements_reset, pg_prewarm); a standby accepts it for itself.
+  else if (name.startsWith('pg_')) scan.raise('write', 'node-local', start, end)
+  else {
+    scan.addFunction(schema === undefined ? name : `${schema}.${name}`)
+    scan.raise('unknown', 'unseen-function', start, end)
+  }
+  return 0
+}
+
+/** Looks at a name that is not called: it may be a relation that a standby answers for itself, or cannot read. */
+export function seeName(scan: Scan, name: DottedName): void {
+  if (scan.knowledge !== undefined) seeKnownRelation(scan, name)
+  seePart(scan, name.first)
+  if (name.count > 1) seePart(scan, name.last)
+  if (name.count > 2) seePart(scan, name.schema)
+}
+
+function seePart(scan: Scan, part: Part): void {
+  if (part.word !== 0) {
+    const information = informationOf(part.word)
+    const kind = relationKindOf(information)
+    if (kind === RELATION_NODE_LOCAL) scan.raise('write', 'node-local', part.start, part.end)
+    else if (kind === RELATION_SEQUENCE) scan.raise('write', 'sequence', part.start, part.end)
+    return
+  }
+  const sql = scan.lexer.sql
+  const initial = part.decoded === undefined ? sql.charCodeAt(part.isQuoted ? part.start + 1 : part.start) | 32 : 112
+  if (initial !== 112) return
+  const text = textOf(scan, part)
+  if (text.startsWith('pg_stat_') && text !== 'pg_stat_') scan.raise('write', 'node-local', part.start, part.end)
+  else if (text === 'pg_temp' || text.startsWith('pg_temp_'))
+    scan.raise('session', 'session-state', part.start, part.end)
+}
+
+function seeKnownRelation(scan: Scan, name: DottedName): void {
+  const knowledge = scan.knowledge
+  if (knowledge === undefined) return
+  // `a.b` is a table of a schema or a column of a table: look at both.
+  let known = knowledge.findRelation(undefined, textOf(scan, name.first))
+  if (name.count > 1) {
+    const qualified = knowledge.findRelation(textOf(scan, name.schema), textOf(scan, name.last))
+    if (qualified !== undefined) known = known === undefined ? qualified : strictest(known, qualified)
+  }
+  if (name.count > 2) {
+    const qualified = knowledge.findRelation(textOf(scan, name.first), textOf(scan, name.schema))
+    if (qualified !== undefined) known = known === undefined ? qualified : strictest(known, qualified)
+  }
+  if (known !== undefined) {
+    if (known.access === 'unknown') scan.addFunction(textOf(scan, name.last))
+    scan.raise(known.access, known.because, name.first.start, name.last.end)
+  }
+}

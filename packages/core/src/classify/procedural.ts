@@ -1,0 +1,99 @@
+import { K } from './keywords.ts'
+import { T } from './lexer.ts'
+import { P, type Scan } from './scan.ts'
+
+/**
+ * What a word means in a PL/pgSQL body beyond what it means in a query. Returns the kind of the next token when the
+ * word is done with, -1 when it is to be read as in a query. A body is not parsed: each word that could begin a
+ * statement that writes counts as one.
+ */
+export function seeProceduralWord(scan: Scan, keyword: number): number {
+  const lexer = scan.lexer
+  switch (keyword) {
+    case K.BEGIN:
+    case K.THEN:
+    case K.ELSE:
+    case K.LOOP:
+    case K.DECLARE:
+      scan.previous = P.START
+      scan.previousKeyword = keyword
+      return lexer.next()
+    case K.EXCEPTION:
+      if (scan.previousKeyword !== K.RAISE) scan.hasExceptionBlock = true
+      break
+    case K.RAISE:
+    case K.IF:
+    case K.ELSIF:
+    case K.ELSEIF:
+    case K.WHILE:
+    case K.RETURN:
+    case K.PERFORM:
+    case K.ASSERT:
+      scan.previous = P.OTHER
+      scan.previousKeyword = keyword
+      return lexer.next()
+    case K.EXECUTE:
+      scan.hasDynamicQuery = true
+      scan.raiseHere('unknown', 'procedural-code')
+      scan.previous = P.OTHER
+      scan.previousKeyword = keyword
+      return lexer.next()
+  }
+  if (scan.previous === P.START && scan.depth === 0) return seeStatementStart(scan, keyword)
+  return -1
+}
+
+function seeStatementStart(scan: Scan, keyword: number): number {
+  const lexer = scan.lexer
+  const { start, end } = lexer
+  const reason = REASONS.get(keyword)
+  if (reason === undefined) return -1
+  const kind = lexer.next()
+  // A variable of that name: `update := 1`, `comment.x = 2`.
+  if (
+    kind === T.MARK ||
+    kind === T.DOT ||
+    (kind === T.OPERATOR && lexer.end - lexer.start === 1) ||
+    kind === T.OPEN_BRACKET
+  ) {
+    scan.raise('unknown', 'procedural-code', start, end)
+    scan.previous = P.OTHER
+    return kind
+  }
+  scan.raise(reason === 'session-state' || reason === 'transaction-control' ? 'session' : 'write', reason, start, end)
+  scan.previous = P.OTHER
+  scan.previousKeyword = keyword
+  return kind
+}
+
+const REASONS: ReadonlyMap<
+  number,
+  | 'schema-change'
+  | 'data-modification'
+  | 'table-lock'
+  | 'session-state'
+  | 'notification'
+  | 'maintenance'
+  | 'transaction-control'
+  | 'copy-from'
+  | 'prepared-statement'
+  | 'procedural-code'
+> = new Map([
+  ...[K.CREATE, K.ALTER, K.DROP, K.GRANT, K.REVOKE, K.COMMENT, K.SECURITY, K.IMPORT, K.REASSIGN].map(
+    (keyword) => [keyword, 'schema-change'] as const,
+  ),
+  ...[K.TRUNCATE, K.INSERT, K.UPDATE, K.DELETE, K.MERGE].map((keyword) => [keyword, 'data-modification'] as const),
+  ...[K.REINDEX, K.VACUUM, K.CLUSTER, K.CHECKPOINT, K.REFRESH, K.ANALYZE, K.ANALYSE].map(
+    (keyword) => [keyword, 'maintenance'] as const,
+  ),
+  ...[K.SET, K.RESET, K.DISCARD, K.LOAD].map((keyword) => [keyword, 'session-state'] as const),
+  ...[K.COMMIT, K.ROLLBACK, K.ABORT, K.SAVEPOINT, K.RELEASE, K.START].map(
+    (keyword) => [keyword, 'transaction-control'] as const,
+  ),
+  ...[K.LISTEN, K.UNLISTEN, K.NOTIFY].map((keyword) => [keyword, 'notification'] as const),
+  [K.LOCK, 'table-lock'],
+  [K.COPY, 'copy-from'],
+  [K.PREPARE, 'prepared-statement'],
+  [K.DEALLOCATE, 'prepared-statement'],
+  [K.DO, 'procedural-code'],
+])

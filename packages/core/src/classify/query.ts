@@ -1,0 +1,369 @@
+import {
+  CATEGORY_COLUMN,
+  CATEGORY_FUNCTION,
+  CATEGORY_NAME,
+  CATEGORY_RESERVED,
+  CATEGORY_UNRESERVED,
+  K,
+} from './keywords.ts'
+import { T } from './lexer.ts'
+import { DottedName, isNodeSetting, seeCall, seeName, textOf } from './names.ts'
+import { seeProceduralWord } from './procedural.ts'
+import { F, P, type Scan } from './scan.ts'
+import {
+  categoryOf,
+  FUNCTION_CURRENT_SETTING,
+  FUNCTION_SET_CONFIG,
+  informationOf,
+  isCatalogOperator,
+  keywordOf,
+} from './words.ts'
+
+const dotted: DottedName = new DottedName()
+
+/**
+ * Scans a query, or an expression, from the current token to the `;` or the end behind it (or, with `stopsAtClose`, to
+ * the parenthesis that closes the one it begins with), and raises the verdict for all that needs more than a read.
+ * Depth is a counter and an array: no recursion, whatever the nesting.
+ */
+export function scanQuery(scan: Scan, stopsAtClose = false): void {
+  const lexer = scan.lexer
+  let kind = lexer.kind
+  scan.previous = P.START
+  scan.previousKeyword = 0
+  scan.depth = 0
+  scan.flags[0] = 0
+  for (;;) {
+    switch (kind) {
+      case T.END:
+        if (scan.depth > 0) scan.raiseHere('write', 'syntax')
+        return
+      case T.SEMICOLON:
+        if (scan.depth > 0) scan.raiseHere('write', 'syntax')
+        else if (!scan.isProcedural) return
+        else scan.flags[0] = 0
+        pass(scan, P.START)
+        kind = lexer.next()
+        break
+      case T.WORD:
+        kind = seeWord(scan)
+        break
+      case T.QUOTED:
+        kind = readName(scan, 0, 0)
+        break
+      case T.OPEN:
+        openParenthesis(scan, 0)
+        kind = lexer.next()
+        break
+      case T.CLOSE:
+        closeParenthesis(scan)
+        kind = lexer.next()
+        if (stopsAtClose && scan.depth === 0) return
+        break
+      case T.COMMA:
+        pass(scan, P.COMMA)
+        kind = lexer.next()
+        break
+      case T.OPERATOR:
+        seeOperator(scan, undefined)
+        pass(scan, P.OTHER)
+        kind = lexer.next()
+        break
+      case T.CAST:
+      case T.DOT: {
+        // A type, or a field: never a call, whatever it is named.
+        kind = lexer.next()
+        if (kind === T.WORD || kind === T.QUOTED) kind = dotted.read(scan)
+        pass(scan, P.NAME)
+        break
+      }
+      case T.STRING:
+      case T.NUMBER:
+      case T.PARAMETER:
+      case T.CLOSE_BRACKET:
+        pass(scan, P.OPERAND)
+        kind = lexer.next()
+        break
+      case T.BAD:
+        scan.raiseHere('write', 'syntax')
+        kind = lexer.next()
+        break
+      default:
+        pass(scan, P.OTHER)
+        kind = lexer.next()
+    }
+  }
+}
+
+function pass(scan: Scan, previous: number): void {
+  scan.previous = previous
+  scan.previousKeyword = 0
+}
+
+function openParenthesis(scan: Scan, flags: number): void {
+  scan.depth++
+  scan.flags[scan.depth] = scan.previous === P.DISTINCT_ON ? F.OPERAND_FOLLOWS : flags
+  pass(scan, P.START)
+}
+
+function closeParenthesis(scan: Scan): void {
+  if (scan.depth === 0) {
+    scan.raiseHere('write', 'syntax')
+    return
+  }
+  const flags = scan.flags[scan.depth] as number
+  scan.depth--
+  if ((flags & F.SET_CONFIG) !== 0) {
+    if (scan.previous === P.TRUE) scan.isTransactionLocal = true
+    else scan.raiseHere('session', 'session-state')
+  }
+  pass(scan, (flags & F.OPERAND_FOLLOWS) !== 0 ? P.OTHER : P.CLOSE)
+}
+
+function seeWord(scan: Scan): number {
+  const information = informationOf(scan.lexer.word)
+  const keyword = keywordOf(information)
+  const category = categoryOf(information)
+  if (scan.isProcedural) {
+    const kind = seeProceduralWord(scan, keyword)
+    if (kind >= 0) return kind
+  }
+  if (category === CATEGORY_RESERVED) return seeReserved(scan, keyword)
+  if (keyword >= K.INSERT && keyword <= K.MERGE && mayBeginStatement(scan)) {
+    const { start, end } = scan.lexer
+    // `count(update)` is a column; no column is followed by a name here.
+    const following = peekKind(scan)
+    if (following === T.WORD || following === T.QUOTED) {
+      scan.raise('write', 'data-modification', start, end)
+      pass(scan, P.OTHER)
+      return scan.lexer.next()
+    }
+  }
+  if (keyword === K.OPERATOR && peekKind(scan) === T.OPEN) return readOperator(scan)
+  if (keyword === K.VALUES) endWithList(scan)
+  return readName(scan, category, keyword)
+}
+
+function mayBeginStatement(scan: Scan): boolean {
+  if (scan.previous === P.START || scan.isProcedural) return true
+  return ((scan.flags[scan.depth] as number) & F.WITH_LIST) !== 0 && !isTableExpressionName(scan)
+}
+
+/** Whether a name here names a common table expression: behind WITH, RECURSIVE or a comma of the list. */
+function isTableExpressionName(scan: Scan): boolean {
+  if (((scan.flags[scan.depth] as number) & F.WITH_LIST) === 0) return false
+  return scan.previous === P.COMMA || scan.previousKeyword === K.WITH || scan.previousKeyword === K.RECURSIVE
+}
+
+/** The kind of the next token; the current one stays. */
+function peekKind(scan: Scan): number {
+  const lexer = scan.lexer
+  const { start, end, kind, word, isEscaped } = lexer
+  const following = lexer.next()
+  lexer.start = start
+  lexer.end = end
+  lexer.kind = kind
+  lexer.word = word
+  lexer.isEscaped = isEscaped
+  return following
+}
+
+function endWithList(scan: Scan): void {
+  scan.flags[scan.depth] = (scan.flags[scan.depth] as number) & ~(F.WITH_LIST | F.GROUP_BY)
+}
+
+function seeReserved(scan: Scan, keyword: number): number {
+  const lexer = scan.lexer
+  let previous: number = P.OTHER
+  switch (keyword) {
+    case K.SELECT:
+    case K.TABLE:
+    case K.HAVING:
+    case K.ORDER:
+    case K.LIMIT:
+    case K.OFFSET:
+    case K.FETCH:
+    case K.UNION:
+    case K.INTERSECT:
+    case K.EXCEPT:
+    case K.WINDOW:
+    case K.WHERE:
+      endWithList(scan)
+      break
+    case K.GROUP:
+      if (scan.previousKeyword !== K.WITHIN) {
+        endWithList(scan)
+        scan.flags[scan.depth] = (scan.flags[scan.depth] as number) | F.GROUP_BY
+      }
+      break
+    case K.WITH:
+      if (scan.previous === P.START || scan.isProcedural) {
+        scan.flags[scan.depth] = (scan.flags[scan.depth] as number) | F.WITH_LIST
+      }
+      break
+    case K.INTO:
+      if (!scan.isProcedural) scan.raiseHere('write', 'select-into')
+      break
+    case K.FOR:
+      return seeFor(scan)
+    case K.AS: {
+      // A label, type or alias: any word may stand here, and none is called.
+      let kind = lexer.next()
+      if (kind === T.WORD || kind === T.QUOTED) {
+        kind = dotted.read(scan)
+        pass(scan, P.NAME)
+      } else pass(scan, P.OTHER)
+      return kind
+    }
+    case K.ON:
+      if (scan.previousKeyword === K.DISTINCT) previous = P.DISTINCT_ON
+      break
+    case K.TRUE:
+      previous = scan.previous === P.COMMA ? P.TRUE : P.OPERAND
+      break
+    case K.FALSE:
+    case K.NULL:
+    case K.END:
+      previous = P.OPERAND
+      break
+  }
+  scan.previous = previous
+  scan.previousKeyword = keyword
+  return lexer.next()
+}
+
+/** `FOR UPDATE | NO KEY UPDATE | SHARE | KEY SHARE` locks rows; `substring(x FOR 3)` does not. */
+function seeFor(scan: Scan): number {
+  const lexer = scan.lexer
+  const start = lexer.start
+  const kind = lexer.next()
+  endWithList(scan)
+  if (kind === T.WORD && ((scan.flags[scan.depth] as number) & F.FOR_IS_SYNTAX) === 0) {
+    const keyword = keywordOf(informationOf(lexer.word))
+    if (keyword === K.UPDATE || keyword === K.SHARE || keyword === K.NO || keyword === K.KEY) {
+      scan.raise('write', 'row-lock', start, lexer.end)
+      pass(scan, P.OTHER)
+      return lexer.next()
+    }
+  }
+  scan.previous = P.OTHER
+  scan.previousKeyword = K.FOR
+  return kind
+}
+
+function readName(scan: Scan, category: number, keyword: number): number {
+  const { previous, previousKeyword } = scan
+  const isExpressionName = isTableExpressionName(scan)
+  const kind = dotted.read(scan)
+  const isSimple = dotted.count === 1
+  if (kind === T.OPEN) {
+    let flags = 0
+    if (isSimple && category === CATEGORY_COLUMN) {
+      if (keyword === K.SUBSTRING || keyword === K.OVERLAY) flags = F.FOR_IS_SYNTAX
+    } else if (!isExpressionName && isCall(scan, category, isSimple ? keyword : 0, previous, previousKeyword)) {
+      flags = watch(scan, seeCall(scan, dotted))
+      if (flags < 0) return scan.lexer.kind
+    }
+    openParenthesis(scan, flags)
+    return scan.lexer.next()
+  }
+  seeName(scan, dotted)
+  if (!isSimple || category === CATEGORY_NAME || keyword === K.ORDINALITY) pass(scan, P.NAME)
+  else {
+    scan.previous = category === CATEGORY_FUNCTION ? P.FUNCTION_KEYWORD : P.KEYWORD
+    scan.previousKeyword = keyword
+  }
+  return kind
+}
+
+/** Whether a name in front of `(` is called. What is not known for certain to be something else is a call. */
+function isCall(scan: Scan, category: number, keyword: number, previous: number, previousKeyword: number): boolean {
+  // Behind an operand only an alias can stand, with its list of columns: `FROM t AS u (a, b)`, `) u (a)`, `x u (a)`.
+  // PL/pgSQL has words of its own (`PERFORM f()`), which look like names.
+  const isBehindOperand = previous === P.OPERAND || previous === P.CLOSE || previous === P.TRUE || previous === P.NAME
+  if (isBehindOperand && !scan.isProcedural) return false
+  if (isBehindOperand && previous !== P.NAME && (keyword === K.OVER || keyword === K.FILTER || keyword === K.WITHIN))
+    return false
+  if (category === CATEGORY_FUNCTION) {
+    if (isBehindOperand || previous === P.FUNCTION_KEYWORD) return false
+    if (previous === P.KEYWORD) return previousKeyword === K.BY
+    return previousKeyword !== K.NOT
+  }
+  if (category !== CATEGORY_UNRESERVED) return true
+  switch (keyword) {
+    case K.ROLLUP:
+    case K.CUBE:
+      if (((scan.flags[scan.depth] as number) & F.GROUP_BY) === 0) return true
+      return (
+        previous !== P.COMMA && previousKeyword !== K.BY && previousKeyword !== K.ALL && previousKeyword !== K.DISTINCT
+      )
+    case K.SETS:
+      return previousKeyword !== K.GROUPING
+    case K.FIRST:
+    case K.NEXT:
+      return previousKeyword !== K.FETCH
+    case K.BY:
+      return previousKeyword !== K.GROUP && previousKeyword !== K.ORDER && previousKeyword !== K.PARTITION
+    case K.ZONE:
+      return previousKeyword !== K.TIME
+    default:
+      return true
+  }
+}
+
+/** Looks at the first argument where the name of a setting decides; returns flags for the parenthesis, -1 when it is open already. */
+function watch(scan: Scan, functionKind: number): number {
+  if (functionKind === FUNCTION_SET_CONFIG) {
+    if (isNodeSetting(settingName(scan) ?? ''))
+      scan.raise('write', 'transaction-control', dotted.last.start, dotted.last.end)
+    return F.SET_CONFIG
+  }
+  if (functionKind !== FUNCTION_CURRENT_SETTING) return 0
+  const setting = settingName(scan)
+  if (setting === undefined || isNodeSetting(setting))
+    scan.raise('write', 'node-local', dotted.last.start, dotted.last.end)
+  return 0
+}
+
+/** The literal that is the whole first argument; the current token, the `(`, stays. */
+function settingName(scan: Scan): string | undefined {
+  const lexer = scan.lexer
+  const { start, end } = lexer
+  const isLiteral = lexer.next() === T.STRING && lexer.sql.charCodeAt(lexer.start) === 39
+  const setting = isLiteral ? lexer.sql.slice(lexer.start + 1, lexer.end - 1) : undefined
+  const following = isLiteral ? lexer.next() : T.END
+  lexer.start = start
+  lexer.end = end
+  lexer.kind = T.OPEN
+  return following === T.COMMA || following === T.CLOSE ? setting : undefined
+}
+
+/** `OPERATOR(schema.+)`; anything else before the parenthesis closes is a call of a function named so. */
+function readOperator(scan: Scan): number {
+  const lexer = scan.lexer
+  const { start, end } = lexer
+  lexer.next()
+  openParenthesis(scan, F.OPERAND_FOLLOWS)
+  let kind = lexer.next()
+  let schema: string | undefined
+  while (kind === T.WORD || kind === T.QUOTED) {
+    kind = dotted.read(scan)
+    schema = textOf(scan, dotted.last)
+  }
+  if (kind !== T.OPERATOR) {
+    scan.addFunction('operator')
+    scan.raise('unknown', 'unseen-function', start, end)
+    return kind
+  }
+  seeOperator(scan, schema)
+  return lexer.next()
+}
+
+function seeOperator(scan: Scan, schema: string | undefined): void {
+  const { sql, start, end } = scan.lexer
+  const isOwn = (schema === undefined || schema === 'pg_catalog') && isCatalogOperator(sql, start, end)
+  if (isOwn && scan.knowledge === undefined) return
+  const known = scan.knowledge?.findOperator(schema, sql.slice(start, end))
+  if (known !== undefined) scan.raise(known.access, known.because, start, end)
+  else if (!isOwn) scan.raise('unknown', 'unseen-operator', start, end)
+}

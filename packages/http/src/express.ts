@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { runInScope } from '@headwater/core'
+import { findReplay, runInScope } from '@headwater/core'
 import { Lifecycle } from './lifecycle.ts'
 import { openNodeRequest } from './node-request.ts'
 import type { HeadwaterOptions } from './options.ts'
@@ -28,5 +28,26 @@ export function headwater(options: HeadwaterOptions): ExpressMiddleware {
     if (life === undefined) next()
     else if (life.isSpent) response.end()
     else runInScope(life.scope, () => next())
+  }
+}
+
+/** The smallest subset of an Express error handler that both Express 4 and 5 accept; they know it by its four parameters. */
+export type ExpressErrorMiddleware = (
+  error: unknown,
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void
+
+/**
+ * Keeps replays out of Express's error log: `app.use(quietReplays())` after the routes, before other error handlers.
+ *
+ * Optional. Without it a write that was met late is replayed all the same, and Express prints the error.
+ */
+export function quietReplays(): ExpressErrorMiddleware {
+  return function quietReplaysMiddleware(error, _request, response, next) {
+    if (findReplay(error) === undefined) next(error)
+    // The gate on the response puts the replay here.
+    else response.end()
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { runInScope } from '@headwater/core'
+import { Readable } from 'node:stream'
+import { runInScope, type Scope } from '@headwater/core'
 import { Lifecycle } from './lifecycle.ts'
 import { openNodeRequest } from './node-request.ts'
 import type { HeadwaterOptions } from './options.ts'
@@ -8,7 +9,12 @@ export type { HeadwaterOptions } from './options.ts'
 
 /** The smallest subset of a Koa middleware that both Koa 2 and 3 accept. */
 export type KoaMiddleware = (
-  context: { readonly req: IncomingMessage; readonly res: ServerResponse; readonly originalUrl: string },
+  context: {
+    readonly req: IncomingMessage
+    readonly res: ServerResponse
+    readonly originalUrl: string
+    readonly body?: unknown
+  },
   next: () => Promise<unknown>,
 ) => Promise<void>
 
@@ -34,5 +40,15 @@ export function headwater(options: HeadwaterOptions): KoaMiddleware {
     }
     // Koa writes the response after all middleware; a replay need not wait for the outer ones.
     if (life.isSpent) context.res.end()
+    else keepScopeOfBody(context.body, life.scope)
+  }
+}
+
+/** Koa pulls a streamed body outside of its middleware; what produces it lazily still belongs to this request. */
+function keepScopeOfBody(body: unknown, scope: Scope): void {
+  if (!(body instanceof Readable)) return
+  const { _read } = body
+  body._read = function scopedRead(size: number): void {
+    runInScope(scope, () => _read.call(body, size))
   }
 }

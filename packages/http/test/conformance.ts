@@ -3,6 +3,7 @@ import {
   currentScope,
   diagnostics,
   ensurePrimary,
+  PrimaryUnavailable,
   type ReplayEvent,
   ReplayImpossible,
   sideEffects,
@@ -18,7 +19,7 @@ import { type SendOptions, type Sent, send } from './send.ts'
 const SECRET = 'a secret of the conformance suite'
 const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
 const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
-const TWO_MEGABYTES = JSON.stringify('x'.repeat(2_000_000))
+const TWO_MEGABYTES = JSON.stringify({ text: 'x'.repeat(2_000_000) })
 
 /** What a data layer does with a write: at home it is sent, elsewhere it asks for the replay. */
 async function write(topology: Topology, reason: 'write' | 'refused' = 'write'): Promise<string> {
@@ -85,16 +86,14 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
   }
 
   /** Runs a route that writes, catches what comes, and shows it. */
-  const showingWrite =
-    (topology: Topology) =>
-    async (): Promise<Outcome> => {
-      try {
-        return { json: await write(topology) }
-      } catch (error) {
-        if (!(error instanceof ReplayImpossible)) throw error
-        return { json: error.obstacle }
-      }
+  const showingWrite = (topology: Topology) => async (): Promise<Outcome> => {
+    try {
+      return { json: await write(topology) }
+    } catch (error) {
+      if (!(error instanceof ReplayImpossible)) throw error
+      return { json: error.obstacle }
     }
+  }
 
   describe(name, () => {
     test('a read passes untouched, headers and all', async () => {
@@ -200,8 +199,11 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
       const writing = { method: 'POST', handle: async () => ({ json: await write(away) }) } as const
       const refused = await askOnce(writing, { body }, settings)
       expect([refused.status, refused.headers['fly-replay']]).toEqual([413, undefined])
-      const reading = { method: 'POST', handle: async (text: unknown) => ({ json: String(text).length }) } as const
-      expect((await askOnce(reading, { body }, settings)).text).toBe('2000000')
+      const reading = {
+        method: 'POST',
+        handle: async (body: unknown) => ({ json: JSON.stringify(body).length }),
+      } as const
+      expect((await askOnce(reading, { body }, settings)).text).toBe(String(TWO_MEGABYTES.length))
     })
 
     test('P4: a chunked body is counted as it is read: small is replayed, over the limit gets 413', async () => {
@@ -210,7 +212,7 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
       const [small, large] = await ask(
         writing,
         [
-          { body: '"small"', chunked: true },
+          { body: '{"small":true}', chunked: true },
           { body: TWO_MEGABYTES, chunked: true },
         ],
         settings,
@@ -304,6 +306,23 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
       expect((await askOnce({ handle: declared(async () => ({ json: await write(away) })) })).status).toBe(500)
     })
 
+    test('a primary that cannot be reached is a 503 with Retry-After, when nobody catches it', async () => {
+      const handle = async (): Promise<Outcome> => {
+        throw new PrimaryUnavailable(new Error('connect ECONNREFUSED'))
+      }
+      const sent = await askOnce({ handle }, {}, { topology: home })
+      expect([sent.status, sent.headers['retry-after']]).toEqual([503, '1'])
+      expect(sent.headers['fly-replay']).toBeUndefined()
+    })
+
+    test('an error of the app passes untouched', async () => {
+      const handle = async (): Promise<Outcome> => {
+        throw new RangeError('its own')
+      }
+      const sent = await askOnce({ handle }, {}, { catchesErrors: true })
+      expect([sent.status, JSON.parse(sent.text)]).toEqual([418, { caught: 'RangeError' }])
+    })
+
     test('HEAD: a read passes, a write is replayed', async () => {
       const read = await askOnce({ handle: async () => ({ json: 'x' }) }, { method: 'HEAD' })
       expect([read.status, read.text]).toEqual([200, ''])
@@ -320,7 +339,11 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
 
     test('requests that run at the same time do not mix', async () => {
       const seen = new Set<number | undefined>()
-      const route = (path: string, handle: RouteUnderTest['handle']): RouteUnderTest => ({ method: 'GET', path, handle })
+      const route = (path: string, handle: RouteUnderTest['handle']): RouteUnderTest => ({
+        method: 'GET',
+        path,
+        handle,
+      })
       await using app = await adapter.start({
         options: { pool: { topology: away }, secret: SECRET },
         routes: [
@@ -353,7 +376,9 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
           const posting = { method: 'POST', body: JSON.stringify('x'.repeat(size)), agent } as const
           const handle = async (): Promise<Outcome> => ({ json: await write(away) })
           const options = { bodyLimit: 10_000_000, earlyReplay: size === 100 }
-          const [first, second] = await ask({ method: 'POST', handle }, [posting, { ...posting, body: '{}' }], { options })
+          const [first, second] = await ask({ method: 'POST', handle }, [posting, { ...posting, body: '{}' }], {
+            options,
+          })
           if (first === undefined || second === undefined) throw new Error('no answer')
           expectReplay(first)
           expectReplay(second)
@@ -367,6 +392,8 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
       const handle = async (): Promise<Outcome> => ({ json: String(currentScope()?.kind) })
       const options = { exempt: (request: { url: string }) => request.url.endsWith('?health') }
       expect((await askOnce({ handle }, {}, { options, query: '?health' })).text).toBe('"undefined"')
+      const handshake = { connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
+      expect((await askOnce({ handle }, { headers: handshake })).text).toBe('"undefined"')
       expect((await askOnce({ handle }, {}, { options })).text).toBe('"request"')
     })
 

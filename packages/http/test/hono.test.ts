@@ -1,8 +1,10 @@
 import { createServer } from 'node:http'
+import { currentScope, topologyOf } from '@headwater/core'
 import { headwater } from '@headwater/http/hono'
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { stream } from 'hono/streaming'
+import { expect, test } from 'vitest'
 import { describeError, type HttpAdapter, listen, type Outcome } from './app-under-test.ts'
 import { describeHttpAdapter } from './conformance.ts'
 
@@ -53,3 +55,55 @@ function answer(context: Context<App>, outcome: Outcome): Response {
 }
 
 describeHttpAdapter('hono', adapter)
+
+const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+const options = { pool: { topology: away }, secret: 'a secret of these tests', earlyReplay: false }
+const headers = { 'fly-request-id': '1' }
+
+test('hono only: it works on web requests alone, without a Node server', async () => {
+  const app = new Hono()
+  app.use(headwater(options))
+  app.get('/write', (context) => {
+    currentScope()?.askForReplay(away, 'write')
+    return context.text('swallowed', 200, { 'set-cookie': 'a=1' })
+  })
+  app.get('/read', (context) => context.text('read'))
+  const replayed = await app.request('/write?a=1', { headers })
+  expect([replayed.status, await replayed.text(), replayed.headers.get('set-cookie')]).toEqual([409, '', null])
+  expect((await app.request('/read', { headers })).status).toBe(200)
+
+  const state = /state=([^;]+)/.exec(replayed.headers.get('fly-replay') ?? '')?.[1]
+  const again = { headers: { ...headers, 'fly-replay-src': `region=nrt;state=${state}` } }
+  expect((await app.request('/write?a=1', again)).status).toBe(200)
+  expect((await app.request('/write?a=2', again)).status).toBe(409)
+})
+
+test('hono only: the streamed body of a replaced response is cancelled', async () => {
+  let isCancelled = false
+  const app = new Hono()
+  app.use(headwater(options))
+  app.get('/', () => {
+    currentScope()?.askForReplay(away, 'write')
+    return new Response(
+      new ReadableStream({
+        cancel() {
+          isCancelled = true
+        },
+      }),
+    )
+  })
+  expect((await app.request('/', { headers })).status).toBe(409)
+  expect(isCancelled).toBe(true)
+})
+
+test('hono only: in a sub-app, with its own error handler, the replay stands', async () => {
+  const app = new Hono()
+  const notes = new Hono()
+  notes.onError((_, context) => context.text('hidden', 500))
+  notes.get('/', () => {
+    throw currentScope()?.askForReplay(away, 'write') ?? new Error('there is no scope here')
+  })
+  app.use(headwater(options))
+  app.route('/notes', notes)
+  expect((await app.request('/notes', { headers })).status).toBe(409)
+})

@@ -10,7 +10,7 @@ import { describeHttpAdapter } from './conformance.ts'
 const parseBody: Koa.Middleware = async (context, next) => {
   let text = ''
   for await (const chunk of context.req) text += chunk
-  context.state.body = text === '' ? undefined : JSON.parse(text)
+  context.state['body'] = text === '' ? undefined : JSON.parse(text)
   await next()
 }
 
@@ -44,7 +44,7 @@ function adapterOf(Framework: typeof Koa): HttpAdapter {
         const method = context.method === 'HEAD' ? 'GET' : context.method
         const route = app.routes.find((candidate) => candidate.method === method && candidate.path === context.path)
         if (route === undefined) return
-        const outcome = await route.handle(context.state.body)
+        const outcome = await route.handle(context.state['body'])
         if ('chunks' in outcome) {
           context.body = Readable.from(outcome.chunks())
           return

@@ -24,7 +24,8 @@ export function send(port: number, path: string, options: SendOptions = {}): Pro
   const headers: OutgoingHttpHeaders = { 'fly-request-id': '01-nrt', ...options.headers }
   if (body !== undefined) {
     headers['content-type'] ??= 'application/json'
-    headers[chunked ? 'transfer-encoding' : 'content-length'] = chunked ? 'chunked' : Buffer.byteLength(body)
+    if (chunked) headers['transfer-encoding'] = 'chunked'
+    else headers['content-length'] = Buffer.byteLength(body)
   }
   return new Promise((resolve, reject) => {
     const outgoing = request({ host: '127.0.0.1', port, path, method, headers, agent }, (response) => {

@@ -1,0 +1,88 @@
+import { OptionsInvalid } from '@headwater/core'
+import { flyReplay } from '@headwater/http'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { parseHeaderPairs } from '../src/header-pairs.ts'
+
+const headers =
+  (values: Record<string, string>) =>
+  (name: string): string | undefined =>
+    values[name]
+
+describe('header pairs', () => {
+  test('the documented examples are read', () => {
+    expect([...(parseHeaderPairs('instance=148e21;region=nrt;t=1700000000000000;state=v1.a-b_c') ?? [])]).toEqual([
+      ['instance', '148e21'],
+      ['region', 'nrt'],
+      ['t', '1700000000000000'],
+      ['state', 'v1.a-b_c'],
+    ])
+    expect(parseHeaderPairs('region="iad,ord"; reason=timeout')?.get('region')).toBe('iad,ord')
+  })
+
+  test.each(['', ';', 'a', 'a=1,b=2', 'a=1;;b=2', 'a=1;a=2', '=1', 'A=1', 'a="x', 'a="\\""', 'a=1;', 'a=\n', 'a=é'])(
+    'P7: %j is refused whole',
+    (value) => {
+      expect(parseHeaderPairs(value)).toBeUndefined()
+    },
+  )
+
+  test('P7: nothing makes it throw, and what it accepts it accepts again', () => {
+    const piece = fc.oneof(fc.string(), fc.constantFrom('a=1', ';', '"', 'state=', 'region=ams', ' '))
+    fc.assert(
+      fc.property(fc.array(piece), (pieces) => {
+        const pairs = parseHeaderPairs(pieces.join(''))
+        if (pairs === undefined) return
+        const again = [...pairs].map(([key, value]) => `${key}="${value}"`).join(';')
+        expect(parseHeaderPairs(again)).toEqual(pairs)
+      }),
+    )
+  })
+
+  test('P7: a long value is refused in no time', () => {
+    expect(parseHeaderPairs(`a=${'x'.repeat(5000)}`)).toBeUndefined()
+  })
+})
+
+describe('flyReplay', () => {
+  test('P9: the answer is a 409 that nobody stores, with the fields that Fly documents', () => {
+    expect(flyReplay().answer({ region: 'ams', state: 'v1.x' })).toEqual({
+      status: 409,
+      headers: {
+        'fly-replay': 'region=ams;state=v1.x;timeout=10s;fallback=prefer_self',
+        'cache-control': 'no-store',
+        'content-length': '0',
+      },
+    })
+    const other = flyReplay({ timeout: 1500, fallback: 'none' }).answer({ region: 'ams', state: 's' })
+    expect(other.headers['fly-replay']).toBe('region=ams;state=s;timeout=1500ms')
+  })
+
+  test('P8: a failed replay is known by a reason, whatever else Fly adds', () => {
+    const failed = (value: string): boolean => flyReplay().arrival(headers({ 'fly-replay-failed': value })).hasFailed
+    expect(failed('instance=1;app=a;region=ams;replay_source=2;reason=timeout;elapsed_ms=10000')).toBe(true)
+    expect(failed('reason=something_new;more=1')).toBe(true)
+    expect(failed('instance=1;region=ams')).toBe(false)
+    expect(failed('reason=')).toBe(false)
+    expect(failed('reason=a b')).toBe(false)
+  })
+
+  test('P7: no header makes it throw', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (source, failed) => {
+        const arrival = flyReplay().arrival(headers({ 'fly-replay-src': source, 'fly-replay-failed': failed }))
+        expect(arrival.isBehindProxy).toBe(true)
+      }),
+    )
+    expect(flyReplay().arrival(headers({}))).toEqual({ state: undefined, hasFailed: false, isBehindProxy: false })
+  })
+
+  test.each([0, -1, 1.5, Number.NaN, 1e9])('a timeout of %d is refused', (timeout) => {
+    expect(() => flyReplay({ timeout })).toThrow(OptionsInvalid)
+  })
+
+  test('an unknown fallback is refused', () => {
+    // @ts-expect-error what JavaScript may pass
+    expect(() => flyReplay({ fallback: 'self' })).toThrow(/prefer_self, force_self or none/)
+  })
+})

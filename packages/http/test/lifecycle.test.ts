@@ -1,0 +1,182 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { ReplayImpossible, ReplayToPrimary, type Topology, topologyOf } from '@headwater/core'
+import { describe, expect, test } from 'vitest'
+import { Lifecycle, type RequestLife } from '../src/lifecycle.ts'
+import type { HeadwaterOptions } from '../src/options.ts'
+import { signState } from '../src/replay-state.ts'
+import type { ReplayTarget } from '../src/replay-target.ts'
+
+const secret = 'long enough to be a secret'
+const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+const NOW = 1_790_000_000_000
+
+interface Asked {
+  method?: string
+  url?: string
+  headers?: Record<string, string>
+}
+
+function lifecycleOf(topology: Topology, options: Partial<HeadwaterOptions> = {}): Lifecycle {
+  const clocks = { wall: () => NOW, monotonic: () => 0 }
+  return new Lifecycle({ pool: { topology }, secret, ...options }, clocks)
+}
+
+function open(lifecycle: Lifecycle, asked: Asked = {}): RequestLife {
+  const { method = 'GET', url = '/thing', headers = {} } = asked
+  const all: Record<string, string> = { 'fly-request-id': '1', ...headers }
+  const life = lifecycle.open({ method, url, header: (name) => all[name] })
+  if (life === undefined) throw new Error('no life was opened')
+  return life
+}
+
+const replayedHeaders = (method: string, url: string): Record<string, string> => ({
+  'fly-replay-src': `region=nrt;state=${signState([secret], { method, url }, 'write', NOW)}`,
+})
+const failedHeaders = { 'fly-replay-failed': 'reason=no_candidate' }
+
+describe('what speaks against a replay', () => {
+  test.each<[string, Asked]>([
+    ['replay-failed', { headers: failedHeaders }],
+    ['already-replayed', { headers: replayedHeaders('GET', '/thing') }],
+    ['replay-failed', { headers: { ...failedHeaders, ...replayedHeaders('GET', '/thing') } }],
+    ['body-too-large', { method: 'POST', headers: { 'content-length': '1048577' } }],
+  ])('P4: %s', (obstacle, asked) => {
+    const life = open(lifecycleOf(away), asked)
+    expect(life.scope.obstacle).toBe(obstacle)
+    expect(life.isSpent).toBe(false)
+    expect(life.scope.askForReplay(away, 'write')).toMatchObject({ obstacle })
+    expect(life.head()).toBeUndefined()
+  })
+
+  test('P4: a body of exactly the limit can be replayed', () => {
+    const life = open(lifecycleOf(away), { method: 'POST', headers: { 'content-length': '1048576' } })
+    expect(life.isSpent).toBe(true)
+  })
+
+  test('P4: after the head of the response the replay comes too late', () => {
+    const life = open(lifecycleOf(away))
+    expect(life.head()).toBeUndefined()
+    expect(life.scope.askForReplay(away, 'write')).toMatchObject({ obstacle: 'response-started' })
+    expect(life.isSpent).toBe(false)
+  })
+
+  test('P8: retryAfter reaches the 503', () => {
+    const life = open(lifecycleOf(away, { retryAfter: 30 }), { headers: failedHeaders })
+    const error = life.scope.askForReplay(away, 'write')
+    expect(error).toBeInstanceOf(ReplayImpossible)
+    expect(error).toMatchObject({ status: 503, headers: { 'retry-after': '30' } })
+  })
+
+  test('P8: the driver error stays as cause', () => {
+    const cause = new Error('cannot execute INSERT in a read-only transaction')
+    const error = open(lifecycleOf(away), { headers: failedHeaders }).scope.askForReplay(away, 'refused', cause)
+    expect(error.cause).toBe(cause)
+  })
+})
+
+describe('early replay', () => {
+  test('P5: the method is the prior, away from home only', () => {
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+      expect(open(lifecycleOf(away), { method }).isSpent).toBe(true)
+      expect(open(lifecycleOf(home), { method }).isSpent).toBe(false)
+      expect(open(lifecycleOf(away, { earlyReplay: false }), { method }).isSpent).toBe(false)
+    }
+    for (const method of ['GET', 'HEAD', 'OPTIONS']) expect(open(lifecycleOf(away), { method }).isSpent).toBe(false)
+  })
+
+  test('P5: never for a body of unknown length', () => {
+    expect(open(lifecycleOf(away), { method: 'POST', headers: { 'transfer-encoding': 'chunked' } }).isSpent).toBe(false)
+    expect(open(lifecycleOf(away), { method: 'POST', headers: { 'content-length': 'x' } }).isSpent).toBe(false)
+  })
+
+  test('P5: its reason is route-prior, in the error and in the state', () => {
+    const life = open(lifecycleOf(away), { method: 'POST' })
+    expect(life.scope.replay).toBeInstanceOf(ReplayToPrimary)
+    expect(life.scope.replay?.reason).toBe('route-prior')
+    expect(life.head()?.headers['fly-replay']).toContain('.route-prior.')
+  })
+
+  test('P5: two writes of a GET make it early, others of the same shape too', () => {
+    const lifecycle = lifecycleOf(away)
+    for (const id of [1, 2]) {
+      const life = open(lifecycle, { url: `/visit/${id}` })
+      life.scope.askForReplay(away, 'write')
+      life.end(409)
+    }
+    expect(open(lifecycle, { url: '/visit/3' }).isSpent).toBe(true)
+    expect(open(lifecycle, { url: '/other/3' }).isSpent).toBe(false)
+  })
+
+  test('P5: a write found in a streamed body, after the end, counts', () => {
+    const lifecycle = lifecycleOf(away)
+    for (let round = 0; round < 3; round++) {
+      const life = open(lifecycle)
+      life.head()
+      life.end(200)
+      life.scope.askForReplay(away, 'write')
+    }
+    expect(open(lifecycle).isSpent).toBe(true)
+  })
+
+  test('P5: an early replay and an error teach nothing; a success here does', () => {
+    const lifecycle = lifecycleOf(away)
+    for (let round = 0; round < 19; round++) open(lifecycle, { method: 'POST' }).end(409)
+    const tried = open(lifecycle, { method: 'POST' })
+    expect(tried.isSpent).toBe(false)
+    tried.end(422)
+    expect(open(lifecycle, { method: 'POST' }).isSpent).toBe(true)
+    for (let round = 0; round < 18; round++) open(lifecycle, { method: 'POST' }).end(409)
+    open(lifecycle, { method: 'POST' }).end(200)
+    expect(open(lifecycle, { method: 'POST' }).isSpent).toBe(false)
+  })
+
+  test('P5: an app names its routes', () => {
+    const lifecycle = lifecycleOf(away, { route: (request) => request.header('x-operation') ?? 'none' })
+    open(lifecycle, { method: 'POST', headers: { 'x-operation': 'search' } })
+    expect(lifecycle.memory.size).toBe(1)
+    open(lifecycle, { method: 'POST', url: '/other', headers: { 'x-operation': 'search' } })
+    expect(lifecycle.memory.size).toBe(1)
+  })
+
+  test('P5: memory stays bounded, whatever paths clients invent', () => {
+    const lifecycle = lifecycleOf(away)
+    for (let at = 0; at < 3000; at++) open(lifecycle, { url: `/${at.toString(36)}x/y` }).end(404)
+    expect(lifecycle.memory.size).toBeLessThanOrEqual(1000)
+  })
+})
+
+test('P9: another target answers in its own way', () => {
+  const nginx: ReplayTarget = {
+    name: 'x-accel',
+    answer: ({ region, state }) => ({ status: 200, headers: { 'x-accel-redirect': `/replay/${region}/${state}` } }),
+    arrival: (header) => ({ state: header('x-replayed'), hasFailed: false, isBehindProxy: true }),
+  }
+  const lifecycle = lifecycleOf(away, { target: nginx })
+  const answer = open(lifecycle, { method: 'POST' }).head()
+  const redirect = answer?.headers['x-accel-redirect'] ?? ''
+  expect(redirect).toMatch(/^\/replay\/ams\/v1\./)
+  const state = redirect.slice('/replay/ams/'.length)
+  const replayed = open(lifecycle, { method: 'POST', headers: { 'x-replayed': state } })
+  expect(replayed.scope.obstacle).toBe('already-replayed')
+})
+
+test('a replay that no proxy will act on is warned of, once per process', async () => {
+  const script = `
+    import { topologyOf } from '@headwater/core'
+    import { Lifecycle } from './src/lifecycle.ts'
+    const pool = { topology: topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true }) }
+    const lifecycle = new Lifecycle({ pool, secret: '${secret}' })
+    const post = (headers) => lifecycle.open({ method: 'POST', url: '/', header: (name) => headers[name] }).head()
+    process.on('warning', (warning) => console.log(warning.code, warning.name))
+    post({ 'fly-request-id': '1' })
+    setImmediate(() => { console.log('so far nothing'); post({}); post({}) })
+  `
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--conditions=dev-source', '--no-warnings', '--input-type=module-typescript', '--eval', script],
+    { cwd: new URL('..', import.meta.url), env: { ...process.env, NODE_OPTIONS: '' } },
+  )
+  expect(stdout.trim().split('\n')).toEqual(['so far nothing', 'HEADWATER_NO_PROXY HeadwaterWarning'])
+})

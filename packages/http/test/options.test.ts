@@ -1,0 +1,68 @@
+import { OptionsInvalid, topologyOf } from '@headwater/core'
+import type { HeadwaterOptions } from '@headwater/http'
+import { flyReplay } from '@headwater/http'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { resolveOptions } from '../src/options.ts'
+
+const pool = { topology: topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true }) }
+const secret = 'long enough to be a secret'
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+})
+
+/** The error that these options are refused with. */
+function refusalOf(options: unknown): OptionsInvalid {
+  try {
+    resolveOptions(options as HeadwaterOptions)
+  } catch (error) {
+    if (error instanceof OptionsInvalid) return error
+    throw error
+  }
+  throw new Error('these options were accepted')
+}
+
+describe('options', () => {
+  test('are checked once, completed and frozen', () => {
+    const resolved = resolveOptions({ pool, secret })
+    expect(Object.isFrozen(resolved)).toBe(true)
+    expect(resolved).toMatchObject({ bodyLimit: 1_048_576, earlyReplay: true, retryAfter: 1, secrets: [secret] })
+    expect(resolved.target.name).toBe('fly-replay')
+  })
+
+  test('the secret comes from HEADWATER_SECRET when none is given', () => {
+    vi.stubEnv('HEADWATER_SECRET', 'from the environment')
+    expect(resolveOptions({ pool }).secrets).toEqual(['from the environment'])
+    expect(resolveOptions({ pool, secret: [secret] }).secrets).toEqual([secret])
+  })
+
+  test.each([[undefined], [''], [[]], ['short'], [[secret, 'short']], [42]])(
+    'a secret that is %j is refused, with what to set, and is not shown',
+    (wrong) => {
+      vi.stubEnv('HEADWATER_SECRET', undefined)
+      const error = refusalOf({ pool, secret: wrong })
+      expect(error).toMatchObject({ option: 'secret', code: 'HEADWATER_OPTIONS_INVALID' })
+      expect(error.message).toContain('HEADWATER_SECRET')
+      expect(error.message).not.toContain('short')
+    },
+  )
+
+  test.each([
+    ['pool', { secret }],
+    ['pool', { pool: {}, secret }],
+    ['pool', undefined],
+    ['bodyLimit', { pool, secret, bodyLimit: -1 }],
+    ['bodyLimit', { pool, secret, bodyLimit: '1mb' }],
+    ['earlyReplay', { pool, secret, earlyReplay: 'no' }],
+    ['route', { pool, secret, route: '/x' }],
+    ['exempt', { pool, secret, exempt: ['/x'] }],
+    ['retryAfter', { pool, secret, retryAfter: 0.5 }],
+    ['target', { pool, secret, target: {} }],
+    ['target', { pool, secret, target: flyReplay(), timeout: 1000 }],
+    ['timeout', { pool, secret, timeout: 0 }],
+    ['fallback', { pool, secret, fallback: 'me' }],
+    ['pool.topology.primaryRegion', { pool: { topology: { region: 'a', primaryRegion: 'a;b' } }, secret }],
+  ])('a wrong %s is refused by its name', (option, options) => {
+    expect(refusalOf(options).option).toBe(option)
+  })
+})

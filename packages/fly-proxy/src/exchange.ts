@@ -1,19 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import { discard, headersOf, readInstruction } from './answer.ts'
 import { deliver, deliverError, tunnel } from './deliver.ts'
 import { type Draft, dispatch, type Errand, type Outcome } from './dispatch.ts'
 import { InvalidReplayError } from './errors.ts'
 import type { Hop, ProxyErrorCode, RequestEvent } from './events.ts'
-import { answerHeaders, forwardedHeaders, newRequestId, replaySource } from './forwarded-headers.ts'
-import { endToEndHeaders, fromRawHeaders, type HeaderList, headerOf, withHeaders, withoutHeaders } from './headers.ts'
+import { answerHeaders, forwardedHeaders, newRequestId } from './forwarded-headers.ts'
+import { GiveUp } from './give-up.ts'
+import { endToEndHeaders, fromRawHeaders, type HeaderList, headerOf, withHeaders } from './headers.ts'
 import type { Machine } from './machine.ts'
-import { formatReplayFields } from './replay-fields.ts'
-import { type ReplayInstruction, readReplayHeaders, readReplayJson, replayFormOf } from './replay-instruction.ts'
+import { type ReplayInstruction, replayFormOf } from './replay-instruction.ts'
 import { type CacheSubject, forgetReplay, recallReplay, rememberReplay } from './replay-memory.ts'
 import { RequestBody } from './request-body.ts'
 import { firstTarget } from './steering.ts'
-import type { Target } from './target.ts'
+import { fallbackStep, replayStep, type Step, summaryOf, targetOf } from './step.ts'
 import type { Answer, Envelope } from './upstream.ts'
 import type { World } from './world.ts'
 
@@ -25,32 +26,7 @@ export interface Arrival {
   readonly upgrade?: { readonly socket: Duplex; readonly head: Buffer }
 }
 
-/** One station on a request's way. */
-interface Step {
-  readonly target: Target
-  readonly purpose: Hop['purpose']
-  readonly path: string
-  readonly headers: HeaderList
-  readonly timeoutMs?: number | undefined
-  /** Who asked for this step, and how it may get the request back. */
-  readonly sender?: { readonly machine: Machine; readonly step: Step; readonly instruction: ReplayInstruction }
-}
-
 type Answered = Extract<Outcome, { kind: 'answered' }>
-
-/** Thrown to give up: the client gets an empty answer, the app's log the reason. */
-class GiveUp extends Error {
-  readonly code: ProxyErrorCode
-  readonly app: string
-  readonly status: number | undefined
-
-  constructor(code: ProxyErrorCode, app: string, message: string, status?: number) {
-    super(message)
-    this.code = code
-    this.app = app
-    this.status = status
-  }
-}
 
 /** The life of one request: from its arrival at an edge, through machines and replays, to its last byte. */
 export class Exchange {
@@ -147,6 +123,9 @@ export class Exchange {
         const form = this.#world.isWithoutProxy ? undefined : replayFormOf(headersOf(outcome.answer))
         if (form === undefined || outcome.answer.tunnel) return await this.#answer(outcome)
         step = await this.#replay(step, outcome, form)
+      } catch (error) {
+        if (error instanceof GiveUp) discard(outcome.answer)
+        throw error
       } finally {
         outcome.leave()
       }
@@ -184,31 +163,15 @@ export class Exchange {
       const status = failure.code === 'PR03' ? this.#world.settings.hardLimitStatus : undefined
       throw new GiveUp(failure.code, machine.app, failure.message, status)
     }
-    const failedHop = this.#hops.findLast(({ replay }) => replay !== undefined)
-    const instance = instruction.instance ?? instruction.preferInstance
-    const report = formatReplayFields([
-      ...(instance === undefined ? [] : [['instance', instance] as const]),
-      ['app', target.app],
-      ...(instruction.regions === undefined ? [] : [['region', instruction.regions.join(',')] as const]),
-      ['replay_source', machine.id],
-      ['reason', failure.reason],
-      ['elapsed_ms', String(Math.round(this.#clock() - (failedHop?.endedMs ?? 0)))],
-    ])
-    const self = instruction.fallback === 'force_self' ? { instance: machine.id } : { preferInstance: machine.id }
-    return {
-      target: { app: machine.app, ...self },
-      purpose: 'fallback',
-      path: sender.step.path,
-      headers: withHeaders(sender.step.headers, [['fly-replay-failed', report]]),
-      sender,
-    }
+    const askedAt = this.#hops.findLast(({ replay }) => replay !== undefined)?.endedMs ?? 0
+    return fallbackStep(target, sender, failure.reason, this.#clock() - askedAt)
   }
 
   /** The next step after an answer that asks for a replay. Throws GiveUp. */
   async #replay(step: Step, { machine, answer, hop }: Answered, form: 'header' | 'json'): Promise<Step> {
     const { settings } = this.#world
     const instruction = await this.#read(answer, form, machine)
-    hop.replay = summary(instruction)
+    hop.replay = summaryOf(instruction)
     if (settings.keepSetCookie) {
       this.#keptCookies.push(
         ...headersOf(answer)
@@ -224,7 +187,6 @@ export class Exchange {
     }
     // The rest of the body may still be on its way, and with it the answer to whether it fits.
     await this.#body.settled()
-    answer.detach()
     discard(answer)
     this.#signal.throwIfAborted()
     if (!this.#body.isReplayable) {
@@ -242,37 +204,17 @@ export class Exchange {
       this.#log(machine.app, problem)
     }
     this.#replays += 1
-    return {
-      target,
-      purpose: 'replay',
-      path: instruction.transform?.path ?? this.#path,
-      headers: this.#replayHeaders(step, machine, instruction),
-      timeoutMs: instruction.timeoutMs,
-      sender: { machine, step, instruction },
-    }
-  }
-
-  /** The original request's headers, transformed, with what a replayed request is told. */
-  #replayHeaders(step: Step, machine: Machine, { state, transform }: ReplayInstruction): HeaderList {
-    const isKeptFirst = this.#world.settings.replaySrc === 'keep-first' && this.#replays > 1
-    const earlier = isKeptFirst ? headerOf(step.headers, 'fly-replay-src') : undefined
-    const status = recallReplay(this.#world, this.#subject) === 'bypass' ? 'bypass' : 'miss'
-    const transformed = withHeaders(
-      withoutHeaders(this.#original, new Set(transform?.deleteHeaders ?? [])),
-      transform?.setHeaders ?? [],
-    )
-    return withHeaders(transformed, [
-      ['fly-replay-src', earlier ?? replaySource(machine, Date.now(), state)],
-      ['fly-replay-cache-status', status],
-    ])
+    return replayStep({
+      ...{ original: { path: this.#path, headers: this.#original }, target, step, machine, instruction },
+      cacheStatus: recallReplay(this.#world, this.#subject) === 'bypass' ? 'bypass' : 'miss',
+      isFirstSourceKept: settings.replaySrc === 'keep-first',
+      nowMs: Date.now(),
+    })
   }
 
   async #read(answer: Answer, form: 'header' | 'json', machine: Machine): Promise<ReplayInstruction> {
-    const headers = headersOf(answer)
     try {
-      if (form === 'header') return readReplayHeaders(headers, this.#world.settings)
-      if (headerOf(headers, 'content-encoding') !== undefined) throw new InvalidReplayError('the body is compressed')
-      return readReplayJson(await readText(answer, 65_536), this.#world.settings)
+      return await readInstruction(answer, form, this.#world.settings)
     } catch (error) {
       if (!(error instanceof InvalidReplayError)) throw error
       throw new GiveUp('PA03', machine.app, `invalid fly-replay: ${error.message}`)
@@ -409,51 +351,7 @@ export class Exchange {
   }
 }
 
-function targetOf(instruction: ReplayInstruction, sender: Machine): Target {
-  const { app, instance, preferInstance, regions, isElsewhere } = instruction
-  return {
-    app: app ?? sender.app,
-    ...(instance !== undefined && { instance }),
-    ...(preferInstance !== undefined && { preferInstance }),
-    ...(regions && { regions }),
-    ...(isElsewhere && { exceptInstance: sender.id }),
-  }
-}
-
-function summary(instruction: ReplayInstruction): NonNullable<Hop['replay']> {
-  const { app, regions, instance, preferInstance, state, isElsewhere, timeoutMs, fallback } = instruction
-  const wanted = instance ?? preferInstance
-  return {
-    ...(app !== undefined && { app }),
-    ...(regions && { region: regions.join(',') }),
-    ...(wanted !== undefined && { instance: wanted }),
-    hasState: state !== undefined,
-    isElsewhere: isElsewhere === true,
-    ...(timeoutMs !== undefined && { timeoutMs }),
-    ...(fallback && { fallback }),
-  }
-}
-
-const headersOf = (answer: Answer): HeaderList => fromRawHeaders(answer.response.rawHeaders)
 const copy = ([name, value]: readonly [string, string]): [string, string] => [name, value]
-
-/** Throws away what a replaying machine said beside its instruction; a short body is read, so that the connection can be kept. */
-function discard(answer: Answer): void {
-  const length = Number(answer.response.headers['content-length'] ?? Number.NaN)
-  if (length <= 65_536 || answer.response.complete) answer.body.resume()
-  else answer.response.destroy()
-}
-
-async function readText(answer: Answer, limit: number): Promise<string> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > limit) throw new InvalidReplayError(`the body is over ${limit} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
 
 async function delayUnlessZero(milliseconds: number, signal: AbortSignal): Promise<void> {
   if (milliseconds > 0) await delay(milliseconds, undefined, { signal })

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { createFlyProxy, FlyProxyError, realRoundTrip } from '../src/index.ts'
-import { ask, type Handler, replaying, startMachine, startProxy } from './support/world.ts'
+import { ask, type Handler, quickest, replaying, startMachine, startProxy } from './support/world.ts'
 
 function defer(): { promise: Promise<void>; resolve: () => void } {
   let resolve = (): void => {}
@@ -25,26 +25,38 @@ const localAndHome = async (handler?: Handler, options = {}, overrides = {}) => 
 describe('latency', () => {
   it('a request to the edge’s own region pays none, one to another region one round trip', async () => {
     const { url } = await localAndHome(undefined, { latency: oneOcean })
-    expect((await ask(url)).ms).toBeLessThan(95)
-    const { ms } = await ask(url, { headers: { 'fly-force-region': 'ams' } })
-    expect(ms).toBeGreaterThanOrEqual(99)
-    expect(ms).toBeLessThan(190)
+    expect(
+      await quickest(
+        async () => (await ask(url)).ms,
+        (ms) => ms < 50,
+      ),
+    ).toBeLessThan(50)
+    const far = async (): Promise<number> => {
+      const { ms } = await ask(url, { headers: { 'fly-force-region': 'ams' } })
+      expect(ms).toBeGreaterThanOrEqual(99)
+      return ms
+    }
+    expect(await quickest(far, (ms) => ms < 130)).toBeLessThan(130)
   })
 
   it('2: a replay from nrt to ams is ONE ocean crossing: the edge sends it, not the machine', async () => {
     const { url, requestEvent } = await localAndHome(replaying({ 'fly-replay': 'region=ams' }), { latency: oneOcean })
-    await ask(url)
-    const { ms, body } = await ask(url)
-    expect(body).toBe('home')
-    expect(ms).toBeGreaterThanOrEqual(99)
-    expect(ms).toBeLessThan(190)
-    const { hops, totalMs } = await requestEvent(1)
+    const write = async (): Promise<number> => {
+      const { ms, body } = await ask(url, { method: 'POST', body: 'x' })
+      expect(body).toBe('home')
+      expect(ms).toBeGreaterThanOrEqual(99)
+      return ms
+    }
+    expect(await quickest(write, (ms) => ms < 130)).toBeLessThan(130)
+    const { hops, totalMs } = await requestEvent()
     expect(hops).toMatchObject([
       { roundTripMs: 0, status: 409, replay: { region: 'ams', hasState: false } },
       { roundTripMs: 100, status: 200 },
     ])
-    expect((hops[1]?.endedMs ?? 0) - (hops[1]?.startedMs ?? 0)).toBeGreaterThanOrEqual(99)
-    expect(totalMs).toBeLessThanOrEqual(ms)
+    const [first, second] = hops
+    expect((second?.endedMs ?? 0) - (second?.startedMs ?? 0)).toBeGreaterThanOrEqual(99)
+    expect(second?.startedMs).toBeGreaterThanOrEqual(first?.endedMs ?? 0)
+    expect(totalMs).toBeGreaterThanOrEqual(second?.endedMs ?? 0)
   })
 
   it('"real" and { scale } inject what realRoundTrip says, and setLatency changes it', async () => {
@@ -53,22 +65,28 @@ describe('latency', () => {
     const expected = realRoundTrip('nrt', 'ams') / 4
     expect((await ask(url, far)).ms).toBeGreaterThanOrEqual(expected - 2)
     proxy.faults.setLatency('none')
-    expect((await ask(url, far)).ms).toBeLessThan(expected - 2)
+    expect(
+      await quickest(
+        async () => (await ask(url, far)).ms,
+        (ms) => ms < 50,
+      ),
+    ).toBeLessThan(50)
     expect(() => proxy.faults.setLatency({ scale: -1 })).toThrow(FlyProxyError)
   })
 
   it('a streamed answer is late, not stretched: chunks keep their distance in time', async () => {
-    const { url } = await localAndHome(undefined, { latency: oneOcean }, {})
     const slow = await startMachine('slow@ams', (_seen, response) => {
       response.write('a')
       setTimeout(() => response.end('b'), 60)
     })
-    const world = await startProxy([slow, await startMachine('local@nrt')], { latency: oneOcean })
-    const reply = await ask(world.proxy.edge('nrt').url, { headers: { 'fly-force-region': 'ams' } })
-    expect(reply.body).toBe('ab')
-    expect(reply.ms).toBeGreaterThanOrEqual(155)
-    expect(reply.ms).toBeLessThan(255)
-    expect(url).toContain('127.0.0.1')
+    const { proxy } = await startProxy([slow, await startMachine('local@nrt')], { latency: oneOcean })
+    const stream = async (): Promise<number> => {
+      const reply = await ask(proxy.edge('nrt').url, { headers: { 'fly-force-region': 'ams' } })
+      expect(reply.body).toBe('ab')
+      expect(reply.ms).toBeGreaterThanOrEqual(155)
+      return reply.ms
+    }
+    expect(await quickest(stream, (ms) => ms < 195)).toBeLessThan(195)
   })
 
   it('a large answer comes whole through the cable', async () => {
@@ -143,7 +161,12 @@ describe('1.10: fault knobs', () => {
       expect(ms).toBeGreaterThanOrEqual(195)
     }
     expect(wakes).toBe(1)
-    expect((await ask(url)).ms).toBeLessThan(150)
+    expect(
+      await quickest(
+        async () => (await ask(url)).ms,
+        (ms) => ms < 150,
+      ),
+    ).toBeLessThan(150)
     expect((await requestEvent()).hops[1]?.wakeMs).toBeGreaterThanOrEqual(195)
     expect(events.flatMap((event) => (event.type === 'machine' ? [event.state] : []))).toEqual(['starting', 'started'])
   })

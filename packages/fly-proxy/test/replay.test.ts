@@ -51,12 +51,14 @@ describe('1: the proxy drops that answer and sends the original request to anoth
     const response = await fetch(url)
     const start = performance.now()
     let firstAt = 0
+    let lastAt = 0
     for await (const chunk of response.body ?? []) {
-      firstAt ||= performance.now() - start
+      lastAt = performance.now() - start
+      firstAt ||= lastAt
       parts.push(Buffer.from(chunk).toString())
     }
     expect(parts).toEqual(['first', 'second'])
-    expect(firstAt).toBeLessThan(100)
+    expect(firstAt).toBeLessThan(lastAt - 100)
   })
 
   it('1.10.4: an ordinary 409 is an answer', async () => {

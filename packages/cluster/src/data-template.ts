@@ -32,6 +32,8 @@ export class DataTemplate {
   readonly #options: TemplateOptions
   readonly #cached: string | undefined
   #archive: Promise<string> | undefined
+  #wasFound = false
+  #remade: Promise<string> | undefined
 
   constructor(options: TemplateOptions) {
     this.#options = options
@@ -47,28 +49,42 @@ export class DataTemplate {
   /** Unpacks it into an empty folder that the server's user owns. */
   async unpack(folder: string): Promise<void> {
     this.#archive ??= this.#find()
-    const archive = await this.#archive
+    let failure = await this.#extract(await this.#archive, folder)
+    if (failure !== undefined && this.#wasFound) {
+      // What an earlier run left is damaged: make it anew, once, whoever notices first.
+      this.#remade ??= this.#make()
+      failure = await this.#extract(await this.#remade, folder)
+    }
+    if (failure === undefined) return
+    throw new ClusterError('CLUSTER_START_FAILED', `The data folder could not be unpacked: ${failure}`)
+  }
+
+  /** What tar complained about, if it did. */
+  async #extract(archive: string, folder: string): Promise<string | undefined> {
     const { code, output } = await this.#run('tar', ['-xf', archive, '-C', folder])
-    if (code === 0) return
-    // A damaged template is not worth a second look.
-    if (this.#cached) await rm(this.#cached, { force: true })
-    throw new ClusterError('CLUSTER_START_FAILED', `The template ${archive} could not be unpacked: ${output.trim()}`)
+    return code === 0 ? undefined : output.trim()
   }
 
   async #find(): Promise<string> {
-    const { cacheFolder, draft, workFolder } = this.#options
-    if (this.#cached === undefined || cacheFolder === undefined) return this.#make(join(workFolder, 'template.tar'))
-    const isThere = await access(this.#cached).then(
-      () => true,
-      () => false,
-    )
-    if (isThere) return this.#cached
-    await this.#make(draft)
-    await rename(draft, this.#cached)
+    if (this.#cached === undefined) return await this.#make()
+    try {
+      await access(this.#cached)
+      this.#wasFound = true
+      return this.#cached
+    } catch {
+      return await this.#make()
+    }
+  }
+
+  /** Makes it, and moves it into the cache if there is one. */
+  async #make(): Promise<string> {
+    const { draft, workFolder } = this.#options
+    if (this.#cached === undefined) return await this.#initialise(join(workFolder, 'template.tar'))
+    await rename(await this.#initialise(draft), this.#cached)
     return this.#cached
   }
 
-  async #make(archive: string): Promise<string> {
+  async #initialise(archive: string): Promise<string> {
     const { binaries, settings, workFolder } = this.#options
     const folder = join(workFolder, 'template')
     const made = await this.#run(binaries.initdb, ['-D', folder, ...initdbParameters, '--no-sync', '--no-instructions'])

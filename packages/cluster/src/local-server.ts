@@ -100,8 +100,8 @@ export class LocalServer implements Server {
     // A frozen parent has no new children while we look for the old ones.
     child.kill('SIGSTOP')
     const children = await descendantsOf(child.pid)
-    child.kill('SIGKILL')
-    await killProcesses(children)
+    // Itself last: a child that outlives it would still tell its client why it goes.
+    await killProcesses([...children, child.pid])
     await exit
     // A machine that crashed would not have kept these either: the interlock's shared memory and its pid file.
     const memory = lines[6]?.trim().split(/\s+/)[1]

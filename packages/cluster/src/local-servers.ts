@@ -90,11 +90,11 @@ async function settled(work: readonly Promise<void>[]): Promise<void> {
 }
 
 /**
- * SIGQUIT is quickest, and the data is thrown away anyway; a server that does not listen (it gives
- * its own frozen children 5 s) is killed.
+ * SIGQUIT is quickest, and the data is thrown away anyway; a server that does not listen is
+ * killed: it would give a frozen child of its own 5 s.
  */
 async function endServer(server: LocalServer): Promise<void> {
-  await server.stop('immediate', 7_000).catch(() => server.kill())
+  await server.stop('immediate', 2_000).catch(() => server.kill())
 }
 
 /** postgres insists on a data folder that is its user's alone. */

@@ -13,6 +13,6 @@ export async function waitUntil(isSo: () => Promise<boolean>, options: WaitOptio
     options.signal?.throwIfAborted()
     if (await isSo()) return true
     if (performance.now() >= end) return false
-    await sleep(3, undefined, options.signal ? { signal: options.signal } : {})
+    await sleep(3)
   }
 }

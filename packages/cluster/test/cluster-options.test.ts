@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest'
+import { type ClusterOptions, resolveOptions } from '../src/cluster-options.ts'
+import { ClusterError } from '../src/index.ts'
+
+describe('options', () => {
+  test('have defaults and are frozen', () => {
+    const options = resolveOptions({})
+    expect(options).toEqual({
+      replicaNames: ['replica-1'],
+      provider: 'embedded',
+      bin: undefined,
+      image: 'postgres:18',
+      settings: {},
+      isTemplateCached: true,
+      folder: undefined,
+      startTimeout: 30_000,
+      signal: undefined,
+    })
+    expect(Object.isFrozen(options) && Object.isFrozen(options.replicaNames) && Object.isFrozen(options.settings)).toBe(
+      true,
+    )
+  })
+
+  test('name replicas by number or by list', () => {
+    expect(resolveOptions({ replicas: 3 }).replicaNames).toEqual(['replica-1', 'replica-2', 'replica-3'])
+    expect(resolveOptions({ replicas: ['nrt', 'ord'] }).replicaNames).toEqual(['nrt', 'ord'])
+    expect(resolveOptions({ replicas: 0 }).replicaNames).toEqual([])
+  })
+
+  test('give containers more time', () => {
+    expect(resolveOptions({ provider: 'testcontainers' }).startTimeout).toBe(180_000)
+  })
+
+  // Cast, because callers without TypeScript exist.
+  const wrong: readonly [what: string, options: unknown, message: RegExp][] = [
+    ['a negative number of replicas', { replicas: -1 }, /whole number from 0 to 20/],
+    ['half a replica', { replicas: 1.5 }, /whole number/],
+    ['too many replicas', { replicas: 21 }, /0 to 20/],
+    ['a string of replicas', { replicas: 'nrt' }, /list of names/],
+    ['a name with a quote', { replicas: ["a'b"] }, /letters, digits/],
+    ['a name with a slash', { replicas: ['../etc'] }, /letters, digits/],
+    ['a name twice', { replicas: ['nrt', 'nrt'] }, /taken/],
+    ['the name of the primary', { replicas: ['primary'] }, /taken/],
+    ['an unknown provider', { provider: 'podman' }, /embedded, testcontainers, binaries/],
+    ['binaries without a folder', { provider: 'binaries' }, /needs bin/],
+    ['a folder without binaries', { bin: '/usr/bin' }, /belongs to provider 'binaries'/],
+    ['an image without containers', { image: 'postgres:17' }, /belongs to provider 'testcontainers'/],
+    ['a folder for containers', { provider: 'testcontainers', folder: '/tmp' }, /local providers/],
+    ['a timeout of nothing', { startTimeout: 0 }, /above 0/],
+    ['a timeout that is none', { startTimeout: Number.NaN }, /above 0/],
+    ['a setting that is ours', { settings: { PORT: '1' } }, /belongs to the cluster/],
+    ['a setting over two lines', { settings: { work_mem: "1MB'\nfsync=on" } }, /one line/],
+    ['a setting that is no name', { settings: { 'a b': '1' } }, /not the name/],
+    ['a setting that is a number', { settings: { work_mem: 1 } }, /expected a string/],
+  ]
+  test.each(wrong)('refuse %s', (_what, options, message) => {
+    const attempt = () => resolveOptions(options as ClusterOptions)
+    expect(attempt).toThrow(message)
+    expect(attempt).toThrow(expect.objectContaining({ code: 'CLUSTER_OPTIONS_INVALID', name: 'ClusterError' }))
+    expect(attempt).toThrow(ClusterError)
+  })
+})

@@ -14,8 +14,10 @@ export interface RouteEvent {
 
 /** Published when a request is handed over, or could not be. */
 export interface ReplayEvent {
-  readonly reason: ReplayReason | undefined
+  readonly reason: ReplayReason
+  /** What spoke against it; `undefined` when the request is handed over. */
   readonly obstacle: ReplayObstacle | undefined
+  /** Where it is handed to. */
   readonly region: string | undefined
   readonly scope: number
 }

@@ -1,3 +1,15 @@
+export {
+  type Body,
+  type Classifier,
+  type ClassifierOptions,
+  classify,
+  classifyBody,
+  createClassifier,
+  createKnowledge,
+  type Knowledge,
+  type KnowledgeTables,
+  type Known,
+} from './classify/index.ts'
 export { diagnostics, type NodeEvent, type ReplayEvent, type RouteEvent } from './diagnostics.ts'
 export {
   findInCauses,

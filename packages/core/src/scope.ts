@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { diagnostics, type ReplayEvent } from './diagnostics.ts'
 import { ReplayImpossible, type ReplayObstacle, type ReplayReason, ReplayToPrimary } from './replay.ts'
 import type { Topology } from './topology.ts'
 
@@ -57,9 +58,14 @@ export class Scope {
     if (this.#replay !== undefined) return this.#replay
     this.hasNeededPrimary = true
     const { region, primaryRegion } = topology
-    if (topology.isAtHome || region === undefined || primaryRegion === undefined)
-      return new ReplayImpossible('at-home', { cause })
-    if (this.#obstacle !== undefined) return new ReplayImpossible(this.#obstacle, { cause })
+    const obstacle = topology.isAtHome ? 'at-home' : this.#obstacle
+    if (diagnostics.replay.hasSubscribers) {
+      const target = obstacle === undefined ? primaryRegion : undefined
+      diagnostics.replay.publish({ reason, obstacle, region: target, scope: this.number } satisfies ReplayEvent)
+    }
+    if (obstacle !== undefined || region === undefined || primaryRegion === undefined) {
+      return new ReplayImpossible(obstacle ?? 'at-home', { cause })
+    }
     this.#replay = new ReplayToPrimary({ region: primaryRegion, from: region, reason, cause })
     return this.#replay
   }

@@ -183,7 +183,7 @@ export class LeasedClient extends EventEmitter {
     if (spentBy !== undefined && !isWayOut) return this.#later(job, spentBy)
     if (this.#transaction.phase !== 'open' && this.#hold(job, statement)) return
     const situation = this.#router.situationOf(frame, this.#transaction, this.#isPinned)
-    const decision = this.#router.decide(this.#withModes(statement), frame, situation)
+    const decision = this.#router.decide(this.#inTransaction(statement), frame, situation)
     this.#follow(job, statement, decision, new Set())
   }
 
@@ -192,13 +192,20 @@ export class LeasedClient extends EventEmitter {
     process.nextTick(() => this.#finish(job, error, result))
   }
 
-  /** Inside a transaction on a replica, a change to modes that no standby has needs the primary. */
-  #withModes(statement: Statement): Statement {
+  /** What a statement needs inside an open transaction: what ends with it is at home in it, wherever it runs. */
+  #inTransaction(statement: Statement): Statement {
     const { control } = statement
-    if (this.#transaction.phase !== 'open' || control === undefined) return statement
+    if (this.#transaction.phase !== 'open') return statement
+    if (control === undefined) {
+      return statement.isTransactionLocal && statement.access === 'session'
+        ? { ...statement, access: 'read' }
+        : statement
+    }
     if (control.kind === 'two-phase') return { ...statement, access: 'write' }
-    if (control.kind !== 'set-transaction') return { ...statement, access: 'read' }
-    const needsPrimary = control.modes.isReadOnly === false || control.modes.isolation === 'serializable'
+    // No standby has these modes.
+    const needsPrimary =
+      control.kind === 'set-transaction' &&
+      (control.modes.isReadOnly === false || control.modes.isolation === 'serializable')
     return { ...statement, access: needsPrimary ? 'write' : 'read' }
   }
 

@@ -11,7 +11,6 @@ import {
   type PrimaryReason,
   PrimaryUnavailable,
   type Refusal,
-  type ReplayEvent,
   ReplayImpossible,
   type RouteEvent,
   refusalOf,
@@ -125,24 +124,9 @@ export class Router {
   errorOf(decision: Decision, frame: Frame | undefined, cause?: unknown): Error {
     switch (decision.route) {
       case 'replay':
-      case 'impossible': {
-        const scope = frame?.scope
-        const error =
-          scope === undefined
-            ? new ReplayImpossible('no-request', { cause })
-            : scope.askForReplay(this.topology, decision.reason, cause)
-        if (scope !== undefined && diagnostics.replay.hasSubscribers) {
-          const obstacle = error instanceof ReplayImpossible ? error.obstacle : undefined
-          const region = obstacle === undefined ? this.topology.primaryRegion : undefined
-          diagnostics.replay.publish({
-            reason: decision.reason,
-            obstacle,
-            region,
-            scope: scope.number,
-          } satisfies ReplayEvent)
-        }
-        return error
-      }
+      case 'impossible':
+        if (frame?.scope === undefined) return new ReplayImpossible('no-request', { cause })
+        return frame.scope.askForReplay(this.topology, decision.reason, cause)
       case 'refuse':
         return new WriteOnReplica(REFUSALS[decision.reason], cause)
       case 'primary':

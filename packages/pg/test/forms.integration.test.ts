@@ -152,9 +152,7 @@ describe.each(SETUPS)('$name', ({ who, make }) => {
   it('client: pg-cursor, read before it is sent, and closed', async () => {
     const rows = await withClient(async (client) => {
       const cursor = client.query(
-        new Cursor<{ n: number; who: string }>(
-          `select n, current_setting('cluster_name') as who from generate_series(1, 5) n`,
-        ),
+        new Cursor<{ n: number; who: string }>(`select n, who from server, generate_series(1, 5) n`),
       )
       const first = await cursor.read(2)
       const second = await cursor.read(2)
@@ -167,9 +165,7 @@ describe.each(SETUPS)('$name', ({ who, make }) => {
 
   it('client: pg-query-stream', async () => {
     const seen = await withClient(async (client) => {
-      const stream = client.query(
-        new QueryStream(`select n, current_setting('cluster_name') as who from generate_series(1, 300) n`),
-      )
+      const stream = client.query(new QueryStream(`select n, who from server, generate_series(1, 300) n`))
       const rows: unknown[] = []
       for await (const row of stream) rows.push(row)
       return rows

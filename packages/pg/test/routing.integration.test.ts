@@ -120,9 +120,7 @@ describe('transactions', () => {
         await client.query('begin')
         await client.query('set transaction isolation level repeatable read, read only')
         expect(await who(client)).toBe('nrt')
-        expect((await client.query('show transaction_isolation')).rows).toEqual([
-          { transaction_isolation: 'repeatable read' },
-        ])
+        expect((await client.query('select isolation from session')).rows).toEqual([{ isolation: 'repeatable read' }])
         await client.query('commit')
       })
     }
@@ -245,10 +243,9 @@ describe('transactions', () => {
     await leased(world.pool('nrt'), async (client) => {
       await client.query('begin read only')
       await client.query("set local app.tenant = '7'")
-      expect(
-        (await client.query("select current_setting('app.tenant') as tenant, current_setting('cluster_name') as who"))
-          .rows,
-      ).toEqual([{ tenant: '7', who: 'nrt' }])
+      expect((await client.query("select current_setting('app.tenant') as tenant, who from server")).rows).toEqual([
+        { tenant: '7', who: 'nrt' },
+      ])
       await client.query('commit')
     })
   })
@@ -269,10 +266,9 @@ describe('transactions', () => {
     await leased(world.pool('ams'), async (client) => {
       expect(await who(client)).toBe('nrt')
       await client.query("set app.tenant = '9'")
-      expect(
-        (await client.query("select current_setting('app.tenant') as tenant, current_setting('cluster_name') as who"))
-          .rows,
-      ).toEqual([{ tenant: '9', who: 'primary' }])
+      expect((await client.query("select current_setting('app.tenant') as tenant, who from server")).rows).toEqual([
+        { tenant: '9', who: 'primary' },
+      ])
       await client.query('prepare p as select 1 as one')
       expect((await client.query('execute p')).rows).toEqual([{ one: 1 }])
       await client.query('deallocate p')

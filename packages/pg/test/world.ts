@@ -3,7 +3,11 @@ import { Scope } from '@headwater/core'
 import pg from 'pg'
 import { RoutedPool, type RoutedPoolOptions } from '../src/index.ts'
 
+/** The view hides from the text that it asks for what is node-local: a read like any other, to the classifier. */
 const SCHEMA = `
+  create view server as select current_setting('cluster_name') as who, pg_is_in_recovery() as is_standby;
+  create view session as select current_setting('default_transaction_read_only') as is_on, current_setting('work_mem') as memory,
+    current_setting('transaction_isolation') as isolation;
   create table note (id int primary key generated always as identity, body text not null);
   create function write_note(text) returns int language sql as 'insert into note (body) values ($1) returning id';
   create function count_notes() returns bigint language sql stable as 'select count(*) from note';
@@ -12,7 +16,7 @@ const SCHEMA = `
 `
 
 /** Which server answered, asked of the server: `primary`, or the name of a replica. */
-export const WHO = "select current_setting('cluster_name') as who"
+export const WHO = 'select who from server'
 
 /** A primary in ams and a replica in nrt, with a table of notes; every test file has its own. */
 export class World {

@@ -1,7 +1,7 @@
 import type { Access, AccessReason } from '../statement.ts'
 import { K } from './keywords.ts'
 import type { Knowledge } from './knowledge.ts'
-import { T } from './lexer.ts'
+import { T } from './tokens.ts'
 import { scanQuery } from './query.ts'
 import { Scan } from './scan.ts'
 import { seeStatement } from './statements.ts'

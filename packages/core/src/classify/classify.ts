@@ -1,6 +1,7 @@
 import type { Access, AccessReason, Statement } from '../statement.ts'
 import type { Knowledge } from './knowledge.ts'
-import { HINT_PRIMARY, T } from './lexer.ts'
+import { HINT_PRIMARY } from './lexer.ts'
+import { T } from './tokens.ts'
 import { Scan } from './scan.ts'
 import { seeStatement } from './statements.ts'
 

@@ -1,6 +1,6 @@
 import { seeBody } from './body.ts'
 import { K } from './keywords.ts'
-import { T } from './lexer.ts'
+import { T } from './tokens.ts'
 import { DottedName, textOf } from './names.ts'
 import type { Scan } from './scan.ts'
 import { take } from './transaction.ts'

@@ -1,53 +1,26 @@
-import { findName, findWord, hashStep } from './words.ts'
+import { T } from './tokens.ts'
+import { findWord, hashStep } from './words.ts'
 
-/** Kinds of token. Whitespace and comments are no tokens: they are the gaps between `end` of one and `start` of the next. */
-export const T = {
-  END: 0,
-  /** An unquoted identifier or keyword. */
-  WORD: 1,
-  /** `"…"` or `U&"…"`. */
-  QUOTED: 2,
-  /** Any string: `'…'`, `E'…'`, `U&'…'`, `B'…'`, `X'…'`, `N'…'`, `$tag$…$tag$`. */
-  STRING: 3,
-  NUMBER: 4,
-  PARAMETER: 5,
-  OPERATOR: 6,
-  OPEN: 7,
-  CLOSE: 8,
-  COMMA: 9,
-  SEMICOLON: 10,
-  DOT: 11,
-  /** `::` */
-  CAST: 12,
-  /** `:=`, `=>`, `:` and `..` */
-  MARK: 13,
-  OPEN_BRACKET: 14,
-  CLOSE_BRACKET: 15,
-  /** What Postgres's lexer refuses, or what is read otherwise by another server version or setting. */
-  BAD: 16,
-} as const
+const { END, WORD, QUOTED, STRING, NUMBER, PARAMETER, OPERATOR, OPEN, CLOSE, COMMA, SEMICOLON, DOT, CAST, MARK, OPEN_BRACKET, CLOSE_BRACKET, BAD } = T
 
-/** What one code unit may begin. */
-const C = {
-  BAD: 0,
-  SPACE: 1,
-  LETTER: 2,
-  DIGIT: 3,
-  OPERATOR: 4,
-  QUOTE: 5,
-  DOUBLE_QUOTE: 6,
-  DOLLAR: 7,
-  OPEN: 8,
-  CLOSE: 9,
-  COMMA: 10,
-  SEMICOLON: 11,
-  DOT: 12,
-  COLON: 13,
-  OPEN_BRACKET: 14,
-  CLOSE_BRACKET: 15,
-  SLASH: 16,
-  DASH: 17,
-} as const
+/** What one code unit may begin. Plain constants of this module, which the optimizing compiler folds. */
+const SPACE = 1
+const LETTER = 2
+const DIGIT = 3
+const OPERATOR_CODE = 4
+const SINGLE_QUOTE = 5
+const DOUBLE_QUOTE = 6
+const DOLLAR = 7
+const OPEN_CODE = 8
+const CLOSE_CODE = 9
+const COMMA_CODE = 10
+const SEMICOLON_CODE = 11
+const DOT_CODE = 12
+const COLON = 13
+const OPEN_BRACKET_CODE = 14
+const CLOSE_BRACKET_CODE = 15
+const SLASH_CODE = 16
+const DASH_CODE = 17
 
 const CLASS: Uint8Array = new Uint8Array(128)
 /** The folded code of what may continue an identifier, 0 for the rest. */
@@ -57,23 +30,23 @@ const IS_OPERATOR: Uint8Array = new Uint8Array(128)
 function assign(characters: string, kind: number): void {
   for (const character of characters) CLASS[character.charCodeAt(0)] = kind
 }
-assign(' \t\n\r\f\v', C.SPACE)
-assign('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_', C.LETTER)
-assign('0123456789', C.DIGIT)
-assign('~!@#^&|`?+*%<>=', C.OPERATOR)
-assign('/', C.SLASH)
-assign('-', C.DASH)
-assign("'", C.QUOTE)
-assign('"', C.DOUBLE_QUOTE)
-assign('$', C.DOLLAR)
-assign('(', C.OPEN)
-assign(')', C.CLOSE)
-assign(',', C.COMMA)
-assign(';', C.SEMICOLON)
-assign('.', C.DOT)
-assign(':', C.COLON)
-assign('[', C.OPEN_BRACKET)
-assign(']', C.CLOSE_BRACKET)
+assign(' \t\n\r\f\v', SPACE)
+assign('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_', LETTER)
+assign('0123456789', DIGIT)
+assign('~!@#^&|`?+*%<>=', OPERATOR_CODE)
+assign('/', SLASH_CODE)
+assign('-', DASH_CODE)
+assign("'", SINGLE_QUOTE)
+assign('"', DOUBLE_QUOTE)
+assign('$', DOLLAR)
+assign('(', OPEN_CODE)
+assign(')', CLOSE_CODE)
+assign(',', COMMA_CODE)
+assign(';', SEMICOLON_CODE)
+assign('.', DOT_CODE)
+assign(':', COLON)
+assign('[', OPEN_BRACKET_CODE)
+assign(']', CLOSE_BRACKET_CODE)
 for (const character of 'abcdefghijklmnopqrstuvwxyz0123456789_$')
   FOLDED[character.charCodeAt(0)] = character.charCodeAt(0)
 for (let code = 65; code <= 90; code++) FOLDED[code] = code + 32
@@ -91,7 +64,7 @@ const SLASH = 47
 export const HINT_PRIMARY = 1
 export const HINT_REPLICA = 2
 
-const isLetter = (code: number): boolean => code >= 128 || CLASS[code] === C.LETTER
+const isLetter = (code: number): boolean => code >= 128 || CLASS[code] === LETTER
 const isDigit = (code: number): boolean => code >= 48 && code <= 57
 
 /**
@@ -111,7 +84,7 @@ export class Lexer {
 
   open(sql: string): void {
     this.sql = sql
-    this.kind = T.END
+    this.kind = END
     this.start = 0
     this.end = 0
     this.hint = 0
@@ -124,61 +97,61 @@ export class Lexer {
     let position = this.end
     while (position < length) {
       const code = sql.charCodeAt(position)
-      switch (code < 128 ? CLASS[code] : C.LETTER) {
-        case C.SPACE:
+      switch (code < 128 ? CLASS[code] : LETTER) {
+        case SPACE:
           position++
           continue
-        case C.LETTER:
+        case LETTER:
           return this.#word(position, code)
-        case C.DIGIT:
+        case DIGIT:
           return this.#number(position)
-        case C.DASH:
+        case DASH_CODE:
           if (sql.charCodeAt(position + 1) === DASH) {
             position = this.#lineComment(position)
             continue
           }
           return this.#operator(position)
-        case C.SLASH:
+        case SLASH_CODE:
           if (sql.charCodeAt(position + 1) === STAR) {
             position = this.#blockComment(position)
-            if (position < 0) return this.#emit(T.BAD, -position - 1, length)
+            if (position < 0) return this.#emit(BAD, -position - 1, length)
             continue
           }
           return this.#operator(position)
-        case C.OPERATOR:
+        case OPERATOR_CODE:
           return this.#operator(position)
-        case C.QUOTE:
+        case SINGLE_QUOTE:
           return this.#plainString(position, position + 1)
-        case C.DOUBLE_QUOTE:
+        case DOUBLE_QUOTE:
           return this.#quoted(position, position + 1, false)
-        case C.DOLLAR:
+        case DOLLAR:
           return this.#dollar(position)
-        case C.OPEN:
-          return this.#emit(T.OPEN, position, position + 1)
-        case C.CLOSE:
-          return this.#emit(T.CLOSE, position, position + 1)
-        case C.COMMA:
-          return this.#emit(T.COMMA, position, position + 1)
-        case C.SEMICOLON:
-          return this.#emit(T.SEMICOLON, position, position + 1)
-        case C.DOT:
+        case OPEN_CODE:
+          return this.#emit(OPEN, position, position + 1)
+        case CLOSE_CODE:
+          return this.#emit(CLOSE, position, position + 1)
+        case COMMA_CODE:
+          return this.#emit(COMMA, position, position + 1)
+        case SEMICOLON_CODE:
+          return this.#emit(SEMICOLON, position, position + 1)
+        case DOT_CODE:
           if (isDigit(sql.charCodeAt(position + 1))) return this.#number(position)
-          if (sql.charCodeAt(position + 1) === 46) return this.#emit(T.MARK, position, position + 2)
-          return this.#emit(T.DOT, position, position + 1)
-        case C.COLON: {
+          if (sql.charCodeAt(position + 1) === 46) return this.#emit(MARK, position, position + 2)
+          return this.#emit(DOT, position, position + 1)
+        case COLON: {
           const following = sql.charCodeAt(position + 1)
-          if (following === 58) return this.#emit(T.CAST, position, position + 2)
-          return this.#emit(T.MARK, position, following === 61 ? position + 2 : position + 1)
+          if (following === 58) return this.#emit(CAST, position, position + 2)
+          return this.#emit(MARK, position, following === 61 ? position + 2 : position + 1)
         }
-        case C.OPEN_BRACKET:
-          return this.#emit(T.OPEN_BRACKET, position, position + 1)
-        case C.CLOSE_BRACKET:
-          return this.#emit(T.CLOSE_BRACKET, position, position + 1)
+        case OPEN_BRACKET_CODE:
+          return this.#emit(OPEN_BRACKET, position, position + 1)
+        case CLOSE_BRACKET_CODE:
+          return this.#emit(CLOSE_BRACKET, position, position + 1)
         default:
-          return this.#emit(T.BAD, position, position + 1)
+          return this.#emit(BAD, position, position + 1)
       }
     }
-    return this.#emit(T.END, length, length)
+    return this.#emit(END, length, length)
   }
 
   #emit(kind: number, start: number, end: number): number {
@@ -220,7 +193,7 @@ export class Lexer {
     }
     this.word = isAscii ? findWord(sql, start, position, hash, true) : 0
     this.isEscaped = false
-    return this.#emit(T.WORD, start, position)
+    return this.#emit(WORD, start, position)
   }
 
   #quoted(start: number, from: number, isUnicode: boolean): number {
@@ -236,7 +209,7 @@ export class Lexer {
           this.isEscaped = isEscaped
           this.word = isEscaped ? 0 : findWord(sql, from, position, hash, false)
           return this.#emit(
-            position === from || (isEscaped && position - from > 100_000) ? T.BAD : T.QUOTED,
+            position === from || (isEscaped && position - from > 100_000) ? BAD : QUOTED,
             start,
             position + 1,
           )
@@ -244,11 +217,11 @@ export class Lexer {
         isEscaped = true
         position++
       } else if (code === 0) {
-        return this.#emit(T.BAD, start, length)
+        return this.#emit(BAD, start, length)
       }
       hash = hashStep(hash, code)
     }
-    return this.#emit(T.BAD, start, length)
+    return this.#emit(BAD, start, length)
   }
 
   /** A string in which only `''` is special. A backslash before a quote reads otherwise with `standard_conforming_strings = off`. */
@@ -257,13 +230,13 @@ export class Lexer {
     let position = from
     for (;;) {
       position = sql.indexOf("'", position)
-      if (position < 0) return this.#emit(T.BAD, start, sql.length)
+      if (position < 0) return this.#emit(BAD, start, sql.length)
       if (sql.charCodeAt(position - 1) === BACKSLASH && position > from) {
         let run = position - 1
         while (run > from && sql.charCodeAt(run - 1) === BACKSLASH) run--
-        if (((position - run) & 1) === 1) return this.#emit(T.BAD, start, sql.length)
+        if (((position - run) & 1) === 1) return this.#emit(BAD, start, sql.length)
       }
-      if (sql.charCodeAt(position + 1) !== QUOTE) return this.#emit(T.STRING, start, position + 1)
+      if (sql.charCodeAt(position + 1) !== QUOTE) return this.#emit(STRING, start, position + 1)
       position += 2
     }
   }
@@ -280,11 +253,11 @@ export class Lexer {
       else if (sql.charCodeAt(position + 1) === QUOTE) position += 2
       else {
         const continued = this.#continuation(position + 1)
-        if (continued < 0) return this.#emit(T.STRING, start, position + 1)
+        if (continued < 0) return this.#emit(STRING, start, position + 1)
         position = continued
       }
     }
-    return this.#emit(T.BAD, start, length)
+    return this.#emit(BAD, start, length)
   }
 
   /** Where a string that closed before `from` goes on: behind the quote that follows whitespace with a newline; -1 when it does not. */
@@ -297,7 +270,7 @@ export class Lexer {
       if (code === NEWLINE || code === RETURN) {
         hasNewline = true
         position++
-      } else if (code < 128 && CLASS[code] === C.SPACE) position++
+      } else if (code < 128 && CLASS[code] === SPACE) position++
       else if (code === DASH && sql.charCodeAt(position + 1) === DASH) position = this.#lineComment(position)
       else return hasNewline && code === QUOTE ? position + 1 : -1
     }
@@ -311,19 +284,19 @@ export class Lexer {
     if (isDigit(code)) {
       do code = sql.charCodeAt(++position)
       while (isDigit(code))
-      return this.#emit(isLetter(code) ? T.BAD : T.PARAMETER, start, position)
+      return this.#emit(isLetter(code) ? BAD : PARAMETER, start, position)
     }
     if (isLetter(code)) {
       do code = sql.charCodeAt(++position)
       while (isLetter(code) || isDigit(code))
     }
-    if (code !== 36) return this.#emit(T.BAD, start, Math.min(start + 1, length))
+    if (code !== 36) return this.#emit(BAD, start, Math.min(start + 1, length))
     const tag = sql.slice(start, position + 1)
     // One `$` after another: a tag holds none inside, so what a comparison looks at is never looked at twice.
     for (let at = sql.indexOf('$', position + 1); at >= 0; at = sql.indexOf('$', at + 1)) {
-      if (sql.startsWith(tag, at)) return this.#emit(T.STRING, start, at + tag.length)
+      if (sql.startsWith(tag, at)) return this.#emit(STRING, start, at + tag.length)
     }
-    return this.#emit(T.BAD, start, length)
+    return this.#emit(BAD, start, length)
   }
 
   #number(start: number): number {
@@ -335,7 +308,7 @@ export class Lexer {
       position += 2
       for (code = sql.charCodeAt(position); isDigit(code) || code === 95 || (radix === 120 && isHexLetter(code)); )
         code = sql.charCodeAt(++position)
-      return this.#emit(position === start + 2 || isLetter(code) ? T.BAD : T.NUMBER, start, position)
+      return this.#emit(position === start + 2 || isLetter(code) ? BAD : NUMBER, start, position)
     }
     position = this.#digits(position)
     // `1..10` is a number, two dots and a number.
@@ -348,7 +321,7 @@ export class Lexer {
       code = sql.charCodeAt(position)
     }
     // Before 15 `1FROM t` was a number and a word; since then it is an error.
-    return this.#emit(isLetter(code) ? T.BAD : T.NUMBER, start, position)
+    return this.#emit(isLetter(code) ? BAD : NUMBER, start, position)
   }
 
   #digits(from: number): number {
@@ -392,8 +365,8 @@ export class Lexer {
       }
     }
     if (position - start === 2 && sql.charCodeAt(start) === 61 && sql.charCodeAt(start + 1) === 62)
-      return this.#emit(T.MARK, start, position)
-    return this.#emit(T.OPERATOR, start, position)
+      return this.#emit(MARK, start, position)
+    return this.#emit(OPERATOR, start, position)
   }
 
   #lineComment(start: number): number {
@@ -449,35 +422,3 @@ const isHexLetter = (code: number): boolean => {
   return lower >= 97 && lower <= 102
 }
 
-/** Decodes `""` and `U&"…"` with its escape character; `undefined` when the escapes are not valid. */
-export function decodeQuoted(text: string, escapeCharacter = '\\'): string | undefined {
-  const isUnicode = text.charCodeAt(0) !== 34
-  const inner = text.slice(isUnicode ? 3 : 1, -1).replaceAll('""', '"')
-  if (!isUnicode) return inner
-  let decoded = ''
-  for (let index = 0; index < inner.length; ) {
-    const character = inner.charAt(index)
-    if (character !== escapeCharacter) {
-      decoded += character
-      index++
-      continue
-    }
-    if (inner.charAt(index + 1) === escapeCharacter) {
-      decoded += escapeCharacter
-      index += 2
-      continue
-    }
-    const isLong = inner.charAt(index + 1) === '+'
-    const from = index + (isLong ? 2 : 1)
-    const digits = inner.slice(from, from + (isLong ? 6 : 4))
-    if (digits.length !== (isLong ? 6 : 4) || !/^[0-9a-f]+$/i.test(digits)) return undefined
-    const point = Number.parseInt(digits, 16)
-    if (point === 0 || point > 0x10ffff) return undefined
-    decoded += String.fromCodePoint(point)
-    index = from + digits.length
-  }
-  return decoded
-}
-
-/** The entry of a decoded name in the word table. */
-export const wordOfName = (name: string): number => findName(name)

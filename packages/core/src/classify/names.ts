@@ -1,7 +1,7 @@
 import type { AccessReason } from '../statement.ts'
 import { K } from './keywords.ts'
 import { strictest } from './knowledge.ts'
-import { decodeQuoted, T } from './lexer.ts'
+import { decodeQuoted, T } from './tokens.ts'
 import type { Scan } from './scan.ts'
 import {
   FUNCTION_CURRENT_SETTING,
@@ -19,6 +19,8 @@ import {
   relationKindOf,
 } from './words.ts'
 
+const { DOT, QUOTED, STRING, WORD } = T
+
 /** One part of a name: where it stands, and what it means. */
 export interface Part {
   start: number
@@ -31,28 +33,33 @@ export interface Part {
 
 const createPart = (): Part => ({ start: 0, end: 0, isQuoted: false, decoded: undefined, word: 0 })
 
-/** A dotted name; only the last two parts can be schema and function. Used again for every name. */
+/** A dotted name. Made once and used again for every name. */
 export class DottedName {
-  first: Part = createPart()
-  schema: Part = createPart()
-  last: Part = createPart()
+  readonly #parts: readonly Part[] = [createPart(), createPart(), createPart(), createPart()]
+  /** How many parts it has; of more than four, the middle ones are forgotten. */
   count = 0
+  first: Part = this.#parts[0] ?? createPart()
+  /** The part before the last: a schema, when the last names a function. */
+  schema: Part = this.first
+  last: Part = this.first
 
   /** Reads a name from the current token on; returns the kind of the token behind it. */
   read(scan: Scan): number {
-    this.count = 0
-    let kind: number
-    do {
-      const spare = this.schema
-      this.schema = this.last
-      this.last = spare
-      kind = readPart(scan, this.last)
-      this.count++
-      if (this.count === 1) Object.assign(this.first, this.last)
-      if (kind !== T.DOT) return kind
+    const parts = this.#parts
+    let part = this.first
+    let kind = readPart(scan, part)
+    let count = 1
+    while (kind === DOT) {
       kind = scan.lexer.next()
-    } while (kind === T.WORD || kind === T.QUOTED)
-    // `t.*` and the like
+      // `t.*` and the like
+      if (kind !== WORD && kind !== QUOTED) break
+      this.schema = part
+      part = parts[count < 3 ? count : 2 + (count & 1)] as Part
+      count++
+      kind = readPart(scan, part)
+    }
+    this.count = count
+    this.last = part
     return kind
   }
 }
@@ -61,16 +68,16 @@ function readPart(scan: Scan, part: Part): number {
   const lexer = scan.lexer
   part.start = lexer.start
   part.end = lexer.end
-  part.isQuoted = lexer.kind === T.QUOTED
+  part.isQuoted = lexer.kind === QUOTED
   part.word = lexer.word
   part.decoded = undefined
   if (!part.isQuoted || !lexer.isEscaped) return lexer.next()
   const text = lexer.sql.slice(part.start, part.end)
   let kind = lexer.next()
   let escapeCharacter = '\\'
-  if (text.charCodeAt(0) !== 34 && kind === T.WORD && keywordOf(informationOf(lexer.word)) === K.UESCAPE) {
+  if (text.charCodeAt(0) !== 34 && kind === WORD && keywordOf(informationOf(lexer.word)) === K.UESCAPE) {
     kind = lexer.next()
-    if (kind === T.STRING && lexer.end - lexer.start === 3) escapeCharacter = lexer.sql.charAt(lexer.start + 1)
+    if (kind === STRING && lexer.end - lexer.start === 3) escapeCharacter = lexer.sql.charAt(lexer.start + 1)
     else scan.raiseHere('write', 'syntax')
     kind = lexer.next()
   }
@@ -204,9 +211,11 @@ function seePart(scan: Scan, part: Part): void {
     else if (kind === RELATION_SEQUENCE) scan.raise('write', 'sequence', part.start, part.end)
     return
   }
-  const sql = scan.lexer.sql
-  const initial = part.decoded === undefined ? sql.charCodeAt(part.isQuoted ? part.start + 1 : part.start) | 32 : 112
-  if (initial !== 112) return
+  if (part.decoded === undefined) {
+    const sql = scan.lexer.sql
+    const from = part.isQuoted ? part.start + 1 : part.start
+    if ((sql.charCodeAt(from) | 32) !== 112 || (sql.charCodeAt(from + 1) | 32) !== 103 || sql.charCodeAt(from + 2) !== 95) return
+  }
   const text = textOf(scan, part)
   if (text.startsWith('pg_stat_') && text !== 'pg_stat_') scan.raise('write', 'node-local', part.start, part.end)
   else if (text === 'pg_temp' || text.startsWith('pg_temp_'))

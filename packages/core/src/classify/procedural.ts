@@ -1,5 +1,5 @@
 import { K } from './keywords.ts'
-import { T } from './lexer.ts'
+import { T } from './tokens.ts'
 import { P, type Scan } from './scan.ts'
 
 /**

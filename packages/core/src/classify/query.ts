@@ -6,7 +6,7 @@ import {
   CATEGORY_UNRESERVED,
   K,
 } from './keywords.ts'
-import { T } from './lexer.ts'
+import { T } from './tokens.ts'
 import { DottedName, isNodeSetting, seeCall, seeName, textOf } from './names.ts'
 import { seeProceduralWord } from './procedural.ts'
 import { F, P, type Scan } from './scan.ts'
@@ -19,6 +19,10 @@ import {
   keywordOf,
 } from './words.ts'
 
+const { END, WORD, QUOTED, STRING, NUMBER, PARAMETER, OPERATOR, OPEN, CLOSE, COMMA, SEMICOLON, DOT, CAST, CLOSE_BRACKET, BAD } = T
+const {START: AFTER_START, OTHER: AFTER_OTHER, OPERAND: AFTER_OPERAND, NAME: AFTER_NAME, CLOSE: AFTER_CLOSE, KEYWORD: AFTER_KEYWORD, FUNCTION_KEYWORD: AFTER_FUNCTION_KEYWORD, COMMA: AFTER_COMMA, TRUE: AFTER_TRUE, DISTINCT_ON: AFTER_DISTINCT_ON } = P
+const { WITH_LIST } = F
+
 const dotted: DottedName = new DottedName()
 
 /**
@@ -29,67 +33,67 @@ const dotted: DottedName = new DottedName()
 export function scanQuery(scan: Scan, stopsAtClose = false): void {
   const lexer = scan.lexer
   let kind = lexer.kind
-  scan.previous = P.START
+  scan.previous = AFTER_START
   scan.previousKeyword = 0
   scan.depth = 0
   scan.flags[0] = 0
   for (;;) {
     switch (kind) {
-      case T.END:
+      case END:
         if (scan.depth > 0) scan.raiseHere('write', 'syntax')
         return
-      case T.SEMICOLON:
+      case SEMICOLON:
         if (scan.depth > 0) scan.raiseHere('write', 'syntax')
         else if (!scan.isProcedural) return
         else scan.flags[0] = 0
-        pass(scan, P.START)
+        pass(scan, AFTER_START)
         kind = lexer.next()
         break
-      case T.WORD:
+      case WORD:
         kind = seeWord(scan)
         break
-      case T.QUOTED:
+      case QUOTED:
         kind = readName(scan, 0, 0)
         break
-      case T.OPEN:
+      case OPEN:
         openParenthesis(scan, 0)
         kind = lexer.next()
         break
-      case T.CLOSE:
+      case CLOSE:
         closeParenthesis(scan)
         kind = lexer.next()
         if (stopsAtClose && scan.depth === 0) return
         break
-      case T.COMMA:
-        pass(scan, P.COMMA)
+      case COMMA:
+        pass(scan, AFTER_COMMA)
         kind = lexer.next()
         break
-      case T.OPERATOR:
+      case OPERATOR:
         seeOperator(scan, undefined)
-        pass(scan, P.OTHER)
+        pass(scan, AFTER_OTHER)
         kind = lexer.next()
         break
-      case T.CAST:
-      case T.DOT: {
+      case CAST:
+      case DOT: {
         // A type, or a field: never a call, whatever it is named.
         kind = lexer.next()
-        if (kind === T.WORD || kind === T.QUOTED) kind = dotted.read(scan)
-        pass(scan, P.NAME)
+        if (kind === WORD || kind === QUOTED) kind = dotted.read(scan)
+        pass(scan, AFTER_NAME)
         break
       }
-      case T.STRING:
-      case T.NUMBER:
-      case T.PARAMETER:
-      case T.CLOSE_BRACKET:
-        pass(scan, P.OPERAND)
+      case STRING:
+      case NUMBER:
+      case PARAMETER:
+      case CLOSE_BRACKET:
+        pass(scan, AFTER_OPERAND)
         kind = lexer.next()
         break
-      case T.BAD:
+      case BAD:
         scan.raiseHere('write', 'syntax')
         kind = lexer.next()
         break
       default:
-        pass(scan, P.OTHER)
+        pass(scan, AFTER_OTHER)
         kind = lexer.next()
     }
   }
@@ -102,8 +106,8 @@ function pass(scan: Scan, previous: number): void {
 
 function openParenthesis(scan: Scan, flags: number): void {
   scan.depth++
-  scan.flags[scan.depth] = scan.previous === P.DISTINCT_ON ? F.OPERAND_FOLLOWS : flags
-  pass(scan, P.START)
+  scan.flags[scan.depth] = scan.previous === AFTER_DISTINCT_ON ? F.OPERAND_FOLLOWS : flags
+  pass(scan, AFTER_START)
 }
 
 function closeParenthesis(scan: Scan): void {
@@ -114,10 +118,10 @@ function closeParenthesis(scan: Scan): void {
   const flags = scan.flags[scan.depth] as number
   scan.depth--
   if ((flags & F.SET_CONFIG) !== 0) {
-    if (scan.previous === P.TRUE) scan.isTransactionLocal = true
+    if (scan.previous === AFTER_TRUE) scan.isTransactionLocal = true
     else scan.raiseHere('session', 'session-state')
   }
-  pass(scan, (flags & F.OPERAND_FOLLOWS) !== 0 ? P.OTHER : P.CLOSE)
+  pass(scan, (flags & F.OPERAND_FOLLOWS) !== 0 ? AFTER_OTHER : AFTER_CLOSE)
 }
 
 function seeWord(scan: Scan): number {
@@ -133,26 +137,26 @@ function seeWord(scan: Scan): number {
     const { start, end } = scan.lexer
     // `count(update)` is a column; no column is followed by a name here.
     const following = peekKind(scan)
-    if (following === T.WORD || following === T.QUOTED) {
+    if (following === WORD || following === QUOTED) {
       scan.raise('write', 'data-modification', start, end)
-      pass(scan, P.OTHER)
+      pass(scan, AFTER_OTHER)
       return scan.lexer.next()
     }
   }
-  if (keyword === K.OPERATOR && peekKind(scan) === T.OPEN) return readOperator(scan)
+  if (keyword === K.OPERATOR && peekKind(scan) === OPEN) return readOperator(scan)
   if (keyword === K.VALUES) endWithList(scan)
   return readName(scan, category, keyword)
 }
 
 function mayBeginStatement(scan: Scan): boolean {
-  if (scan.previous === P.START || scan.isProcedural) return true
-  return ((scan.flags[scan.depth] as number) & F.WITH_LIST) !== 0 && !isTableExpressionName(scan)
+  if (scan.previous === AFTER_START || scan.isProcedural) return true
+  return ((scan.flags[scan.depth] as number) & WITH_LIST) !== 0 && !isTableExpressionName(scan)
 }
 
 /** Whether a name here names a common table expression: behind WITH, RECURSIVE or a comma of the list. */
 function isTableExpressionName(scan: Scan): boolean {
-  if (((scan.flags[scan.depth] as number) & F.WITH_LIST) === 0) return false
-  return scan.previous === P.COMMA || scan.previousKeyword === K.WITH || scan.previousKeyword === K.RECURSIVE
+  if (((scan.flags[scan.depth] as number) & WITH_LIST) === 0) return false
+  return scan.previous === AFTER_COMMA || scan.previousKeyword === K.WITH || scan.previousKeyword === K.RECURSIVE
 }
 
 /** The kind of the next token; the current one stays. */
@@ -169,12 +173,12 @@ function peekKind(scan: Scan): number {
 }
 
 function endWithList(scan: Scan): void {
-  scan.flags[scan.depth] = (scan.flags[scan.depth] as number) & ~(F.WITH_LIST | F.GROUP_BY)
+  scan.flags[scan.depth] = (scan.flags[scan.depth] as number) & ~(WITH_LIST | F.GROUP_BY)
 }
 
 function seeReserved(scan: Scan, keyword: number): number {
   const lexer = scan.lexer
-  let previous: number = P.OTHER
+  let previous: number = AFTER_OTHER
   switch (keyword) {
     case K.SELECT:
     case K.TABLE:
@@ -197,8 +201,8 @@ function seeReserved(scan: Scan, keyword: number): number {
       }
       break
     case K.WITH:
-      if (scan.previous === P.START || scan.isProcedural) {
-        scan.flags[scan.depth] = (scan.flags[scan.depth] as number) | F.WITH_LIST
+      if (scan.previous === AFTER_START || scan.isProcedural) {
+        scan.flags[scan.depth] = (scan.flags[scan.depth] as number) | WITH_LIST
       }
       break
     case K.INTO:
@@ -209,22 +213,22 @@ function seeReserved(scan: Scan, keyword: number): number {
     case K.AS: {
       // A label, type or alias: any word may stand here, and none is called.
       let kind = lexer.next()
-      if (kind === T.WORD || kind === T.QUOTED) {
+      if (kind === WORD || kind === QUOTED) {
         kind = dotted.read(scan)
-        pass(scan, P.NAME)
-      } else pass(scan, P.OTHER)
+        pass(scan, AFTER_NAME)
+      } else pass(scan, AFTER_OTHER)
       return kind
     }
     case K.ON:
-      if (scan.previousKeyword === K.DISTINCT) previous = P.DISTINCT_ON
+      if (scan.previousKeyword === K.DISTINCT) previous = AFTER_DISTINCT_ON
       break
     case K.TRUE:
-      previous = scan.previous === P.COMMA ? P.TRUE : P.OPERAND
+      previous = scan.previous === AFTER_COMMA ? AFTER_TRUE : AFTER_OPERAND
       break
     case K.FALSE:
     case K.NULL:
     case K.END:
-      previous = P.OPERAND
+      previous = AFTER_OPERAND
       break
   }
   scan.previous = previous
@@ -238,25 +242,25 @@ function seeFor(scan: Scan): number {
   const start = lexer.start
   const kind = lexer.next()
   endWithList(scan)
-  if (kind === T.WORD && ((scan.flags[scan.depth] as number) & F.FOR_IS_SYNTAX) === 0) {
+  if (kind === WORD && ((scan.flags[scan.depth] as number) & F.FOR_IS_SYNTAX) === 0) {
     const keyword = keywordOf(informationOf(lexer.word))
     if (keyword === K.UPDATE || keyword === K.SHARE || keyword === K.NO || keyword === K.KEY) {
       scan.raise('write', 'row-lock', start, lexer.end)
-      pass(scan, P.OTHER)
+      pass(scan, AFTER_OTHER)
       return lexer.next()
     }
   }
-  scan.previous = P.OTHER
+  scan.previous = AFTER_OTHER
   scan.previousKeyword = K.FOR
   return kind
 }
 
 function readName(scan: Scan, category: number, keyword: number): number {
   const { previous, previousKeyword } = scan
-  const isExpressionName = isTableExpressionName(scan)
+  const isExpressionName = ((scan.flags[scan.depth] as number) & WITH_LIST) !== 0 && isTableExpressionName(scan)
   const kind = dotted.read(scan)
   const isSimple = dotted.count === 1
-  if (kind === T.OPEN) {
+  if (kind === OPEN) {
     let flags = 0
     if (isSimple && category === CATEGORY_COLUMN) {
       if (keyword === K.SUBSTRING || keyword === K.OVERLAY) flags = F.FOR_IS_SYNTAX
@@ -268,9 +272,9 @@ function readName(scan: Scan, category: number, keyword: number): number {
     return scan.lexer.next()
   }
   seeName(scan, dotted)
-  if (!isSimple || category === CATEGORY_NAME || keyword === K.ORDINALITY) pass(scan, P.NAME)
+  if (!isSimple || category === CATEGORY_NAME || keyword === K.ORDINALITY) pass(scan, AFTER_NAME)
   else {
-    scan.previous = category === CATEGORY_FUNCTION ? P.FUNCTION_KEYWORD : P.KEYWORD
+    scan.previous = category === CATEGORY_FUNCTION ? AFTER_FUNCTION_KEYWORD : AFTER_KEYWORD
     scan.previousKeyword = keyword
   }
   return kind
@@ -280,13 +284,13 @@ function readName(scan: Scan, category: number, keyword: number): number {
 function isCall(scan: Scan, category: number, keyword: number, previous: number, previousKeyword: number): boolean {
   // Behind an operand only an alias can stand, with its list of columns: `FROM t AS u (a, b)`, `) u (a)`, `x u (a)`.
   // PL/pgSQL has words of its own (`PERFORM f()`), which look like names.
-  const isBehindOperand = previous === P.OPERAND || previous === P.CLOSE || previous === P.TRUE || previous === P.NAME
+  const isBehindOperand = previous === AFTER_OPERAND || previous === AFTER_CLOSE || previous === AFTER_TRUE || previous === AFTER_NAME
   if (isBehindOperand && !scan.isProcedural) return false
-  if (isBehindOperand && previous !== P.NAME && (keyword === K.OVER || keyword === K.FILTER || keyword === K.WITHIN))
+  if (isBehindOperand && previous !== AFTER_NAME && (keyword === K.OVER || keyword === K.FILTER || keyword === K.WITHIN))
     return false
   if (category === CATEGORY_FUNCTION) {
-    if (isBehindOperand || previous === P.FUNCTION_KEYWORD) return false
-    if (previous === P.KEYWORD) return previousKeyword === K.BY
+    if (isBehindOperand || previous === AFTER_FUNCTION_KEYWORD) return false
+    if (previous === AFTER_KEYWORD) return previousKeyword === K.BY
     return previousKeyword !== K.NOT
   }
   if (category !== CATEGORY_UNRESERVED) return true
@@ -295,7 +299,7 @@ function isCall(scan: Scan, category: number, keyword: number, previous: number,
     case K.CUBE:
       if (((scan.flags[scan.depth] as number) & F.GROUP_BY) === 0) return true
       return (
-        previous !== P.COMMA && previousKeyword !== K.BY && previousKeyword !== K.ALL && previousKeyword !== K.DISTINCT
+        previous !== AFTER_COMMA && previousKeyword !== K.BY && previousKeyword !== K.ALL && previousKeyword !== K.DISTINCT
       )
     case K.SETS:
       return previousKeyword !== K.GROUPING
@@ -329,13 +333,13 @@ function watch(scan: Scan, functionKind: number): number {
 function settingName(scan: Scan): string | undefined {
   const lexer = scan.lexer
   const { start, end } = lexer
-  const isLiteral = lexer.next() === T.STRING && lexer.sql.charCodeAt(lexer.start) === 39
+  const isLiteral = lexer.next() === STRING && lexer.sql.charCodeAt(lexer.start) === 39
   const setting = isLiteral ? lexer.sql.slice(lexer.start + 1, lexer.end - 1) : undefined
-  const following = isLiteral ? lexer.next() : T.END
+  const following = isLiteral ? lexer.next() : END
   lexer.start = start
   lexer.end = end
-  lexer.kind = T.OPEN
-  return following === T.COMMA || following === T.CLOSE ? setting : undefined
+  lexer.kind = OPEN
+  return following === COMMA || following === CLOSE ? setting : undefined
 }
 
 /** `OPERATOR(schema.+)`; anything else before the parenthesis closes is a call of a function named so. */
@@ -346,11 +350,11 @@ function readOperator(scan: Scan): number {
   openParenthesis(scan, F.OPERAND_FOLLOWS)
   let kind = lexer.next()
   let schema: string | undefined
-  while (kind === T.WORD || kind === T.QUOTED) {
+  while (kind === WORD || kind === QUOTED) {
     kind = dotted.read(scan)
     schema = textOf(scan, dotted.last)
   }
-  if (kind !== T.OPERATOR) {
+  if (kind !== OPERATOR) {
     scan.addFunction('operator')
     scan.raise('unknown', 'unseen-function', start, end)
     return kind

@@ -1,5 +1,5 @@
 import { K } from './keywords.ts'
-import { T } from './lexer.ts'
+import { T } from './tokens.ts'
 import { DottedName, isNodeSetting, textOf } from './names.ts'
 import type { Scan } from './scan.ts'
 import { keywordHere, seeSetTransaction, take } from './transaction.ts'

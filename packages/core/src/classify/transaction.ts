@@ -1,6 +1,6 @@
 import type { IsolationLevel, TransactionControl, TransactionModes } from '../statement.ts'
 import { K } from './keywords.ts'
-import { T } from './lexer.ts'
+import { T } from './tokens.ts'
 import type { Scan } from './scan.ts'
 import { informationOf, keywordOf } from './words.ts'
 

@@ -1,4 +1,4 @@
-import { diagnostics, type ReplayObstacle, type ReplayToPrimary, RouteMemory } from '@headwater/core'
+import { type ReplayObstacle, type ReplayToPrimary, RouteMemory } from '@headwater/core'
 import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { signState, verifyState } from './replay-state.ts'
 import type { Arrival, ReplayAnswer } from './replay-target.ts'
@@ -110,9 +110,6 @@ export class RequestLife {
     const { options, clocks } = this.#lifecycle
     const { region, reason } = replay
     if (!this.#arrival.isBehindProxy) warnOfMissingProxy(options.target.name)
-    if (diagnostics.replay.hasSubscribers) {
-      diagnostics.replay.publish({ reason, obstacle: undefined, region, scope: this.scope.number })
-    }
     return options.target.answer({ region, state: signState(options.secrets, this.facts, reason, clocks.wall()) })
   }
 }

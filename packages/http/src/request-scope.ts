@@ -1,7 +1,6 @@
-import type { ReplayObstacle } from '@headwater/core'
 import {
-  diagnostics,
   ReplayImpossible,
+  type ReplayObstacle,
   type ReplayReason,
   type ReplayToPrimary,
   Scope,
@@ -33,10 +32,6 @@ export class RequestScope extends Scope {
     const error = super.askForReplay(topology, reason, cause)
     this.#onPrimaryNeeded()
     if (!(error instanceof ReplayImpossible)) return error
-    if (diagnostics.replay.hasSubscribers) {
-      const { obstacle } = error
-      diagnostics.replay.publish({ reason, obstacle, region: topology.primaryRegion, scope: this.number })
-    }
     return new ReplayImpossible(error.obstacle, { cause, retryAfterSeconds: this.#retryAfter })
   }
 }

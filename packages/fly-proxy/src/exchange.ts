@@ -108,7 +108,7 @@ export class Exchange {
   }
 
   async #travel(): Promise<void> {
-    if (this.#arrival.upgrade && this.#framing !== 'none') {
+    if (this.#arrival.upgrade && this.#framing !== 'none' && this.#framing !== 0) {
       throw new GiveUp('PU02', this.#app, 'a request to upgrade cannot carry a body', 400)
     }
     let step = this.#firstStep()
@@ -235,7 +235,7 @@ export class Exchange {
   get #framing(): Envelope['framing'] {
     const { headers } = this.#arrival.request
     if (headers['transfer-encoding'] !== undefined) return 'chunked'
-    return Number(headers['content-length'] ?? 0) > 0 ? 'length' : 'none'
+    return headers['content-length'] === undefined ? 'none' : Number(headers['content-length'])
   }
 
   #errand(step: Step): Errand {

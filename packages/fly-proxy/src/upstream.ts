@@ -2,7 +2,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import type { Duplex, Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { delayed } from './delay-line.ts'
-import { type HeaderList, toRawHeaders } from './headers.ts'
+import { endToEndHeaders, type HeaderList, toRawHeaders, withoutHeaders } from './headers.ts'
 import type { Machine } from './machine.ts'
 import type { RequestBody } from './request-body.ts'
 
@@ -14,7 +14,8 @@ export interface Envelope {
   readonly headers: HeaderList
   /** The value of `Upgrade`, when the client wants to leave HTTP. */
   readonly upgrade?: string
-  readonly framing: 'none' | 'length' | 'chunked'
+  /** The length of the body, `chunked` when it is unknown, `none` when the client spoke of none. */
+  readonly framing: 'none' | 'chunked' | number
 }
 
 export interface Answer {
@@ -71,7 +72,7 @@ function start(machine: Machine, envelope: Envelope, options: SendOptions, resol
     port,
     method: envelope.method,
     path: envelope.path,
-    headers: toRawHeaders([...envelope.headers, ...framingHeaders(envelope)]),
+    headers: toRawHeaders(wireHeaders(envelope)),
     // A tunnel takes its connection away, so it has one of its own.
     agent: envelope.upgrade === undefined ? machine.agent : false,
     signal: options.signal,
@@ -97,26 +98,32 @@ function start(machine: Machine, envelope: Envelope, options: SendOptions, resol
     machine.track(socket)
     // Until the tunnel's owner listens, a reset must not end the process.
     socket.on('error', () => {})
+    if (envelope.upgrade === undefined) {
+      socket.destroy()
+      settle({ kind: 'broken', reason: 'it switched protocols without being asked' })
+      return
+    }
     if (head.length > 0) socket.unshift(head)
     settle({ kind: 'answered', answer: { response, body: delayed(socket, options.oneWayMs), detach, tunnel: socket } })
   })
   request.on('error', (error: NodeJS.ErrnoException) => {
     detach()
     const reason = error.code ?? error.message
-    const isStale = request.reusedSocket && harmless.has(envelope.method) && envelope.framing === 'none'
+    const hasBody = envelope.framing !== 'none' && envelope.framing !== 0
+    const isStale = request.reusedSocket && harmless.has(envelope.method) && !hasBody
     settle({ kind: !isConnected || isStale ? 'refused' : 'broken', reason })
   })
 }
 
-function framingHeaders(envelope: Envelope): HeaderList {
-  if (envelope.upgrade !== undefined) {
-    return [
-      ['Connection', 'Upgrade'],
-      ['Upgrade', envelope.upgrade],
-    ]
-  }
-  if (envelope.framing === 'chunked') return [['Transfer-Encoding', 'chunked']]
+const framed: ReadonlySet<string> = new Set(['content-length'])
+
+/** The headers of this very connection: an app's transform may have set some, but the body stays what it is. */
+function wireHeaders({ method, headers, upgrade, framing }: Envelope): HeaderList {
+  const carried = withoutHeaders(endToEndHeaders(headers), framed)
+  if (upgrade !== undefined) return [...carried, ['Connection', 'Upgrade'], ['Upgrade', upgrade]]
+  if (framing === 'chunked') return [...carried, ['Transfer-Encoding', 'chunked']]
   // Node would announce a chunked body for a POST of which it knows no length.
-  const mayHaveBody = !['GET', 'HEAD', 'OPTIONS', 'DELETE', 'TRACE'].includes(envelope.method)
-  return envelope.framing === 'none' && mayHaveBody ? [['Content-Length', '0']] : []
+  const mayHaveBody = !['GET', 'HEAD', 'OPTIONS', 'DELETE', 'TRACE'].includes(method)
+  if (framing === 'none' && !mayHaveBody) return carried
+  return [...carried, ['Content-Length', String(framing === 'none' ? 0 : framing)]]
 }

@@ -59,6 +59,19 @@ describe('latency', () => {
     expect(totalMs).toBeGreaterThanOrEqual(second?.endedMs ?? 0)
   })
 
+  it('2: a replay back to the edge’s own region costs the first visit’s crossing and no second one', async () => {
+    const local = await startMachine('local@nrt')
+    const home = await startMachine('home@ams', replaying({ 'fly-replay': 'region=nrt' }))
+    const { proxy } = await startProxy([local, home], { latency: oneOcean })
+    const there = async (): Promise<number> => {
+      const reply = await ask(proxy.edge('nrt').url, { headers: { 'fly-force-region': 'ams' } })
+      expect(reply.body).toBe('local')
+      expect(reply.ms).toBeGreaterThanOrEqual(99)
+      return reply.ms
+    }
+    expect(await quickest(there, (ms) => ms < 150)).toBeLessThan(150)
+  })
+
   it('"real" and { scale } inject what realRoundTrip says, and setLatency changes it', async () => {
     const { url, proxy } = await localAndHome(undefined, { latency: { scale: 0.25 } })
     const far = { headers: { 'fly-force-region': 'ams' } }

@@ -81,6 +81,25 @@ describe('1: the proxy drops that answer and sends the original request to anoth
     for (const name of ['via', 'server', 'fly-request-id']) expect(headers).not.toHaveProperty(name)
   })
 
+  it.each([
+    ['POST', { 'content-length': '0' }],
+    ['POST', {}],
+    ['GET', { 'content-length': '0' }],
+    ['DELETE', {}],
+    ['PROPFIND', {}],
+  ])('1: a %s without a body (%j) is replayed without one', async (method, headers) => {
+    const { home, url } = await localAndHome(replaying({ 'fly-replay': 'region=ams' }))
+    expect((await ask(url, { method, headers: headers as Record<string, string> })).body).toBe('home')
+    expect(home.seen).toMatchObject([{ method, body: '' }])
+    expect(home.seen[0]?.headers['content-length'] ?? '0').toBe('0')
+  })
+
+  it('1: a DELETE with a body keeps it', async () => {
+    const { home, url } = await localAndHome(replaying({ 'fly-replay': 'region=ams' }))
+    expect((await ask(url, { method: 'DELETE', headers: { 'content-length': '4' }, body: 'gone' })).body).toBe('home')
+    expect(home.seen).toMatchObject([{ method: 'DELETE', body: 'gone' }])
+  })
+
   it('1: concurrent requests keep to themselves', async () => {
     const { url, home } = await localAndHome(replaying({ 'fly-replay': 'region=ams' }))
     home.server.removeAllListeners('request')
@@ -198,6 +217,19 @@ describe('1.2: JSON form', () => {
     })
     expect(seen?.headers).not.toHaveProperty('cookie')
     expect(seen?.headers['fly-replay-src']).toMatch(/;state=s$/)
+  })
+
+  it('1.2: a transform cannot break the framing of the request', async () => {
+    const set_headers = [
+      { name: 'Content-Length', value: '1' },
+      { name: 'Transfer-Encoding', value: 'chunked' },
+      { name: 'Connection', value: 'close' },
+    ]
+    const { home, url } = await localAndHome(
+      json({ region: 'ams', transform: { set_headers, delete_headers: ['content-length'] } }),
+    )
+    expect((await ask(url, { method: 'POST', body: 'whole' })).body).toBe('home')
+    expect(home.seen).toMatchObject([{ body: 'whole', headers: { 'content-length': '5' } }])
   })
 
   it('1.10.5: a body that is no JSON, too long or compressed is PA03', async () => {

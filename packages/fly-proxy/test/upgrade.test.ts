@@ -117,6 +117,16 @@ describe('1.10.10: upgrade: same decision, tunnel after 101', () => {
     expect(local.seen).toHaveLength(0)
   })
 
+  it('a machine that switches protocols without being asked is broken: 502', async () => {
+    const { local, proxy, logs } = await world()
+    local.server.removeAllListeners('request')
+    local.server.on('request', (_request, response) => {
+      response.socket?.end('HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: odd\r\n\r\n')
+    })
+    expect((await fetch(proxy.edge('nrt').url)).status).toBe(502)
+    expect(logs).toMatchObject([{ code: 'PU02' }])
+  })
+
   it.each(['client', 'machine'])('1.10.10: when the %s breaks off, the other side learns of it', async (side) => {
     const { local, proxy } = await world()
     const sockets = echoing(local)

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { discard, headersOf, readInstruction } from './answer.ts'
 import { deliver, deliverError, tunnel } from './deliver.ts'
@@ -23,7 +23,7 @@ export interface Arrival {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   /** Present when the client wants to leave HTTP. */
-  readonly upgrade?: { readonly socket: Duplex; readonly head: Buffer }
+  readonly upgrade?: { readonly socket: Socket; readonly head: Buffer }
 }
 
 type Answered = Extract<Outcome, { kind: 'answered' }>
@@ -280,7 +280,7 @@ export class Exchange {
     const machineMs = this.#world.roundTrip(this.#servedBy, machine.region) / 2
     try {
       if (answer.tunnel && upgrade) {
-        response.detachSocket(upgrade.socket as never)
+        response.detachSocket(upgrade.socket)
         upgrade.socket.once('close', () => this.#gone.abort())
         await tunnel(answer, headers, upgrade, { machineMs, clientMs: this.#clientMs }, signal)
       } else await deliver(answer, headers, response, this.#clientMs, signal)

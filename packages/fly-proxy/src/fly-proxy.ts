@@ -66,7 +66,9 @@ class ListeningProxy implements FlyProxy {
   readonly #sockets = new Set<Socket>()
   readonly #running = new Set<Promise<void>>()
   #edges: readonly Edge[] = []
-  #state: 'new' | 'listening' | 'closed' = 'new'
+  #opening: Promise<unknown> | undefined
+  #isListening = false
+  #isClosed = false
 
   constructor(world: World) {
     this.#world = world
@@ -74,16 +76,20 @@ class ListeningProxy implements FlyProxy {
   }
 
   async listen(): Promise<void> {
-    if (this.#state === 'closed') throw new FlyProxyError('CLOSED', 'this proxy was closed; create another')
-    if (this.#state === 'listening') throw new FlyProxyError('ALREADY_LISTENING', 'listen() was called before')
-    this.#state = 'listening'
+    if (this.#isClosed) throw new FlyProxyError('CLOSED', 'this proxy was closed; create another')
+    if (this.#isListening) throw new FlyProxyError('ALREADY_LISTENING', 'listen() was called before')
+    this.#isListening = true
     const { edges, host } = this.#world.settings
-    try {
-      this.#edges = await Promise.all(edges.map(({ region, port }) => this.#open(region, host, port)))
-    } catch (error) {
+    // All of them, also when one fails: a server that is still about to listen cannot be closed.
+    const opening = Promise.allSettled(edges.map(({ region, port }) => this.#open(region, host, port)))
+    this.#opening = opening
+    const opened = await opening
+    const failed = opened.find((result) => result.status === 'rejected')
+    if (failed !== undefined || this.#isClosed) {
       await this.close()
-      throw error
+      throw failed?.reason ?? new FlyProxyError('CLOSED', 'this proxy was closed while it began to listen')
     }
+    this.#edges = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   }
 
   get edges(): readonly Edge[] {
@@ -103,12 +109,11 @@ class ListeningProxy implements FlyProxy {
   }
 
   async close(): Promise<void> {
-    this.#state = 'closed'
+    this.#isClosed = true
     this.#edges = []
     this.#world.closing.abort()
-    const closed = this.#servers
-      .splice(0)
-      .map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+    await this.#opening
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
     for (const socket of this.#sockets) socket.destroy()
     for (const machine of this.#world.machines) machine.sever()
     await Promise.all([...closed, ...this.#running])
@@ -128,11 +133,12 @@ class ListeningProxy implements FlyProxy {
       socket.once('close', () => this.#sockets.delete(socket))
     })
     server.on('request', (request, response) => this.#run(new Exchange(this.#world, { edge, request, response })))
-    server.on('upgrade', (request, socket, head) => {
+    server.on('upgrade', (request, duplex, head) => {
+      const socket = duplex as Socket
       // Node hands over the bare socket; with a response of its own a refused upgrade is answered like any request.
       const response = new ServerResponse(request)
       response.shouldKeepAlive = false
-      response.assignSocket(socket as Socket)
+      response.assignSocket(socket)
       response.once('finish', () => socket.end())
       socket.on('error', () => {})
       this.#run(new Exchange(this.#world, { edge, request, response, upgrade: { socket, head } }))

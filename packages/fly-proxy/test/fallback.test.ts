@@ -90,6 +90,10 @@ describe('1.5: timeout and fallback', () => {
       const twin = await startMachine('twin@ord')
       const { proxy } = await startProxy([local, twin], { noCandidateWait: 200 })
       expect(await ask(proxy.edge('nrt').url)).toMatchObject({ status, body })
+      for (const { headers } of twin.seen) {
+        expect(headers['fly-replay-failed']).toMatch(/replay_source=local;/)
+        expect(headers).not.toHaveProperty('fly-preferred-instance-unavailable')
+      }
     },
   )
 

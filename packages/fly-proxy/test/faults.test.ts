@@ -387,6 +387,16 @@ describe('connections', () => {
     await new Promise((resolve) => taken.close(resolve))
   })
 
+  it('close() while listen() is under way leaves nothing open', async () => {
+    const machine = { id: 'm', region: 'nrt', url: 'http://127.0.0.1:9' }
+    const proxy = createFlyProxy({ apps: [{ name: 'a', machines: [machine] }], edges: ['nrt', 'ams', 'ord'] })
+    const listening = proxy.listen()
+    await proxy.close()
+    await expect(listening).rejects.toMatchObject({ code: 'CLOSED' })
+    await delay(20)
+    expect(process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap')).toEqual([])
+  })
+
   it('await using closes it', async () => {
     const machine = await startMachine('m@nrt')
     let url = ''

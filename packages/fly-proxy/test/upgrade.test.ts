@@ -140,6 +140,19 @@ describe('1.10.10: upgrade: same decision, tunnel after 101', () => {
     await closed
   })
 
+  it('1.10: region down cuts its tunnels, and close() every one', async () => {
+    const { home, proxy } = await world()
+    echoing(home)
+    for (const cut of [() => proxy.faults.regionDown('ams'), () => proxy.close()]) {
+      const { socket, until } = await knock(proxy.edge('nrt').port, 'fly-force-region: ams\r\n')
+      await until('early')
+      const closed = once(socket, 'close')
+      void cut()
+      await closed
+      proxy.faults.regionUp('ams')
+    }
+  })
+
   it('latency holds in the tunnel too: one round trip for an echo', async () => {
     const { home, proxy } = await world({ latency: (from, to) => (from === to ? 0 : 100) })
     echoing(home)

@@ -74,14 +74,14 @@ describe.each([
 
   test('mounted under a path, the state is still of the whole path', async () => {
     const app = framework()
-    app.use('/api', headwater(options))
-    app.get('/api/notes', failLate)
+    app.use(['/api', '/other'], headwater(options))
+    app.get(['/api/notes', '/other/notes'], failLate)
     await using running = await listen(createServer(app))
     const first = await send(running.port, '/api/notes?a=1')
     const state = /state=([^;]+)/.exec(String(first.headers['fly-replay']))?.[1]
     const headers = { 'fly-replay-src': `instance=1;region=nrt;t=1;state=${state}` }
     expect((await send(running.port, '/api/notes?a=1', { headers })).status).toBe(503)
-    expect((await send(running.port, '/api/notes?a=2', { headers })).status).toBe(409)
+    expect((await send(running.port, '/other/notes?a=1', { headers })).status).toBe(409)
   })
 
   test('quietReplays() answers the replay and hides it from error handlers; other errors pass', async () => {

@@ -1,10 +1,13 @@
 import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
+import { currentScope, topologyOf } from '@headwater/core'
 import { headwater } from '@headwater/http/koa'
 import Koa from 'koa'
 import Koa2 from 'koa-2'
+import { expect, test } from 'vitest'
 import { describeError, type HttpAdapter, listen } from './app-under-test.ts'
 import { describeHttpAdapter } from './conformance.ts'
+import { send } from './send.ts'
 
 /** What koa-bodyparser does, in five lines. */
 const parseBody: Koa.Middleware = async (context, next) => {
@@ -61,3 +64,23 @@ function adapterOf(Framework: typeof Koa): HttpAdapter {
 
 describeHttpAdapter('koa 3', adapterOf(Koa))
 describeHttpAdapter('koa 2', adapterOf(Koa2))
+
+test.each([
+  ['koa 3', Koa],
+  ['koa 2', Koa2],
+])('%s only: a replay is not an error of the app, so nothing is logged', async (_, Framework) => {
+  const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+  const app = new Framework()
+  const logged: unknown[] = []
+  app.on('error', (error) => logged.push(error))
+  app.use(headwater({ pool: { topology: away }, secret: 'a secret of these tests', earlyReplay: false }))
+  app.use(async (context) => {
+    if (context.path === '/fail') throw new RangeError('its own')
+    throw currentScope()?.askForReplay(away, 'write') ?? new Error('there is no scope here')
+  })
+  await using running = await listen(createServer(app.callback()))
+  expect((await send(running.port, '/write')).status).toBe(409)
+  expect(logged).toEqual([])
+  expect((await send(running.port, '/fail')).status).toBe(500)
+  expect(logged).toHaveLength(1)
+})

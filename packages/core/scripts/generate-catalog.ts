@@ -37,7 +37,8 @@ const QUERIES = {
   types: `select typname from pg_type where typnamespace = ${IN_CATALOG} and typtype in ('b', 'r', 'm') and typname !~ '^_' order by 1`,
   methods: `select proname from pg_proc where prorettype = 'tsm_handler'::regtype order by 1`,
   information: `select distinct proname from pg_proc where pronamespace = 'information_schema'::regnamespace order by 1`,
-  operators: `select distinct oprname from pg_operator where oprnamespace = ${IN_CATALOG} order by 1`,
+  // `@@@` is a deprecated spelling of `@@`, and what search extensions name their own operator.
+  operators: `select distinct oprname from pg_operator where oprnamespace = ${IN_CATALOG} and oprname <> '@@@' order by 1`,
   views: `select relname from pg_class where relnamespace = ${IN_CATALOG} and relkind = 'v' order by 1`,
   reserved: `select word from pg_get_keywords() where catcode = 'R' order by 1`,
   functionNames: `select word from pg_get_keywords() where catcode = 'T' order by 1`,

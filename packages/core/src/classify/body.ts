@@ -1,10 +1,10 @@
 import type { Access, AccessReason } from '../statement.ts'
 import { K } from './keywords.ts'
 import type { Knowledge } from './knowledge.ts'
-import { T } from './tokens.ts'
 import { scanQuery } from './query.ts'
 import { Scan } from './scan.ts'
 import { seeStatement } from './statements.ts'
+import { T } from './tokens.ts'
 import { keywordHere } from './transaction.ts'
 
 /** The verdict on the body of a function, a procedure or a DO. */

@@ -1,9 +1,9 @@
 import type { Access, AccessReason, Statement } from '../statement.ts'
 import type { Knowledge } from './knowledge.ts'
 import { HINT_PRIMARY } from './lexer.ts'
-import { T } from './tokens.ts'
 import { Scan } from './scan.ts'
 import { seeStatement } from './statements.ts'
+import { T } from './tokens.ts'
 
 const NO_FUNCTIONS: readonly string[] = Object.freeze([])
 const ACCESSES: readonly Access[] = ['read', 'unknown', 'session', 'write']

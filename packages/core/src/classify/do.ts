@@ -1,8 +1,8 @@
 import { seeBody } from './body.ts'
 import { K } from './keywords.ts'
-import { T } from './tokens.ts'
 import { DottedName, textOf } from './names.ts'
 import type { Scan } from './scan.ts'
+import { T } from './tokens.ts'
 import { take } from './transaction.ts'
 
 const dotted: DottedName = new DottedName()

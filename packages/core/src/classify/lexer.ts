@@ -1,7 +1,25 @@
 import { T } from './tokens.ts'
 import { findWord, hashStep } from './words.ts'
 
-const { END, WORD, QUOTED, STRING, NUMBER, PARAMETER, OPERATOR, OPEN, CLOSE, COMMA, SEMICOLON, DOT, CAST, MARK, OPEN_BRACKET, CLOSE_BRACKET, BAD } = T
+const {
+  END,
+  WORD,
+  QUOTED,
+  STRING,
+  NUMBER,
+  PARAMETER,
+  OPERATOR,
+  OPEN,
+  CLOSE,
+  COMMA,
+  SEMICOLON,
+  DOT,
+  CAST,
+  MARK,
+  OPEN_BRACKET,
+  CLOSE_BRACKET,
+  BAD,
+} = T
 
 /** What one code unit may begin. Plain constants of this module, which the optimizing compiler folds. */
 const SPACE = 1
@@ -11,16 +29,12 @@ const OPERATOR_CODE = 4
 const SINGLE_QUOTE = 5
 const DOUBLE_QUOTE = 6
 const DOLLAR = 7
-const OPEN_CODE = 8
-const CLOSE_CODE = 9
-const COMMA_CODE = 10
-const SEMICOLON_CODE = 11
 const DOT_CODE = 12
 const COLON = 13
-const OPEN_BRACKET_CODE = 14
-const CLOSE_BRACKET_CODE = 15
 const SLASH_CODE = 16
 const DASH_CODE = 17
+/** From here on: a token of its own, of the kind that is left when this is taken off. */
+const PUNCTUATION = 32
 
 const CLASS: Uint8Array = new Uint8Array(128)
 /** The folded code of what may continue an identifier, 0 for the rest. */
@@ -39,14 +53,14 @@ assign('-', DASH_CODE)
 assign("'", SINGLE_QUOTE)
 assign('"', DOUBLE_QUOTE)
 assign('$', DOLLAR)
-assign('(', OPEN_CODE)
-assign(')', CLOSE_CODE)
-assign(',', COMMA_CODE)
-assign(';', SEMICOLON_CODE)
+assign('(', PUNCTUATION + OPEN)
+assign(')', PUNCTUATION + CLOSE)
+assign(',', PUNCTUATION + COMMA)
+assign(';', PUNCTUATION + SEMICOLON)
 assign('.', DOT_CODE)
 assign(':', COLON)
-assign('[', OPEN_BRACKET_CODE)
-assign(']', CLOSE_BRACKET_CODE)
+assign('[', PUNCTUATION + OPEN_BRACKET)
+assign(']', PUNCTUATION + CLOSE_BRACKET)
 for (const character of 'abcdefghijklmnopqrstuvwxyz0123456789_$')
   FOLDED[character.charCodeAt(0)] = character.charCodeAt(0)
 for (let code = 65; code <= 90; code++) FOLDED[code] = code + 32
@@ -64,8 +78,12 @@ const SLASH = 47
 export const HINT_PRIMARY = 1
 export const HINT_REPLICA = 2
 
-const isLetter = (code: number): boolean => code >= 128 || CLASS[code] === LETTER
-const isDigit = (code: number): boolean => code >= 48 && code <= 57
+function isLetter(code: number): boolean {
+  return code < 128 ? CLASS[code] === LETTER : code >= 128
+}
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57
+}
 
 /**
  * PostgreSQL's lexical rules (`scan.l` of 18, `standard_conforming_strings = on`), one token at a time, each code unit
@@ -97,12 +115,14 @@ export class Lexer {
     let position = this.end
     while (position < length) {
       const code = sql.charCodeAt(position)
-      switch (code < 128 ? CLASS[code] : LETTER) {
-        case SPACE:
-          position++
-          continue
-        case LETTER:
-          return this.#word(position, code)
+      const start = code < 128 ? (CLASS[code] as number) : LETTER
+      if (start === SPACE) {
+        position++
+        continue
+      }
+      if (start === LETTER) return this.#word(position, code)
+      if (start >= PUNCTUATION) return this.#emit(start - PUNCTUATION, position, position + 1)
+      switch (start) {
         case DIGIT:
           return this.#number(position)
         case DASH_CODE:
@@ -126,14 +146,6 @@ export class Lexer {
           return this.#quoted(position, position + 1, false)
         case DOLLAR:
           return this.#dollar(position)
-        case OPEN_CODE:
-          return this.#emit(OPEN, position, position + 1)
-        case CLOSE_CODE:
-          return this.#emit(CLOSE, position, position + 1)
-        case COMMA_CODE:
-          return this.#emit(COMMA, position, position + 1)
-        case SEMICOLON_CODE:
-          return this.#emit(SEMICOLON, position, position + 1)
         case DOT_CODE:
           if (isDigit(sql.charCodeAt(position + 1))) return this.#number(position)
           if (sql.charCodeAt(position + 1) === 46) return this.#emit(MARK, position, position + 2)
@@ -143,10 +155,6 @@ export class Lexer {
           if (following === 58) return this.#emit(CAST, position, position + 2)
           return this.#emit(MARK, position, following === 61 ? position + 2 : position + 1)
         }
-        case OPEN_BRACKET_CODE:
-          return this.#emit(OPEN_BRACKET, position, position + 1)
-        case CLOSE_BRACKET_CODE:
-          return this.#emit(CLOSE_BRACKET, position, position + 1)
         default:
           return this.#emit(BAD, position, position + 1)
       }
@@ -283,7 +291,7 @@ export class Lexer {
     let code = sql.charCodeAt(position)
     if (isDigit(code)) {
       do code = sql.charCodeAt(++position)
-      while (isDigit(code))
+      while (code >= 48 && code <= 57)
       return this.#emit(isLetter(code) ? BAD : PARAMETER, start, position)
     }
     if (isLetter(code)) {
@@ -421,4 +429,3 @@ const isHexLetter = (code: number): boolean => {
   const lower = code | 32
   return lower >= 97 && lower <= 102
 }
-

@@ -1,8 +1,8 @@
 import type { AccessReason } from '../statement.ts'
 import { K } from './keywords.ts'
 import { strictest } from './knowledge.ts'
-import { decodeQuoted, T } from './tokens.ts'
 import type { Scan } from './scan.ts'
+import { decodeQuoted, T } from './tokens.ts'
 import {
   FUNCTION_CURRENT_SETTING,
   FUNCTION_KINDS,
@@ -214,7 +214,12 @@ function seePart(scan: Scan, part: Part): void {
   if (part.decoded === undefined) {
     const sql = scan.lexer.sql
     const from = part.isQuoted ? part.start + 1 : part.start
-    if ((sql.charCodeAt(from) | 32) !== 112 || (sql.charCodeAt(from + 1) | 32) !== 103 || sql.charCodeAt(from + 2) !== 95) return
+    if (
+      (sql.charCodeAt(from) | 32) !== 112 ||
+      (sql.charCodeAt(from + 1) | 32) !== 103 ||
+      sql.charCodeAt(from + 2) !== 95
+    )
+      return
   }
   const text = textOf(scan, part)
   if (text.startsWith('pg_stat_') && text !== 'pg_stat_') scan.raise('write', 'node-local', part.start, part.end)

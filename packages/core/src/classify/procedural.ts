@@ -1,6 +1,6 @@
 import { K } from './keywords.ts'
-import { T } from './tokens.ts'
 import { P, type Scan } from './scan.ts'
+import { T } from './tokens.ts'
 
 /**
  * What a word means in a PL/pgSQL body beyond what it means in a query. Returns the kind of the next token when the

@@ -6,10 +6,10 @@ import {
   CATEGORY_UNRESERVED,
   K,
 } from './keywords.ts'
-import { T } from './tokens.ts'
 import { DottedName, isNodeSetting, seeCall, seeName, textOf } from './names.ts'
 import { seeProceduralWord } from './procedural.ts'
 import { F, P, type Scan } from './scan.ts'
+import { T } from './tokens.ts'
 import {
   categoryOf,
   FUNCTION_CURRENT_SETTING,
@@ -19,8 +19,35 @@ import {
   keywordOf,
 } from './words.ts'
 
-const { END, WORD, QUOTED, STRING, NUMBER, PARAMETER, OPERATOR, OPEN, CLOSE, COMMA, SEMICOLON, DOT, CAST, CLOSE_BRACKET, BAD } = T
-const {START: AFTER_START, OTHER: AFTER_OTHER, OPERAND: AFTER_OPERAND, NAME: AFTER_NAME, CLOSE: AFTER_CLOSE, KEYWORD: AFTER_KEYWORD, FUNCTION_KEYWORD: AFTER_FUNCTION_KEYWORD, COMMA: AFTER_COMMA, TRUE: AFTER_TRUE, DISTINCT_ON: AFTER_DISTINCT_ON } = P
+const {
+  END,
+  WORD,
+  QUOTED,
+  STRING,
+  NUMBER,
+  PARAMETER,
+  OPERATOR,
+  OPEN,
+  CLOSE,
+  COMMA,
+  SEMICOLON,
+  DOT,
+  CAST,
+  CLOSE_BRACKET,
+  BAD,
+} = T
+const {
+  START: AFTER_START,
+  OTHER: AFTER_OTHER,
+  OPERAND: AFTER_OPERAND,
+  NAME: AFTER_NAME,
+  CLOSE: AFTER_CLOSE,
+  KEYWORD: AFTER_KEYWORD,
+  FUNCTION_KEYWORD: AFTER_FUNCTION_KEYWORD,
+  COMMA: AFTER_COMMA,
+  TRUE: AFTER_TRUE,
+  DISTINCT_ON: AFTER_DISTINCT_ON,
+} = P
 const { WITH_LIST } = F
 
 const dotted: DottedName = new DottedName()
@@ -39,6 +66,16 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
   scan.flags[0] = 0
   for (;;) {
     switch (kind) {
+      case WORD:
+        kind = seeWord(scan)
+        break
+      case QUOTED:
+        kind = readName(scan, 0, 0)
+        break
+      case COMMA:
+        pass(scan, AFTER_COMMA)
+        kind = lexer.next()
+        break
       case END:
         if (scan.depth > 0) scan.raiseHere('write', 'syntax')
         return
@@ -49,12 +86,6 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
         pass(scan, AFTER_START)
         kind = lexer.next()
         break
-      case WORD:
-        kind = seeWord(scan)
-        break
-      case QUOTED:
-        kind = readName(scan, 0, 0)
-        break
       case OPEN:
         openParenthesis(scan, 0)
         kind = lexer.next()
@@ -63,10 +94,6 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
         closeParenthesis(scan)
         kind = lexer.next()
         if (stopsAtClose && scan.depth === 0) return
-        break
-      case COMMA:
-        pass(scan, AFTER_COMMA)
-        kind = lexer.next()
         break
       case OPERATOR:
         seeOperator(scan, undefined)
@@ -284,9 +311,14 @@ function readName(scan: Scan, category: number, keyword: number): number {
 function isCall(scan: Scan, category: number, keyword: number, previous: number, previousKeyword: number): boolean {
   // Behind an operand only an alias can stand, with its list of columns: `FROM t AS u (a, b)`, `) u (a)`, `x u (a)`.
   // PL/pgSQL has words of its own (`PERFORM f()`), which look like names.
-  const isBehindOperand = previous === AFTER_OPERAND || previous === AFTER_CLOSE || previous === AFTER_TRUE || previous === AFTER_NAME
+  const isBehindOperand =
+    previous === AFTER_OPERAND || previous === AFTER_CLOSE || previous === AFTER_TRUE || previous === AFTER_NAME
   if (isBehindOperand && !scan.isProcedural) return false
-  if (isBehindOperand && previous !== AFTER_NAME && (keyword === K.OVER || keyword === K.FILTER || keyword === K.WITHIN))
+  if (
+    isBehindOperand &&
+    previous !== AFTER_NAME &&
+    (keyword === K.OVER || keyword === K.FILTER || keyword === K.WITHIN)
+  )
     return false
   if (category === CATEGORY_FUNCTION) {
     if (isBehindOperand || previous === AFTER_FUNCTION_KEYWORD) return false
@@ -299,7 +331,10 @@ function isCall(scan: Scan, category: number, keyword: number, previous: number,
     case K.CUBE:
       if (((scan.flags[scan.depth] as number) & F.GROUP_BY) === 0) return true
       return (
-        previous !== AFTER_COMMA && previousKeyword !== K.BY && previousKeyword !== K.ALL && previousKeyword !== K.DISTINCT
+        previous !== AFTER_COMMA &&
+        previousKeyword !== K.BY &&
+        previousKeyword !== K.ALL &&
+        previousKeyword !== K.DISTINCT
       )
     case K.SETS:
       return previousKeyword !== K.GROUPING

@@ -1,7 +1,7 @@
 import { K } from './keywords.ts'
-import { T } from './tokens.ts'
 import { DottedName, isNodeSetting, textOf } from './names.ts'
 import type { Scan } from './scan.ts'
+import { T } from './tokens.ts'
 import { keywordHere, seeSetTransaction, take } from './transaction.ts'
 
 const dotted: DottedName = new DottedName()

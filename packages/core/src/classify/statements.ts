@@ -1,10 +1,10 @@
 import type { AccessReason } from '../statement.ts'
 import { seeDo } from './do.ts'
 import { CATEGORY_RESERVED, K } from './keywords.ts'
-import { T } from './tokens.ts'
 import { scanQuery } from './query.ts'
 import type { Scan } from './scan.ts'
 import { seeSet, seeShow } from './session.ts'
+import { T } from './tokens.ts'
 import { keywordHere, seePrepareTransaction, seeTransaction, take } from './transaction.ts'
 import { categoryOf, informationOf } from './words.ts'
 

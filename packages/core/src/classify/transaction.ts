@@ -1,7 +1,7 @@
 import type { IsolationLevel, TransactionControl, TransactionModes } from '../statement.ts'
 import { K } from './keywords.ts'
-import { T } from './tokens.ts'
 import type { Scan } from './scan.ts'
+import { T } from './tokens.ts'
 import { informationOf, keywordOf } from './words.ts'
 
 /** The keyword at the current token, 0 when it is none. */

@@ -35,8 +35,8 @@ export const hashStep = (hash: number, code: number): number => (Math.imul(hash,
 const TABLE_SIZE = 16_384
 const slots: Int16Array = new Int16Array(TABLE_SIZE)
 const names: string[] = ['']
-const hashes: number[] = [0]
-const informations: number[] = [0]
+const hashes: Int32Array = new Int32Array(TABLE_SIZE)
+const informations: Int32Array = new Int32Array(TABLE_SIZE)
 
 function slotOf(hash: number): number {
   // The low bits of a base-31 hash are weak: fold the high ones in.
@@ -61,10 +61,11 @@ function add(name: string, bits: number): void {
     }
     slot = (slot + 1) & (TABLE_SIZE - 1)
   }
-  slots[slot] = names.length
+  const entry = names.length
+  slots[slot] = entry
   names.push(name)
-  hashes.push(hash)
-  informations.push(bits)
+  hashes[entry] = hash
+  informations[entry] = bits
 }
 
 function addAll(words: string, bits: number): void {

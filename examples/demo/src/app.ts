@@ -1,0 +1,83 @@
+import { headwater } from '@headwater/http/hono'
+import type { RoutedPool } from '@headwater/pg'
+import { type Context, Hono } from 'hono'
+import type pg from 'pg'
+import { type Ask, addNote, listNotes, viewNewestNote } from './notes.ts'
+import type { RegionCode } from './regions.ts'
+import { lease, type Visit } from './visit.ts'
+
+export interface AppOptions {
+  readonly region: RegionCode
+  readonly pool: RoutedPool
+  /** Straight to the primary, wherever it is: what an app does without Headwater. */
+  readonly naivePool: pg.Pool
+  readonly secret: string
+  /** How long the proxy may look for the primary's region, in ms. */
+  readonly replayTimeout: number
+  readonly nodeAt: (port: number) => RegionCode | undefined
+  readonly onVisit: (visit: Visit) => void
+}
+
+type Environment = { Variables: { visit: Visit } }
+
+/** The notes app, as it runs in every region. Headwater is one line of it; the rest only watches. */
+export function createApp(options: AppOptions): Hono<Environment> {
+  const { region, pool, naivePool, nodeAt } = options
+  const app = new Hono<Environment>()
+
+  app.use(async (context, next) => {
+    const visit = openVisit(context, region)
+    context.set('visit', visit)
+    await next()
+    visit.endedAt = performance.now()
+    options.onVisit(visit)
+  })
+
+  app.use(
+    headwater({
+      pool,
+      secret: options.secret,
+      timeout: options.replayTimeout,
+      exempt: ({ url }) => url.startsWith('/naive/'),
+    }),
+  )
+
+  app.use(async (context, next) => {
+    context.get('visit').hasReachedHandler = true
+    await next()
+  })
+
+  const run = async <Result>(context: Context<Environment>, from: pg.Pool, work: (ask: Ask) => Promise<Result>) =>
+    context.json(await lease(from, context.get('visit'), nodeAt, work))
+
+  app.get('/notes', (context) => run(context, pool, listNotes))
+  app.get('/notes/newest', (context) => run(context, pool, viewNewestNote))
+  app.post('/notes', async (context) => {
+    const body = await context.req.text()
+    return await run(context, pool, (ask) => addNote(ask, body, region))
+  })
+  app.post('/naive/notes', async (context) => {
+    const body = await context.req.text()
+    return await run(context, naivePool, (ask) => addNote(ask, body, region))
+  })
+
+  app.onError((error, context) => {
+    // Headwater's errors know their HTTP answer: 503 with Retry-After, for one.
+    if ('getResponse' in error && typeof error.getResponse === 'function') return error.getResponse()
+    return context.text('The database could not be reached.', 500)
+  })
+  return app
+}
+
+function openVisit(context: Context, region: RegionCode): Visit {
+  const startedAt = performance.now()
+  return {
+    requestId: context.req.header('fly-request-id') ?? '',
+    region,
+    startedAt,
+    endedAt: startedAt,
+    hasReachedHandler: false,
+    scope: undefined,
+    queries: [],
+  }
+}

@@ -1,0 +1,63 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { RoutedPool } from '@headwater/pg'
+import { createAdaptorServer } from '@hono/node-server'
+import pg from 'pg'
+import { type AppOptions, createApp } from './app.ts'
+import { HOME } from './regions.ts'
+
+export interface InstanceOptions extends Omit<AppOptions, 'pool' | 'naivePool'> {
+  /** The primary as seen from here: over the ocean, unless we are at home. */
+  readonly primaryUrl: string
+  /** The replica next door; none at home. */
+  readonly replicaUrl: string | undefined
+}
+
+/** The app of one region: its pools and its HTTP server. */
+export class Instance implements AsyncDisposable {
+  readonly #server: Server
+  readonly #pools: readonly pg.Pool[]
+
+  private constructor(server: Server, pools: readonly pg.Pool[]) {
+    this.#server = server
+    this.#pools = pools
+  }
+
+  static async start(options: InstanceOptions): Promise<Instance> {
+    const { region, primaryUrl, replicaUrl } = options
+    const pool = new RoutedPool({
+      region,
+      primary: { region: HOME, connectionString: primaryUrl },
+      replicas: replicaUrl === undefined ? [] : [{ region, connectionString: replicaUrl }],
+      connectionTimeoutMillis: 3000,
+      // A crossing of the ocean to connect anew would be measured as part of some request.
+      idleTimeoutMillis: 0,
+    })
+    const naivePool = new pg.Pool({
+      connectionString: primaryUrl,
+      connectionTimeoutMillis: 3000,
+      idleTimeoutMillis: 0,
+    })
+    // Servers are killed here on purpose; an idle connection that dies is no reason to end.
+    naivePool.on('error', () => {})
+    naivePool.on('connect', (client) => client.on('error', () => {}))
+    const app = createApp({ ...options, pool, naivePool })
+    // Without a factory of HTTP/2 it is node:http's.
+    const server = createAdaptorServer({ fetch: app.fetch }) as Server
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return new Instance(server, [pool, naivePool])
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.#server.closeAllConnections()
+    await Promise.all([closed, ...this.#pools.map((pool) => pool.end())])
+  }
+}

@@ -1,0 +1,100 @@
+import pg from 'pg'
+import type { ClusterNode } from '@headwater/cluster'
+import { AWAY, HOME, type RegionCode } from './regions.ts'
+
+/** How far a replica is behind; `undefined` where it cannot be known. */
+export interface Lag {
+  readonly milliseconds: number | undefined
+  readonly bytes: number | undefined
+}
+
+const EVERY = 200
+const UNKNOWN: Lag = { milliseconds: undefined, bytes: undefined }
+/** Positions of the primary that are kept, to look up when it stood where a replica stands now: two minutes. */
+const HISTORY = (2 * 60_000) / EVERY
+
+/**
+ * Asks every database where it stands, five times a second, on a connection of its own.
+ *
+ * The lag in time is how long ago the primary first stood past the replica, by one clock: ours. It is right on an idle
+ * primary too, where `now() - pg_last_xact_replay_timestamp()` grows for no reason.
+ */
+export class LagSampler implements AsyncDisposable {
+  readonly #pools: ReadonlyMap<RegionCode, pg.Pool>
+  readonly #history: { readonly at: number; readonly position: bigint }[] = []
+  readonly #lags = new Map<RegionCode, Lag>()
+  readonly #onSample: () => void
+  #timer: NodeJS.Timeout | undefined
+  #isOver = false
+  #sampling: Promise<void> = Promise.resolve()
+
+  constructor(nodeOf: (code: RegionCode) => ClusterNode, onSample: () => void) {
+    this.#onSample = onSample
+    this.#pools = new Map(
+      [HOME, ...AWAY].map((code) => {
+        const pool = new pg.Pool({ connectionString: nodeOf(code).url, max: 1, connectionTimeoutMillis: 1000 })
+        pool.on('error', () => {})
+        return [code, pool]
+      }),
+    )
+    this.#next(0)
+  }
+
+  lagOf(code: RegionCode): Lag {
+    return this.#lags.get(code) ?? UNKNOWN
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    await this.#sampling
+    await Promise.all([...this.#pools.values()].map((pool) => pool.end()))
+  }
+
+  #next(delay: number): void {
+    if (this.#isOver) return
+    this.#timer = setTimeout(() => {
+      this.#sampling = this.#sample().finally(() => this.#next(EVERY))
+    }, delay)
+  }
+
+  async #sample(): Promise<void> {
+    const at = performance.now()
+    const [primary, ...replicas] = await Promise.all([
+      this.#ask(HOME, 'select pg_current_wal_flush_lsn() as position'),
+      ...AWAY.map((code) => this.#ask(code, 'select pg_last_wal_replay_lsn() as position')),
+    ])
+    if (primary !== undefined && primary !== this.#history.at(-1)?.position) {
+      this.#history.push({ at, position: primary })
+      if (this.#history.length > HISTORY) this.#history.shift()
+    }
+    for (const [index, code] of AWAY.entries()) this.#lags.set(code, this.#lagAt(replicas[index], primary, at))
+    this.#onSample()
+  }
+
+  #lagAt(replica: bigint | undefined, primary: bigint | undefined, now: number): Lag {
+    if (replica === undefined || primary === undefined) return UNKNOWN
+    const past = this.#history.find(({ position }) => position > replica)
+    return {
+      milliseconds: past === undefined ? 0 : now - past.at,
+      bytes: Number(primary > replica ? primary - replica : 0n),
+    }
+  }
+
+  /** A server that is down gives `undefined`: that is what the page shows. */
+  async #ask(code: RegionCode, text: string): Promise<bigint | undefined> {
+    try {
+      const result = await this.#pools.get(code)?.query<{ position: string | null }>(text)
+      const position = result?.rows[0]?.position
+      return typeof position === 'string' ? parsePosition(position) : undefined
+    } catch {
+      return undefined
+    }
+  }
+}
+
+/** `0/3019F58`: two halves of 32 bits. */
+function parsePosition(text: string): bigint {
+  const [high = '0', low = '0'] = text.split('/')
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)
+}

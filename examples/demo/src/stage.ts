@@ -1,0 +1,129 @@
+import { type Journey, type Kind, tellJourney } from './journey.ts'
+import { LagSampler } from './lag-sampler.ts'
+import { LiveFeed } from './live-feed.ts'
+import { AWAY, HOME, isRegionCode, REGIONS, type RegionCode } from './regions.ts'
+import type { World } from './world.ts'
+
+const KINDS: readonly Kind[] = ['read', 'write', 'naive', 'view']
+const FAULTS = ['pause', 'resume', 'stop-database', 'start-database', 'region-down', 'region-up'] as const
+/** A person cannot click faster; a script that can would only measure its own queue. */
+const MOST_AT_ONCE = 20
+
+export type Action =
+  | { readonly do: 'send'; readonly kind: Kind; readonly region: RegionCode }
+  | { readonly do: (typeof FAULTS)[number]; readonly region: RegionCode }
+
+/** Reads what a page asks for; `undefined` when it is nothing that there is. */
+export function parseAction(value: unknown): Action | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { do: what, kind, region } = value as Record<string, unknown>
+  if (!isRegionCode(region)) return undefined
+  if (what === 'send') {
+    const known = KINDS.find((candidate) => candidate === kind)
+    return known && { do: what, kind: known, region }
+  }
+  const fault = FAULTS.find((candidate) => candidate === what)
+  if (fault === undefined || ((fault === 'pause' || fault === 'resume') && !AWAY.includes(region))) return undefined
+  return { do: fault, region }
+}
+
+/** What people do to the world through the page, and what the page is told of it. */
+export class Stage implements AsyncDisposable {
+  readonly feed: LiveFeed = new LiveFeed()
+  readonly #world: World
+  readonly #sampler: LagSampler
+  readonly #sent = new Set<Promise<void>>()
+  #faults: Promise<void> = Promise.resolve()
+  #number = 0
+
+  constructor(world: World) {
+    this.#world = world
+    this.#sampler = new LagSampler(
+      (code) => world.node(code),
+      () => this.#tellState(),
+    )
+  }
+
+  /** Starts what was asked for; the feed tells how it ends. Says `false` when too much is under way. */
+  act(action: Action): boolean {
+    if (action.do !== 'send') {
+      // One at a time: a region cannot come up while it is going down.
+      this.#faults = this.#faults.then(() => this.#fail(action.do, action.region))
+      return true
+    }
+    if (this.#sent.size >= MOST_AT_ONCE) return false
+    const sending = this.#send(action.kind, action.region).finally(() => this.#sent.delete(sending))
+    this.#sent.add(sending)
+    return true
+  }
+
+  /** Puts a journey on the page that was made elsewhere: the tour's. */
+  show(journey: Journey): void {
+    this.#number += 1
+    this.#tellJourney(this.#number, journey)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.feed[Symbol.dispose]()
+    await Promise.all([this.#faults, ...this.#sent])
+    await this.#sampler[Symbol.asyncDispose]()
+  }
+
+  async #send(kind: Kind, region: RegionCode): Promise<void> {
+    this.#number += 1
+    const id = this.#number
+    this.feed.tell('started', { id, kind, region })
+    const { body: _body, ...journey } = await this.#world.send(kind, region)
+    this.#tellJourney(id, journey)
+  }
+
+  #tellJourney(id: number, journey: Journey): void {
+    this.feed.tell('journey', { ...journey, id, story: tellJourney(journey), at: Date.now() })
+  }
+
+  async #fail(what: Exclude<Action['do'], 'send'>, region: RegionCode): Promise<void> {
+    const text = await this.#perform(what, region).catch(
+      (error: unknown) => `${region}: ${error instanceof Error ? error.message : String(error)}`,
+    )
+    this.feed.tell('notice', { text })
+    this.#tellState()
+  }
+
+  async #perform(what: Exclude<Action['do'], 'send'>, region: RegionCode): Promise<string> {
+    const world = this.#world
+    const database = region === HOME ? `the primary in ${region}` : `the replica in ${region}`
+    switch (what) {
+      case 'pause':
+        await world.setPaused(region, true)
+        return `Paused: ${database} answers, and falls behind.`
+      case 'resume':
+        await world.setPaused(region, false)
+        return `Resumed: ${database} catches up.`
+      case 'stop-database':
+        await world.setDatabase(region, false)
+        return `Killed: ${database} is gone, the app in ${region} still runs.`
+      case 'start-database':
+        await world.setDatabase(region, true)
+        return `Started: ${database} is back.`
+      case 'region-down':
+        await world.setRegion(region, false)
+        return `Region down: ${region} is off the map, app and database.`
+      case 'region-up':
+        await world.setRegion(region, true)
+        return `Region up: ${region} is back.`
+    }
+  }
+
+  #tellState(): void {
+    this.feed.tell(
+      'state',
+      REGIONS.map(({ code }) => ({
+        code,
+        isRegionDown: this.#world.isRegionDown(code),
+        isDatabaseUp: this.#world.node(code).isRunning,
+        isPaused: this.#world.isPaused(code),
+        lag: this.#sampler.lagOf(code),
+      })),
+    )
+  }
+}

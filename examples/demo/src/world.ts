@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto'
+import { type Cluster, type ClusterNode, type Replica, startCluster } from '@headwater/cluster'
+import { createFlyProxy, type FlyProxy } from '@headwater/fly-proxy'
+import { Instance } from './instance.ts'
+import { Journal } from './journal.ts'
+import { type Answer, type Journey, journeyOf, type Kind } from './journey.ts'
+import { SCHEMA } from './notes.ts'
+import { AWAY, HOME, REGIONS, type RegionCode, roundTrip } from './regions.ts'
+import { Relay } from './relay.ts'
+
+/** How long the proxy looks for the primary's region before it sends a request back, in ms. Short: people are watching. */
+const REPLAY_TIMEOUT = 1500
+
+const REQUESTS: Readonly<Record<Kind, { method: string; path: string }>> = {
+  read: { method: 'GET', path: '/notes' },
+  view: { method: 'GET', path: '/notes/newest' },
+  write: { method: 'POST', path: '/notes' },
+  naive: { method: 'POST', path: '/naive/notes' },
+}
+
+/** Three regions on this machine: databases, apps, the ocean between them, and a proxy in front. */
+export class World implements AsyncDisposable {
+  readonly cluster: Cluster
+  readonly proxy: FlyProxy
+  readonly startedInMs: number
+  readonly #journal: Journal
+  readonly #relays: ReadonlyMap<RegionCode, Relay>
+  readonly #resources: AsyncDisposableStack
+  readonly #paused = new Set<RegionCode>()
+
+  private constructor(parts: {
+    cluster: Cluster
+    proxy: FlyProxy
+    journal: Journal
+    relays: ReadonlyMap<RegionCode, Relay>
+    resources: AsyncDisposableStack
+    startedInMs: number
+  }) {
+    this.cluster = parts.cluster
+    this.proxy = parts.proxy
+    this.startedInMs = parts.startedInMs
+    this.#journal = parts.journal
+    this.#relays = parts.relays
+    this.#resources = parts.resources
+  }
+
+  static async start(signal: AbortSignal): Promise<World> {
+    const startedAt = performance.now()
+    // Whatever fails half-way, what was started by then ends.
+    await using resources = new AsyncDisposableStack()
+    const cluster = resources.use(await startCluster({ replicas: [...AWAY], signal }))
+    await cluster.primary.query(SCHEMA)
+    await cluster.waitUntilCaughtUp()
+    // The write-ahead log crosses the same ocean as everything else.
+    await Promise.all(cluster.replicas.map((node) => node.lag(Math.round(roundTrip(HOME, codeOf(node)) / 2))))
+    const journal = resources.use(new Journal())
+    const relays = new Map<RegionCode, Relay>()
+    for (const code of AWAY) {
+      const { host, port } = cluster.primary
+      relays.set(code, resources.use(await Relay.open({ to: { host, port }, roundTripMs: roundTrip(code, HOME) })))
+    }
+    const regionAt = new Map<number, RegionCode>([[cluster.primary.port, HOME]])
+    for (const relay of relays.values()) regionAt.set(relay.port, HOME)
+    for (const node of cluster.replicas) regionAt.set(node.port, codeOf(node))
+    const secret = randomBytes(32).toString('base64')
+    const machines = []
+    for (const { code } of REGIONS) {
+      const relay = relays.get(code)
+      const instance = await Instance.start({
+        region: code,
+        primaryUrl: relay ? `postgres://postgres@127.0.0.1:${relay.port}/postgres` : cluster.primary.url,
+        replicaUrl: cluster.replicas.find((node) => codeOf(node) === code)?.url,
+        secret,
+        replayTimeout: REPLAY_TIMEOUT,
+        nodeAt: (port) => regionAt.get(port),
+        onVisit: journal.onVisit,
+      })
+      resources.use(instance)
+      machines.push({ id: `notes-${code}`, region: code, url: instance.url })
+    }
+    const proxy = createFlyProxy({
+      apps: [{ name: 'notes', machines }],
+      latency: 'real',
+      noCandidateWait: REPLAY_TIMEOUT,
+      onEvent: journal.onProxyEvent,
+    })
+    resources.use(proxy)
+    await proxy.listen()
+    signal.throwIfAborted()
+    const startedInMs = performance.now() - startedAt
+    return new World({ cluster, proxy, journal, relays, resources: resources.move(), startedInMs })
+  }
+
+  /** Sends one request as a client in `region` does, and tells its whole way. */
+  async send(kind: Kind, region: RegionCode, body = `Written from ${region}`): Promise<Journey & { body: string }> {
+    const { method, path } = REQUESTS[kind]
+    const sentAt = performance.now()
+    const sent = { kind, region, sentAt }
+    try {
+      const response = await fetch(this.proxy.edge(region).url + path, {
+        method,
+        ...(method === 'POST' && { body }),
+        signal: AbortSignal.timeout(30_000),
+      })
+      const text = await response.text()
+      const answer: Answer = {
+        ...sent,
+        totalMs: performance.now() - sentAt,
+        status: response.status,
+        retryAfter: response.headers.get('retry-after') ?? undefined,
+        body: text,
+      }
+      const { event, visits, reason } = await this.#journal.take(response.headers.get('fly-request-id') ?? '')
+      return { ...journeyOf(answer, event, visits, reason), body: text }
+    } catch {
+      const answer = { ...sent, totalMs: performance.now() - sentAt, status: undefined, retryAfter: undefined, body: '' }
+      return { ...journeyOf(answer, undefined, [], undefined), body: '' }
+    }
+  }
+
+  node(code: RegionCode): ClusterNode {
+    return code === HOME ? this.cluster.primary : this.#replica(code)
+  }
+
+  isPaused(code: RegionCode): boolean {
+    return this.#paused.has(code)
+  }
+
+  isRegionDown(code: RegionCode): boolean {
+    return this.proxy.faults.downRegions.includes(code)
+  }
+
+  /** Holds a replica where it is: it goes on receiving and answering, and falls behind. */
+  async setPaused(code: RegionCode, isPaused: boolean): Promise<void> {
+    const replica = this.#replica(code)
+    await (isPaused ? replica.pauseReplay() : replica.resumeReplay())
+    if (isPaused) this.#paused.add(code)
+    else this.#paused.delete(code)
+  }
+
+  /** Pulls the plug of a region's database, or starts it again. */
+  async setDatabase(code: RegionCode, isUp: boolean): Promise<void> {
+    const node = this.node(code)
+    if (isUp) await node.start()
+    else await node.kill()
+    // A server that starts replays whether it was paused or not.
+    this.#paused.delete(code)
+  }
+
+  /** Takes a whole region off the map, or brings it back: its machines, its links and its database. */
+  async setRegion(code: RegionCode, isUp: boolean): Promise<void> {
+    const links = code === HOME ? [...this.#relays.values()] : [this.#relays.get(code)]
+    if (!isUp) {
+      this.proxy.faults.regionDown(code)
+      for (const link of links) link?.setCut(true)
+      await this.setDatabase(code, false)
+      return
+    }
+    await this.setDatabase(code, true)
+    const { proxy } = this
+    const isLinkUp = (away: RegionCode): boolean =>
+      [away, HOME].every((end) => end === code || !proxy.faults.downRegions.includes(end))
+    for (const [away, link] of this.#relays) if (away === code || code === HOME) link.setCut(!isLinkUp(away))
+    proxy.faults.regionUp(code)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync()
+  }
+
+  #replica(code: RegionCode): Replica {
+    const replica = this.cluster.replicas.find((node) => codeOf(node) === code)
+    if (replica === undefined) throw new TypeError(`there is no replica in ${code}; the replicas are in ${AWAY.join(', ')}`)
+    return replica
+  }
+}
+
+/** Replicas are named after their region. */
+function codeOf(node: ClusterNode): RegionCode {
+  const region = REGIONS.find(({ code }) => code === node.name)
+  if (region === undefined) throw new TypeError(`the node ${node.name} is in no region`)
+  return region.code
+}

@@ -2,7 +2,6 @@
 const LONGEST = 200
 const MOST_SEGMENTS = 12
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const HEX = /^[0-9a-f]{8,}$/i
 const LONGEST_WORD = 32
 
@@ -22,8 +21,9 @@ export function routeNameOf(url: string): string {
 }
 
 function isVariable(segment: string): boolean {
-  if (segment === '') return false
-  if (segment.length > LONGEST_WORD || /^\d+$/.test(segment) || UUID.test(segment)) return true
-  if (HEX.test(segment) && /\d/.test(segment)) return true
+  // A UUID is longer than any word.
+  if (segment.length > LONGEST_WORD) return true
+  if (!/\d/.test(segment)) return false
+  if (/^\d+$/.test(segment) || HEX.test(segment)) return true
   return segment.length >= 16 && /\d.*\d/.test(segment)
 }

@@ -1,0 +1,37 @@
+import { currentScope, type Topology } from '@headwater/core'
+import { expect } from 'vitest'
+import { signState } from '../src/replay-state.ts'
+import type { Sent } from './send.ts'
+
+export const SECRET = 'a secret of the conformance suite'
+
+/** What a data layer does with a write: at home it is sent, elsewhere it asks for the replay. */
+export async function write(topology: Topology, reason: 'write' | 'refused' = 'write'): Promise<string> {
+  const scope = currentScope()
+  if (scope === undefined) throw new Error('there is no scope here')
+  await new Promise((resolve) => setImmediate(resolve))
+  if (!topology.isAtHome) throw scope.askForReplay(topology, reason)
+  scope.hasWritten = true
+  return 'written'
+}
+
+/** The header that Fly's proxy puts on a request that it replays. */
+export function signedSource(method: string, path: string, now = Date.now()): Record<string, string> {
+  const state = signState([SECRET], { method, url: path }, 'write', now)
+  return { 'fly-replay-src': `instance=148e;region=nrt;t=${now * 1000};state=${state}` }
+}
+
+/** The one shape of a replay answer: nothing that the handler put on the response is left. */
+export function expectReplay(sent: Sent, region = 'ams'): void {
+  expect(sent.status).toBe(409)
+  expect(sent.text).toBe('')
+  expect(sent.headers['fly-replay']).toMatch(
+    new RegExp(`^region=${region};state=v1\\.[0-9a-z]+\\.[a-z-]+\\.[\\w-]{43};timeout=10s;fallback=prefer_self$`),
+  )
+  const { date: _, connection: __, 'keep-alive': ___, ...rest } = sent.headers
+  expect(rest).toEqual({
+    'fly-replay': sent.headers['fly-replay'],
+    'cache-control': 'no-store',
+    'content-length': '0',
+  })
+}

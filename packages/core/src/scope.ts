@@ -124,12 +124,16 @@ export function withReplica<Result>(fn: () => Result): Result {
 }
 
 /**
- * Declares that this request has done something that must not happen twice (a charge, a mail): no replay from now on (P4).
+ * Declares that this request is about to do something that must not happen twice (a charge, a mail): no replay from now on (P4).
  *
- * Call `ensurePrimary()` before the deed when a write may follow it. Does nothing outside a scope.
+ * Call it before the deed, and `ensurePrimary()` before it when a write may follow. Does nothing outside a scope.
+ *
+ * @throws {ReplayToPrimary} when the scope is spent already: the request runs again elsewhere, and the deed with it.
  */
 export function sideEffects(): void {
-  currentScope()?.obstruct('side-effects')
+  const scope = currentScope()
+  if (scope?.replay !== undefined) throw scope.replay
+  scope?.obstruct('side-effects')
 }
 
 /**

@@ -111,6 +111,9 @@ describe('scope', () => {
     runInScope(scope, () => sideEffects())
     expect(scope.askForReplay(AWAY, 'write')).toMatchObject({ obstacle: 'side-effects', status: 500, retryable: false })
     expect(() => sideEffects()).not.toThrow()
+    const spent = request()
+    const replay = spent.askForReplay(AWAY, 'write')
+    expect(() => runInScope(spent, () => sideEffects())).toThrow(replay)
   })
 
   it('P5: ensurePrimary() replays away from home, and does nothing at home or outside a request', () => {

@@ -1,0 +1,41 @@
+import { describe, expect, test } from 'vitest'
+import { createClassifier } from '../src/classify/classifier.ts'
+import { createKnowledge } from '../src/classify/knowledge.ts'
+
+describe('createClassifier', () => {
+  test('gives the same object for the same text', () => {
+    const classifier = createClassifier()
+    const sql = 'INSERT INTO t VALUES (1)'
+    expect(classifier.classify(sql)).toBe(classifier.classify(`INSERT INTO t${' VALUES (1)'}`))
+  })
+
+  test('holds no more than maxEntries, and keeps what is in use', () => {
+    const classifier = createClassifier({ maxEntries: 100 })
+    const used = classifier.classify('DELETE FROM used')
+    for (let index = 0; index < 10_000; index++) {
+      classifier.classify(`DELETE FROM t WHERE id = ${index}`)
+      if (index % 20 === 0) expect(classifier.classify('DELETE FROM used')).toBe(used)
+      expect(classifier.size).toBeLessThanOrEqual(100)
+    }
+  })
+
+  test('remembers no text over maxLength, and nothing at all with maxEntries 0', () => {
+    const classifier = createClassifier({ maxLength: 20 })
+    classifier.classify('SELECT 1, 2, 3, 4, 5, 6, 7')
+    expect(classifier.size).toBe(0)
+    const none = createClassifier({ maxEntries: 0 })
+    expect(none.classify('SELECT 1').access).toBe('read')
+    expect(none.size).toBe(0)
+  })
+
+  test('learn() forgets what was decided without it', () => {
+    const classifier = createClassifier()
+    expect(classifier.classify('SELECT touch(1)').access).toBe('unknown')
+    classifier.learn(createKnowledge({ functions: [['app.touch', { access: 'read', because: 'reads-only' }]] }))
+    expect(classifier.classify('SELECT touch(1)').access).toBe('read')
+  })
+
+  test.each([{ maxEntries: -1 }, { maxEntries: 1.5 }, { maxLength: Number.NaN }])('refuses %o', (options) => {
+    expect(() => createClassifier(options)).toThrow(/expected a whole number/)
+  })
+})

@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest'
+import { classifyBody } from '../src/classify/body.ts'
+import { classify } from '../src/classify/classify.ts'
+import { createKnowledge } from '../src/classify/knowledge.ts'
+
+describe('createKnowledge', () => {
+  const knowledge = createKnowledge({
+    functions: [
+      ['public.slug', { access: 'read', because: 'reads-only' }],
+      ['public.touch', { access: 'write', because: 'writing-function' }],
+      ['a.same', { access: 'read', because: 'reads-only' }],
+      ['b.same', { access: 'write', because: 'swallows-errors' }],
+      ['public.lower', { access: 'write', because: 'writing-function' }],
+      ['public.dynamic', { access: 'unknown', because: 'procedural-code' }],
+    ],
+    operators: [
+      ['public.@#@', { access: 'write', because: 'writing-function' }],
+      ['public.<=>', { access: 'read', because: 'reads-only' }],
+    ],
+    overrides: { 'audit.touch': 'write', pg_is_in_recovery: 'read', legacy: 'read' },
+  })
+
+  test.each([
+    ['SELECT slug(title) FROM posts', 'read'],
+    ['SELECT public.slug(title) FROM posts', 'read'],
+    ['SELECT other.slug(title) FROM posts', 'unknown'],
+    ['SELECT Touch(1)', 'write'],
+    ['SELECT same(1)', 'write'],
+    ['SELECT a.same(1)', 'read'],
+    ['SELECT dynamic(1)', 'unknown'],
+    ['SELECT audit.touch(1)', 'write'],
+    ['SELECT legacy(1)', 'read'],
+    ['SELECT public.legacy(1)', 'read'],
+    ['SELECT a <=> b FROM t', 'read'],
+    ['SELECT a OPERATOR(public.@#@) b FROM t', 'write'],
+    ['SELECT a @#@ b FROM t', 'write'],
+    ['CALL touch(1)', 'write'],
+  ])('%s → %s', (sql, access) => {
+    expect(classify(sql, knowledge).access).toBe(access)
+  })
+
+  test("a user's function beside one of Postgres's own makes the verdict stricter", () => {
+    expect(classify("SELECT lower('X')", knowledge).access).toBe('write')
+    expect(classify("SELECT pg_catalog.lower('X')", knowledge).access).toBe('read')
+  })
+
+  test("only the user's own word loosens the verdict on one of Postgres's own", () => {
+    expect(classify('SELECT pg_is_in_recovery()', knowledge).access).toBe('read')
+    const lax = createKnowledge({ functions: [['public.nextval', { access: 'read', because: 'reads-only' }]] })
+    expect(classify("SELECT nextval('s')", lax).access).toBe('write')
+  })
+
+  test('an unknown callee is named', () => {
+    expect(classify('SELECT dynamic(1)', knowledge).functions).toEqual(['dynamic'])
+  })
+})
+
+describe('classifyBody', () => {
+  test.each([
+    ['sql', 'SELECT count(*) FROM t WHERE id = $1', 'read'],
+    ['sql', 'SELECT 1; SELECT 2;', 'read'],
+    ['sql', "SELECT nextval('s')", 'write'],
+    ['sql', 'INSERT INTO t VALUES ($1) RETURNING id', 'write'],
+    ['sql', 'RETURN a + b', 'read'],
+    ['sql', "RETURN nextval('s')", 'write'],
+    ['sql', 'BEGIN ATOMIC SELECT a; SELECT b; END', 'read'],
+    ['sql', 'BEGIN ATOMIC SELECT a; DELETE FROM t; END', 'write'],
+    ['sql', 'SELECT f(1)', 'unknown'],
+    ['plpgsql', 'BEGIN RETURN (SELECT count(*) FROM t); END', 'read'],
+    [
+      'plpgsql',
+      'DECLARE n int := 0; r record; BEGIN SELECT count(*) INTO n FROM t; IF (n > 1) THEN n := abs(n); ELSIF n < 0 THEN RETURN 0; END IF; FOR r IN SELECT * FROM t LOOP n = n + r.a; END LOOP; RETURN n; END',
+      'read',
+    ],
+    ['plpgsql', 'BEGIN IF x THEN INSERT INTO t VALUES (1); END IF; END', 'write'],
+    ['plpgsql', 'BEGIN RETURN QUERY UPDATE t SET a = 1 RETURNING *; END', 'write'],
+    ['plpgsql', 'BEGIN RETURN QUERY WITH x AS (SELECT 1) DELETE FROM t RETURNING *; END', 'write'],
+    ['plpgsql', 'BEGIN FOR r IN DELETE FROM t RETURNING * LOOP NULL; END LOOP; END', 'write'],
+    ['plpgsql', "BEGIN PERFORM nextval('s'); END", 'write'],
+    ['plpgsql', "BEGIN IF nextval('s') > 1 THEN NULL; END IF; END", 'write'],
+    ['plpgsql', "BEGIN WHILE nextval('s') > 1 LOOP NULL; END LOOP; END", 'write'],
+    ['plpgsql', 'BEGIN PERFORM pg_advisory_lock(1); END', 'write'],
+    ['plpgsql', 'BEGIN SELECT * FROM t INTO x FOR UPDATE; END', 'write'],
+    ['plpgsql', 'BEGIN CREATE TEMP TABLE x (a int); END', 'write'],
+    ['plpgsql', "BEGIN EXECUTE 'insert into t values (1)'; END", 'unknown'],
+    ['plpgsql', "BEGIN RETURN QUERY EXECUTE format('select %I', x); END", 'unknown'],
+    ['plpgsql', 'BEGIN PERFORM helper(1); END', 'unknown'],
+    ['plpython3u', 'plpy.execute("insert")', 'unknown'],
+  ])('%s: %s → %s', (language, body, access) => {
+    expect(classifyBody(language, body).access).toBe(access)
+  })
+
+  test('R1: an EXCEPTION block turns every doubt into a write, because it swallows a refusal', () => {
+    const guarded = (inner: string): string => `BEGIN ${inner}; EXCEPTION WHEN others THEN RETURN NULL; END`
+    expect(classifyBody('plpgsql', guarded('INSERT INTO t VALUES (1)'))).toMatchObject({
+      access: 'write',
+      because: 'swallows-errors',
+    })
+    expect(classifyBody('plpgsql', guarded('PERFORM f(1)'))).toMatchObject({
+      access: 'write',
+      because: 'swallows-errors',
+    })
+    expect(classifyBody('plpgsql', guarded("EXECUTE 'x'"))).toMatchObject({
+      access: 'write',
+      because: 'swallows-errors',
+    })
+    expect(classifyBody('plpgsql', guarded('RETURN x::int'))).toMatchObject({ access: 'read', hasExceptionBlock: true })
+    expect(classifyBody('plpgsql', "BEGIN RAISE EXCEPTION 'no'; END").hasExceptionBlock).toBe(false)
+  })
+
+  test('names what it calls', () => {
+    expect(classifyBody('plpgsql', 'BEGIN PERFORM a(1); x := app.b(2); END').functions).toEqual(['a', 'app.b'])
+  })
+
+  test('R1: a DO body is classified too, with what is known', () => {
+    const knowledge = createKnowledge({ functions: [['public.f', { access: 'read', because: 'reads-only' }]] })
+    const sql = 'DO LANGUAGE plpgsql $x$ BEGIN PERFORM f(1); EXCEPTION WHEN others THEN NULL; END $x$'
+    expect(classify(sql)).toMatchObject({ access: 'write', because: 'swallows-errors', functions: ['f'] })
+    expect(classify(sql, knowledge).access).toBe('read')
+    expect(classify('DO LANGUAGE plpython3u $$ x $$').access).toBe('write')
+    expect(classify("DO 'BEGIN PERFORM ''x''; END'").access).toBe('read')
+    expect(classify("DO E'BEGIN \\x50ERFORM f(); END'").access).toBe('write')
+  })
+})

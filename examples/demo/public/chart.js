@@ -15,17 +15,56 @@ const SLOWER = 4
 const CABLES = {
   'ams nrt': [
     [
-      [2.2, 51.3], [-1, 50.2], [-6, 48.4], [-10.3, 44], [-10.2, 37.5], [-5.6, 35.95], [4, 38], [11, 37.4], [18, 35],
-      [29, 32.4], [32.5, 30], [37.5, 21.5], [43.2, 12.8], [52, 12.6], [66, 9], [80, 4.8], [94, 6.2], [100, 3.6],
-      [103.9, 1.2], [108, 5], [113.5, 13], [119.5, 20.2], [127, 26], [135, 32], [139.6, 34.6],
+      [2.2, 51.3],
+      [-1, 50.2],
+      [-6, 48.4],
+      [-10.3, 44],
+      [-10.2, 37.5],
+      [-5.6, 35.95],
+      [4, 38],
+      [11, 37.4],
+      [18, 35],
+      [29, 32.4],
+      [32.5, 30],
+      [37.5, 21.5],
+      [43.2, 12.8],
+      [52, 12.6],
+      [66, 9],
+      [80, 4.8],
+      [94, 6.2],
+      [100, 3.6],
+      [103.9, 1.2],
+      [108, 5],
+      [113.5, 13],
+      [119.5, 20.2],
+      [127, 26],
+      [135, 32],
+      [139.6, 34.6],
     ],
   ],
   'ams ord': [
-    [[2.2, 51.3], [-1, 50.2], [-7, 49.2], [-20, 49.4], [-40, 46.5], [-58, 42.6], [-72, 40.4]],
+    [
+      [2.2, 51.3],
+      [-1, 50.2],
+      [-7, 49.2],
+      [-20, 49.4],
+      [-40, 46.5],
+      [-58, 42.6],
+      [-72, 40.4],
+    ],
   ],
   'nrt ord': [
-    [[145, 37.5], [157, 42], [170, 46]],
-    [[-134, 43], [-128, 40], [-122, 37.6], [-105, 42]],
+    [
+      [145, 37.5],
+      [157, 42],
+      [170, 46],
+    ],
+    [
+      [-134, 43],
+      [-128, 40],
+      [-122, 37.6],
+      [-105, 42],
+    ],
   ],
 }
 
@@ -151,7 +190,10 @@ export class Chart {
       }
       // A cable that leaves the sheet comes back on the other side: no line across it.
       const isWhole = points.every((point, index) => index === 0 || Math.abs(point.x - points[index - 1].x) < 200)
-      trail.setAttribute('d', isWhole && points.length > 1 ? `M${points.map((p) => `${p.x.toFixed(1)} ${p.y.toFixed(1)}`).join('L')}` : '')
+      trail.setAttribute(
+        'd',
+        isWhole && points.length > 1 ? `M${points.map((p) => `${p.x.toFixed(1)} ${p.y.toFixed(1)}`).join('L')}` : '',
+      )
     }
     for (const [index, query] of journey.queries.entries()) {
       if (flight.touched === undefined) flight.touched = new Set()
@@ -167,7 +209,8 @@ export class Chart {
     if (station === undefined) return
     const ring = document.createElement('i')
     ring.className = `ring ${kind}`
-    ring.addEventListener('animationend', () => ring.remove())
+    if (this.#stillness.matches) setTimeout(() => ring.remove(), 1500)
+    else ring.addEventListener('animationend', () => ring.remove())
     station.mark.append(ring)
   }
 

@@ -32,7 +32,13 @@ export class Log {
     const item = document.createElement('li')
     item.className = `entry ${kind}`
     item.dataset.state = 'under-way'
-    item.append(make('p', 'what', describe({ kind, region })), lanes(), make('div', 'way'), make('p', 'time', '…'), make('p', 'story', 'Under way'))
+    item.append(
+      make('p', 'what', describe({ kind, region })),
+      lanes(),
+      make('div', 'way'),
+      make('p', 'time', '…'),
+      make('p', 'story', 'Under way'),
+    )
     this.#entries.prepend(item)
     this.#rows.set(id, { item, journey: undefined })
     for (const [old, row] of this.#rows) {
@@ -72,7 +78,9 @@ export class Log {
     const spanMs = STEPS.find((step) => step >= longest) ?? longest
     if (spanMs === this.#spanMs) return
     this.#spanMs = spanMs
-    const marks = [0, 0.25, 0.5, 0.75, 1].map((share) => make('span', '', milliseconds(share * spanMs).replace('0.0', '0')))
+    const marks = [0, 0.25, 0.5, 0.75, 1].map((share) =>
+      make('span', '', milliseconds(share * spanMs).replace('0.0', '0')),
+    )
     this.#axis.replaceChildren(...marks)
     for (const row of this.#rows.values()) this.#draw(row)
   }

@@ -29,8 +29,13 @@ async function act(action) {
   }
 }
 
+let noticeTimer
 function notice(text) {
   find('notice').textContent = text
+  clearTimeout(noticeTimer)
+  noticeTimer = setTimeout(() => {
+    find('notice').textContent = ''
+  }, 7000)
 }
 
 function show(journey) {

@@ -38,7 +38,8 @@ export function legsOf({ region, edge, apps, queries, totalMs }) {
       go(app.region, query.endMs)
     }
     stay(app.endMs)
-    if (app.region !== edge) go(edge, apps[index + 1]?.startMs ?? (edge === region ? totalMs : app.endMs + oneWayOf(app, undefined, totalMs)))
+    if (app.region !== edge)
+      go(edge, apps[index + 1]?.startMs ?? (edge === region ? totalMs : app.endMs + oneWayOf(app, undefined, totalMs)))
   }
   if (here !== region) go(region, totalMs)
   stay(totalMs)

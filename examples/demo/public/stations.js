@@ -33,7 +33,11 @@ export class Stations {
     column.setAttribute('aria-label', `${city}, ${code}`)
     const head = make('header', '')
     head.append(make('h2', '', city), make('code', '', code))
-    const role = make('p', 'role', isHome ? 'Primary. Every write ends here.' : `Replica, ${Math.round(roundTripMs)} ms from ams and back.`)
+    const role = make(
+      'p',
+      'role',
+      isHome ? 'Primary. Every write ends here.' : `Replica, ${Math.round(roundTripMs)} ms from ams and back.`,
+    )
     const state = make('p', 'state')
     const lamp = make('i', 'lamp')
     const words = make('span', '')
@@ -57,7 +61,10 @@ export class Stations {
     faults.setAttribute('aria-label', `Break ${city}`)
     const toggles = {}
     const toggle = (name, text, off, on) => {
-      const button = this.#button('fault', text, () => ({ do: button.getAttribute('aria-pressed') === 'true' ? on : off, region: code }))
+      const button = this.#button('fault', text, () => ({
+        do: button.getAttribute('aria-pressed') === 'true' ? on : off,
+        region: code,
+      }))
       button.setAttribute('aria-pressed', 'false')
       faults.append(button)
       toggles[name] = button
@@ -86,7 +93,10 @@ export class Stations {
     const text = wordsOf(condition, isHome, lag)
     column.dataset.condition = condition
     if (words.textContent !== text.long) words.textContent = text.long
-    bytes.textContent = isHome || condition === 'down' || condition === 'dead' || lag.bytes === undefined ? '' : `${lag.bytes.toLocaleString('en')} bytes`
+    bytes.textContent =
+      isHome || condition === 'down' || condition === 'dead' || lag.bytes === undefined
+        ? ''
+        : `${lag.bytes.toLocaleString('en')} bytes`
     press(toggles.isPaused, isPaused, isDatabaseUp)
     press(toggles.isDatabaseDown, !isDatabaseUp, !isRegionDown)
     press(toggles.isRegionDown, isRegionDown, true)
@@ -100,7 +110,7 @@ function trace({ isHome, line, history, behind }) {
   if (isHome || document.hidden) return
   history.push(behind)
   if (history.length > SAMPLES) history.shift()
-  const most = Math.max(400, ...history.map((ms) => ms ?? 0))
+  const most = Math.max(200, ...history.map((ms) => ms ?? 0))
   let path = ''
   for (const [index, ms] of history.entries()) {
     if (ms === undefined) continue
@@ -112,10 +122,16 @@ function trace({ isHome, line, history, behind }) {
 
 function wordsOf(condition, isHome, { milliseconds }) {
   if (condition === 'down') return { long: 'Region down.', short: 'down' }
-  if (condition === 'dead') return { long: isHome ? 'Primary killed. Nobody takes writes.' : 'Replica killed. The app runs on.', short: 'no database' }
+  if (condition === 'dead')
+    return {
+      long: isHome ? 'Primary killed. Nobody takes writes.' : 'Replica killed. The app runs on.',
+      short: 'no database',
+    }
   if (isHome) return { long: 'Takes writes.', short: 'primary' }
   const behind = milliseconds === undefined ? 'primary out of sight' : `${lagWords(milliseconds)} behind`
-  return condition === 'paused' ? { long: `Paused, ${behind}`, short: `paused, ${behind}` } : { long: behind, short: `replica, ${behind}` }
+  return condition === 'paused'
+    ? { long: `Paused, ${behind}`, short: `paused, ${behind}` }
+    : { long: behind, short: `replica, ${behind}` }
 }
 
 function lagWords(ms) {

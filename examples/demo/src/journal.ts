@@ -4,6 +4,7 @@ import type { Visit } from './visit.ts'
 
 /** How long the parts of one request may trail behind its answer, in ms. */
 const PATIENCE = 500
+const MOST_PAGES = 200
 
 interface Page {
   event: RequestEvent | undefined
@@ -77,6 +78,9 @@ export class Journal implements Disposable {
     })
     const page: Page = { event: undefined, visits: [], isComplete, complete }
     this.#pages.set(requestId, page)
+    // Nobody takes the page of a request whose client was gone.
+    const [oldest] = this.#pages.keys()
+    if (this.#pages.size > MOST_PAGES && oldest !== undefined) this.#pages.delete(oldest)
     return page
   }
 }

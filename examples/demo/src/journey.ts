@@ -108,21 +108,30 @@ export function tellJourney(journey: Journey): string {
     return `${detour}${fromHome.length} round trips from the app in ${edge} to the primary in ${HOME}, ${distance}.`
   }
   const [first] = apps
-  if (first?.isReplayed) return detour + tellReplay(journey, first, fromHome.filter(({ label }) => !CONTROL.has(label)).length)
+  if (first?.isReplayed)
+    return detour + tellReplay(journey, first, fromHome.filter(({ label }) => !CONTROL.has(label)).length)
   const nodes = [...new Set(answered.flatMap(({ node }) => (node === undefined ? [] : [node])))]
   if (nodes.every((node) => node === HOME)) return `${detour}The primary in ${HOME} is next door here, and answered.`
   return `${detour}The replica next door in ${nodes.join(', ')} answered.`
 }
 
 function tellReplay(journey: Journey, first: AppStep, atHome: number): string {
-  const local = journey.queries.filter(({ from, node }) => from === first.region && node !== undefined).length
-  const kept = journey.queries.some(({ from, outcome }) => from === first.region && outcome === 'kept')
-  const before = !first.hasReachedHandler
-    ? `Handed over from ${first.region} to ${HOME} before the handler ran`
-    : kept
-      ? `The handler in ${first.region} read ${local === 1 ? 'once' : `${local} times`} next door and met a write; that never left ${first.region}. Handed over to ${HOME}`
-      : `Nobody next door in ${first.region} could answer. Handed over to ${HOME}`
-  return `${before}; there ${atHome} ${atHome === 1 ? 'query' : 'queries'} at the primary.`
+  const here = first.region
+  const isBack = journey.apps.at(-1)?.region === here
+  if (isBack) return `${HOME} did not answer, so the request came back; the replica next door in ${here} answered.`
+  return `${tellHandOver(journey, first)} Handed over to ${HOME}: ${atHome} ${atHome === 1 ? 'query' : 'queries'} at the primary, one crossing.`
+}
+
+/** Why the first app did not answer itself. */
+function tellHandOver({ kind, queries, reason }: Journey, { region, hasReachedHandler }: AppStep): string {
+  if (!hasReachedHandler) {
+    return kind === 'write'
+      ? `The app in ${region} passed it on before its handler ran.`
+      : `The app in ${region} passed it on before its handler ran: this route needed the primary lately.`
+  }
+  if (reason === 'replica-lost' || reason === 'no-replica') return `The replica in ${region} is gone.`
+  const local = queries.filter(({ from, node }) => from === region && node !== undefined).length
+  return `The handler in ${region} read ${local === 1 ? 'once' : `${local} times`} next door and met a write, which never left ${region}.`
 }
 
 function tellFailure({ kind, status, retryAfter, edge }: Journey): string {

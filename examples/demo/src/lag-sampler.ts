@@ -1,5 +1,5 @@
-import pg from 'pg'
 import type { ClusterNode } from '@headwater/cluster'
+import pg from 'pg'
 import { AWAY, HOME, type RegionCode } from './regions.ts'
 
 /** How far a replica is behind; `undefined` where it cannot be known. */
@@ -8,13 +8,15 @@ export interface Lag {
   readonly bytes: number | undefined
 }
 
-const EVERY = 200
+const EVERY = 30
+/** A lag of one commit is over before anybody could read it: the worst of this long is what is shown. */
+const WINDOW = 1000
 const UNKNOWN: Lag = { milliseconds: undefined, bytes: undefined }
-/** Positions of the primary that are kept, to look up when it stood where a replica stands now: two minutes. */
-const HISTORY = (2 * 60_000) / EVERY
+/** Positions of the primary that are kept, to look up when it stood where a replica stands now: five minutes. */
+const HISTORY = (5 * 60_000) / EVERY
 
 /**
- * Asks every database where it stands, five times a second, on a connection of its own.
+ * Asks every database where it stands, many times a second while somebody watches, on a connection of its own.
  *
  * The lag in time is how long ago the primary first stood past the replica, by one clock: ours. It is right on an idle
  * primary too, where `now() - pg_last_xact_replay_timestamp()` grows for no reason.
@@ -22,13 +24,15 @@ const HISTORY = (2 * 60_000) / EVERY
 export class LagSampler implements AsyncDisposable {
   readonly #pools: ReadonlyMap<RegionCode, pg.Pool>
   readonly #history: { readonly at: number; readonly position: bigint }[] = []
-  readonly #lags = new Map<RegionCode, Lag>()
+  readonly #lags = new Map<RegionCode, { readonly at: number; readonly lag: Lag }[]>()
   readonly #onSample: () => void
+  readonly #isWatched: () => boolean
   #timer: NodeJS.Timeout | undefined
   #isOver = false
   #sampling: Promise<void> = Promise.resolve()
 
-  constructor(nodeOf: (code: RegionCode) => ClusterNode, onSample: () => void) {
+  constructor(nodeOf: (code: RegionCode) => ClusterNode, isWatched: () => boolean, onSample: () => void) {
+    this.#isWatched = isWatched
     this.#onSample = onSample
     this.#pools = new Map(
       [HOME, ...AWAY].map((code) => {
@@ -41,7 +45,10 @@ export class LagSampler implements AsyncDisposable {
   }
 
   lagOf(code: RegionCode): Lag {
-    return this.#lags.get(code) ?? UNKNOWN
+    const recent = this.#lags.get(code) ?? []
+    const latest = recent.at(-1)?.lag ?? UNKNOWN
+    if (latest.milliseconds === undefined) return latest
+    return { ...latest, milliseconds: Math.round(Math.max(...recent.map(({ lag }) => lag.milliseconds ?? 0))) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -54,7 +61,8 @@ export class LagSampler implements AsyncDisposable {
   #next(delay: number): void {
     if (this.#isOver) return
     this.#timer = setTimeout(() => {
-      this.#sampling = this.#sample().finally(() => this.#next(EVERY))
+      const sampling = this.#isWatched() ? this.#sample() : Promise.resolve()
+      this.#sampling = sampling.finally(() => this.#next(EVERY))
     }, delay)
   }
 
@@ -68,7 +76,10 @@ export class LagSampler implements AsyncDisposable {
       this.#history.push({ at, position: primary })
       if (this.#history.length > HISTORY) this.#history.shift()
     }
-    for (const [index, code] of AWAY.entries()) this.#lags.set(code, this.#lagAt(replicas[index], primary, at))
+    for (const [index, code] of AWAY.entries()) {
+      const recent = (this.#lags.get(code) ?? []).filter((sample) => sample.at > at - WINDOW)
+      this.#lags.set(code, [...recent, { at, lag: this.#lagAt(replicas[index], primary, at) }])
+    }
     this.#onSample()
   }
 

@@ -33,6 +33,10 @@ export class LiveFeed implements Disposable {
     this.#heartbeat = setInterval(() => this.#write(': still here\n\n'), HEARTBEAT)
   }
 
+  get isWatched(): boolean {
+    return this.#viewers.size > 0
+  }
+
   tell<Name extends keyof FeedEvents>(name: Name, message: FeedEvents[Name]): void {
     const block = `event: ${name}\ndata: ${JSON.stringify(message)}\n\n`
     if (name === 'state') {

@@ -7,17 +7,12 @@ import { parseAction, type Stage } from './stage.ts'
 import type { TourResult } from './tour.ts'
 
 const PUBLIC = new URL('../public/', import.meta.url)
-const TYPES: Readonly<Record<string, string>> = {
-  'index.html': 'text/html; charset=utf-8',
-  'page.css': 'text/css; charset=utf-8',
-  'page.js': 'text/javascript; charset=utf-8',
-  'chart.js': 'text/javascript; charset=utf-8',
-  'land.js': 'text/javascript; charset=utf-8',
-  'log.js': 'text/javascript; charset=utf-8',
-  'space-time.js': 'text/javascript; charset=utf-8',
-  'soundings.js': 'text/javascript; charset=utf-8',
-  'stations.js': 'text/javascript; charset=utf-8',
-}
+const FILES: ReadonlySet<string> = new Set([
+  'index.html',
+  ...['page', 'chart', 'stations', 'log'].map((name) => `${name}.css`),
+  ...['page', 'chart', 'land', 'stations', 'soundings', 'log', 'space-time'].map((name) => `${name}.js`),
+])
+const TYPES: Readonly<Record<string, string>> = { html: 'text/html', css: 'text/css', js: 'text/javascript' }
 const HEADERS = {
   'content-security-policy': "default-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
@@ -67,8 +62,8 @@ export class PageServer implements AsyncDisposable {
     if (pathname === '/events') return this.#stage.feed.join(response)
     if (pathname === '/world.json') return this.#world(response)
     const name = pathname === '/' ? 'index.html' : pathname.slice(1)
-    const type = Object.hasOwn(TYPES, name) ? TYPES[name] : undefined
-    if (type === undefined) return end(response, 404)
+    if (!FILES.has(name)) return end(response, 404)
+    const type = `${TYPES[name.slice(name.lastIndexOf('.') + 1)]}; charset=utf-8`
     const body = await readFile(new URL(name, PUBLIC))
     response.writeHead(200, { ...HEADERS, 'content-type': type }).end(body)
   }

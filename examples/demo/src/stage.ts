@@ -40,6 +40,7 @@ export class Stage implements AsyncDisposable {
     this.#world = world
     this.#sampler = new LagSampler(
       (code) => world.node(code),
+      () => this.feed.isWatched,
       () => this.#tellState(),
     )
   }

@@ -15,7 +15,8 @@ const BAR = 44
 /** What stands at the top, before the first request. */
 export function introduce(startedInMs: number, paint: Paint): string {
   const lines = REGIONS.map(({ code, city }) => {
-    const distance = code === HOME ? 'primary' : `replica, ${Math.round(roundTrip(code, HOME))} ms from ${HOME} and back`
+    const distance =
+      code === HOME ? 'primary' : `replica, ${Math.round(roundTrip(code, HOME))} ms from ${HOME} and back`
     return `    ${paint('bold', code)}  ${city.padEnd(11)} ${paint('dim', distance)}`
   })
   return [

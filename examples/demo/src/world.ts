@@ -27,6 +27,7 @@ export class World implements AsyncDisposable {
   readonly #relays: ReadonlyMap<RegionCode, Relay>
   readonly #resources: AsyncDisposableStack
   readonly #paused = new Set<RegionCode>()
+  readonly #signal: AbortSignal
 
   private constructor(parts: {
     cluster: Cluster
@@ -35,6 +36,7 @@ export class World implements AsyncDisposable {
     relays: ReadonlyMap<RegionCode, Relay>
     resources: AsyncDisposableStack
     startedInMs: number
+    signal: AbortSignal
   }) {
     this.cluster = parts.cluster
     this.proxy = parts.proxy
@@ -42,8 +44,10 @@ export class World implements AsyncDisposable {
     this.#journal = parts.journal
     this.#relays = parts.relays
     this.#resources = parts.resources
+    this.#signal = parts.signal
   }
 
+  /** `signal` ends the start, and later every request that is under way; what was started is disposed of, not by it. */
   static async start(signal: AbortSignal): Promise<World> {
     const startedAt = performance.now()
     // Whatever fails half-way, what was started by then ends.
@@ -88,7 +92,7 @@ export class World implements AsyncDisposable {
     await proxy.listen()
     signal.throwIfAborted()
     const startedInMs = performance.now() - startedAt
-    return new World({ cluster, proxy, journal, relays, resources: resources.move(), startedInMs })
+    return new World({ cluster, proxy, journal, relays, resources: resources.move(), startedInMs, signal })
   }
 
   /** Sends one request as a client in `region` does, and tells its whole way. */
@@ -100,7 +104,7 @@ export class World implements AsyncDisposable {
       const response = await fetch(this.proxy.edge(region).url + path, {
         method,
         ...(method === 'POST' && { body }),
-        signal: AbortSignal.timeout(30_000),
+        signal: AbortSignal.any([this.#signal, AbortSignal.timeout(30_000)]),
       })
       const text = await response.text()
       const answer: Answer = {
@@ -113,7 +117,13 @@ export class World implements AsyncDisposable {
       const { event, visits, reason } = await this.#journal.take(response.headers.get('fly-request-id') ?? '')
       return { ...journeyOf(answer, event, visits, reason), body: text }
     } catch {
-      const answer = { ...sent, totalMs: performance.now() - sentAt, status: undefined, retryAfter: undefined, body: '' }
+      const answer = {
+        ...sent,
+        totalMs: performance.now() - sentAt,
+        status: undefined,
+        retryAfter: undefined,
+        body: '',
+      }
       return { ...journeyOf(answer, undefined, [], undefined), body: '' }
     }
   }
@@ -170,7 +180,8 @@ export class World implements AsyncDisposable {
 
   #replica(code: RegionCode): Replica {
     const replica = this.cluster.replicas.find((node) => codeOf(node) === code)
-    if (replica === undefined) throw new TypeError(`there is no replica in ${code}; the replicas are in ${AWAY.join(', ')}`)
+    if (replica === undefined)
+      throw new TypeError(`there is no replica in ${code}; the replicas are in ${AWAY.join(', ')}`)
     return replica
   }
 }

@@ -1,0 +1,29 @@
+import type { Topology } from '@headwater/core'
+import type pg from 'pg'
+import { describe, expectTypeOf, it } from 'vitest'
+import { RoutedPool, type RoutedPoolOptions } from '../src/index.ts'
+
+const pool = {} as RoutedPool
+
+describe('types of pg', () => {
+  it('a RoutedPool goes wherever a pg.Pool goes', () => {
+    expectTypeOf<RoutedPool>().toExtend<pg.Pool>()
+    expectTypeOf<RoutedPool>().toExtend<{ readonly topology: Topology }>()
+    expectTypeOf(pool.topology).toEqualTypeOf<Topology>()
+  })
+
+  it('query and connect have pg’s own types', () => {
+    expectTypeOf(pool.query).toEqualTypeOf<pg.Pool['query']>()
+    expectTypeOf(pool.connect).toEqualTypeOf<pg.Pool['connect']>()
+    expectTypeOf(pool.query<{ id: number }>('select 1')).toEqualTypeOf<Promise<pg.QueryResult<{ id: number }>>>()
+  })
+
+  it('what pg.Pool takes is taken; regions and modes are checked', () => {
+    expectTypeOf<pg.PoolConfig>().toExtend<RoutedPoolOptions>()
+    new RoutedPool({ mode: 'eventual', outsideRequest: 'throw', replicas: [{ region: 'nrt', host: 'h' }] })
+    // @ts-expect-error no such mode
+    new RoutedPool({ mode: 'fast' })
+    // @ts-expect-error a region is a string
+    new RoutedPool({ region: 7 })
+  })
+})

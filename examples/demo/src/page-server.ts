@@ -34,11 +34,13 @@ export class PageServer implements AsyncDisposable {
     })
   }
 
-  /** `port` 0 asks the system for a free one. Rejects with Node's error when the port is taken. */
+  /** `port` 0 asks the system for a free one. Throws when the port is taken or may not be used. */
   static async start(options: { stage: Stage; tour: TourResult | undefined; port: number }): Promise<PageServer> {
     const page = new PageServer(options.stage, options.tour)
     page.#server.listen(options.port, '127.0.0.1')
-    await once(page.#server, 'listening')
+    await once(page.#server, 'listening').catch((cause: unknown) => {
+      throw new Error(`the page cannot listen on port ${options.port}; give another with --port, or none`, { cause })
+    })
     return page
   }
 

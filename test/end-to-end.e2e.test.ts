@@ -195,6 +195,18 @@ describe('what goes wrong', () => {
     expect((await stage.way()).hops.map((hop) => hop.region)).toEqual(['nrt', 'ams'])
   })
 
+  it('P5: a replica that was gone teaches nothing: once it is back, reads are answered there again', async () => {
+    await using stage = await Stage.open({
+      startApp: (instance) => startApp(instance, { attempts, earlyReplay: true }),
+    })
+    const [replica] = stage.cluster.replicas
+    await replica?.stop('immediate')
+    for (let n = 0; n < 4; n += 1) expect((await stage.fetch('nrt', '/read')).status).toBe(200)
+    await replica?.start()
+    const who = async () => ((await (await stage.fetch('nrt', '/read')).json()) as { who: string }).who
+    await expect.poll(who, { timeout: 10_000, interval: 100 }).toBe('nrt')
+  })
+
   it('P5: early replay runs no handler in nrt', async () => {
     await using stage = await Stage.open({
       startApp: (instance) => startApp(instance, { attempts, earlyReplay: true }),

@@ -23,6 +23,7 @@ export { LearnedWriters } from './learned-writers.ts'
 export { type DatabaseErrorFields, databaseErrorIn, isConnectionLoss, type Refusal, refusalOf } from './refusal.ts'
 export { findReplay, ReplayImpossible, type ReplayObstacle, type ReplayReason, ReplayToPrimary } from './replay.ts'
 export {
+  accessIn,
   type Decision,
   type Mode,
   type PrimaryReason,

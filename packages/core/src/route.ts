@@ -1,5 +1,5 @@
 import type { ReplayObstacle } from './replay.ts'
-import type { Statement, TransactionModes } from './statement.ts'
+import type { Access, Statement, TransactionModes } from './statement.ts'
 import type { Topology } from './topology.ts'
 
 /**
@@ -174,6 +174,20 @@ function atFirstStatement(statement: Statement, situation: Situation, modes: Tra
   return modes.isReadOnly === true ? REPLICA['read-only-transaction'] : REPLICA['undecided-transaction']
 }
 
+/**
+ * What a statement needs where it stands: inside an open transaction, what ends with the transaction needs no more than
+ * the node that the transaction is on.
+ */
+export function accessIn(statement: Statement, transaction: TransactionState): Access {
+  const { access, control } = statement
+  if (transaction.phase !== 'open') return access
+  if (control === undefined) return access === 'session' && statement.isTransactionLocal ? 'read' : access
+  if (control.kind === 'two-phase') return 'write'
+  if (control.kind !== 'set-transaction') return 'read'
+  // No standby has these modes.
+  return control.modes.isReadOnly === false || control.modes.isolation === 'serializable' ? 'write' : 'read'
+}
+
 function inOpenTransaction(
   statement: Statement,
   situation: Situation,
@@ -182,7 +196,7 @@ function inOpenTransaction(
   if (transaction.on === 'primary') {
     return situation.topology.isAtHome ? PRIMARY['open-transaction'].primary : PRIMARY['open-transaction'].direct
   }
-  const { access } = statement
+  const access = accessIn(statement, situation.transaction)
   const here = transaction.isReadOnly ? REPLICA['read-only-transaction'] : REPLICA['undecided-transaction']
   if (access === 'read') return here
   // Inside READ ONLY the primary would refuse what the standby refuses, so the standby may judge what nobody can see into.

@@ -13,6 +13,9 @@ export interface ScopeOptions {
   readonly topology?: () => Topology
 }
 
+/** A replica that is down or behind today says nothing about what a route needs tomorrow (P5). */
+const SAYS_NOTHING_OF_THE_ROUTE: ReadonlySet<ReplayReason> = new Set(['replica-lost', 'no-replica', 'unknown-object'])
+
 let scopesOpened = 0
 
 /** One unit of work: an HTTP request or a job. Holds everything that routing may depend on. */
@@ -23,7 +26,7 @@ export class Scope {
   readonly topology: (() => Topology) | undefined
   /** Whether a write was sent (R4). Set before it is sent, and never taken back. */
   hasWritten = false
-  /** Whether anything here needed the primary: what the route's record learns (P5). */
+  /** Whether anything here needed the primary by its nature: what the route's record learns (P5). */
   hasNeededPrimary = false
   #obstacle: ReplayObstacle | undefined
   #replay: ReplayToPrimary | undefined
@@ -56,7 +59,7 @@ export class Scope {
    */
   askForReplay(topology: Topology, reason: ReplayReason, cause?: unknown): ReplayToPrimary | ReplayImpossible {
     if (this.#replay !== undefined) return this.#replay
-    this.hasNeededPrimary = true
+    if (!SAYS_NOTHING_OF_THE_ROUTE.has(reason)) this.hasNeededPrimary = true
     const { region, primaryRegion } = topology
     const obstacle = topology.isAtHome ? 'at-home' : this.#obstacle
     if (diagnostics.replay.hasSubscribers) {

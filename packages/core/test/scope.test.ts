@@ -123,6 +123,17 @@ describe('scope', () => {
     expect(() => runInScope(new Scope({ topology: () => AWAY }), () => ensurePrimary())).not.toThrow()
   })
 
+  it('P5: a replica that is gone teaches the route nothing', () => {
+    for (const reason of ['replica-lost', 'no-replica', 'unknown-object'] as const) {
+      const scope = request()
+      expect(scope.askForReplay(AWAY, reason)).toBeInstanceOf(ReplayToPrimary)
+      expect(scope.hasNeededPrimary).toBe(false)
+    }
+    const scope = request()
+    scope.askForReplay(AWAY, 'refused')
+    expect(scope.hasNeededPrimary).toBe(true)
+  })
+
   it('finds a replay through what ORMs wrap around it, and does not follow a cycle for ever', () => {
     const replay = request().askForReplay(AWAY, 'write')
     const wrapped = new Error('query failed', {

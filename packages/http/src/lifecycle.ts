@@ -97,7 +97,7 @@ export class RequestLife {
 
   /** A streamed body may write after the adapter saw its end: the next request of this route is replayed early. */
   #learnLateNeed(): void {
-    if (this.#hasEnded) this.#learn(true)
+    if (this.#hasEnded && this.scope.hasNeededPrimary) this.#learn(true)
   }
 
   #learn(hasNeededPrimary: boolean): void {

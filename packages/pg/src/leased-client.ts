@@ -1,13 +1,14 @@
 import { EventEmitter } from 'node:events'
 import {
+  accessIn,
   currentFrame,
   type Decision,
-  type Frame,
   type PrimaryReason,
-  type Statement,
+  type Situation,
   type TransactionState,
 } from '@headwater/core'
 import pg from 'pg'
+import { ConnectionSet } from './connection-set.ts'
 import { HeldTransaction } from './held-transaction.ts'
 import {
   isAbandoned,
@@ -20,16 +21,8 @@ import {
   settleSubmittable,
   translateErrors,
 } from './query-call.ts'
-import { type Connection, type Router, STANDS_ALONE } from './router.ts'
-
-interface Job {
-  readonly call: QueryCall
-  readonly frame: Frame | undefined
-  readonly settle: Settle
-}
-
-/** The events of a pg client that come from its connection. */
-const FORWARDED = ['notification', 'notice', 'drain', 'end'] as const
+import { RoutedQuery, STANDS_ALONE } from './routed-query.ts'
+import type { Connection, Router } from './router.ts'
 
 /**
  * What `RoutedPool.connect()` gives: a pg client that has no connection until its first statement shows where it belongs (R3).
@@ -39,12 +32,8 @@ const FORWARDED = ['notification', 'notice', 'drain', 'end'] as const
  */
 export class LeasedClient extends EventEmitter {
   readonly #router: Router
-  readonly #jobs: Job[] = []
-  readonly #connections = new Map<Connection, () => void>()
-  readonly #typeParsers: Parameters<pg.Client['setTypeParser']>[] = []
-  #onPrimary: Connection | undefined
-  #onReplica: Connection | undefined
-  #latest: Connection | undefined
+  readonly #connections: ConnectionSet = new ConnectionSet(this)
+  readonly #waiting: RoutedQuery[] = []
   #transaction: TransactionState = STANDS_ALONE
   #held: HeldTransaction | undefined
   #isBusy = false
@@ -77,7 +66,7 @@ export class LeasedClient extends EventEmitter {
     if (this.#isReleased) throw new Error('Release called on client which has already been released to the pool.')
     this.#isReleased = true
     this.#mustDestroy = destroy ?? false
-    if (!this.#isBusy) this.#giveBack()
+    if (!this.#isBusy) this.#connections.dropAll(this.#mustDestroy)
   }
 
   /** Closes what this client holds. The pool makes new connections when it needs them. */
@@ -98,16 +87,17 @@ export class LeasedClient extends EventEmitter {
 
   getTransactionStatus(): 'I' | 'T' | 'E' | null {
     if (this.#held !== undefined) return 'T'
-    return this.#latest === undefined ? 'I' : (this.#latest.client.sessionStatus ?? null)
+    return this.#connections.latest === undefined ? 'I' : (this.#connections.latest.client.sessionStatus ?? null)
   }
 
   setTypeParser(...parser: Parameters<pg.Client['setTypeParser']>): void {
-    this.#typeParsers.push(parser)
-    for (const { client } of this.#connections.keys()) client.setTypeParser(...parser)
+    this.#connections.setTypeParser(parser)
   }
 
   getTypeParser(...wanted: Parameters<pg.Client['getTypeParser']>): unknown {
-    return this.#latest === undefined ? pg.types.getTypeParser(...wanted) : this.#latest.client.getTypeParser(...wanted)
+    return this.#connections.latest === undefined
+      ? pg.types.getTypeParser(...wanted)
+      : this.#connections.latest.client.getTypeParser(...wanted)
   }
 
   escapeIdentifier(text: string): string {
@@ -119,37 +109,37 @@ export class LeasedClient extends EventEmitter {
   }
 
   ref(): void {
-    for (const { client } of this.#connections.keys()) Reflect.apply(Reflect.get(client, 'ref'), client, [])
+    for (const client of this.#connections.clients) Reflect.apply(Reflect.get(client, 'ref'), client, [])
   }
 
   unref(): void {
-    for (const { client } of this.#connections.keys()) Reflect.apply(Reflect.get(client, 'unref'), client, [])
+    for (const client of this.#connections.clients) Reflect.apply(Reflect.get(client, 'unref'), client, [])
   }
 
   /** The backend that answered last; `null` before the first statement. */
   get processID(): number | null {
-    return this.#latest === undefined ? null : Reflect.get(this.#latest.client, 'processID')
+    return this.#connections.latest === undefined ? null : Reflect.get(this.#connections.latest.client, 'processID')
   }
 
   /** pg's own connection of the backend that answered last. */
   get connection(): pg.Connection | undefined {
-    return this.#latest?.client.connection
+    return this.#connections.latest?.client.connection
   }
 
   get host(): string | undefined {
-    return this.#latest?.client.host
+    return this.#connections.latest?.client.host
   }
 
   get port(): number | undefined {
-    return this.#latest?.client.port
+    return this.#connections.latest?.client.port
   }
 
   get database(): string | undefined {
-    return this.#latest?.client.database
+    return this.#connections.latest?.client.database
   }
 
   get user(): string | undefined {
-    return this.#latest?.client.user
+    return this.#connections.latest?.client.user
   }
 
   #enqueue(call: QueryCall, settle: Settle): void {
@@ -157,155 +147,134 @@ export class LeasedClient extends EventEmitter {
       process.nextTick(settle, new Error('Client was released to the pool and is not queryable'))
       return
     }
-    this.#jobs.push({ call, settle, frame: currentFrame() })
+    this.#waiting.push(new RoutedQuery(this.#router, call, currentFrame(), settle))
     if (!this.#isBusy) this.#next()
   }
 
   #next(): void {
-    const job = this.#jobs.shift()
-    this.#isBusy = job !== undefined
-    if (job !== undefined) this.#start(job)
-    else if (this.#isReleased) this.#giveBack()
+    const query = this.#waiting.shift()
+    this.#isBusy = query !== undefined
+    if (query !== undefined) this.#start(query)
+    else if (this.#isReleased) this.#connections.dropAll(this.#mustDestroy)
   }
 
-  #finish(job: Job, error: unknown, result?: unknown): void {
+  #finish(query: RoutedQuery, error: unknown, result?: unknown): void {
     this.#syncTransaction()
-    job.settle(error, result)
+    query.settle(error, result)
     this.#next()
   }
 
-  #start(job: Job): void {
-    const { call, frame } = job
-    const statement = this.#router.statementOf(call.text)
-    const isWayOut = statement.control?.kind === 'rollback'
-    const spentBy = frame?.scope?.replay
-    // P3; only a ROLLBACK still passes: it undoes, and spares the connection.
-    if (spentBy !== undefined && !isWayOut) return this.#later(job, spentBy)
-    if (this.#transaction.phase !== 'open' && this.#hold(job, statement)) return
-    const situation = this.#router.situationOf(frame, this.#transaction, this.#isPinned)
-    const decision = this.#router.decide(this.#inTransaction(statement), frame, situation)
-    this.#follow(job, statement, decision, new Set())
-  }
-
   /** Settles on a later turn, so that a caller sees one order of things whatever the answer. */
-  #later(job: Job, error: unknown, result?: unknown): void {
-    process.nextTick(() => this.#finish(job, error, result))
+  #finishLater(query: RoutedQuery, error: unknown, result?: unknown): void {
+    process.nextTick(() => this.#finish(query, error, result))
   }
 
-  /** What a statement needs inside an open transaction: what ends with it is at home in it, wherever it runs. */
-  #inTransaction(statement: Statement): Statement {
-    const { control } = statement
-    if (this.#transaction.phase !== 'open') return statement
-    if (control === undefined) {
-      return statement.isTransactionLocal && statement.access === 'session'
-        ? { ...statement, access: 'read' }
-        : statement
-    }
-    if (control.kind === 'two-phase') return { ...statement, access: 'write' }
-    // No standby has these modes.
-    const needsPrimary =
-      control.kind === 'set-transaction' &&
-      (control.modes.isReadOnly === false || control.modes.isolation === 'serializable')
-    return { ...statement, access: needsPrimary ? 'write' : 'read' }
+  #start(query: RoutedQuery): void {
+    const spentBy = query.frame?.scope?.replay
+    // P3; only a ROLLBACK still passes: it undoes, and spares the connection.
+    if (spentBy !== undefined && query.statement.control?.kind !== 'rollback') return this.#finishLater(query, spentBy)
+    if (this.#transaction.phase !== 'open' && this.#hold(query)) return
+    this.#follow(query, this.#router.decide(query, this.#situationOf(query)))
+  }
+
+  #situationOf(query: RoutedQuery): Situation {
+    return this.#router.situationOf(query.frame, this.#transaction, this.#isPinned)
   }
 
   /** Holds BEGIN and what steers the transaction back until its first statement (R3). Says whether it did. */
-  #hold(job: Job, statement: Statement): boolean {
+  #hold(query: RoutedQuery): boolean {
+    const { call, statement } = query
     const { control } = statement
-    if (control === undefined || job.call.text === undefined || job.call.submittable !== undefined) return false
-    if (this.#held === undefined) {
+    if (control === undefined || call.text === undefined || call.submittable !== undefined) return false
+    let held = this.#held
+    if (held === undefined) {
       if (control.kind !== 'begin') return false
-      this.#held = new HeldTransaction(job.call.text, control.modes)
-    } else if (!this.#held.add(job.call.text, control)) {
+      held = new HeldTransaction(call.text, control.modes)
+    } else if (!held.add(call.text, control)) {
       return false
     }
-    this.#transaction = this.#held.isOver ? STANDS_ALONE : { phase: 'held', modes: this.#held.modes }
-    const command = this.#held.command
-    if (this.#held.isOver) this.#held = undefined
-    const refusal = this.#refusalOfHeld(job)
-    if (refusal === undefined) this.#later(job, undefined, HeldTransaction.resultOf(command))
-    else {
-      this.#held = undefined
-      this.#transaction = STANDS_ALONE
-      this.#later(job, refusal)
-    }
+    this.#keepHeld(held.isOver ? undefined : held)
+    const refusal = this.#refusalOfHeld(query)
+    if (refusal !== undefined) this.#keepHeld(undefined)
+    this.#finishLater(query, refusal, HeldTransaction.resultOf(held.command))
     return true
   }
 
-  /** A transaction that no replica can run is refused or replayed at its BEGIN, before any work. */
-  #refusalOfHeld(job: Job): Error | undefined {
-    if (this.#held === undefined || this.#held.modes.isReadOnly === true) return undefined
-    const read = this.#router.statementOf('select 1')
-    const situation = this.#router.situationOf(job.frame, this.#transaction, this.#isPinned)
-    const { modes } = this.#held
-    const isKnownNow =
-      modes.isReadOnly === false || modes.isolation === 'serializable' || situation.forced === 'primary'
-    if (!isKnownNow || situation.topology.isAtHome) return undefined
-    const decision = this.#router.decide(read, job.frame, situation)
-    return decision.route === 'replay' || decision.route === 'impossible'
-      ? this.#router.errorOf(decision, job.frame)
-      : undefined
+  #keepHeld(held: HeldTransaction | undefined): void {
+    this.#held = held
+    this.#transaction = held === undefined ? STANDS_ALONE : { phase: 'held', modes: held.modes }
   }
 
-  #follow(job: Job, statement: Statement, decision: Decision, tried: Set<Connection['node']>): void {
+  /** A transaction that no replica can run is replayed at its BEGIN, before any work. */
+  #refusalOfHeld(query: RoutedQuery): Error | undefined {
+    if (this.#held === undefined) return undefined
+    const situation = this.#situationOf(query)
+    const { isReadOnly, isolation } = this.#held.modes
+    const isKnownNow = isReadOnly === false || isolation === 'serializable' || situation.forced === 'primary'
+    if (!isKnownNow || situation.topology.isAtHome) return undefined
+    const decision = this.#router.decide({ statement: this.#router.statementOf(''), frame: query.frame }, situation)
+    const isOut = decision.route === 'replay' || decision.route === 'impossible'
+    return isOut ? this.#router.errorOf(decision, query.frame) : undefined
+  }
+
+  #follow(query: RoutedQuery, decision: Decision): void {
     switch (decision.route) {
       case 'replica':
-        return this.#onReplicaConnection(job, statement, tried)
+        return this.#runOnReplica(query)
       case 'primary':
       case 'direct':
-        return this.#onPrimaryConnection(job, statement)
+        return this.#runOnPrimary(query)
       case 'replay':
       case 'impossible':
       case 'refuse':
-        return this.#later(job, this.#router.errorOf(decision, job.frame))
+        return this.#finishLater(query, this.#router.errorOf(decision, query.frame))
     }
   }
 
-  #onPrimaryConnection(job: Job, statement: Statement): void {
-    if (statement.access !== 'read') this.#isPinned = true
-    if (this.#onPrimary !== undefined) return this.#run(job, statement, this.#onPrimary, new Set())
+  #runOnPrimary(query: RoutedQuery): void {
+    if (accessIn(query.statement, this.#transaction) !== 'read') this.#isPinned = true
+    const { onPrimary } = this.#connections
+    if (onPrimary !== undefined) return this.#run(query, onPrimary)
     this.#router.connectToPrimary((error, connection) => {
-      if (connection === undefined) return this.#finish(job, error)
-      this.#onPrimary = connection
-      this.#attach(connection)
-      this.#run(job, statement, connection, new Set())
+      if (connection === undefined) return this.#finish(query, error)
+      this.#connections.add(connection)
+      this.#run(query, connection)
     })
   }
 
-  #onReplicaConnection(job: Job, statement: Statement, tried: Set<Connection['node']>): void {
-    if (this.#onReplica !== undefined) {
-      tried.add(this.#onReplica.node)
-      return this.#run(job, statement, this.#onReplica, tried)
+  #runOnReplica(query: RoutedQuery): void {
+    const { onReplica } = this.#connections
+    if (onReplica !== undefined) {
+      query.tried.add(onReplica.node)
+      return this.#run(query, onReplica)
     }
-    this.#router.connectToReplica(job.frame, tried, (error, connection) => {
-      if (error) return this.#finish(job, error)
-      if (connection === undefined) return this.#elsewhere(job, statement, 'replica-lost', undefined)
-      this.#onReplica = connection
-      this.#attach(connection)
-      this.#run(job, statement, connection, tried)
+    this.#router.connectToReplica(query.frame, query.tried, (error, connection) => {
+      if (error) return this.#finish(query, error)
+      if (connection === undefined) return this.#elsewhere(query, 'replica-lost', query.lostTo)
+      this.#connections.add(connection)
+      this.#run(query, connection)
     })
   }
 
   /** Goes to the primary with what a replica could not do. */
-  #elsewhere(job: Job, statement: Statement, reason: PrimaryReason, cause: unknown): void {
-    const situation = this.#router.situationOf(job.frame, this.#transaction, this.#isPinned)
-    const decision = this.#router.decideAgain(reason, statement, job.frame, situation)
-    if (decision.route === 'primary' || decision.route === 'direct') return this.#onPrimaryConnection(job, statement)
+  #elsewhere(query: RoutedQuery, reason: PrimaryReason, cause: unknown): void {
+    const decision = this.#router.decideAgain(reason, query, this.#situationOf(query))
+    if (decision.route === 'primary' || decision.route === 'direct') return this.#runOnPrimary(query)
     // A missing object may simply be missing: its own error says more than that no replay was possible.
     const isOwnError = decision.route === 'impossible' && reason !== 'refused' && cause !== undefined
-    this.#finish(job, isOwnError ? cause : this.#router.errorOf(decision, job.frame, cause))
+    this.#finish(query, isOwnError ? cause : this.#router.errorOf(decision, query.frame, cause))
   }
 
   /** Sends what was held back, then the statement itself. */
-  #run(job: Job, statement: Statement, connection: Connection, tried: Set<Connection['node']>): void {
-    this.#latest = connection
+  #run(query: RoutedQuery, connection: Connection): void {
+    this.#connections.latest = connection
     const held = this.#held
-    if (held === undefined) return this.#send(job, statement, connection, tried)
+    if (held === undefined) return this.#send(query, connection)
     this.#sendHeld(connection, held.texts, 0, (error) => {
-      if (error) return this.#answered(job, statement, connection, tried, error)
+      if (error) return this.#answered(query, connection, error)
       this.#held = undefined
       this.#transaction = { phase: 'open', on: connection.node.kind, isReadOnly: held.modes.isReadOnly === true }
-      this.#send(job, statement, connection, tried)
+      this.#send(query, connection)
     })
   }
 
@@ -317,154 +286,75 @@ export class LeasedClient extends EventEmitter {
     )
   }
 
-  #send(job: Job, statement: Statement, connection: Connection, tried: Set<Connection['node']>): void {
-    const { call } = job
+  #send(query: RoutedQuery, connection: Connection): void {
+    const { call } = query
     const { client } = connection
-    if (isAbandoned(call)) return this.#finish(job, undefined)
+    if (isAbandoned(call)) return this.#finish(query, undefined)
     client.markBusy()
-    if (call.submittable !== undefined) {
-      translateErrors(call.submittable, (error) => this.#translate(job, statement, connection, error))
-      client.query(call.submittable)
-      client.whenSettled(() => this.#finish(job, undefined))
-      return
+    if (call.submittable === undefined) {
+      return sendQuery(client, call, (error, result) => this.#answered(query, connection, error, result))
     }
-    sendQuery(client, call, (error, result) => this.#answered(job, statement, connection, tried, error, result))
+    translateErrors(call.submittable, (error) =>
+      this.#router.errorInPlace(query, connection, this.#situationOf(query), error),
+    )
+    client.query(call.submittable)
+    client.whenSettled(() => this.#finish(query, undefined))
   }
 
-  #answered(
-    job: Job,
-    statement: Statement,
-    connection: Connection,
-    tried: Set<Connection['node']>,
-    error: unknown,
-    result?: unknown,
-  ): void {
+  #answered(query: RoutedQuery, connection: Connection, error: unknown, result?: unknown): void {
     if (!error) {
-      if (
-        this.#transaction.phase === 'open' &&
-        statement.control?.kind === 'set-transaction' &&
-        statement.control.modes.isReadOnly === true
-      ) {
-        this.#transaction = { ...this.#transaction, isReadOnly: true }
-      }
-      return this.#finish(job, undefined, result)
+      this.#noteReadOnly(query)
+      return this.#finish(query, undefined, result)
     }
-    const isServerError = error instanceof Error && Reflect.has(error, 'severity')
+    // ReadyForQuery follows a server's error; only then is the state of the transaction known.
+    if (Reflect.has(Object(error), 'severity')) {
+      return connection.client.whenSettled(() => this.#failed(query, connection, error))
+    }
     // A time-out of pg's own leaves the query running: nobody may have this connection after us.
-    if (!isServerError) this.#mustDestroy = this.#mustDestroy || connection.client.isLost || isReadTimeout(error)
-    // ReadyForQuery follows the error; only then is the state of the transaction known.
-    if (isServerError) connection.client.whenSettled(() => this.#failed(job, statement, connection, tried, error))
-    else this.#failed(job, statement, connection, tried, error)
+    if (connection.client.isLost || isReadTimeout(error)) this.#mustDestroy ||= true
+    this.#failed(query, connection, error)
   }
 
-  #failed(
-    job: Job,
-    statement: Statement,
-    connection: Connection,
-    tried: Set<Connection['node']>,
-    error: unknown,
-  ): void {
-    const transaction = this.#transaction
+  #failed(query: RoutedQuery, connection: Connection, error: unknown): void {
+    const situation = this.#situationOf(query)
+    const { transaction } = situation
     const isReadOnly = transaction.phase === 'open' && transaction.isReadOnly
     const refusal = this.#router.refusalOn(connection, error, isReadOnly)
-    if (refusal === undefined || this.#isFailedAlready(connection, error)) return this.#finish(job, error)
+    if (refusal === undefined) return this.#finish(query, error)
     if (connection.node.kind === 'primary') {
-      return this.#finish(
-        job,
-        refusal === 'refused' && connection.client.isStandby === true ? this.#router.primaryRefused(error) : error,
-      )
+      const isInRecovery = refusal === 'refused' && connection.client.isStandby === true
+      return this.#finish(query, isInRecovery ? this.#router.primaryRefused(error) : error)
     }
-    if (refusal === 'refused') this.#router.learn(job.call.text, statement, error)
-    if (transaction.phase === 'open') return this.#finish(job, this.#translate(job, statement, connection, error))
-    if (job.frame?.forced === 'replica') return this.#finish(job, this.#translate(job, statement, connection, error))
-    if (refusal !== 'replica-lost') return this.#elsewhere(job, statement, refusal, error)
-    this.#drop(connection)
-    this.#onReplicaConnection(job, statement, tried)
+    if (transaction.phase === 'open' || situation.forced === 'replica') {
+      return this.#finish(query, this.#router.errorInPlace(query, connection, situation, error))
+    }
+    if (refusal === 'refused') this.#router.learn(query, error)
+    if (refusal !== 'replica-lost') return this.#elsewhere(query, refusal, error)
+    query.lostTo = error
+    this.#connections.drop(connection, false)
+    this.#runOnReplica(query)
   }
 
-  /** 25P02 and the like: the transaction had failed before, and its first error said what there is to say. */
-  #isFailedAlready(connection: Connection, error: unknown): boolean {
-    return connection.client.sessionStatus === 'E' && error instanceof Error && Reflect.get(error, 'code') === '25P02'
-  }
-
-  /** What a replica's error becomes where the statement cannot simply be sent elsewhere: in a transaction, from a cursor, inside withReplica. */
-  #translate(job: Job, statement: Statement, connection: Connection, error: unknown): unknown {
-    const transaction = this.#transaction
-    const isReadOnly = transaction.phase === 'open' && transaction.isReadOnly
-    const refusal =
-      connection.node.kind === 'replica' ? this.#router.refusalOn(connection, error, isReadOnly) : undefined
-    if (refusal === undefined) return error
-    if (job.frame?.forced === 'replica') {
-      return refusal === 'refused'
-        ? this.#router.errorOf({ route: 'refuse', reason: 'write-in-with-replica' }, job.frame, error)
-        : error
-    }
-    const situation = this.#router.situationOf(job.frame, transaction, this.#isPinned)
-    const decision = this.#router.decideAgain(refusal, statement, job.frame, situation)
-    if (decision.route === 'replay') return this.#router.errorOf(decision, job.frame, error)
-    if (refusal !== 'refused') return error
-    return decision.route === 'impossible'
-      ? this.#router.errorOf(decision, job.frame, error)
-      : this.#router.errorOf({ route: 'refuse', reason: 'transaction-on-replica' }, job.frame, error)
+  #noteReadOnly({ statement }: RoutedQuery): void {
+    if (this.#transaction.phase !== 'open' || statement.control?.kind !== 'set-transaction') return
+    const { isReadOnly } = statement.control.modes
+    if (isReadOnly !== undefined) this.#transaction = { ...this.#transaction, isReadOnly }
   }
 
   /** The server's word is the truth: a transaction ends, or began inside a text, when ReadyForQuery says so. */
   #syncTransaction(): void {
-    const status = this.#latest?.client.sessionStatus
-    if (this.#latest === undefined || this.#held !== undefined) return
-    if (this.#transaction.phase === 'open') {
-      if (status === 'I' || status === undefined) this.#transaction = STANDS_ALONE
-    } else if (status === 'T' || status === 'E') {
-      this.#transaction = { phase: 'open', on: this.#latest.node.kind, isReadOnly: false }
+    const { latest } = this.#connections
+    if (latest === undefined || this.#held !== undefined) return
+    const { sessionStatus, isLost } = latest.client
+    const isInside = sessionStatus === 'T' || sessionStatus === 'E'
+    if (!isInside) this.#transaction = STANDS_ALONE
+    else if (this.#transaction.phase !== 'open') {
+      this.#transaction = { phase: 'open', on: latest.node.kind, isReadOnly: false }
     }
-  }
-
-  #attach(connection: Connection): void {
-    const { client } = connection
-    const forwarders = FORWARDED.map((event) => [event, (...args: unknown[]) => this.emit(event, ...args)] as const)
-    // Without a listener of its own, a checked-out client that loses its connection ends the process.
-    const onError = (error: Error) => {
-      connection.node.publish('connection-error', error)
-      if (this.listenerCount('error') > 0) this.emit('error', error)
-    }
-    for (const [event, forward] of forwarders) Reflect.apply(client.on, client, [event, forward])
-    client.on('error', onError)
-    this.#connections.set(connection, () => {
-      for (const [event, forward] of forwarders) client.removeListener(event, forward)
-      client.removeListener('error', onError)
-    })
-    for (const parser of this.#typeParsers) client.setTypeParser(...parser)
-  }
-
-  /** Lets go of a connection that is lost. */
-  #drop(connection: Connection): void {
-    this.#connections.get(connection)?.()
-    this.#connections.delete(connection)
-    if (this.#onReplica === connection) this.#onReplica = undefined
-    if (this.#onPrimary === connection) this.#onPrimary = undefined
-    if (this.#latest === connection) this.#latest = undefined
-    connection.release(true)
-  }
-
-  #giveBack(): void {
-    this.#held = undefined
-    for (const [connection, detach] of this.#connections) giveBack(connection, this.#mustDestroy, detach)
-    this.#connections.clear()
+    if (isLost) this.#connections.drop(latest, true)
   }
 }
 
 function isReadTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout'
-}
-
-/** A connection goes back at rest or not at all: an open transaction is rolled back, an unfinished answer closes it. */
-function giveBack(connection: Connection, destroy: Error | boolean, detach: () => void): void {
-  const { client } = connection
-  const leave = (how: Error | boolean) => {
-    detach()
-    connection.release(how || undefined)
-  }
-  if (destroy || client.isLost || !client.isSettled) return leave(destroy || true)
-  if (client.sessionStatus === 'I') return leave(false)
-  sendText(client, 'ROLLBACK', (error) => leave(Boolean(error) || client.sessionStatus !== 'I'))
 }

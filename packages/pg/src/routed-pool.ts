@@ -2,9 +2,8 @@ import {
   currentFrame,
   currentScope,
   type Decision,
-  type Frame,
   type PrimaryReason,
-  type Statement,
+  type Situation,
   type Topology,
 } from '@headwater/core'
 import pg from 'pg'
@@ -21,7 +20,8 @@ import {
   settleSubmittable,
   translateErrors,
 } from './query-call.ts'
-import { type Connection, Router, STANDS_ALONE } from './router.ts'
+import { RoutedQuery, STANDS_ALONE } from './routed-query.ts'
+import { type Connection, Router } from './router.ts'
 
 /**
  * A `pg.Pool` that reads next door and writes at the source.
@@ -137,54 +137,51 @@ class RoutedPoolImplementation extends PgPool {
     const frame = currentFrame()
     const spentBy = frame?.scope?.replay
     if (spentBy !== undefined) return later(settle, spentBy)
-    const statement = this.#router.statementOf(call.text)
-    const decision = this.#router.decide(statement, frame, this.#router.situationOf(frame, STANDS_ALONE, false))
-    this.#follow(new Attempt(call, frame, statement, settle), decision)
+    const query = new RoutedQuery(this.#router, call, frame, settle)
+    this.#follow(query, this.#router.decide(query, this.#situationOf(query)))
   }
 
-  #follow(attempt: Attempt, decision: Decision): void {
+  #situationOf(query: RoutedQuery): Situation {
+    return this.#router.situationOf(query.frame, STANDS_ALONE, false)
+  }
+
+  #follow(query: RoutedQuery, decision: Decision): void {
     switch (decision.route) {
       case 'replica':
-        return this.#onReplica(attempt)
+        return this.#onReplica(query)
       case 'primary':
       case 'direct':
         return this.#router.connectToPrimary((error, connection) => {
-          if (connection === undefined) attempt.settle(error)
-          else this.#send(attempt, connection)
+          if (connection === undefined) query.settle(error)
+          else this.#send(query, connection)
         })
       case 'replay':
       case 'impossible':
       case 'refuse':
-        return later(attempt.settle, this.#router.errorOf(decision, attempt.frame))
+        return later(query.settle, this.#router.errorOf(decision, query.frame))
     }
   }
 
-  #onReplica(attempt: Attempt): void {
-    attempt.tried ??= new Set()
-    this.#router.connectToReplica(attempt.frame, attempt.tried, (error, connection) => {
-      if (error) attempt.settle(error)
-      else if (connection === undefined) this.#elsewhere(attempt, 'replica-lost', attempt.lostTo)
-      else this.#send(attempt, connection)
+  #onReplica(query: RoutedQuery): void {
+    this.#router.connectToReplica(query.frame, query.tried, (error, connection) => {
+      if (error) query.settle(error)
+      else if (connection === undefined) this.#elsewhere(query, 'replica-lost', query.lostTo)
+      else this.#send(query, connection)
     })
   }
 
   /** Goes to the primary with what a replica could not do. */
-  #elsewhere(attempt: Attempt, reason: PrimaryReason, cause: unknown): void {
-    const { frame, statement } = attempt
-    const decision = this.#router.decideAgain(
-      reason,
-      statement,
-      frame,
-      this.#router.situationOf(frame, STANDS_ALONE, false),
-    )
+  #elsewhere(query: RoutedQuery, reason: PrimaryReason, cause: unknown): void {
+    const { frame } = query
+    const decision = this.#router.decideAgain(reason, query, this.#situationOf(query))
     const isOwnError = decision.route === 'impossible' && reason !== 'refused' && cause !== undefined
-    if (isOwnError) return attempt.settle(cause)
-    if (decision.route === 'primary' || decision.route === 'direct') return this.#follow(attempt, decision)
-    attempt.settle(this.#router.errorOf(decision, frame, cause))
+    if (isOwnError) return query.settle(cause)
+    if (decision.route === 'primary' || decision.route === 'direct') return this.#follow(query, decision)
+    query.settle(this.#router.errorOf(decision, frame, cause))
   }
 
-  #send(attempt: Attempt, connection: Connection): void {
-    const { call } = attempt
+  #send(query: RoutedQuery, connection: Connection): void {
+    const { call } = query
     const { client } = connection
     // pg-pool leaves a checked-out client without a listener, and an 'error' nobody hears ends the process.
     const onError = (error: Error) => connection.node.publish('connection-error', error)
@@ -196,7 +193,9 @@ class RoutedPoolImplementation extends PgPool {
     if (isAbandoned(call)) return giveBack(false)
     client.markBusy()
     if (call.submittable !== undefined) {
-      translateErrors(call.submittable, (error) => this.#translate(attempt, connection, error))
+      translateErrors(call.submittable, (error) =>
+        this.#router.errorInPlace(query, connection, this.#situationOf(query), error),
+      )
       client.query(call.submittable)
       client.whenSettled(() => giveBack(client.sessionStatus !== 'I'))
       return
@@ -206,61 +205,40 @@ class RoutedPoolImplementation extends PgPool {
         if (!error) {
           // BEGIN through the pool: whoever came next would be inside that transaction.
           giveBack(client.sessionStatus !== 'I')
-          attempt.settle(undefined, result)
+          query.settle(undefined, result)
         } else if (Reflect.has(Object(error), 'severity') && !client.isLost) {
           // ReadyForQuery follows the error: then the connection is as good as before, and stays.
           client.whenSettled(() => {
             giveBack(client.sessionStatus !== 'I')
-            this.#failed(attempt, connection, error)
+            this.#failed(query, connection, error)
           })
         } else {
           giveBack(true)
-          this.#failed(attempt, connection, error)
+          this.#failed(query, connection, error)
         }
       })
     } catch (error) {
       giveBack(true)
-      attempt.settle(error)
+      query.settle(error)
     }
   }
 
-  #failed(attempt: Attempt, connection: Connection, error: unknown): void {
+  #failed(query: RoutedQuery, connection: Connection, error: unknown): void {
     const refusal = this.#router.refusalOn(connection, error, false)
-    if (refusal === undefined) return attempt.settle(error)
+    if (refusal === undefined) return query.settle(error)
     if (connection.node.kind === 'primary') {
       const isInRecovery = refusal === 'refused' && connection.client.isStandby === true
-      return attempt.settle(isInRecovery ? this.#router.primaryRefused(error) : error)
+      return query.settle(isInRecovery ? this.#router.primaryRefused(error) : error)
     }
     if (refusal === 'replica-lost') {
-      attempt.lostTo = error
-      return this.#onReplica(attempt)
+      query.lostTo = error
+      return this.#onReplica(query)
     }
-    if (refusal === 'refused') this.#router.learn(attempt.call.text, attempt.statement, error)
-    if (attempt.frame?.forced === 'replica') return attempt.settle(this.#translate(attempt, connection, error))
-    this.#elsewhere(attempt, refusal, error)
-  }
-
-  /** What a replica's error becomes where the statement cannot be sent again: from a cursor, inside withReplica. */
-  #translate(attempt: Attempt, connection: Connection, error: unknown): unknown {
-    const { frame, statement } = attempt
-    const refusal = connection.node.kind === 'replica' ? this.#router.refusalOn(connection, error, false) : undefined
-    if (refusal === undefined) return error
-    if (refusal === 'refused') this.#router.learn(attempt.call.text, statement, error)
-    if (frame?.forced === 'replica') {
-      return refusal === 'refused'
-        ? this.#router.errorOf({ route: 'refuse', reason: 'write-in-with-replica' }, frame, error)
-        : error
+    if (query.frame?.forced === 'replica') {
+      return query.settle(this.#router.errorInPlace(query, connection, this.#situationOf(query), error))
     }
-    const decision = this.#router.decideAgain(
-      refusal,
-      statement,
-      frame,
-      this.#router.situationOf(frame, STANDS_ALONE, false),
-    )
-    if (decision.route === 'replay') return this.#router.errorOf(decision, frame, error)
-    return decision.route === 'impossible' && refusal === 'refused'
-      ? this.#router.errorOf(decision, frame, error)
-      : error
+    if (refusal === 'refused') this.#router.learn(query, error)
+    this.#elsewhere(query, refusal, error)
   }
 
   #forwardEvents(node: PoolNode): void {
@@ -275,24 +253,6 @@ class RoutedPoolImplementation extends PgPool {
 
   #sum(count: (pool: pg.Pool) => number): number {
     return this.#router.nodes.reduce((sum, node) => sum + count(node.pool), 0)
-  }
-}
-
-/** One query on its way: what it is, who waits for it, and which replicas it has been to. */
-class Attempt {
-  readonly call: QueryCall
-  readonly frame: Frame | undefined
-  readonly statement: Statement
-  readonly settle: Settle
-  tried: Set<PoolNode> | undefined
-  /** The error with which the last replica was lost. */
-  lostTo: unknown
-
-  constructor(call: QueryCall, frame: Frame | undefined, statement: Statement, settle: Settle) {
-    this.call = call
-    this.frame = frame
-    this.statement = statement
-    this.settle = settle
   }
 }
 

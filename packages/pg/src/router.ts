@@ -1,5 +1,5 @@
 import {
-  type Access,
+  accessIn,
   classify,
   createClassifier,
   type Decision,
@@ -25,6 +25,7 @@ import {
 } from '@headwater/core'
 import type { ResolvedOptions } from './options.ts'
 import { PoolNode } from './pool-node.ts'
+import type { RoutedQuery } from './routed-query.ts'
 import type { TrackedClient } from './tracked-client.ts'
 
 /** A connection in use: whose it is, and how it goes back. */
@@ -35,8 +36,6 @@ export interface Connection {
 }
 
 export type Connected = (error: unknown, connection?: Connection) => void
-
-export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })
 
 /** What both the pool and its leased clients ask: where to, with which connection, and what an answer means. */
 export class Router {
@@ -77,7 +76,7 @@ export class Router {
   statementOf(text: string | undefined): Statement {
     if (text === undefined) return UNSEEN
     const statement = this.#classifier.classify(text)
-    if (statement.access !== 'unknown' || !this.#learned.isKnown(text, statement)) return statement
+    if (statement.access === 'write' || !this.#learned.isKnown(text, statement)) return statement
     return { ...statement, access: 'write', because: 'learned' }
   }
 
@@ -95,29 +94,13 @@ export class Router {
   }
 
   /** Decides, tells who listens, and marks the scope before anything is sent (R4). */
-  decide(statement: Statement, frame: Frame | undefined, situation: Situation): Decision {
-    return this.#announce(route(statement, situation), statement.access, frame, situation.topology.isAtHome, statement)
+  decide({ statement, frame }: Pick<RoutedQuery, 'statement' | 'frame'>, situation: Situation): Decision {
+    return announce(route(statement, situation), statement, frame, situation)
   }
 
   /** Decides again, for the primary, after a replica could not answer. */
-  decideAgain(reason: PrimaryReason, statement: Statement, frame: Frame | undefined, situation: Situation): Decision {
-    const decision = routeToPrimary(reason, situation)
-    return this.#announce(decision, statement.access, frame, situation.topology.isAtHome, statement)
-  }
-
-  #announce(
-    decision: Decision,
-    access: Access,
-    frame: Frame | undefined,
-    isAtHome: boolean,
-    statement: Statement,
-  ): Decision {
-    if (diagnostics.route.hasSubscribers) {
-      diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)
-    }
-    const isSent = decision.route === 'primary' || decision.route === 'direct'
-    if (isSent && frame?.scope !== undefined && mayWrite(statement)) frame.scope.hasWritten = true
-    return decision
+  decideAgain(reason: PrimaryReason, { statement, frame }: RoutedQuery, situation: Situation): Decision {
+    return announce(routeToPrimary(reason, situation), statement, frame, situation)
   }
 
   /** The error that a decision to not run the statement here becomes. */
@@ -169,9 +152,29 @@ export class Router {
     return this.topology.isAtHome ? new ReplayImpossible('at-home', { cause: error }) : new PrimaryUnavailable(error)
   }
 
+  /**
+   * What a replica's error becomes where its statement cannot be sent elsewhere: in a transaction, from a cursor, inside
+   * withReplica. An error that is the statement's own stays as it is.
+   */
+  errorInPlace(query: RoutedQuery, connection: Connection, situation: Situation, error: unknown): unknown {
+    const { transaction } = situation
+    if (connection.node.kind === 'primary') return error
+    const refusal = this.refusalOn(connection, error, transaction.phase === 'open' && transaction.isReadOnly)
+    if (refusal === undefined) return error
+    if (refusal === 'refused') this.learn(query, error)
+    if (situation.forced === 'replica') {
+      return refusal === 'refused' ? this.errorOf(REFUSED_IN_WITH_REPLICA, query.frame, error) : error
+    }
+    const decision = this.decideAgain(refusal, query, situation)
+    if (decision.route === 'replay') return this.errorOf(decision, query.frame, error)
+    if (refusal !== 'refused') return error
+    if (decision.route === 'impossible') return this.errorOf(decision, query.frame, error)
+    return transaction.phase === 'open' ? this.errorOf(REFUSED_IN_TRANSACTION, query.frame, error) : error
+  }
+
   /** Remembers what a standby refused, so that next time it is a known write. */
-  learn(text: string | undefined, statement: Statement, error: unknown): void {
-    if (text !== undefined) this.#learned.learn(text, statement, databaseErrorIn(error)?.where)
+  learn({ call, statement }: RoutedQuery, error: unknown): void {
+    if (call.text !== undefined) this.#learned.learn(call.text, statement, databaseErrorIn(error)?.where)
   }
 
   /** One scope stays with one replica while it can be reached; outside a scope they take turns. */
@@ -197,9 +200,23 @@ const REFUSALS = {
     'a statement that needs the primary came in a transaction that runs on a replica. Start that transaction inside withPrimary(), or as READ WRITE.',
 } as const
 
-/** Reads and the settings of a session leave nothing for a later read to miss. */
-function mayWrite(statement: Statement): boolean {
-  return statement.access !== 'read' && statement.because !== 'session-state'
+const REFUSED_IN_WITH_REPLICA: Decision = Object.freeze({ route: 'refuse', reason: 'write-in-with-replica' })
+const REFUSED_IN_TRANSACTION: Decision = Object.freeze({ route: 'refuse', reason: 'transaction-on-replica' })
+
+function announce(decision: Decision, statement: Statement, frame: Frame | undefined, situation: Situation): Decision {
+  if (diagnostics.route.hasSubscribers) {
+    const { access } = statement
+    const { isAtHome } = situation.topology
+    diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)
+  }
+  const isSent = decision.route === 'primary' || decision.route === 'direct'
+  if (isSent && frame?.scope !== undefined && mayWrite(statement, situation)) frame.scope.hasWritten = true
+  return decision
+}
+
+/** Reads, and what sets up a session or a transaction, leave nothing for a later read to miss. */
+function mayWrite(statement: Statement, situation: Situation): boolean {
+  return accessIn(statement, situation.transaction) !== 'read' && statement.because !== 'session-state'
 }
 
 /** Whether no session could be had at all: nothing was sent. 57P03: the server is starting, stopping, or not accepting connections. */

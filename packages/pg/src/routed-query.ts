@@ -1,0 +1,25 @@
+import type { Frame, Statement, TransactionState } from '@headwater/core'
+import type { PoolNode } from './pool-node.ts'
+import type { QueryCall, Settle } from './query-call.ts'
+import type { Router } from './router.ts'
+
+export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })
+
+/** One query on its way: what it is, who asked and waits for it, and where it has been. */
+export class RoutedQuery {
+  readonly call: QueryCall
+  readonly frame: Frame | undefined
+  readonly settle: Settle
+  readonly statement: Statement
+  /** The replicas that were asked; none is asked twice (X2). */
+  readonly tried: Set<PoolNode> = new Set()
+  /** The error with which the last replica was lost. */
+  lostTo: unknown
+
+  constructor(router: Router, call: QueryCall, frame: Frame | undefined, settle: Settle) {
+    this.call = call
+    this.frame = frame
+    this.settle = settle
+    this.statement = router.statementOf(call.text)
+  }
+}

@@ -1,0 +1,40 @@
+import { parseArgs } from 'node:util'
+
+export const BENCHES = ['pool', 'decision', 'classify'] as const
+export type BenchName = (typeof BENCHES)[number]
+
+export interface Options {
+  readonly names: readonly BenchName[]
+  readonly isJson: boolean
+  /** Fewer rounds: says whether it runs, and roughly where the figures lie. */
+  readonly isQuick: boolean
+}
+
+export const USAGE = `Usage: pnpm bench [${BENCHES.join(' | ')} …] [--quick] [--json]
+
+  pool      RoutedPool against a bare pg.Pool on the same local Postgres
+  decision  the time of one routing decision
+  classify  the classifier against libpg-query, pgsql-ast-parser and a regexp
+
+  --quick   fewer rounds
+  --json    print data, not tables
+`
+
+/** @throws {TypeError} naming the argument that is not known. */
+export function readOptions(argv: readonly string[]): Options {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: { json: { type: 'boolean' }, quick: { type: 'boolean' } },
+  })
+  const names = positionals.map((name) => {
+    const known = BENCHES.find((bench) => bench === name)
+    if (known === undefined) throw new TypeError(`there is no bench ${JSON.stringify(name)}`)
+    return known
+  })
+  return Object.freeze({
+    names: names.length === 0 ? BENCHES : names,
+    isJson: values.json ?? false,
+    isQuick: values.quick ?? false,
+  })
+}

@@ -39,7 +39,11 @@ const PUNCTUATION = 32
 const CLASS: Uint8Array = new Uint8Array(128)
 /** The folded code of what may continue an identifier, 0 for the rest. */
 const FOLDED: Uint8Array = new Uint8Array(128)
-const IS_OPERATOR: Uint8Array = new Uint8Array(128)
+/** `+` and `-` at the end of an operator are signs, unless it holds a special character. */
+const OPERATOR_KIND: Uint8Array = new Uint8Array(128)
+const PLAIN = 1
+const SIGN = 2
+const SPECIAL = 3
 
 function assign(characters: string, kind: number): void {
   for (const character of characters) CLASS[character.charCodeAt(0)] = kind
@@ -64,7 +68,9 @@ assign(']', PUNCTUATION + CLOSE_BRACKET)
 for (const character of 'abcdefghijklmnopqrstuvwxyz0123456789_$')
   FOLDED[character.charCodeAt(0)] = character.charCodeAt(0)
 for (let code = 65; code <= 90; code++) FOLDED[code] = code + 32
-for (const character of '~!@#^&|`?+-*/%<>=') IS_OPERATOR[character.charCodeAt(0)] = 1
+for (const character of '*/<>=') OPERATOR_KIND[character.charCodeAt(0)] = PLAIN
+for (const character of '+-') OPERATOR_KIND[character.charCodeAt(0)] = SIGN
+for (const character of '~!@#^&|`?%') OPERATOR_KIND[character.charCodeAt(0)] = SPECIAL
 
 const QUOTE = 39
 const BACKSLASH = 92
@@ -99,6 +105,10 @@ export class Lexer {
   /** Whether a quoted identifier must be decoded: it holds `""` or unicode escapes. */
   isEscaped = false
   hint = 0
+  #runStart = 0
+  #runEnd = 0
+  /** Where the operator that begins the run ends, its signs taken off. */
+  #runStop = 0
 
   open(sql: string): void {
     this.sql = sql
@@ -106,6 +116,9 @@ export class Lexer {
     this.start = 0
     this.end = 0
     this.hint = 0
+    this.#runStart = 0
+    this.#runEnd = 0
+    this.#runStop = 0
   }
 
   /** Reads the next token and returns its kind. */
@@ -345,36 +358,31 @@ export class Lexer {
   /** The longest run of operator characters, cut at a comment, less the `+` and `-` at its end that SQL reads as signs. */
   #operator(start: number): number {
     const sql = this.sql
+    // A run of signs is one token per sign: what is known of the run must not be found out again at each of them.
+    if (start >= this.#runEnd || start < this.#runStart) this.#readRun(start)
+    const end = Math.max(start + 1, this.#runStop)
+    const isArrow = end - start === 2 && sql.charCodeAt(start) === 61 && sql.charCodeAt(start + 1) === 62
+    return this.#emit(isArrow ? MARK : OPERATOR, start, end)
+  }
+
+  #readRun(start: number): void {
+    const sql = this.sql
     let position = start
     let isSpecial = false
+    let behindLastPlain = start
     for (;;) {
       const code = sql.charCodeAt(position)
-      if (!(code < 128) || IS_OPERATOR[code] === 0) break
+      const kind = code < 128 ? (OPERATOR_KIND[code] as number) : 0
+      if (kind === 0) break
       const following = sql.charCodeAt(position + 1)
       if ((code === DASH && following === DASH) || (code === SLASH && following === STAR)) break
-      if (
-        !isSpecial &&
-        code !== 43 &&
-        code !== DASH &&
-        code !== STAR &&
-        code !== SLASH &&
-        code !== 60 &&
-        code !== 61 &&
-        code !== 62
-      )
-        isSpecial = true
       position++
+      if (kind === SPECIAL) isSpecial = true
+      if (kind !== SIGN) behindLastPlain = position
     }
-    if (!isSpecial) {
-      while (position > start + 1) {
-        const last = sql.charCodeAt(position - 1)
-        if (last !== 43 && last !== DASH) break
-        position--
-      }
-    }
-    if (position - start === 2 && sql.charCodeAt(start) === 61 && sql.charCodeAt(start + 1) === 62)
-      return this.#emit(MARK, start, position)
-    return this.#emit(OPERATOR, start, position)
+    this.#runStart = start
+    this.#runEnd = position
+    this.#runStop = isSpecial ? position : behindLastPlain
   }
 
   #lineComment(start: number): number {

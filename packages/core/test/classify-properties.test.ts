@@ -241,7 +241,7 @@ describe('properties', () => {
           rank: wrapped.startsWith('PREPARE') ? 2 : 3,
         })
       }),
-      { numRuns: 4000 },
+      { numRuns: 2000 },
     )
   })
 
@@ -266,7 +266,7 @@ describe('properties', () => {
         expect(ACCESS_RANK[statement.access]).toBeDefined()
         if (statement.token !== undefined) expect(sql.startsWith(statement.token, statement.position)).toBe(true)
       }),
-      { numRuns: 5000 },
+      { numRuns: 2000 },
     )
   })
 })

@@ -1,95 +1,41 @@
+import {
+  BACKSLASH,
+  CLASS,
+  COLON,
+  DASH,
+  DASH_CODE,
+  DIGIT,
+  DOLLAR,
+  DOT_CODE,
+  DOUBLE_QUOTE,
+  FOLDED,
+  isDigit,
+  isHexLetter,
+  isLetter,
+  LETTER,
+  NEWLINE,
+  OPERATOR_CODE,
+  OPERATOR_KIND,
+  PUNCTUATION,
+  QUOTE,
+  RETURN,
+  SIGN,
+  SINGLE_QUOTE,
+  SLASH,
+  SLASH_CODE,
+  SPACE,
+  SPECIAL,
+  STAR,
+} from './characters.ts'
 import { T } from './tokens.ts'
 import { findWord, hashStep } from './words.ts'
 
-const {
-  END,
-  WORD,
-  QUOTED,
-  STRING,
-  NUMBER,
-  PARAMETER,
-  OPERATOR,
-  OPEN,
-  CLOSE,
-  COMMA,
-  SEMICOLON,
-  DOT,
-  CAST,
-  MARK,
-  OPEN_BRACKET,
-  CLOSE_BRACKET,
-  BAD,
-} = T
-
-/** What one code unit may begin. Plain constants of this module, which the optimizing compiler folds. */
-const SPACE = 1
-const LETTER = 2
-const DIGIT = 3
-const OPERATOR_CODE = 4
-const SINGLE_QUOTE = 5
-const DOUBLE_QUOTE = 6
-const DOLLAR = 7
-const DOT_CODE = 12
-const COLON = 13
-const SLASH_CODE = 16
-const DASH_CODE = 17
-/** From here on: a token of its own, of the kind that is left when this is taken off. */
-const PUNCTUATION = 32
-
-const CLASS: Uint8Array = new Uint8Array(128)
-/** The folded code of what may continue an identifier, 0 for the rest. */
-const FOLDED: Uint8Array = new Uint8Array(128)
-/** `+` and `-` at the end of an operator are signs, unless it holds a special character. */
-const OPERATOR_KIND: Uint8Array = new Uint8Array(128)
-const PLAIN = 1
-const SIGN = 2
-const SPECIAL = 3
-
-function assign(characters: string, kind: number): void {
-  for (const character of characters) CLASS[character.charCodeAt(0)] = kind
-}
-assign(' \t\n\r\f\v', SPACE)
-assign('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_', LETTER)
-assign('0123456789', DIGIT)
-assign('~!@#^&|`?+*%<>=', OPERATOR_CODE)
-assign('/', SLASH_CODE)
-assign('-', DASH_CODE)
-assign("'", SINGLE_QUOTE)
-assign('"', DOUBLE_QUOTE)
-assign('$', DOLLAR)
-assign('(', PUNCTUATION + OPEN)
-assign(')', PUNCTUATION + CLOSE)
-assign(',', PUNCTUATION + COMMA)
-assign(';', PUNCTUATION + SEMICOLON)
-assign('.', DOT_CODE)
-assign(':', COLON)
-assign('[', PUNCTUATION + OPEN_BRACKET)
-assign(']', PUNCTUATION + CLOSE_BRACKET)
-for (const character of 'abcdefghijklmnopqrstuvwxyz0123456789_$')
-  FOLDED[character.charCodeAt(0)] = character.charCodeAt(0)
-for (let code = 65; code <= 90; code++) FOLDED[code] = code + 32
-for (const character of '*/<>=') OPERATOR_KIND[character.charCodeAt(0)] = PLAIN
-for (const character of '+-') OPERATOR_KIND[character.charCodeAt(0)] = SIGN
-for (const character of '~!@#^&|`?%') OPERATOR_KIND[character.charCodeAt(0)] = SPECIAL
-
-const QUOTE = 39
-const BACKSLASH = 92
-const NEWLINE = 10
-const RETURN = 13
-const DASH = 45
-const STAR = 42
-const SLASH = 47
+const { END, WORD, QUOTED, STRING, NUMBER, PARAMETER, OPERATOR, DOT, CAST, MARK, BAD } = T
 
 /** Hints that a comment may hold. */
 export const HINT_PRIMARY = 1
 export const HINT_REPLICA = 2
-
-function isLetter(code: number): boolean {
-  return code < 128 ? CLASS[code] === LETTER : code >= 128
-}
-function isDigit(code: number): boolean {
-  return code >= 48 && code <= 57
-}
+const HINT = /^headwater:[ \t]{0,8}(primary|replica)(?![\w-])/i
 
 /**
  * PostgreSQL's lexical rules (`scan.l` of 18, `standard_conforming_strings = on`), one token at a time, each code unit
@@ -429,11 +375,4 @@ export class Lexer {
     if (match === null) return
     this.hint |= match[1]?.toLowerCase() === 'primary' ? HINT_PRIMARY : HINT_REPLICA
   }
-}
-
-const HINT = /^headwater:[ \t]{0,8}(primary|replica)(?![\w-])/i
-
-const isHexLetter = (code: number): boolean => {
-  const lower = code | 32
-  return lower >= 97 && lower <= 102
 }

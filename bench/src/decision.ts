@@ -4,6 +4,7 @@ import { resolveOptions } from '../../packages/pg/src/options.ts'
 import { STANDS_ALONE } from '../../packages/pg/src/routed-query.ts'
 import { Router } from '../../packages/pg/src/router.ts'
 import type { Figure, Section } from './report.ts'
+import { summarise } from './statistics.ts'
 import { type Contender, FreshTexts, timeInTurns } from './timing.ts'
 
 const MOST_NANOSECONDS = 200
@@ -44,8 +45,7 @@ export async function measureDecision(isQuick: boolean): Promise<readonly Sectio
     const contenders = contendersOf(situation)
     const times = timeInTurns(contenders, isQuick ? 15 : 101)
     for (const { name } of contenders) {
-      const summary = times.get(name)
-      if (summary === undefined) continue
+      const summary = summarise(times.get(name) ?? [])
       figures.push({ name: `${situation.name}: ${name}`, unit: 'ns', summary, target: { atMost: MOST_NANOSECONDS } })
     }
   }

@@ -1,5 +1,3 @@
-import { type Summary, summarise } from './statistics.ts'
-
 /**
  * Does something `iterations` times in a loop of its own and gives back a number that depends on every result, so that
  * nothing can be left out.
@@ -21,10 +19,10 @@ const LOOP_MS = 2
 let sink = 0
 
 /**
- * Nanoseconds per iteration of each contender: rounds in which every one has its turn, and the median over the rounds.
+ * Nanoseconds per iteration of each contender, one sample a round, in rounds in which every one has its turn.
  * The first third of the rounds warms up and is not counted.
  */
-export function timeInTurns(contenders: readonly Contender[], rounds: number): ReadonlyMap<string, Summary> {
+export function timeInTurns(contenders: readonly Contender[], rounds: number): ReadonlyMap<string, readonly number[]> {
   const samples = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
   const warmUp = Math.ceil(rounds / 3)
   for (let round = -warmUp; round < rounds; round += 1) {
@@ -34,21 +32,27 @@ export function timeInTurns(contenders: readonly Contender[], rounds: number): R
     }
   }
   if (Number.isNaN(sink)) throw new TypeError('[bench] a loop added up to no number')
-  return new Map([...samples].map(([name, values]) => [name, summarise(values)]))
+  return samples
 }
 
-/** Repeats until `LOOP_MS` of measured time are full. */
-function timeOf({ work, prepare }: Contender): number {
+/** In ns. The first half brings code and data back near: what ran before may have thrown both out. */
+function timeOf(contender: Contender): number {
+  repeatFor(LOOP_MS, contender)
+  return repeatFor(LOOP_MS, contender)
+}
+
+/** Repeats until `duration` ms of measured time are full, and gives the time of one in ns. */
+function repeatFor(duration: number, { work, prepare }: Contender): number {
   let measured = 0
   let done = 0
   let iterations = prepare === undefined ? 1 : MOST_PREPARED
-  while (measured < LOOP_MS) {
+  while (measured < duration) {
     prepare?.(iterations)
     const start = performance.now()
     sink += work(iterations)
     measured += performance.now() - start
     done += iterations
-    if (prepare === undefined && measured < LOOP_MS / 4) iterations *= 2
+    if (prepare === undefined && measured < duration / 4) iterations *= 2
   }
   return (measured * 1e6) / done
 }

@@ -71,10 +71,11 @@ export class Lexer {
   next(): number {
     const sql = this.sql
     const length = sql.length
+    const classes = CLASS
     let position = this.end
     while (position < length) {
       const code = sql.charCodeAt(position)
-      const start = code < 128 ? (CLASS[code] as number) : LETTER
+      const start = code < 128 ? (classes[code] as number) : LETTER
       if (start === SPACE) {
         position++
         continue
@@ -131,6 +132,7 @@ export class Lexer {
   #word(start: number, first: number): number {
     const sql = this.sql
     const length = sql.length
+    const table = FOLDED
     let hash = 0
     let isAscii = true
     let position = start
@@ -140,7 +142,7 @@ export class Lexer {
         isAscii = false
         continue
       }
-      const folded = FOLDED[code] as number
+      const folded = table[code] as number
       if (folded === 0) {
         // A prefix only counts when it is the whole word and the quote follows at once.
         if (position - start === 1) {

@@ -1,0 +1,203 @@
+import { type Access, classify, classifyBody, type Knowledge, type Known } from '@headwater/core'
+import type { CatalogKnowledge } from './catalog-knowledge.ts'
+
+const READS: Known = Object.freeze({ access: 'read', because: 'reads-only' })
+const RANK: Readonly<Record<Access, number>> = { read: 0, unknown: 1, session: 2, write: 3 }
+
+/** What can be called or read by name. */
+export type NameKind = 'function' | 'operator' | 'relation' | 'type'
+
+/** What shows what an object does: text in a language, other objects by id, functions of pg_catalog by name. */
+export interface Evidence {
+  readonly text?: { readonly language: string; readonly body: string } | undefined
+  readonly refs?: readonly string[] | undefined
+  readonly fact?: Known | undefined
+}
+
+/** One object of the database. */
+export interface CatalogObject {
+  readonly id: string
+  readonly kind: NameKind
+  readonly schema: string
+  readonly name: string
+  /** What it needs, as far as has been found out: it only ever rises. */
+  readonly known: Known
+}
+
+/**
+ * The objects of one database and what each of them needs, found by letting needs rise along calls until nothing
+ * changes: a function is a read when all that it can reach is, cycles included.
+ *
+ * It starts from "everything reads". A verdict on a body asks for names; whoever asked for a name is asked again when
+ * that name has risen. No object rises more than three times, so the work is bounded by the number of calls.
+ */
+export class CatalogGraph {
+  readonly #objects = new Map<string, GraphObject>()
+  readonly #names: Readonly<Record<NameKind, Map<string, Name>>> = {
+    function: new Map(),
+    operator: new Map(),
+    relation: new Map(),
+    type: new Map(),
+  }
+  readonly #overrides: Knowledge
+  readonly #waiting = new Set<GraphObject>()
+  /** Who is being judged: it depends on the names that are asked for. */
+  #judged: GraphObject | undefined
+  readonly #knowledge: Knowledge & Pick<CatalogKnowledge, 'findType'>
+
+  /** `overrides` knows the user's own word, which beats what is found here. */
+  constructor(overrides: Knowledge) {
+    this.#overrides = overrides
+    this.#knowledge = {
+      findFunction: (schema, name) => overrides.findFunction(schema, name) ?? this.#ask('function', schema, name),
+      findOperator: (schema, name) => overrides.findOperator(schema, name) ?? this.#ask('operator', schema, name),
+      findRelation: (schema, name) => overrides.findRelation(schema, name) ?? this.#ask('relation', schema, name),
+      findType: (schema, name) => this.#ask('type', schema, name),
+    }
+  }
+
+  get objects(): Iterable<CatalogObject> {
+    return this.#objects.values()
+  }
+
+  /** Adds an object, or more evidence about one that is there already. */
+  add(id: string, kind: NameKind, schema: string, name: string, evidence: Evidence): void {
+    let object = this.#objects.get(id)
+    if (object === undefined) {
+      object = new GraphObject(id, kind, schema, name)
+      this.#objects.set(id, object)
+      this.#nameOf(kind, schema, name)
+      this.#nameOf(kind, undefined, name)
+    }
+    object.evidence.push(evidence)
+    this.#waiting.add(object)
+  }
+
+  /** More evidence about an object that may not be there. */
+  addTo(id: string, evidence: Evidence): void {
+    const object = this.#objects.get(id)
+    if (object === undefined) return
+    object.evidence.push(evidence)
+    this.#waiting.add(object)
+  }
+
+  /** Judges one object that waits; `false` when none does. In steps, so that a caller can let others run between them. */
+  step(): boolean {
+    const [object] = this.#waiting
+    if (object === undefined) return false
+    this.#waiting.delete(object)
+    this.#judged = object
+    let known = object.known
+    for (const evidence of object.evidence) known = stricter(known, this.#weigh(evidence, object))
+    this.#judged = undefined
+    if (RANK[known.access] > RANK[object.known.access]) this.#raise(object, known)
+    return this.#waiting.size > 0
+  }
+
+  #weigh({ text, refs, fact }: Evidence, object: GraphObject): Known {
+    let known = fact ?? READS
+    if (text !== undefined) known = stricter(known, classifyBody(text.language, text.body, this.#knowledge))
+    for (const ref of refs ?? []) {
+      if (ref.startsWith('b')) {
+        known = stricter(known, knownOfCatalogFunction(ref.slice(1)))
+        continue
+      }
+      const target = this.#objects.get(ref)
+      if (target === undefined) continue
+      target.dependents.add(object)
+      known = stricter(known, this.#overridden(target) ?? target.known)
+    }
+    return known
+  }
+
+  #overridden(target: GraphObject): Known | undefined {
+    return target.kind === 'function' ? this.#overrides.findFunction(target.schema, target.name) : undefined
+  }
+
+  #raise(object: GraphObject, known: Known): void {
+    object.known = Object.freeze({ access: known.access, because: reasonByName(known) })
+    for (const dependent of object.dependents) this.#waiting.add(dependent)
+    for (const schema of [object.schema, undefined]) {
+      const name = this.#nameOf(object.kind, schema, object.name)
+      if (RANK[known.access] <= RANK[name.known.access]) continue
+      name.known = object.known
+      for (const dependent of name.dependents) this.#waiting.add(dependent)
+    }
+  }
+
+  #ask(kind: NameKind, schema: string | undefined, name: string): Known | undefined {
+    const found = this.#names[kind].get(keyOf(schema, name))
+    if (found === undefined) return undefined
+    if (this.#judged !== undefined) found.dependents.add(this.#judged)
+    return found.known
+  }
+
+  #nameOf(kind: NameKind, schema: string | undefined, name: string): Name {
+    const key = keyOf(schema, name)
+    let found = this.#names[kind].get(key)
+    if (found === undefined) {
+      found = { known: READS, dependents: new Set() }
+      this.#names[kind].set(key, found)
+    }
+    return found
+  }
+}
+
+class GraphObject implements CatalogObject {
+  readonly id: string
+  readonly kind: NameKind
+  readonly schema: string
+  readonly name: string
+  readonly evidence: Evidence[] = []
+  readonly dependents: Set<GraphObject> = new Set()
+  known: Known = READS
+
+  constructor(id: string, kind: NameKind, schema: string, name: string) {
+    this.id = id
+    this.kind = kind
+    this.schema = schema
+    this.name = name
+  }
+}
+
+/** All objects of one name: a call by that name needs what the strictest of them needs. */
+interface Name {
+  known: Known
+  readonly dependents: Set<GraphObject>
+}
+
+/** No name holds a zero byte. */
+const keyOf = (schema: string | undefined, name: string): string => `${schema ?? ''}\0${name}`
+
+function stricter(left: Known, right: Known): Known {
+  return RANK[right.access] > RANK[left.access] ? right : left
+}
+
+/** What a caller is told: that a name writes, not by which statement inside of it. */
+function reasonByName({ access, because }: Known): Known['because'] {
+  switch (because) {
+    case 'data-modification':
+    case 'row-lock':
+    case 'table-lock':
+    case 'schema-change':
+    case 'select-into':
+    case 'copy-from':
+    case 'maintenance':
+    case 'syntax':
+      return 'writing-function'
+    case 'override':
+      return access === 'write' ? 'writing-function' : access === 'session' ? 'session-state' : 'unseen-function'
+    default:
+      return because
+  }
+}
+
+/** The verdict on one of Postgres's own functions, by name; `undefined` when it has none of that name. */
+export function findCatalogFunction(name: string): Known | undefined {
+  const { access, because } = classify(`select pg_catalog."${name.replaceAll('"', '""')}"()`)
+  return because === 'unseen-function' ? undefined : { access, because }
+}
+
+function knownOfCatalogFunction(name: string): Known {
+  return findCatalogFunction(name) ?? { access: 'unknown', because: 'unseen-function' }
+}

@@ -1,0 +1,59 @@
+import type { Known } from '@headwater/core'
+
+const READS: Known = Object.freeze({ access: 'read', because: 'reads-only' })
+const SESSION: Known = Object.freeze({ access: 'session', because: 'session-state' })
+const RUNS_TEXT: Known = Object.freeze({ access: 'unknown', because: 'procedural-code' })
+const NODE_LOCAL: Known = Object.freeze({ access: 'write', because: 'node-local' })
+const REMOTE: Known = Object.freeze({ access: 'write', because: 'remote-server' })
+
+/**
+ * Extensions whose C functions only read and compute, but for those that are named below. Read in their sources or
+ * documentation; what an extension has in SQL or PL/pgSQL is classified by its body like everybody's.
+ */
+const READING =
+  'address_standardizer bloom bool_plperl btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hll ' +
+  'hstore hstore_plperl hstore_plpython3u intagg intarray ip4r isn jsonb_plperl jsonb_plpython3u lo ltree ltree_plpython3u ' +
+  'pg_hashids pg_jsonschema pg_trgm pg_uuidv7 pgcrypto postgis postgis_raster postgis_sfcgal prefix rum seg semver tablefunc ' +
+  'tsm_system_rows tsm_system_time unaccent uuid-ossp vector xml2'
+
+/** Extensions that show or change the server they run on: a standby answers for itself. */
+const ADMINISTERING =
+  'adminpack amcheck hypopg old_snapshot pageinspect pg_buffercache pg_cron pg_freespacemap pg_logicalinspect pg_overexplain ' +
+  'pg_prewarm pg_qualstats pg_stat_kcache pg_stat_statements pg_surgery pg_visibility pg_wait_sampling pg_walinspect ' +
+  'pgrowlocks pgstattuple sslinfo'
+
+/** Extensions that reach other servers: what they do there is done, whatever node asked for it. */
+const REMOTE_CALLING =
+  'aws_lambda aws_s3 dblink file_fdw http mongo_fdw mysql_fdw ogr_fdw oracle_fdw pg_net plproxy postgres_fdw redis_fdw tds_fdw wrappers'
+
+const EXCEPTIONS: Readonly<Record<string, Readonly<Record<string, Known>>>> = {
+  hll: { hll_set_defaults: SESSION, hll_set_max_sparse: SESSION, hll_set_output_version: SESSION },
+  isn: { isn_weak: SESSION },
+  pg_trgm: { set_limit: SESSION },
+  tablefunc: {
+    connectby: RUNS_TEXT,
+    crosstab: RUNS_TEXT,
+    crosstab2: RUNS_TEXT,
+    crosstab3: RUNS_TEXT,
+    crosstab4: RUNS_TEXT,
+    crosstab_hash: RUNS_TEXT,
+  },
+  xml2: { xpath_table: RUNS_TEXT },
+}
+
+const KNOWN: ReadonlyMap<string, Known> = new Map(
+  (
+    [
+      [READING, READS],
+      [ADMINISTERING, NODE_LOCAL],
+      [REMOTE_CALLING, REMOTE],
+    ] as const
+  ).flatMap(([names, known]) => names.split(' ').map((name) => [name, known] as const)),
+)
+
+/** What is known of a C function of an extension; `undefined` when the extension is not one that we have read. */
+export function knownOfExtension(extension: string, functionName: string): Known | undefined {
+  const exceptions = Object.hasOwn(EXCEPTIONS, extension) ? EXCEPTIONS[extension] : undefined
+  if (exceptions !== undefined && Object.hasOwn(exceptions, functionName)) return exceptions[functionName]
+  return KNOWN.get(extension)
+}

@@ -1,0 +1,62 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type PackedPackage, ROOT } from './packed-package.ts'
+import { type Outcome, runNode } from './run.ts'
+
+/** What the READMEs use beside the packages and what those ask for. */
+const BESIDE = ['hono', '@hono/node-server', 'express', 'koa', '@types/express', '@types/koa']
+
+/**
+ * Makes an app of `folder`, in whose node_modules the unpacked packages are already. What they ask for is linked from
+ * this repository, so that nothing is downloaded.
+ */
+export async function makeConsumer(folder: string, packages: readonly PackedPackage[]): Promise<void> {
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
+  const targets = new Map(BESIDE.map((name) => [name, join(ROOT, 'test/node_modules', name)]))
+  targets.set('@types/node', join(ROOT, 'node_modules/@types/node'))
+  for (const { source, manifest } of packages) {
+    const { dependencies, optionalDependencies, peerDependencies } = manifest
+    for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
+      const target = join(source, 'node_modules', name)
+      // Of the optional ones, those of other platforms are not here.
+      if (!existsSync(join(folder, 'node_modules', name)) && existsSync(target)) targets.set(name, target)
+    }
+  }
+  for (const [name, target] of targets) {
+    const path = join(folder, 'node_modules', name)
+    await mkdir(dirname(path), { recursive: true })
+    await symlink(target, path, 'dir')
+  }
+}
+
+/** Loads `specifier` by `import` and by `require`, in a process of its own, and prints what each of them exports. */
+export async function loadBothWays(folder: string, specifier: string): Promise<Outcome> {
+  const script = `
+    import { createRequire } from 'node:module'
+    const imported = await import(${JSON.stringify(specifier)})
+    const required = createRequire(import.meta.url)(${JSON.stringify(specifier)})
+    console.log(JSON.stringify({ imported: Object.keys(imported).sort(), required: Object.keys(required).sort() }))
+  `
+  const file = join(folder, 'load.mjs')
+  await writeFile(file, script)
+  return await runNode([file], folder)
+}
+
+/** Type-checks the `.ts` files in `folder`, strictly, and every declaration that they lead to. */
+export async function typeCheck(folder: string): Promise<Outcome> {
+  const compilerOptions = {
+    target: 'es2023',
+    // Hono's own declarations need the DOM.
+    lib: ['es2023', 'esnext.disposable', 'dom'],
+    module: 'nodenext',
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: false,
+    noEmit: true,
+    types: ['node'],
+  }
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.ts'))
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+  return await runNode([join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder], folder)
+}

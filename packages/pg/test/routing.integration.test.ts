@@ -120,7 +120,9 @@ describe('transactions', () => {
         await client.query('begin')
         await client.query('set transaction isolation level repeatable read, read only')
         expect(await who(client)).toBe('nrt')
-        expect((await client.query('select isolation from session')).rows).toEqual([{ isolation: 'repeatable read' }])
+        expect((await client.query('show transaction_isolation')).rows).toEqual([
+          { transaction_isolation: 'repeatable read' },
+        ])
         await client.query('commit')
       })
     }

@@ -40,7 +40,8 @@ export class CatalogGraph {
     type: new Map(),
   }
   readonly #overrides: Knowledge
-  readonly #waiting = new Set<GraphObject>()
+  #waiting: GraphObject[] = []
+  #next = 0
   /** Who is being judged: it depends on the names that are asked for. */
   #judged: GraphObject | undefined
   readonly #knowledge: Knowledge & Pick<CatalogKnowledge, 'findType'>
@@ -70,7 +71,7 @@ export class CatalogGraph {
       this.#nameOf(kind, undefined, name)
     }
     object.evidence.push(evidence)
-    this.#waiting.add(object)
+    this.#wait(object)
   }
 
   /** More evidence about an object that may not be there. */
@@ -78,20 +79,32 @@ export class CatalogGraph {
     const object = this.#objects.get(id)
     if (object === undefined) return
     object.evidence.push(evidence)
-    this.#waiting.add(object)
+    this.#wait(object)
   }
 
   /** Judges one object that waits; `false` when none does. In steps, so that a caller can let others run between them. */
   step(): boolean {
-    const [object] = this.#waiting
-    if (object === undefined) return false
-    this.#waiting.delete(object)
+    const object = this.#waiting[this.#next]
+    if (object === undefined) {
+      this.#waiting = []
+      this.#next = 0
+      return false
+    }
+    this.#next += 1
+    object.isWaiting = false
     this.#judged = object
     let known = object.known
     for (const evidence of object.evidence) known = stricter(known, this.#weigh(evidence, object))
     this.#judged = undefined
     if (RANK[known.access] > RANK[object.known.access]) this.#raise(object, known)
-    return this.#waiting.size > 0
+    return true
+  }
+
+  #wait(object: GraphObject): void {
+    // What writes cannot rise any more.
+    if (object.isWaiting || object.known.access === 'write') return
+    object.isWaiting = true
+    this.#waiting.push(object)
   }
 
   #weigh({ text, refs, fact }: Evidence, object: GraphObject): Known {
@@ -116,12 +129,12 @@ export class CatalogGraph {
 
   #raise(object: GraphObject, known: Known): void {
     object.known = Object.freeze({ access: known.access, because: reasonByName(known) })
-    for (const dependent of object.dependents) this.#waiting.add(dependent)
+    for (const dependent of object.dependents) this.#wait(dependent)
     for (const schema of [object.schema, undefined]) {
       const name = this.#nameOf(object.kind, schema, object.name)
       if (RANK[known.access] <= RANK[name.known.access]) continue
       name.known = object.known
-      for (const dependent of name.dependents) this.#waiting.add(dependent)
+      for (const dependent of name.dependents) this.#wait(dependent)
     }
   }
 
@@ -151,6 +164,7 @@ class GraphObject implements CatalogObject {
   readonly evidence: Evidence[] = []
   readonly dependents: Set<GraphObject> = new Set()
   known: Known = READS
+  isWaiting = false
 
   constructor(id: string, kind: NameKind, schema: string, name: string) {
     this.id = id

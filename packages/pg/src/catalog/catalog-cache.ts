@@ -1,0 +1,122 @@
+import { type Access, createKnowledge, type Knowledge } from '@headwater/core'
+import type { CatalogTarget } from './catalog-query.ts'
+import { checkOverrides, loadCatalog } from './load-catalog.ts'
+
+/** A connection of the cache's own: it takes no place in a pool that queries wait for. */
+export interface CatalogConnection extends CatalogTarget {
+  /** Ends it at once, also in the middle of a query; may be called again, and never rejects. */
+  end(): Promise<void>
+}
+
+/** Options of {@link CatalogCache}. */
+export interface CatalogCacheOptions {
+  /** Connects to whatever node is near. When `signal` aborts, it must reject soon and leave no socket. */
+  readonly open: (signal: AbortSignal) => Promise<CatalogConnection>
+  /** Called with what is known from now on, also at construction when there are overrides. Must not throw. */
+  readonly onKnowledge: (knowledge: Knowledge) => void
+  /** Called when a load failed; another one follows by itself. Must not throw. Default: nothing. */
+  readonly onFailure?: ((error: unknown) => void) | undefined
+  /** The user's own word, as in `loadCatalog`; it holds from the start. Default: none. */
+  readonly functions?: Readonly<Record<string, Access>> | undefined
+  /** Age in ms at which what is known is read again, at the next statement. Default 10 minutes. */
+  readonly refreshAfter?: number | undefined
+  /** A monotonic clock in ms. Default `performance.now`. */
+  readonly now?: (() => number) | undefined
+}
+
+export const REFRESH_AFTER = 600_000
+/** After a failure, in ms: doubles from the first to the most, spread by a half. */
+const BACKOFF = { first: 1000, most: 300_000 } as const
+/** However often a standby proves us wrong, at least this many ms lie between the starts of two loads. */
+const DOUBT_PAUSE = 5000
+
+/**
+ * Keeps what is known of one database: loaded at the first statement, in the background, and again when it is old or
+ * when a standby has proven it wrong. It blocks no query and holds no timer: what is due starts with a statement.
+ */
+export class CatalogCache {
+  readonly #options: CatalogCacheOptions
+  readonly #functions: Readonly<Record<string, Access>>
+  readonly #refreshAfter: number
+  readonly #now: () => number
+  readonly #ended = new AbortController()
+  #due = Number.NEGATIVE_INFINITY
+  #startedAt = Number.NEGATIVE_INFINITY
+  #isDoubted = false
+  #failures = 0
+  #running: Promise<Knowledge> | undefined
+  #connection: CatalogConnection | undefined
+
+  /** @throws {OptionsInvalid} when `functions` is not a record of accesses. */
+  constructor(options: CatalogCacheOptions) {
+    this.#options = options
+    this.#functions = checkOverrides('functions', options.functions)
+    this.#refreshAfter = options.refreshAfter ?? REFRESH_AFTER
+    this.#now = options.now ?? (() => performance.now())
+    if (Object.keys(this.#functions).length > 0) options.onKnowledge(createKnowledge({ overrides: this.#functions }))
+  }
+
+  /** To be called with each statement: starts a load in the background when one is due. */
+  touch(): void {
+    if (this.#now() < this.#due || this.#ended.signal.aborted) return
+    this.refresh().catch(() => undefined)
+  }
+
+  /** What is known has been proven wrong, or cannot be whole: it is read again soon, however often this is called. */
+  doubt(): void {
+    this.#isDoubted = true
+    if (this.#running === undefined && this.#failures === 0) this.#due = this.#startedAt + DOUBT_PAUSE
+    this.touch()
+  }
+
+  /**
+   * Reads the catalog now, or joins the load that is under way.
+   *
+   * Rejects with the driver's error, or the signal's reason when the cache has ended.
+   */
+  refresh(): Promise<Knowledge> {
+    this.#running ??= this.#load().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  /** Stops a load that is under way and starts no other. */
+  async end(): Promise<void> {
+    this.#ended.abort(new Error('the pool has ended'))
+    await this.#connection?.end()
+    await this.#running?.catch(() => undefined)
+  }
+
+  async #load(): Promise<Knowledge> {
+    const { signal } = this.#ended
+    this.#due = Number.POSITIVE_INFINITY
+    this.#startedAt = this.#now()
+    this.#isDoubted = false
+    try {
+      signal.throwIfAborted()
+      this.#connection = await this.#options.open(signal)
+      signal.throwIfAborted()
+      const knowledge = await loadCatalog(this.#connection, { functions: this.#functions })
+      signal.throwIfAborted()
+      this.#failures = 0
+      this.#due = this.#isDoubted ? this.#startedAt + DOUBT_PAUSE : this.#now() + this.#refreshAfter
+      this.#options.onKnowledge(knowledge)
+      return knowledge
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      this.#failures += 1
+      this.#due = this.#now() + this.#pause()
+      this.#options.onFailure?.(error)
+      throw error
+    } finally {
+      await this.#connection?.end()
+      this.#connection = undefined
+    }
+  }
+
+  #pause(): number {
+    const pause = Math.min(BACKOFF.most, BACKOFF.first * 2 ** (this.#failures - 1))
+    return pause * (0.75 + Math.random() / 2)
+  }
+}

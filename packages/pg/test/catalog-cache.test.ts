@@ -1,0 +1,172 @@
+import { createServer } from 'node:net'
+import { classify, type Knowledge } from '@headwater/core'
+import pg from 'pg'
+import { expect, it, onTestFinished } from 'vitest'
+import { CatalogCache, type CatalogCacheOptions, type CatalogConnection } from '../src/catalog/catalog-cache.ts'
+import { openConnection } from '../src/catalog/open-connection.ts'
+
+/** An empty database whose answer the test gives when it wants to; counts what is opened and what is ended. */
+class Server {
+  opened = 0
+  ended = 0
+  clock = 0
+  readonly known: Knowledge[] = []
+  readonly failures: unknown[] = []
+  #answers: PromiseWithResolvers<{ rows: readonly unknown[] }>[] = []
+  failure: Error | undefined
+
+  cache(options: Partial<CatalogCacheOptions> = {}): CatalogCache {
+    return new CatalogCache({
+      open: () => this.#open(),
+      onKnowledge: (knowledge) => this.known.push(knowledge),
+      onFailure: (error) => this.failures.push(error),
+      now: () => this.clock,
+      ...options,
+    })
+  }
+
+  async answer(): Promise<void> {
+    await settled()
+    for (const answer of this.#answers.splice(0)) answer.resolve({ rows: [] })
+    await settled()
+  }
+
+  async #open(): Promise<CatalogConnection> {
+    this.opened += 1
+    if (this.failure !== undefined) throw this.failure
+    const answer = Promise.withResolvers<{ rows: readonly unknown[] }>()
+    this.#answers.push(answer)
+    let isEnded = false
+    return {
+      query: () => answer.promise,
+      end: async () => {
+        if (isEnded) return
+        isEnded = true
+        this.ended += 1
+        answer.reject(new Error('Connection terminated'))
+        answer.promise.catch(() => undefined)
+      },
+    }
+  }
+}
+
+const settled = () => new Promise((resolve) => setImmediate(resolve))
+
+it('loads once, at the first statement, however many come', async () => {
+  const server = new Server()
+  const cache = server.cache()
+  expect(server.opened).toBe(0)
+  for (let count = 0; count < 100; count++) cache.touch()
+  await server.answer()
+  cache.touch()
+  expect(server).toMatchObject({ opened: 1, ended: 1 })
+  expect(server.known).toHaveLength(1)
+})
+
+it('reads again when what it knows is old', async () => {
+  const server = new Server()
+  const cache = server.cache({ refreshAfter: 1000 })
+  cache.touch()
+  await server.answer()
+  server.clock = 999
+  cache.touch()
+  expect(server.opened).toBe(1)
+  server.clock = 1000
+  cache.touch()
+  await server.answer()
+  expect(server.opened).toBe(2)
+  expect(server.known).toHaveLength(2)
+})
+
+it('reads again when it is doubted, but not at every doubt', async () => {
+  const server = new Server()
+  const cache = server.cache()
+  cache.touch()
+  await server.answer()
+  for (let count = 0; count < 10; count++) cache.doubt()
+  expect(server.opened).toBe(1)
+  server.clock = 5000
+  cache.touch()
+  cache.doubt()
+  await server.answer()
+  expect(server.opened).toBe(2)
+  // The doubt that came while it was reading may be newer than what was read.
+  server.clock = 10_000
+  cache.touch()
+  await server.answer()
+  expect(server.opened).toBe(3)
+  server.clock = 100_000
+  cache.touch()
+  expect(server.opened).toBe(3)
+})
+
+it('a refresh on demand joins the load that is under way', async () => {
+  const server = new Server()
+  const cache = server.cache()
+  cache.touch()
+  const [one, two] = [cache.refresh(), cache.refresh()]
+  await server.answer()
+  expect(await one).toBe(await two)
+  expect(server.opened).toBe(1)
+})
+
+it('after a failure it waits longer each time, tells of it, and goes on by itself', async () => {
+  const server = new Server()
+  const cache = server.cache()
+  server.failure = new Error('permission denied')
+  const starts: number[] = []
+  for (; server.clock < 60_000; server.clock += 100) {
+    const before = server.opened
+    cache.touch()
+    cache.doubt()
+    if (server.opened > before) starts.push(server.clock)
+    await settled()
+  }
+  expect(starts.length).toBeGreaterThanOrEqual(5)
+  expect(starts.length).toBeLessThanOrEqual(8)
+  expect(server.failures).toEqual(starts.map(() => server.failure))
+  server.failure = undefined
+  server.clock += 300_000
+  cache.touch()
+  await server.answer()
+  expect(server.known).toHaveLength(1)
+})
+
+it('the user’s own word holds from the start, and is checked', async () => {
+  const server = new Server()
+  server.cache({ functions: { 'audit.touch': 'write' } })
+  const [known] = server.known
+  expect(classify('select audit.touch()', known)).toMatchObject({ access: 'write', because: 'override' })
+  expect(() => server.cache({ functions: { x: 'maybe' as 'read' } })).toThrow('option functions["x"]')
+})
+
+it('X5: its end ends a load that is under way, and nothing starts after', async () => {
+  const server = new Server()
+  const cache = server.cache()
+  cache.touch()
+  const loading = cache.refresh()
+  await settled()
+  await cache.end()
+  await expect(loading).rejects.toThrow('the pool has ended')
+  cache.touch()
+  cache.doubt()
+  await expect(cache.refresh()).rejects.toThrow('the pool has ended')
+  expect(server).toMatchObject({ opened: 1, ended: 1, known: [], failures: [] })
+})
+
+it('X5: its end leaves no socket to a server that never answers', async () => {
+  const silent = createServer()
+  const connected = new Promise<void>((resolve) => silent.once('connection', () => resolve()))
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void silent.close())
+  const address = silent.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const pool = new pg.Pool({ host: '127.0.0.1', port, user: 'nobody', database: 'none' })
+  const server = new Server()
+  const cache = server.cache({ open: (signal) => openConnection([pool], signal) })
+  cache.touch()
+  await connected
+  await cache.end()
+  await expect.poll(() => new Promise((resolve) => silent.getConnections((_error, count) => resolve(count)))).toBe(0)
+  await pool.end()
+})

@@ -1,1 +1,2 @@
-export {}
+export { drizzle, type RoutedDatabase, type RoutedDrizzleConfig } from './drizzle.ts'
+export { type ReadonlyDatabase, type ReadonlyTransaction, readonly } from './readonly.ts'

@@ -46,7 +46,10 @@ export interface Statement {
   readonly count: number
   /** Set when the text is exactly one transaction-control statement. */
   readonly control: TransactionControl | undefined
-  /** Set when the text is one statement whose effect ends with the transaction (`SET LOCAL`, `set_config(…, true)`). */
+  /**
+   * Set when the text is one statement that belongs to the transaction it stands in, and leaves nothing behind it
+   * (`SET LOCAL`, `set_config(…, true)`, `FETCH`, `SHOW`).
+   */
   readonly isTransactionLocal: boolean
 }
 

@@ -152,7 +152,7 @@ table('R2: session and transaction', [
   ["SELECT set_config('a', 'b', true), set_config('c', 'd', false)", 'session', 'session-state'],
   ["SELECT set_config(is_local => false, setting_name => 'a', new_value => true)", 'session', 'session-state'],
   ['SHOW server_version', 'read'],
-  ['SHOW "in_hot_standby"', 'write', 'node-local'],
+  ['SHOW "in_hot_standby"', 'session', 'node-local'],
   ['SHOW TIME ZONE', 'session', 'session-state'],
   ['SET LOCAL ROLE app', 'read', 'transaction-local'],
   ['SET LOCAL "transaction_read_only" = off', 'write', 'transaction-control'],

@@ -58,8 +58,9 @@ export function seeShow(scan: Scan): void {
   dotted.read(scan)
   const name = textOf(scan, dotted.last)
   if (dotted.count === 1 && CONSTANT_SETTINGS.has(name)) return
-  if (isNodeSetting(name)) scan.raise('write', 'node-local', start, end)
-  else scan.raise('session', 'session-state', start, end)
+  scan.raise('session', isNodeSetting(name) ? 'node-local' : 'session-state', start, end)
+  // It leaves nothing behind, and inside a transaction it asks about the session that the transaction is in.
+  scan.isTransactionLocal = true
 }
 
 /** UNLISTEN, RESET and the like need nothing more than their first word; this tells whether one of `keywords` is behind it. */

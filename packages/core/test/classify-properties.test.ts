@@ -323,8 +323,13 @@ describe('linear on any input', () => {
   ])('select %j over and over', (part) => {
     const build = (length: number): string => `select ${part.repeat(Math.ceil(length / part.length))}`
     classify(build(20_000))
-    // Eight times the text: linear is 8, quadratic 64. The floor keeps the clock's grain out.
-    expect(best(build(320_000))).toBeLessThan(24 * Math.max(best(build(40_000)), 2_000))
+    // Eight times the text: linear is 8, quadratic 64. The floor keeps the clock's grain out, and what else the machine
+    // does only ever adds: one good try is enough.
+    let ratio = Number.POSITIVE_INFINITY
+    for (let tries = 0; tries < 6 && ratio >= 24; tries++) {
+      ratio = Math.min(ratio, best(build(320_000)) / Math.max(best(build(40_000)), 2_000))
+    }
+    expect(ratio).toBeLessThan(24)
   })
 
   test('a dollar quote whose tag is half the text', () => {

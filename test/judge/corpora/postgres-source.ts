@@ -1,0 +1,85 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { Corpus, Script, Suite } from '../corpus.ts'
+import { debianSource } from '../debian-source.ts'
+import { cutScript } from '../psql-script.ts'
+
+/** PostgreSQL's own tests of its contrib modules, each module in a database of its own. */
+export const contrib: Corpus = {
+  name: 'contrib',
+  async suites({ cacheFolder, signal }) {
+    const folder = join(await debianSource('postgresql-15', cacheFolder, PATHS, signal), 'contrib')
+    return readdirSync(folder).flatMap((module) => suitesOf(join(folder, module)))
+  },
+}
+
+/** PostgreSQL's own tests of PL/pgSQL, PL/Perl, PL/Python and PL/Tcl. */
+export const proceduralLanguages: Corpus = {
+  name: 'pl',
+  async suites({ cacheFolder, signal }) {
+    const folder = join(await debianSource('postgresql-15', cacheFolder, PATHS, signal), 'src/pl')
+    return LANGUAGES.flatMap(([path, setup]) => suitesOf(join(folder, path), setup))
+  },
+}
+
+/** PostgreSQL's own regression tests: the whole language, on the schema that they build up. */
+export const regress: Corpus = {
+  name: 'regress',
+  async suites({ cacheFolder, signal }) {
+    const folder = join(await debianSource('postgresql-15', cacheFolder, PATHS, signal), 'src/test/regress')
+    const schedule = readFileSync(join(folder, 'parallel_schedule'), 'utf8')
+    const names = [...schedule.matchAll(/^test: (.*)$/gm)].flatMap(([, line]) => (line ?? '').trim().split(/\s+/))
+    return [{ name: 'regress', setup: '', scripts: scriptsOf(folder, names) }]
+  },
+}
+
+const PATHS = ['contrib', 'src/pl', 'src/test/regress']
+const LANGUAGES = [
+  ['plpgsql/src', ''],
+  ['plperl', 'create extension plperl; create extension plperlu'],
+  ['plpython', 'create extension plpython3u'],
+  ['tcl', 'create extension pltcl; create extension pltclu'],
+] as const
+
+/**
+ * A script that makes its extension begins a database of its own: what others leave behind, because no transaction of
+ * theirs is rolled back here, would be in its way. A language that this build of Postgres has not got fails in each
+ * statement: that is counted, not hidden.
+ */
+function suitesOf(folder: string, setup = ''): readonly Suite[] {
+  const suites: { name: string; setup: string; scripts: Script[] }[] = []
+  for (const script of scriptsOf(folder, testsOf(folder))) {
+    const makesExtension = Array.from(script.texts).some(({ sql }) => /^create extension/i.test(sql))
+    const last = suites.at(-1)
+    if (last === undefined || makesExtension)
+      suites.push({ name: `${moduleOf(folder)}/${script.name}`, setup, scripts: [script] })
+    else last.scripts.push(script)
+  }
+  return suites
+}
+
+const moduleOf = (folder: string): string => basename(folder.replace(/\/src$/, ''))
+
+/** The order of the tests is in the makefile: the first ones make what the others use. */
+function testsOf(folder: string): readonly string[] {
+  const makefile = ['Makefile', 'GNUmakefile'].map((name) => join(folder, name)).find((path) => existsSync(path))
+  if (makefile === undefined) return []
+  const text = readFileSync(makefile, 'utf8').replaceAll('\\\n', ' ')
+  return [...text.matchAll(/^\s*REGRESS\s*\+?=(.*)$/gm)].flatMap(([, names]) => (names ?? '').trim().split(/\s+/))
+}
+
+function scriptsOf(folder: string, names: readonly string[]): readonly Script[] {
+  const files = names.map((name) => join(folder, 'sql', `${name}.sql`)).filter((file) => existsSync(file))
+  return files.map((file) => ({
+    name: basename(file, '.sql'),
+    isIsolated: false,
+    texts: cutScript(overLoopback(readFileSync(file, 'utf8')), folder),
+  }))
+}
+
+/** dblink and postgres_fdw come back by a socket of the file system; our servers listen on 127.0.0.1 only. */
+function overLoopback(script: string): string {
+  return script
+    .replaceAll("OPTIONS (dbname '$$||", "OPTIONS (host '127.0.0.1', dbname '$$||")
+    .replaceAll("$$dbname='$$||", "$$host=127.0.0.1 dbname='$$||")
+}

@@ -1,0 +1,65 @@
+import { startCluster } from '@headwater/cluster'
+import { loadModule } from 'libpg-query'
+import { type Corpus, CorpusUnavailable, type Suite } from './corpus.ts'
+import { type RunOptions, runSuite } from './runner.ts'
+import { Tally } from './tally.ts'
+
+export interface JudgeOptions {
+  readonly corpora: readonly Corpus[]
+  readonly cacheFolder: string
+  /** Texts of each corpus at most. */
+  readonly limit: number
+  readonly seed: number
+  readonly signal: AbortSignal
+  readonly learn?: RunOptions['learn'] | undefined
+  readonly report?: (line: string) => void
+}
+
+export interface JudgeResult {
+  readonly tallies: readonly Tally[]
+  /** What was left out, and why. */
+  readonly skipped: readonly { readonly name: string; readonly reason: string }[]
+}
+
+/** Runs the corpora one after the other on a cluster of its own, which ends with the run however that ends. */
+export async function judgeAll(options: JudgeOptions): Promise<JudgeResult> {
+  const { corpora, signal, report = () => undefined } = options
+  const tallies: Tally[] = []
+  const skipped: { name: string; reason: string }[] = []
+  await loadModule()
+  await using cluster = await startCluster({
+    replicas: 1,
+    settings: { shared_buffers: '64MB', wal_keep_size: '1GB' },
+    signal,
+  })
+
+  async function attempt(name: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof CorpusUnavailable)) throw error
+      skipped.push({ name, reason: error.message })
+    }
+  }
+
+  async function judgeSuite(suite: Suite, tally: Tally): Promise<void> {
+    const limit = options.limit - tally.texts
+    const run = { cluster, signal, limit, ...(options.learn === undefined ? {} : { learn: options.learn }) }
+    for await (const verdict of runSuite(suite, run)) tally.add(verdict)
+  }
+
+  for (const corpus of corpora) {
+    const begin = performance.now()
+    await attempt(corpus.name, async () => {
+      const suites = await corpus.suites({ ...options, cluster })
+      const tally = new Tally(corpus.name)
+      tallies.push(tally)
+      for (const suite of suites) {
+        if (tally.texts >= options.limit) break
+        await attempt(`${corpus.name}/${suite.name}`, () => judgeSuite(suite, tally))
+      }
+      report(`${corpus.name}: ${tally.texts} texts in ${((performance.now() - begin) / 1000).toFixed(1)} s`)
+    })
+  }
+  return { tallies, skipped }
+}

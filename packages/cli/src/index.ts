@@ -1,0 +1,1 @@
+export { type Explanation, explain, type Outcome, type Place, type PlacedRoute } from './explain.ts'

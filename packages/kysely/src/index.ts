@@ -1,1 +1,11 @@
-export {}
+export { type CursorConstructor, HeadwaterDialect, type HeadwaterDialectOptions } from './headwater-dialect.ts'
+export type {
+  ReadonlyConnectionBuilder,
+  ReadonlyControlledTransaction,
+  ReadonlyControlledTransactionBuilder,
+  ReadonlyKysely,
+  ReadonlyQueryCreator,
+  ReadonlyTransaction,
+  ReadonlyTransactionBuilder,
+} from './readonly-handle.ts'
+export { readonlyKysely } from './readonly-kysely.ts'

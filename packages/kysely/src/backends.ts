@@ -1,0 +1,73 @@
+import { once } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
+import type { RoutedPool } from '@headwater/pg'
+import type pg from 'pg'
+
+/** A query that runs, and may move to another server while it does. */
+export interface RunningQuery {
+  /** pg's connection of the server that runs it; `undefined` when it is over. */
+  connection(): pg.Connection | undefined
+  /** Settles with the query. */
+  readonly settled: Promise<unknown>
+}
+
+/**
+ * The server processes behind the connections in use, so that a query can be interrupted where it runs.
+ *
+ * A process number means nothing without its server: sent to the primary, the number of a replica's process would
+ * interrupt a stranger.
+ */
+export class Backends {
+  readonly #pool: RoutedPool
+  readonly #clients = new WeakMap<pg.Connection, pg.PoolClient>()
+  readonly #remember = (client: pg.PoolClient): void => {
+    if (client.connection !== undefined) this.#clients.set(client.connection, client)
+  }
+
+  constructor(pool: RoutedPool) {
+    this.#pool = pool
+    pool.on('acquire', this.#remember)
+  }
+
+  dispose(): void {
+    this.#pool.off('acquire', this.#remember)
+  }
+
+  /**
+   * Interrupts a query on its server. A read whose session was ended is retried by the pool on another server (X2): it
+   * is followed there, until it has settled.
+   */
+  async interrupt(deed: 'pg_cancel_backend' | 'pg_terminate_backend', query: RunningQuery): Promise<void> {
+    const over = new AbortController()
+    const end = () => over.abort()
+    const ended = query.settled.then(end, end)
+    let last: pg.PoolClient | undefined
+    while (!over.signal.aborted) {
+      const connection = query.connection()
+      const client = connection === undefined ? undefined : this.#clients.get(connection)
+      if (client !== undefined && client !== last) {
+        last = client
+        await send(deed, client, () => query.connection() === connection)
+      } else {
+        const moved = once(this.#pool, 'acquire', { signal: over.signal }).then(() => setImmediate())
+        await Promise.race([ended, moved.catch(end)])
+      }
+    }
+  }
+}
+
+/** Asks over a session of its own: the one that runs the query is busy, and the pool may be full. */
+async function send(deed: string, target: pg.PoolClient, isStillThere: () => boolean): Promise<void> {
+  const processId: unknown = Reflect.get(target, 'processID')
+  const parameters: unknown = Reflect.get(target, 'connectionParameters')
+  // The pool's own class of client, with the parameters of the very server.
+  const Client = target.constructor as typeof pg.Client
+  const control = new Client(parameters as pg.ClientConfig)
+  control.on('error', () => undefined)
+  try {
+    await control.connect()
+    if (isStillThere()) await control.query(`select ${deed}($1)`, [processId])
+  } finally {
+    await control.end()
+  }
+}

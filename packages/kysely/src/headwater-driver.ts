@@ -1,0 +1,62 @@
+import type { RoutedPool } from '@headwater/pg'
+import { CompiledQuery, type DatabaseConnection, PostgresDriver } from 'kysely'
+import { Backends } from './backends.ts'
+import type { CursorConstructor } from './headwater-dialect.ts'
+import { QueryRoute } from './query-route.ts'
+import { RoutedConnection } from './routed-connection.ts'
+
+export interface HeadwaterDriverOptions {
+  readonly pool: () => Promise<RoutedPool>
+  readonly cursor: CursorConstructor | undefined
+  readonly primaryTables: readonly string[]
+}
+
+/**
+ * Connections of a `RoutedPool` for Kysely. BEGIN, COMMIT and savepoints are the loaded Kysely's own.
+ *
+ * A connection here is a leased client: it has no server until its first statement, and may use two.
+ */
+export class HeadwaterDriver extends PostgresDriver {
+  readonly #options: HeadwaterDriverOptions
+  readonly #route: QueryRoute
+  #pool: RoutedPool | undefined
+  #backends: Backends | undefined
+
+  constructor(options: HeadwaterDriverOptions) {
+    // Everything that would use this pool is overridden below.
+    super({ pool: () => Promise.reject(new TypeError('the pool is HeadwaterDriver’s own')) })
+    this.#options = options
+    this.#route = new QueryRoute(options.primaryTables)
+  }
+
+  override async init(): Promise<void> {
+    this.#pool = await this.#options.pool()
+    this.#backends = new Backends(this.#pool)
+  }
+
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    const client = await this.#pool?.connect()
+    if (client === undefined || this.#backends === undefined) {
+      client?.release()
+      throw new Error('driver has already been destroyed')
+    }
+    return new RoutedConnection(client, this.#route, this.#backends, this.#options.cursor)
+  }
+
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    // A client whose ROLLBACK failed needs no mark: the pool takes none back that is not at rest.
+    await connection.executeQuery(CompiledQuery.raw('rollback'))
+  }
+
+  override async releaseConnection(connection: DatabaseConnection): Promise<void> {
+    if (connection instanceof RoutedConnection) connection.release()
+  }
+
+  override async destroy(): Promise<void> {
+    const pool = this.#pool
+    this.#backends?.dispose()
+    this.#pool = undefined
+    this.#backends = undefined
+    await pool?.end()
+  }
+}

@@ -1,0 +1,52 @@
+import { createClassifier, currentFrame, WriteOnReplica, withPrimary, withReplica } from '@headwater/core'
+import type { CompiledQuery } from 'kysely'
+import { needOf } from './node-need.ts'
+
+/** The queries that were built through a read-only handle, by the id that Kysely gives each. */
+const readOnlyQueries = new WeakSet<object>()
+
+/** Marks a query as one of a read-only handle: it runs as inside `withReplica`. */
+export function markReadOnly(queryId: object): void {
+  readOnlyQueries.add(queryId)
+}
+
+/**
+ * Adds what Kysely knows of a query to what the pool reads in its text.
+ *
+ * The text decides where a query goes; the operation node can only make that stricter.
+ */
+export class QueryRoute {
+  readonly #primaryTables: ReadonlySet<string>
+  readonly #classifier = createClassifier()
+
+  constructor(primaryTables: Iterable<string>) {
+    this.#primaryTables = new Set(primaryTables)
+  }
+
+  /**
+   * Sends a query off under the route that it needs: `send` is called once, at once.
+   *
+   * @throws {WriteOnReplica} inside `withReplica`, when the node writes and the text does not show it.
+   */
+  run<Sent>(query: CompiledQuery, send: () => Sent): Sent {
+    if (readOnlyQueries.has(query.queryId)) return withReplica(() => this.#follow(query, send))
+    return this.#follow(query, send)
+  }
+
+  #follow<Sent>(query: CompiledQuery, send: () => Sent): Sent {
+    const need = needOf(query.query, this.#primaryTables)
+    if (need === 'text') return send()
+    const frame = currentFrame()
+    if (need === 'primary') return frame?.forced === 'replica' ? send() : withPrimary(send)
+    // The usual case: the pool sees it too, and its reason says more than that it was forced.
+    if (this.#classifier.classify(query.sql).access === 'write') return send()
+    if (frame?.forced === 'replica') {
+      throw new WriteOnReplica(
+        `a ${query.query.kind} was kept from a replica: it ran inside withReplica() or through a read-only handle. Move it out, or use withPrimary().`,
+      )
+    }
+    // R4: marked before it is sent, as the pool does with what it knows as a write.
+    if (frame?.scope !== undefined) frame.scope.hasWritten = true
+    return withPrimary(send)
+  }
+}

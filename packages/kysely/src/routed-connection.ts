@@ -1,0 +1,96 @@
+import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
+import type pg from 'pg'
+import type { Backends } from './backends.ts'
+import type { CursorConstructor } from './headwater-dialect.ts'
+import type { QueryRoute } from './query-route.ts'
+
+/** The commands whose row count Kysely reports as affected rows. */
+const AFFECTS_ROWS: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
+
+/** One leased client as Kysely sees it. */
+export class RoutedConnection implements DatabaseConnection {
+  readonly #client: pg.PoolClient
+  readonly #route: QueryRoute
+  readonly #backends: Backends
+  readonly #cursor: CursorConstructor | undefined
+  /** Settles with the query that runs; `undefined` when none does. */
+  #running: Promise<unknown> | undefined
+
+  constructor(client: pg.PoolClient, route: QueryRoute, backends: Backends, cursor: CursorConstructor | undefined) {
+    this.#client = client
+    this.#route = route
+    this.#backends = backends
+    this.#cursor = cursor
+  }
+
+  async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    const sent = this.#route.run(query, () => this.#client.query(query.sql, [...query.parameters]))
+    this.#running = sent
+    try {
+      return resultOf<Row>(await sent)
+    } finally {
+      this.#running = undefined
+    }
+  }
+
+  async *streamQuery<Row>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<Row>> {
+    const Cursor = this.#cursor
+    if (Cursor === undefined) {
+      throw new Error('stream() needs the option `cursor` of HeadwaterDialect: the class that pg-cursor exports.')
+    }
+    if (!Number.isInteger(chunkSize) || chunkSize <= 0) throw new Error('chunkSize must be a positive integer')
+    const cursor = new Cursor(query.sql, [...query.parameters])
+    this.#route.run(query, () => Reflect.apply(this.#client.query, this.#client, [cursor]))
+    let isOver = false
+    try {
+      while (!isOver) {
+        const reading = cursor.read(chunkSize)
+        this.#running = reading
+        // An error ends the cursor, and on a lost connection nobody would answer its end.
+        const rows = await reading.catch((error: unknown) => {
+          isOver = true
+          throw error
+        })
+        this.#running = undefined
+        isOver = rows.length === 0
+        // The cursor's rows are what its query selects, which is what Kysely's types say.
+        if (!isOver) yield { rows: rows as Row[] }
+      }
+    } finally {
+      this.#running = undefined
+      if (!isOver) await cursor.close()
+    }
+  }
+
+  /** For `inflightQueryAbortStrategy: 'cancel query'` (Kysely 0.29): cancels on the server that runs the query. */
+  async cancelQuery(): Promise<void> {
+    await this.#interrupt('pg_cancel_backend')
+  }
+
+  /** For `inflightQueryAbortStrategy: 'kill session'` (Kysely 0.29): ends the session that runs the query. */
+  async killSession(): Promise<void> {
+    await this.#interrupt('pg_terminate_backend')
+  }
+
+  release(): void {
+    this.#client.release()
+  }
+
+  async #interrupt(deed: 'pg_cancel_backend' | 'pg_terminate_backend'): Promise<void> {
+    const running = this.#running
+    if (running === undefined) return
+    await this.#backends.interrupt(deed, {
+      connection: () => (this.#running === running ? this.#client.connection : undefined),
+      settled: running,
+    })
+  }
+}
+
+/** What Kysely 0.28 and 0.29 expect of pg's result; a text of several statements has an array of them, and no rows. */
+function resultOf<Row>(result: pg.QueryResult): QueryResult<Row> {
+  const { command, rowCount, rows } = result
+  // Kysely 0.29 looks here for a COMMIT that the server answered with ROLLBACK.
+  if (command === 'COMMIT' || command === 'ROLLBACK') return { rows: [{ command } as Row] }
+  if (AFFECTS_ROWS.has(command)) return { numAffectedRows: BigInt(rowCount ?? 0), rows: rows ?? [] }
+  return { rows: rows ?? [] }
+}

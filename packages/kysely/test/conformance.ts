@@ -1,0 +1,432 @@
+import {
+  ReplayImpossible,
+  ReplayToPrimary,
+  runInScope,
+  Scope,
+  WriteOnReplica,
+  withPrimary,
+  withReplica,
+} from '@headwater/core'
+import { CamelCasePlugin, type Kysely, sql } from 'kysely'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { HeadwaterDialect, readonlyKysely } from '../src/index.ts'
+import { STATEMENTS } from './statements.ts'
+import { type App, type Database, errorOf, SETTINGS, World } from './world.ts'
+
+/** What the two versions of Kysely do differently. */
+export interface Capabilities {
+  /** Whether a COMMIT that the server answered with ROLLBACK is an error (0.29). */
+  readonly hasAbortedTransactionError: boolean
+}
+
+const who = async (db: Pick<Kysely<Database>, 'selectFrom'>): Promise<string> =>
+  (await db.selectFrom('server').select('who').executeTakeFirstOrThrow()).who
+
+const insert = (db: Kysely<Database>, body: string) => db.insertInto('note').values({ body }).execute()
+
+/** The same promises for every Kysely; `kysely` is the version that the calling file resolves it to. */
+export function describeConformance(version: string, { hasAbortedTransactionError }: Capabilities): void {
+  let world: World
+  beforeAll(async () => {
+    world = await World.start()
+  })
+  afterAll(() => world[Symbol.asyncDispose]())
+
+  describe.each(SETTINGS)(`kysely ${version}, $setting`, (setting) => {
+    let app: App
+    let db: Kysely<Database>
+    beforeAll(() => {
+      app = world.app(setting)
+      db = app.db
+    })
+
+    const expected = { read: 'nrt', write: setting.write, unknown: setting.unknown }
+    const isReplayed = setting.write === 'replay'
+
+    it.each(STATEMENTS)('R1: $name ($belongs)', async ({ belongs, who: ask }) => {
+      const answer = await app.run(() => ask(db))
+      const servers = answer === 'replay' ? answer : [...new Set(answer.map((row) => row.who))]
+      expect(servers).toEqual(expected[belongs] === 'replay' ? 'replay' : [expected[belongs]])
+    })
+
+    it('plugins: what one renames is renamed, and routed', async () => {
+      const camel = app.db.withPlugin(new CamelCasePlugin())
+      const rows = await app.run(() =>
+        camel.selectFrom('server').select('who').select(sql<boolean>`is_standby`.as('isStandby')).execute(),
+      )
+      expect(rows).toEqual([{ who: 'nrt', isStandby: true }])
+    })
+
+    it('withSchema: reads and writes name the schema', async () => {
+      const other = db.withSchema('other')
+      expect(await app.run(() => other.selectFrom('note').select('body').executeTakeFirst())).toEqual({
+        body: 'elsewhere',
+      })
+      const before = await world.notes('in other')
+      const result = await app.run(() => insert(other, 'in other'))
+      expect(result === 'replay').toBe(isReplayed)
+      expect(await world.notes('in other')).toBe(before)
+    })
+
+    it('numbers of affected rows are Kysely’s own', async () => {
+      const result = await app.run(() =>
+        db
+          .insertInto('note')
+          .values([{ body: 'a' }, { body: 'b' }])
+          .executeTakeFirst(),
+      )
+      if (isReplayed) expect(result).toBe('replay')
+      else expect(result).toMatchObject({ numInsertedOrUpdatedRows: 2n })
+      const updated = await app.run(() =>
+        db.updateTable('note').set({ body: 'c' }).where('id', '=', -1).executeTakeFirst(),
+      )
+      if (!isReplayed) expect(updated).toMatchObject({ numUpdatedRows: 0n })
+    })
+
+    describe('stream()', () => {
+      it('streams from where a read belongs, in pieces, and ends early without harm', async () => {
+        const seen: unknown[] = []
+        await app.run(async () => {
+          const query = db.selectFrom(sql<{ n: number }>`generate_series(1, 10)`.as<'n'>('n')).select('n')
+          for await (const row of query.stream(3)) seen.push(row)
+          for await (const row of db.selectFrom('server').select('who').stream()) seen.push(row)
+          for await (const row of query.stream(2)) {
+            seen.push(row)
+            break
+          }
+        })
+        expect(seen).toHaveLength(12)
+        expect(seen[10]).toEqual({ who: 'nrt' })
+        await expect.poll(() => app.pool.totalCount - app.pool.idleCount).toBe(0)
+      })
+
+      it('a write is streamed from the primary, or replayed', async () => {
+        const seen: unknown[] = []
+        const result = await app.run(async () => {
+          const query = db
+            .insertInto('note')
+            .values({ body: 'streamed' })
+            .returning(sql<string>`(select who from server)`.as('who'))
+          for await (const row of query.stream()) seen.push(row)
+        })
+        expect(result === 'replay').toBe(isReplayed)
+        expect(seen).toEqual(isReplayed ? [] : [{ who: 'primary' }])
+      })
+
+      it('a refusal while streaming is the replay; a database error is the database’s own', async () => {
+        const drain = async (query: { stream(): AsyncIterableIterator<unknown> }) => {
+          for await (const _ of query.stream());
+        }
+        const writes = db.selectNoFrom(sql<number>`write_note('stream refused')`.as('id'))
+        const outcome = await app.run(async () => {
+          const error = await errorOf(drain(writes))
+          if (error instanceof ReplayToPrimary) throw error
+          return error
+        })
+        if (isReplayed) expect(outcome).toBe('replay')
+        const error = await app.run(() => errorOf(drain(db.selectNoFrom(sql<number>`1 / 0`.as('n')))))
+        expect(error).toBeInstanceOf(pg.DatabaseError)
+        expect(error).toMatchObject({ code: '22012' })
+        expect(await app.run(() => who(db))).toBe('nrt')
+      })
+    })
+
+    describe('transactions', () => {
+      it('R3: a plain one lives on one node; away in a request it is a replica’s until it writes', async () => {
+        const seen: string[] = []
+        const result = await app.run(() =>
+          db.transaction().execute(async (trx) => {
+            seen.push(await who(trx))
+            await insert(trx, `transaction ${version}`)
+            seen.push(await who(trx))
+          }),
+        )
+        expect(result === 'replay').toBe(isReplayed)
+        expect(seen).toEqual(isReplayed ? ['nrt'] : ['primary', 'primary'])
+      })
+
+      it('R3: READ ONLY runs on the replica to its end', async () => {
+        const seen = await app.run(() =>
+          db
+            .transaction()
+            .setAccessMode('read only')
+            .setIsolationLevel('repeatable read')
+            .execute(async (trx) => {
+              const session = trx.selectFrom('server').select(['who', 'isolation'])
+              return [await session.executeTakeFirst(), await session.executeTakeFirst()]
+            }),
+        )
+        const where = { who: 'nrt', isolation: 'repeatable read' }
+        expect(seen).toEqual([where, where])
+      })
+
+      it.each(['serializable', 'read write'] as const)('R3: %s is never tried on a standby', async (mode) => {
+        const builder =
+          mode === 'serializable'
+            ? db.transaction().setIsolationLevel('serializable')
+            : db.transaction().setAccessMode('read write')
+        const seen = await app.run(() => builder.execute((trx) => who(trx)))
+        expect(seen).toBe(setting.write)
+      })
+
+      it('a throw rolls back, and is the same error', async () => {
+        const mine = new Error('mine')
+        const error = await app.run(() =>
+          errorOf(
+            db.transaction().execute(async (trx) => {
+              if (!isReplayed) await insert(trx, 'rolled back')
+              else await who(trx)
+              throw mine
+            }),
+          ),
+        )
+        expect(error).toBe(mine)
+        expect(await world.notes('rolled back')).toBe(0)
+        expect(await app.run(() => who(db))).toBe('nrt')
+      })
+
+      it('controlled, with savepoints (kysely-replication has none)', async () => {
+        const body = `controlled ${version} ${setting.setting}`
+        const result = await app.run(async () => {
+          const trx = await db.startTransaction().execute()
+          try {
+            await who(trx)
+            const first = await trx.savepoint('first').execute()
+            await insert(first, body)
+            const second = await first.savepoint('second').execute()
+            await insert(second, body)
+            await second.rollbackToSavepoint('second').execute()
+            await second.releaseSavepoint('first').execute()
+            const server = await who(trx)
+            await trx.commit().execute()
+            return server
+          } catch (error) {
+            await trx.rollback().execute()
+            throw error
+          }
+        })
+        expect(result).toBe(setting.write)
+        expect(await world.notes(body)).toBe(isReplayed ? 0 : 1)
+        await expect.poll(() => app.pool.totalCount - app.pool.idleCount).toBe(0)
+      })
+
+      it('a COMMIT of a failed one is what this Kysely makes of it', async () => {
+        const outcome = await app.run(() =>
+          errorOf(
+            db
+              .transaction()
+              .setAccessMode('read only')
+              .execute(async (trx) => {
+                await errorOf(sql`select 1 / 0`.execute(trx))
+              }),
+          ),
+        )
+        if (hasAbortedTransactionError) expect(outcome).toMatchObject({ name: 'AbortedTransactionError' })
+        else expect(outcome).toBeUndefined()
+      })
+    })
+
+    it('kysely-replication: a connection() that has read on a replica can still write', async () => {
+      const seen: string[] = []
+      const result = await app.run(() =>
+        db.connection().execute(async (connection) => {
+          seen.push(await who(connection))
+          await insert(connection, 'on a connection')
+          seen.push(await who(connection))
+        }),
+      )
+      expect(result === 'replay').toBe(isReplayed)
+      expect(seen).toEqual(isReplayed ? ['nrt'] : ['nrt', 'primary'])
+    })
+
+    it('kysely-replication#17: withReplica and withPrimary need no index, and end where they end', async () => {
+      expect(await app.run(() => withReplica(() => who(db)))).toBe('nrt')
+      expect(await app.run(() => withPrimary(() => who(db)))).toBe(setting.write)
+      expect(await app.run(() => who(db))).toBe('nrt')
+    })
+
+    it('R6: a write inside withReplica is refused before it is sent, in a CTE too', async () => {
+      const writes: (() => Promise<unknown>)[] = [
+        () => insert(db, 'R6'),
+        () =>
+          db
+            .with('added', (creator) => creator.insertInto('note').values({ body: 'R6' }).returning('id'))
+            .selectFrom('added')
+            .selectAll()
+            .execute(),
+        () => sql`insert into note (body) values ('R6')`.execute(db),
+        () => db.schema.dropTable('note').execute(),
+      ]
+      for (const write of writes) {
+        expect(await app.run(() => errorOf(withReplica(write)))).toBeInstanceOf(WriteOnReplica)
+      }
+      expect(await world.notes('R6')).toBe(0)
+    })
+
+    describe('what the node knows and the text does not', () => {
+      /** An insert by its node, and by its text a call that nobody can see into. */
+      const disguised = (body: string) => ({
+        ...db.insertInto('note').values({ body }).compile(),
+        sql: 'select write_note($1)',
+      })
+
+      it('makes the route stricter', async () => {
+        const body = `disguised ${version} ${setting.setting}`
+        const before = app.pool.totalCount
+        const result = await app.run(() => db.executeQuery(disguised(body)))
+        expect(result === 'replay').toBe(isReplayed)
+        expect(await world.notes(body)).toBe(isReplayed ? 0 : 1)
+        // P1: a replay that nobody was asked for first.
+        if (isReplayed) expect(app.pool.totalCount).toBe(before)
+      })
+
+      it('R6: never forces a write out of withReplica', async () => {
+        const error = await app.run(() => errorOf(withReplica(() => db.executeQuery(disguised('R6 disguised')))))
+        expect(error).toBeInstanceOf(WriteOnReplica)
+        expect(await world.notes('R6 disguised')).toBe(0)
+      })
+
+      it('R4: marks the scope', async () => {
+        const scope = new Scope()
+        await runInScope(scope, () => db.executeQuery(disguised('R4 disguised')))
+        expect(scope.hasWritten).toBe(true)
+        expect(await runInScope(scope, () => who(db))).toBe('primary')
+      })
+
+      it('leaves EXPLAIN to the text', async () => {
+        const query = db.insertInto('note').values({ body: 'explained' }).returning('id')
+        const plans = await runInScope(new Scope(), async () => {
+          const [plan] = await query.explain('json')
+          return [plan, await who(db)]
+        })
+        expect(plans).toEqual([{ 'QUERY PLAN': [expect.anything()] }, 'nrt'])
+      })
+    })
+
+    describe('readonlyKysely()', () => {
+      it('reads on the replica, also after a write; withSchema, CTEs, raw SQL, streams, connections, transactions too', async () => {
+        const readonly = readonlyKysely(db)
+        const seen = await app.run(async () => {
+          if (!isReplayed) await insert(db, 'before')
+          const rows = await sql<{ who: string }>`select who from server`.execute(readonly)
+          const streamed: string[] = []
+          for await (const row of readonly.selectFrom('server').select('who').stream()) streamed.push(row.who)
+          const trx = await readonly.startTransaction().execute()
+          const controlled = await who(trx)
+          await trx.commit().execute()
+          return [
+            await who(readonly),
+            await who(readonly.withSchema('public')),
+            await who(readonly.with('seen', (creator) => creator.selectFrom('server').select('who'))),
+            rows.rows[0]?.who,
+            ...streamed,
+            await readonly.connection().execute((connection) => who(connection)),
+            await readonly.transaction().execute((inside) => who(inside)),
+            controlled,
+          ]
+        })
+        expect(seen).toEqual(Array.from({ length: 8 }, () => 'nrt'))
+      })
+
+      it('what a cast lets through is refused; the handle it was made from is as before', async () => {
+        const forced = readonlyKysely(db) as unknown as Kysely<Database>
+        const refused = await app.run(async () => [
+          await errorOf(insert(forced, 'cast')),
+          await errorOf(sql`insert into note (body) values ('cast')`.execute(forced)),
+          await errorOf(forced.transaction().execute((trx) => insert(trx, 'cast'))),
+          await errorOf(sql`select write_note('cast')`.execute(forced)),
+        ])
+        expect(refused).toEqual(Array.from({ length: 4 }, () => expect.any(WriteOnReplica)))
+        expect(await world.notes('cast')).toBe(0)
+        expect((await app.run(() => insert(db, 'not cast'))) === 'replay').toBe(isReplayed)
+      })
+
+      it('over another dialect it is refused', () => {
+        const own = db.getExecutor().adapter
+        const foreign = {
+          getExecutor: () => ({ adapter: Object.create(Object.getPrototypeOf(Object.getPrototypeOf(own))) }),
+        }
+        expect(() => readonlyKysely(foreign as unknown as Kysely<Database>)).toThrow(/option db: .*HeadwaterDialect/)
+      })
+    })
+
+    it('a database error is the same object that the pool gave, with its fields and a stack that leads here', async () => {
+      let logged: unknown
+      const own = world.app(
+        setting,
+        {},
+        {
+          log: (event) => {
+            if (event.level === 'error') logged = event.error
+          },
+        },
+      )
+      const error = await own.run(() => errorOf(sql`select 1 / 0`.execute(own.db)))
+      expect(error).toBeInstanceOf(pg.DatabaseError)
+      expect(error).toMatchObject({ code: '22012', severity: 'ERROR', routine: 'int4div' })
+      expect(error).toBe(logged)
+      expect((error as Error).stack).toContain('conformance.ts')
+    })
+
+    it('introspection sees the tables', async () => {
+      const tables = await app.run(() => db.introspection.getTables())
+      expect(tables).toEqual(expect.arrayContaining([expect.objectContaining({ name: 'note', schema: 'other' })]))
+    })
+  })
+
+  describe(`kysely ${version}`, () => {
+    it('R4: after a write in the scope, reads go to the primary; the scope ends with it', async () => {
+      const { db } = world.app({ region: 'ams', isRequest: false })
+      await runInScope(new Scope(), async () => {
+        expect(await who(db)).toBe('nrt')
+        await insert(db, 'R4')
+        expect(await who(db)).toBe('primary')
+      })
+      expect(await who(db)).toBe('nrt')
+    })
+
+    it('P3: the scope is spent; P4: with side effects declared a write is impossible, and both come as themselves', async () => {
+      const { db, pool } = world.app({ region: 'nrt', isRequest: true })
+      const scope = new Scope({ kind: 'request', topology: () => pool.topology })
+      await runInScope(scope, async () => {
+        const first = await errorOf(insert(db, 'P3'))
+        expect(first).toBe(scope.replay)
+        expect(await errorOf(who(db))).toBe(first)
+        expect(await errorOf(db.transaction().execute((trx) => who(trx)))).toBe(first)
+      })
+      const obstructed = new Scope({ kind: 'request', topology: () => pool.topology })
+      obstructed.obstruct('side-effects')
+      const error = await runInScope(obstructed, () => errorOf(insert(db, 'P4')))
+      expect(error).toBeInstanceOf(ReplayImpossible)
+    })
+
+    it('stream() without a cursor says what is missing, and takes no connection', async () => {
+      const { db, pool } = world.app({ region: 'ams', isRequest: false }, { cursor: undefined })
+      const stream = db.selectFrom('server').select('who').stream()
+      await expect(stream.next()).rejects.toThrow(/option `cursor`/)
+      expect(pool.totalCount).toBe(0)
+    })
+
+    it('X5: destroy() ends the pool, also one that a function made, and twice is as once', async () => {
+      const pool = world.pool('ams')
+      let made = 0
+      const dialect = new HeadwaterDialect({
+        pool: async () => {
+          made += 1
+          return pool
+        },
+      })
+      const { Kysely } = await import('kysely')
+      const db = new Kysely<Database>({ dialect })
+      expect(made).toBe(0)
+      await Promise.all([who(db), insert(db, 'X5'), who(db)])
+      expect(made).toBe(1)
+      await db.destroy()
+      await db.destroy()
+      expect(pool.ended).toBe(true)
+      expect(pool.listenerCount('acquire')).toBe(0)
+      await expect(who(db)).rejects.toThrow('driver has already been destroyed')
+    })
+  })
+}

@@ -229,8 +229,10 @@ export function conformance(name: string, version: Version): void {
     it('P3: a swallowed replay spends the request', async () => {
       await inRequest(away, async () => {
         await errorOf(add(abroad, 'swallowed'))
-        expect(findReplay(await errorOf(who(abroad)))).toBeDefined()
-        expect(currentScope()?.replay).toBeDefined()
+        const { replay } = currentScope() ?? {}
+        expect(replay).toBeInstanceOf(ReplayToPrimary)
+        expect(findReplay(await errorOf(who(abroad)))).toBe(replay)
+        expect(findReplay(await errorOf(abroad.transaction(who, { accessMode: 'read only' })))).toBe(replay)
       })
       expect(await world.notes('swallowed')).toBe(0)
     })
@@ -328,6 +330,18 @@ export function conformance(name: string, version: Version): void {
         expect(seen).toEqual({ who: 'nrt', isStandby: true, isolation: 'repeatable read', readOnly: 'on' })
       })
       expect(home.idleCount).toBe(home.totalCount)
+    })
+
+    it('R6: without a replica it reads at the primary, where its transactions are READ ONLY too', async () => {
+      const alone = readonly(version.open(world.pool('ams', { replicas: [] })))
+      expect(await who(alone)).toBe('primary')
+      const seen = await alone.transaction(async (tx) => (await tx.select().from(server))[0])
+      expect(seen).toMatchObject({ who: 'primary', readOnly: 'on' })
+      const error = await errorOf(
+        alone.transaction(async (tx) => await tx.select({ id: sql`write_note('alone')` }).from(server)),
+      )
+      expect((error as Error).cause).toMatchObject({ code: '25006' })
+      expect(await world.notes('alone')).toBe(0)
     })
 
     it('R6: what needs the primary reaches no database through it', async () => {

@@ -20,7 +20,9 @@ export interface Version {
   readonly core: typeof core
   readonly tables: Tables
   /** This version's own database class. */
-  readonly NodePgDatabase: new (...args: never[]) => object
+  readonly NodePgDatabase: new (
+    ...args: never[]
+  ) => object
   /** 1.0 takes `relations` where 0.45 takes `schema`. */
   open(pool: RoutedPool, cache?: Cache): Database
   /** Runs the migrations of a new folder that holds these statements, in this version's own format. */

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:net'
 import { classify, type Knowledge } from '@headwater/core'
 import pg from 'pg'
@@ -12,7 +13,7 @@ class Server {
   clock = 0
   readonly known: Knowledge[] = []
   readonly failures: unknown[] = []
-  #answers: PromiseWithResolvers<{ rows: readonly unknown[] }>[] = []
+  #answers: (() => void)[] = []
   failure: Error | undefined
 
   cache(options: Partial<CatalogCacheOptions> = {}): CatalogCache {
@@ -27,24 +28,27 @@ class Server {
 
   async answer(): Promise<void> {
     await settled()
-    for (const answer of this.#answers.splice(0)) answer.resolve({ rows: [] })
+    for (const answer of this.#answers.splice(0)) answer()
     await settled()
   }
 
   async #open(): Promise<CatalogConnection> {
     this.opened += 1
     if (this.failure !== undefined) throw this.failure
-    const answer = Promise.withResolvers<{ rows: readonly unknown[] }>()
-    this.#answers.push(answer)
+    const connection = new EventEmitter()
+    const terminated = once(connection, 'end').then(() => Promise.reject(new Error('Connection terminated')))
+    terminated.catch(() => undefined)
+    const answered = new Promise<{ rows: readonly unknown[] }>((resolve) => {
+      this.#answers.push(() => resolve({ rows: [] }))
+    })
     let isEnded = false
     return {
-      query: () => answer.promise,
+      query: () => Promise.race([answered, terminated]),
       end: async () => {
         if (isEnded) return
         isEnded = true
         this.ended += 1
-        answer.reject(new Error('Connection terminated'))
-        answer.promise.catch(() => undefined)
+        connection.emit('end')
       },
     }
   }

@@ -38,5 +38,6 @@ it(`${COUNT} functions, each calling others, load in a reasonable time and leave
   // The last one writes, and all the others reach it.
   expect(classify('select job_1(1)', knowledge)).toMatchObject({ access: 'write', because: 'writing-function' })
   expect(classify('select * from report_5', knowledge).access).toBe('read')
-  expect(took).toBeLessThan(5000)
-})
+  // A second or two on two idle cores; a machine that builds meanwhile takes several.
+  expect(took).toBeLessThan(15_000)
+}, 60_000)

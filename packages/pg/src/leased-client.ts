@@ -290,7 +290,6 @@ export class LeasedClient extends EventEmitter {
     const { call } = query
     const { client } = connection
     if (isAbandoned(call)) return this.#finish(query, undefined)
-    client.markBusy()
     if (call.submittable === undefined) {
       return sendQuery(client, call, (error, result) => this.#answered(query, connection, error, result))
     }

@@ -95,7 +95,6 @@ export function sendQuery(client: ClientBase, call: QueryCall, answered: Settle)
 
 /** Sends a text of our own. */
 export function sendText(client: TrackedClient, text: string, answered: Settle): void {
-  client.markBusy()
   Reflect.apply(client.query, client, [text, answered])
 }
 

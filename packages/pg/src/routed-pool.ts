@@ -191,7 +191,6 @@ class RoutedPoolImplementation extends PgPool {
       connection.release(destroy || undefined)
     }
     if (isAbandoned(call)) return giveBack(false)
-    client.markBusy()
     if (call.submittable !== undefined) {
       translateErrors(call.submittable, (error) =>
         this.#router.errorInPlace(query, connection, this.#situationOf(query), error),

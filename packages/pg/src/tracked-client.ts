@@ -11,12 +11,10 @@ export interface TrackedClient extends pg.PoolClient {
   /** Whether `default_transaction_read_only` is on. */
   readonly isReadOnlyByDefault: boolean | undefined
   readonly sessionStatus: SessionStatus
-  /** Whether the last query has been answered to its end (ReadyForQuery), or the connection is gone. */
+  /** Whether every query has been answered to its end (ReadyForQuery), or the connection is gone. */
   readonly isSettled: boolean
   /** Whether the connection is gone. */
   readonly isLost: boolean
-  /** To be called before a query is sent. */
-  markBusy(): void
   /** Calls back once the session is at rest, or gone; at once when it is. */
   whenSettled(callback: () => void): void
 }
@@ -30,12 +28,15 @@ export interface TrackingOptions {
 
 /** Makes the client class of one node. `Base` is what the app gave as `Client`, or pg's own. */
 export function trackedClientClass(Base: typeof pg.Client, options: TrackingOptions): typeof pg.Client {
-  return class TrackedPgClient extends Base {
+  // pg declares the forms of query one by one; the one below takes them all.
+  const AnyClient = Base as unknown as new (config?: string | pg.ClientConfig) => Omit<pg.Client, 'query'>
+  class TrackedPgClient extends AnyClient {
     isStandby: boolean | undefined
     isReadOnlyByDefault: boolean | undefined
     sessionStatus: SessionStatus
-    isSettled = true
     isLost = false
+    /** Each query is answered by one ReadyForQuery, also those that the app sends when a connection is made. */
+    #unanswered = 0
     #waiters: (() => void)[] = []
 
     constructor(config?: string | pg.ClientConfig) {
@@ -54,15 +55,20 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
         this.isStandby = isOn
         options.onRole(isOn)
       })
-      this.connection.on('readyForQuery', (message: { status?: SessionStatus }) => this.#settle(message.status))
+      this.connection.on('readyForQuery', (message: { status?: SessionStatus }) => this.#answer(message.status))
       this.connection.once('end', () => {
         this.isLost = true
-        this.#settle(undefined)
+        this.#answer(undefined)
       })
     }
 
-    markBusy(): void {
-      this.isSettled = this.isLost
+    get isSettled(): boolean {
+      return this.#unanswered === 0 || this.isLost
+    }
+
+    query(...args: unknown[]): unknown {
+      this.#unanswered += 1
+      return Reflect.apply(Base.prototype.query, this, args)
     }
 
     whenSettled(callback: () => void): void {
@@ -70,11 +76,11 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
       else this.#waiters.push(callback)
     }
 
-    #settle(status: SessionStatus): void {
+    #answer(status: SessionStatus): void {
       this.sessionStatus = status
-      this.isSettled = true
+      if (this.#unanswered > 0) this.#unanswered -= 1
+      if (!this.isSettled || this.#waiters.length === 0) return
       const waiters = this.#waiters
-      if (waiters.length === 0) return
       this.#waiters = []
       // pg has its own turn at this message first: it hands the error or result to the query.
       process.nextTick(() => {
@@ -82,13 +88,14 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
       })
     }
   }
+  return TrackedPgClient as unknown as typeof pg.Client
 }
 
 /**
  * Adds the setting to the startup message. Done on the parsed parameters: a connection string's own `options` would
  * override what the pool's configuration says.
  */
-function forceReadOnly(client: pg.Client): void {
+function forceReadOnly(client: object): void {
   const parameters: unknown = Reflect.get(client, 'connectionParameters')
   if (typeof parameters !== 'object' || parameters === null) return
   const existing: unknown = Reflect.get(parameters, 'options')

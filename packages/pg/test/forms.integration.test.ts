@@ -270,6 +270,17 @@ describe('RoutedPool does what pg.Pool leaves out', () => {
     await expect.poll(() => pool.idleCount).toBe(1)
   })
 
+  it('what a connect listener sends does not cut a cursor short', async () => {
+    const pool = world.pool('nrt', { max: 1 })
+    pool.on('connect', (client) => client.query("set work_mem = '8MB'"))
+    const client = await pool.connect()
+    const cursor = client.query(new Cursor<{ n: number }>('select n from generate_series(1, 10) n'))
+    expect(await cursor.read(2)).toHaveLength(2)
+    client.release()
+    await cursor.close().catch(() => undefined)
+    expect((await pool.query(WHO)).rows).toEqual([{ who: 'nrt' }])
+  })
+
   it('LISTEN holds the client at the primary and delivers notifications', async () => {
     const pool = world.pool('ams')
     const client = await pool.connect()

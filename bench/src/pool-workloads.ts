@@ -4,21 +4,25 @@ import type pg from 'pg'
 export interface Workload {
   readonly name: string
   readonly doesWrite: boolean
+  /** How many queries one run makes. */
+  readonly queries: number
   readonly run: (pool: pg.Pool) => Promise<unknown>
 }
 
 export const SCHEMA = 'create table note (id int primary key generated always as identity, body text not null)'
 
 export const WORKLOADS: readonly Workload[] = [
-  { name: 'text query', doesWrite: false, run: (pool) => pool.query('select 1') },
+  { name: 'text query', doesWrite: false, queries: 1, run: (pool) => pool.query('select 1') },
   {
     name: 'query with parameters',
     doesWrite: false,
+    queries: 1,
     run: (pool) => pool.query('select id, body from note where id = $1 and body <> $2', [1, 'x']),
   },
   {
     name: 'connect, query, release',
     doesWrite: false,
+    queries: 1,
     run: async (pool) => {
       const client = await pool.connect()
       try {
@@ -31,6 +35,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     name: 'BEGIN, INSERT, COMMIT',
     doesWrite: true,
+    queries: 3,
     run: async (pool) => {
       const client = await pool.connect()
       try {

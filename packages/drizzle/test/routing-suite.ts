@@ -37,7 +37,7 @@ export function whereStatementsGo(stage: Stage): void {
       })
     })
 
-    it('R1, P2: an unseen function that writes goes to the primary at stage.home, and is replayed once the standby refused it', async () => {
+    it('R1, P2: an unseen function that writes goes to the primary at home, and is replayed once the standby refused it', async () => {
       const write = (db: Database, body: string) => db.execute(sql`select write_note(${body})`)
       await write(stage.atHome, 'unseen at home')
       expect(await stage.world.notes('unseen at home')).toBe(1)

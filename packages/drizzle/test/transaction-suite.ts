@@ -20,7 +20,7 @@ export function transactions(stage: Stage): void {
       }
     })
 
-    it('R3: SERIALIZABLE, READ WRITE and DEFERRABLE run on the primary at stage.home, and are replayed at BEGIN away', async () => {
+    it('R3: SERIALIZABLE, READ WRITE and DEFERRABLE run on the primary at home, and are replayed at BEGIN away', async () => {
       for (const [config, isolation, readOnly] of [
         [{ isolationLevel: 'serializable' }, 'serializable', 'off'],
         [{ accessMode: 'read write' }, 'read committed', 'off'],
@@ -39,7 +39,7 @@ export function transactions(stage: Stage): void {
       expect(stage.away.waitingCount).toBe(0)
     })
 
-    it('R3: stage.away, a plain transaction reads next door until it writes; then nothing of it is left', async () => {
+    it('R3: away, a plain transaction reads next door until it writes; then nothing of it is left', async () => {
       await inRequest(stage.away, async () => {
         expect(await stage.abroad.transaction(stage.who)).toBe('nrt')
         const error = await errorOf(
@@ -56,7 +56,7 @@ export function transactions(stage: Stage): void {
       expect(stage.away.idleCount).toBe(stage.away.totalCount)
     })
 
-    it('P6: stage.away, outside a request, a plain transaction runs on the primary', async () => {
+    it('P6: away, outside a request, a plain transaction runs on the primary', async () => {
       await stage.abroad.transaction(async (tx) => {
         expect(await stage.who(tx)).toBe('primary')
         await stage.add(tx, 'P6')

@@ -12,10 +12,10 @@ export interface RunningQuery {
 }
 
 /**
- * The server processes behind the connections in use, so that a query can be interrupted where it runs.
+ * The server processes behind the connections in use, so that a query can be cancelled where it runs.
  *
  * A process number means nothing without its server: sent to the primary, the number of a replica's process would
- * interrupt a stranger.
+ * cancel a stranger's query.
  */
 export class Backends {
   readonly #pool: RoutedPool
@@ -34,10 +34,10 @@ export class Backends {
   }
 
   /**
-   * Interrupts a query on its server. A read whose session was ended is retried by the pool on another server (X2): it
-   * is followed there, until it has settled.
+   * Cancels a query on the server that runs it, also one that is still on its way there, or on its way to another server
+   * after the first was lost; done when it has settled.
    */
-  async interrupt(deed: 'pg_cancel_backend' | 'pg_terminate_backend', query: RunningQuery): Promise<void> {
+  async cancel(query: RunningQuery): Promise<void> {
     const over = new AbortController()
     const end = () => over.abort()
     const ended = query.settled.then(end, end)
@@ -47,7 +47,7 @@ export class Backends {
       const client = connection === undefined ? undefined : this.#clients.get(connection)
       if (client !== undefined && client !== last) {
         last = client
-        await send(deed, client, () => query.connection() === connection)
+        await sendCancel(client, () => query.connection() === connection)
       } else {
         const moved = once(this.#pool, 'acquire', { signal: over.signal }).then(() => setImmediate())
         await Promise.race([ended, moved.catch(end)])
@@ -57,7 +57,7 @@ export class Backends {
 }
 
 /** Asks over a session of its own: the one that runs the query is busy, and the pool may be full. */
-async function send(deed: string, target: pg.PoolClient, isStillThere: () => boolean): Promise<void> {
+async function sendCancel(target: pg.PoolClient, isStillThere: () => boolean): Promise<void> {
   const processId: unknown = Reflect.get(target, 'processID')
   const parameters: unknown = Reflect.get(target, 'connectionParameters')
   // The pool's own class of client, with the parameters of the very server.
@@ -66,7 +66,7 @@ async function send(deed: string, target: pg.PoolClient, isStillThere: () => boo
   control.on('error', () => undefined)
   try {
     await control.connect()
-    if (isStillThere()) await control.query(`select ${deed}($1)`, [processId])
+    if (isStillThere()) await control.query('select pg_cancel_backend($1)', [processId])
   } finally {
     await control.end()
   }

@@ -15,6 +15,7 @@ export class RoutedConnection implements DatabaseConnection {
   readonly #cursor: CursorConstructor | undefined
   /** Settles with the query that runs; `undefined` when none does. */
   #running: Promise<unknown> | undefined
+  #mustClose = false
 
   constructor(client: pg.PoolClient, route: QueryRoute, backends: Backends, cursor: CursorConstructor | undefined) {
     this.#client = client
@@ -64,25 +65,27 @@ export class RoutedConnection implements DatabaseConnection {
 
   /** For `inflightQueryAbortStrategy: 'cancel query'` (Kysely 0.29): cancels on the server that runs the query. */
   async cancelQuery(): Promise<void> {
-    await this.#interrupt('pg_cancel_backend')
-  }
-
-  /** For `inflightQueryAbortStrategy: 'kill session'` (Kysely 0.29): ends the session that runs the query. */
-  async killSession(): Promise<void> {
-    await this.#interrupt('pg_terminate_backend')
-  }
-
-  release(): void {
-    this.#client.release()
-  }
-
-  async #interrupt(deed: 'pg_cancel_backend' | 'pg_terminate_backend'): Promise<void> {
     const running = this.#running
     if (running === undefined) return
-    await this.#backends.interrupt(deed, {
+    await this.#backends.cancel({
       connection: () => (this.#running === running ? this.#client.connection : undefined),
       settled: running,
     })
+  }
+
+  /**
+   * For `inflightQueryAbortStrategy: 'kill session'` (Kysely 0.29): cancels, and closes the session when Kysely lets it go.
+   *
+   * A session terminated on a replica would look like a replica that was lost: the pool would send the read elsewhere, or
+   * replay the request (X2).
+   */
+  async killSession(): Promise<void> {
+    this.#mustClose = true
+    await this.cancelQuery()
+  }
+
+  release(): void {
+    this.#client.release(this.#mustClose)
   }
 }
 

@@ -1,0 +1,93 @@
+import {
+  DummyDriver,
+  Kysely,
+  type OperationNode,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  sql,
+} from 'kysely'
+import { describe, expect, it } from 'vitest'
+import { MODIFIER_NEEDS, needOf, ROOT_NEEDS } from '../src/node-need.ts'
+import type { Database } from './world.ts'
+
+const db = new Kysely<Database>({
+  dialect: {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (own) => new PostgresIntrospector(own),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  },
+})
+
+const NONE: ReadonlySet<string> = new Set()
+const need = (query: { toOperationNode(): OperationNode }, tables: ReadonlySet<string> = NONE) =>
+  needOf(query.toOperationNode(), tables)
+const added = db.insertInto('note').values({ body: 'x' }).returning('id')
+
+describe('needOf', () => {
+  it('R1: a root of a kind that nobody knows is a write', () => {
+    expect(needOf({ kind: 'VacuumNode' } as unknown as OperationNode, NONE)).toBe('write')
+    expect(needOf({ kind: 'toString' } as unknown as OperationNode, NONE)).toBe('write')
+  })
+
+  it('R1: whatever has a write in it is a write, at every depth', () => {
+    expect(need(added)).toBe('write')
+    expect(need(db.with('a', added).selectFrom('a').selectAll())).toBe('write')
+    const deep = db.with('a', (one) =>
+      one
+        .with('b', (two) => two.with('c', added).selectFrom('c').selectAll())
+        .selectFrom('b')
+        .selectAll(),
+    )
+    expect(need(deep.selectFrom('a').selectAll())).toBe('write')
+    expect(need(sql`with a as (${added}) select 1`)).toBe('write')
+    expect(need(sql`select ${sql`(${sql`${added}`})`}`)).toBe('write')
+  })
+
+  it.each(Object.entries(MODIFIER_NEEDS))('R1: the modifier %s: %s', (modifier, expected) => {
+    const node = db.selectFrom('note').selectAll().toOperationNode()
+    const endModifiers = [{ kind: 'SelectModifierNode', modifier }]
+    expect(needOf({ ...node, endModifiers } as OperationNode, NONE)).toBe(expected)
+  })
+
+  it('R1: a lock of a kind that nobody knows is a write', () => {
+    const node = db.selectFrom('note').selectAll().toOperationNode()
+    const endModifiers = [{ kind: 'SelectModifierNode', modifier: 'ForTomorrow' }]
+    expect(needOf({ ...node, endModifiers } as OperationNode, NONE)).toBe('write')
+  })
+
+  it('leaves what only reads, and EXPLAIN, to the text', () => {
+    expect(need(db.selectFrom('note').selectAll().where('id', 'in', [1, 2]))).toBe('text')
+    expect(need(sql`insert into note values (1)`)).toBe('text')
+    expect(needOf({ ...added.toOperationNode(), explain: { kind: 'ExplainNode' } } as OperationNode, NONE)).toBe('text')
+  })
+
+  it('P7: what users sent is not read as nodes, and may be in a circle', () => {
+    const sent: Record<string, unknown> = { kind: 'InsertQueryNode', table: { kind: 'TableNode' } }
+    sent['self'] = sent
+    expect(need(sql`select ${sent}::jsonb, ${[sent]}::jsonb`)).toBe('text')
+    const query = db
+      .selectFrom('note')
+      .selectAll()
+      .where('body', '=', sent as unknown as string)
+    expect(need(query)).toBe('text')
+    expect(need(query.where('body', 'in', [sent as unknown as string]))).toBe('text')
+    expect(need(query.limit(sql<number>`${sent}`))).toBe('text')
+  })
+
+  it('knows the tables that must be read on the primary, in any schema', () => {
+    const tables = new Set(['note'])
+    expect(need(db.selectFrom('note').selectAll(), tables)).toBe('primary')
+    expect(need(db.selectFrom('other.note').selectAll(), tables)).toBe('primary')
+    expect(need(db.selectFrom('note as n').selectAll(), tables)).toBe('primary')
+    expect(need(db.selectFrom('server').selectAll(), tables)).toBe('text')
+    expect(need(added, tables)).toBe('write')
+  })
+
+  it('has a word on every statement', () => {
+    for (const [kind, expected] of Object.entries(ROOT_NEEDS)) {
+      expect(needOf({ kind } as OperationNode, NONE)).toBe(expected)
+    }
+  })
+})

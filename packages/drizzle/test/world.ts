@@ -12,7 +12,10 @@ const SCHEMA = `
   create table tag (name text not null);
   create sequence ticket;
   create materialized view note_count as select count(*)::int as count from note;
-  create function write_note(text) returns int language sql as 'insert into note (body) values ($1) returning id';
+  -- Nobody can see into it: its text is made when it runs.
+  create function write_note(body text) returns void language plpgsql as $$ begin
+    execute format('%s into note (body) values (%L)', 'insert', body);
+  end $$;
   insert into author (name) values ('ada');
   insert into note (author_id, body) values (1, 'first');
 `

@@ -1,5 +1,6 @@
 import { classify } from '@headwater/core'
 import { expect, it } from 'vitest'
+import { resolveCatalog } from '../src/catalog/catalog-options.ts'
 import type { CatalogRow } from '../src/catalog/catalog-query.ts'
 import { knownOfForeignBody } from '../src/catalog/foreign-language.ts'
 import { judgeCatalog, loadCatalog } from '../src/catalog/load-catalog.ts'
@@ -97,4 +98,13 @@ it('options that make no sense are refused by name', async () => {
     option: 'functions',
   })
   await expect(loadCatalog(target)).rejects.toThrow('nothing is asked')
+})
+
+it('the options of the pool are checked and filled in', () => {
+  expect(resolveCatalog(undefined, undefined, true)).toEqual({ isLoaded: true, refreshAfter: 600_000, functions: {} })
+  expect(resolveCatalog(undefined, { f: 'read' }, false)).toMatchObject({ isLoaded: false, functions: { f: 'read' } })
+  expect(resolveCatalog({ refreshAfter: 5000 }, undefined, false)).toMatchObject({ isLoaded: true, refreshAfter: 5000 })
+  expect(resolveCatalog(false, undefined, true).isLoaded).toBe(false)
+  expect(() => resolveCatalog('yes' as unknown as boolean, undefined, true)).toThrow('option catalog: "yes" is neither')
+  expect(() => resolveCatalog({ refreshAfter: 5 }, undefined, true)).toThrow('option catalog.refreshAfter: 5 is no')
 })

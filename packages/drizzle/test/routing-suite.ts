@@ -72,7 +72,7 @@ export function whereStatementsGo(stage: Stage): void {
       expect(stage.atHome.$client).toBe(stage.home)
     })
 
-    it('refreshMaterializedView refreshes, concurrently too', async () => {
+    it('refreshMaterializedView refreshes, with data or without', async () => {
       await stage.atHome.refreshMaterializedView(noteCount).withNoData()
       await stage.atHome.refreshMaterializedView(noteCount)
       const [row] = await withPrimary(async () => await stage.atHome.select().from(noteCount))

@@ -147,12 +147,17 @@ export class LeasedClient extends EventEmitter {
       process.nextTick(settle, new Error('Client was released to the pool and is not queryable'))
       return
     }
-    this.#waiting.push(new RoutedQuery(this.#router, call, currentFrame(), settle))
-    if (!this.#isBusy) this.#next()
+    const query = new RoutedQuery(this.#router, call, currentFrame(), settle)
+    if (this.#isBusy) {
+      this.#waiting.push(query)
+    } else {
+      this.#isBusy = true
+      this.#start(query)
+    }
   }
 
   #next(): void {
-    const query = this.#waiting.shift()
+    const query = this.#waiting.length === 0 ? undefined : this.#waiting.shift()
     this.#isBusy = query !== undefined
     if (query !== undefined) this.#start(query)
     else if (this.#isReleased) this.#connections.dropAll(this.#mustDestroy)

@@ -30,6 +30,7 @@ export class PoolNode {
     const Client = trackedClientClass(Base, {
       isForcedReadOnly: kind === 'replica',
       onRole: (isStandby) => this.#observeRole(isStandby),
+      onError: (error) => this.publish('connection-error', error),
     })
     const config: pg.PoolConfig = { ...node.config, Client }
     // A spread loses what pg hides.
@@ -39,16 +40,17 @@ export class PoolNode {
   }
 
   /** Whether it could not be reached lately. The first to ask after the pause is told `false`: it is the probe. */
-  isDown(now: number): boolean {
+  isDown(): boolean {
     if (this.#failures === 0) return false
+    const now = performance.now()
     if (now < this.#downUntil) return true
     this.#downUntil = now + this.#pause()
     return false
   }
 
   /** Whether it could not be reached lately, without becoming the probe. */
-  isResting(now: number): boolean {
-    return this.#failures > 0 && now < this.#downUntil
+  isResting(): boolean {
+    return this.#failures > 0 && performance.now() < this.#downUntil
   }
 
   /** Takes a connection, and learns from the outcome whether the server can be reached. */

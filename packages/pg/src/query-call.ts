@@ -90,7 +90,8 @@ export function isAbandoned(call: QueryCall): boolean {
 /** Sends an ordinary query in pg's callback form. */
 export function sendQuery(client: ClientBase, call: QueryCall, answered: Settle): void {
   const config = typeof call.config === 'string' ? call.config : ownConfig(call.config)
-  Reflect.apply(client.query, client, [config, call.values, answered])
+  // pg takes undefined values; its types do not.
+  client.query(config as string, call.values as unknown[], answered)
 }
 
 /** Sends a text of our own. */

@@ -183,13 +183,7 @@ class RoutedPoolImplementation extends PgPool {
   #send(query: RoutedQuery, connection: Connection): void {
     const { call } = query
     const { client } = connection
-    // pg-pool leaves a checked-out client without a listener, and an 'error' nobody hears ends the process.
-    const onError = (error: Error) => connection.node.publish('connection-error', error)
-    client.on('error', onError)
-    const giveBack = (destroy: boolean) => {
-      client.removeListener('error', onError)
-      connection.release(destroy || undefined)
-    }
+    const giveBack = (destroy: boolean) => connection.release(destroy || undefined)
     if (isAbandoned(call)) return giveBack(false)
     if (call.submittable !== undefined) {
       translateErrors(call.submittable, (error) =>
@@ -244,7 +238,6 @@ class RoutedPoolImplementation extends PgPool {
     for (const event of FORWARDED)
       Reflect.apply(node.pool.on, node.pool, [event, (...args: unknown[]) => this.emit(event, ...args)])
     node.pool.on('error', (error: Error, client: pg.PoolClient) => {
-      node.publish('connection-error', error)
       // An idle connection that dies is no reason to end the process: the pool makes another.
       if (this.listenerCount('error') > 0) this.emit('error', error, client)
     })

@@ -11,8 +11,7 @@ export class RoutedQuery {
   readonly frame: Frame | undefined
   readonly settle: Settle
   readonly statement: Statement
-  /** The replicas that were asked; none is asked twice (X2). */
-  readonly tried: Set<PoolNode> = new Set()
+  #tried: Set<PoolNode> | undefined
   /** The error with which the last replica was lost. */
   lostTo: unknown
 
@@ -21,5 +20,11 @@ export class RoutedQuery {
     this.frame = frame
     this.settle = settle
     this.statement = router.statementOf(call.text)
+  }
+
+  /** The replicas that were asked; none is asked twice (X2). */
+  get tried(): Set<PoolNode> {
+    this.#tried ??= new Set()
+    return this.#tried
   }
 }

@@ -68,8 +68,8 @@ export class Router {
   }
 
   get topology(): Topology {
-    const now = performance.now()
-    return this.#local.some((node) => !node.isResting(now)) ? this.#withReplica : this.#withoutReplica
+    for (const node of this.#local) if (!node.isResting()) return this.#withReplica
+    return this.#withoutReplica
   }
 
   /** The verdict on a text; a statement that a standby has refused before is known as a write (P2). */
@@ -181,10 +181,9 @@ export class Router {
   #pick(frame: Frame | undefined, tried: ReadonlySet<PoolNode>): PoolNode | undefined {
     const count = this.#local.length
     const start = frame?.scope?.number ?? this.#turn++
-    const now = performance.now()
     for (let step = 0; step < count; step += 1) {
       const node = this.#local[(start + step) % count]
-      if (node !== undefined && !tried.has(node) && !node.isDown(now)) return node
+      if (node !== undefined && !tried.has(node) && !node.isDown()) return node
     }
     return undefined
   }

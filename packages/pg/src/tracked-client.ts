@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import { OptionsInvalid } from '@headwater/core'
 import type pg from 'pg'
 
@@ -15,6 +16,8 @@ export interface TrackedClient extends pg.PoolClient {
   readonly isSettled: boolean
   /** Whether the connection is gone. */
   readonly isLost: boolean
+  /** Who hears the connection's events while it is leased. */
+  owner: EventEmitter | undefined
   /** Calls back once the session is at rest, or gone; at once when it is. */
   whenSettled(callback: () => void): void
 }
@@ -24,7 +27,12 @@ export interface TrackingOptions {
   readonly isForcedReadOnly: boolean
   /** Told at connect, and again after a promotion. */
   readonly onRole: (isStandby: boolean) => void
+  /** Told of a connection that broke, in use or idle. */
+  readonly onError: (error: Error) => void
 }
+
+/** The events of a pg client that come from its connection. */
+const FORWARDED = ['notification', 'notice', 'drain', 'end'] as const
 
 /** Makes the client class of one node. `Base` is what the app gave as `Client`, or pg's own. */
 export function trackedClientClass(Base: typeof pg.Client, options: TrackingOptions): typeof pg.Client {
@@ -38,6 +46,8 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
     /** Each query is answered by one ReadyForQuery, also those that the app sends when a connection is made. */
     #unanswered = 0
     #waiters: (() => void)[] = []
+    #owner: EventEmitter | undefined
+    #isForwarding = false
 
     constructor(config?: string | pg.ClientConfig) {
       super(config)
@@ -60,6 +70,25 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
         this.isLost = true
         this.#answer(undefined)
       })
+      // Without a listener, a checked-out client that loses its connection ends the process. One for its whole life:
+      // to add and remove one for each query costs more than to route it.
+      this.on('error', (error) => {
+        options.onError(error)
+        if (this.#owner !== undefined && this.#owner.listenerCount('error') > 0) this.#owner.emit('error', error)
+      })
+    }
+
+    get owner(): EventEmitter | undefined {
+      return this.#owner
+    }
+
+    set owner(owner: EventEmitter | undefined) {
+      this.#owner = owner
+      if (this.#isForwarding || owner === undefined) return
+      this.#isForwarding = true
+      for (const event of FORWARDED) {
+        Reflect.apply(this.on, this, [event, (...args: unknown[]) => this.#owner?.emit(event, ...args)])
+      }
     }
 
     get isSettled(): boolean {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CORPORA } from './corpora/index.ts'
 import { judgeAll } from './judge-all.ts'
-import { loadKnowledge } from './knowledge.ts'
+import { readCatalog } from './knowledge.ts'
 import { renderOffences, renderTable } from './tally.ts'
 
 /**
@@ -41,16 +41,17 @@ async function main(): Promise<void> {
     limit: wholeNumber('sample', values.sample) ?? Number.POSITIVE_INFINITY,
     seed: wholeNumber('seed', values.seed) ?? 1,
     signal: controller.signal,
-    learn: values.catalog ? await loadKnowledge() : undefined,
+    learn: values.catalog ? readCatalog : undefined,
     report: values.json ? () => undefined : (line) => console.error(line),
   })
   if (values.json) {
-    const corpora = tallies.map(({ corpus, texts, counts, shown, accesses, offences }) => ({
+    const corpora = tallies.map(({ corpus, texts, counts, shown, accesses, failures, offences }) => ({
       corpus,
       texts,
       counts,
       shown,
       accesses,
+      failures,
       offences,
     }))
     console.log(JSON.stringify({ corpora, skipped }, undefined, 2))

@@ -30,11 +30,15 @@ export interface RunOptions {
 const UNTOUCHABLE =
   /\bpg_promote\s*\(|pg_terminate_backend\s*\(\s*(?!-1)|alter\s+system\s+set\s+(primary|recovery|hot_standby)/i
 
+const DML = /^((Insert|Update|Delete|Merge)Stmt|row lock|COPY FROM)$/
+
 /** A sample of half a table is the same twice now and then. */
 const REPEATS = 4
 
 /** A text that fails outside of a transaction block is asked once more inside one. */
 const NEEDS_TRANSACTION = '25P01'
+
+const ORDINARY = { isTemporary: false, isSequence: false } as const
 
 let databases = 0
 
@@ -107,8 +111,9 @@ class Bench {
       if (UNTOUCHABLE.test(text.sql)) continue
       const verdict = await this.#judge(script.name, text)
       yield verdict
-      const { belongsOnPrimary, livesInSession, writes, isParsed } = verdict.label
-      if (writes !== undefined || verdict.facts.wroteOnPrimary || !isParsed) this.#isStale = true
+      const { belongsOnPrimary, livesInSession, writes } = verdict.label
+      // DML changes no catalog; what a function did is not known.
+      if (writes === undefined ? verdict.facts.wroteOnPrimary : !DML.test(writes)) this.#isStale = true
       if (script.isIsolated && (belongsOnPrimary ?? livesInSession ?? writes) !== undefined) await this.#forget()
     }
   }
@@ -170,21 +175,22 @@ class Bench {
     return true
   }
 
-  /** Looks at what the relations are when that can decide: the text of a sequence is that of a table. */
+  /** Looks at what the text names where that can decide: the text of a sequence, or of a temporary table, is that of a table. */
   async #kinds(
     { relations }: Label,
     { access }: Statement,
-    { isOk, refusal }: Outcome,
+    standby: Outcome,
   ): Promise<Pick<Facts, 'isTemporary' | 'isSequence'>> {
-    const isTried = access === 'read' || access === 'unknown'
-    if (
-      relations.length === 0 ||
-      refusal === 'refused' ||
-      (isTried && isOk && relations.every((name) => /^"pg_|^"information_schema"/.test(name)))
-    ) {
-      return { isTemporary: false, isSequence: false }
+    if (standby.refusal === 'refused') return ORDINARY
+    if (standby.refusal === 'unknown-object') {
+      // It has replayed everything, so what it lacks is of the primary's session alone.
+      const { rows } = await this.#primary.ask('select pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0')
+      return { isTemporary: rows[0] === '["t"]', isSequence: false }
     }
-    const names = relations.map((name) => `'${name.replaceAll("'", "''")}'`).join(',')
+    const isTried = access === 'read' || access === 'unknown'
+    const named = isTried ? relations.filter((name) => !/^"(pg_|information_schema)/.test(name)) : relations
+    if (named.length === 0) return ORDINARY
+    const names = named.map((name) => `'${name.replaceAll("'", "''")}'`).join(',')
     const { rows } = await this.#primary.ask(
       `select distinct relkind::text || relpersistence::text from pg_catalog.pg_class where oid in (select pg_catalog.to_regclass(name) from pg_catalog.unnest(array[${names}]) as name)`,
     )

@@ -24,6 +24,8 @@ export class Tally {
   /** Of the wrong ones, those whose syntax tree shows it: no catalog is needed to know better. */
   readonly shown: Record<Count, number> = { right: 0, caught: 0, silent: 0, costly: 0, session: 0, failed: 0 }
   readonly accesses: Record<Access, number> = { read: 0, unknown: 0, session: 0, write: 0 }
+  /** Of those that both nodes refused, how many with which SQLSTATE. */
+  readonly failures: Record<string, number> = {}
   readonly #offences: Map<string, { count: Count; cause: string; texts: number; examples: Verdict[] }> = new Map()
 
   constructor(corpus: string) {
@@ -42,6 +44,7 @@ export class Tally {
   add(verdict: Verdict): void {
     this.counts[verdict.count]++
     this.accesses[verdict.statement.access]++
+    if (verdict.count === 'failed') this.failures[verdict.cause] = (this.failures[verdict.cause] ?? 0) + 1
     if (verdict.count === 'right' || verdict.count === 'failed') return
     const isShown = verdict.label.writes !== undefined || verdict.label.belongsOnPrimary !== undefined
     if (isShown) this.shown[verdict.count]++

@@ -8,7 +8,12 @@ export interface Position {
   readonly lsn: string
 }
 
-const POSITION = `select pg_snapshot_xmax(pg_current_snapshot())::text as "nextTransaction", pg_current_wal_flush_lsn()::text as lsn`
+const POSITION = `
+  select pg_snapshot_xmax(pg_current_snapshot())::text as "nextTransaction",
+         pg_current_wal_insert_lsn()::text as lsn,
+         pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn() as "isUnflushed"`
+/** What takes no transaction id (VACUUM, pg_surgery) is not flushed by its commit, and a standby would wait for it. */
+const FLUSH = `select pg_logical_emit_message(false, 'judge', '', true)`
 const PATIENCE = 20_000
 
 /** Watches both nodes from connections of its own. */
@@ -33,8 +38,11 @@ export class Witness implements AsyncDisposable {
   }
 
   async position(): Promise<Position> {
-    const { rows } = await this.#primary.query<Position>(POSITION)
-    return rows[0] as Position
+    const { rows } = await this.#primary.query<Position & { isUnflushed: boolean }>(POSITION)
+    const position = rows[0]
+    if (position === undefined) throw new Error('[judge] the primary did not say where it stands')
+    if (position.isUnflushed) await this.#primary.query(FLUSH)
+    return position
   }
 
   /** Runs SQL on the primary, outside of what is judged. */

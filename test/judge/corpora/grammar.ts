@@ -3,14 +3,23 @@ import { type Corpus, independentTexts } from '../corpus.ts'
 import { SCHEMA } from './schema.ts'
 
 /** Statements grown from a grammar over our schema: what people write, in every nesting, reads and writes alike. */
-export const grammar: Corpus = {
-  name: 'grammar',
-  suites: async ({ limit, seed }) => [independentTexts('grammar', SCHEMA, grow(Math.min(limit, 10_000), seed))],
+export const grammar: Corpus = over('grammar', false)
+
+/** The same, and calls of users' functions, views that write, unlogged tables, sequences read as tables: only a catalog tells. */
+export const grammarOddities: Corpus = over('grammar-oddities', true)
+
+function over(name: string, hasOddities: boolean): Corpus {
+  return {
+    name,
+    suites: async ({ limit, seed }) => [
+      independentTexts(name, SCHEMA, grow(Math.min(limit, 10_000), seed, hasOddities)),
+    ],
+  }
 }
 
 /** `count` statements; the same ones for the same seed. */
-export function grow(count: number, seed: number): readonly string[] {
-  return fc.sample(statement(), { numRuns: count, seed })
+export function grow(count: number, seed: number, hasOddities = false): readonly string[] {
+  return fc.sample(statement(hasOddities), { numRuns: count, seed })
 }
 
 type Texts = fc.Arbitrary<string>
@@ -208,7 +217,7 @@ function selects(p: Parts): Texts {
 }
 
 /** One statement of any kind. */
-export function statement(): Texts {
+function statement(hasOddities: boolean): Texts {
   const p = parts()
   const { condition, source, common, query } = p as Record<'condition' | 'source' | 'common' | 'query', Texts>
   const select = selects(p)
@@ -304,8 +313,22 @@ export function statement(): Texts {
     ),
     often(
       1,
-      fill`DO $$ BEGIN ${pick('PERFORM 1', 'PERFORM count(*) FROM t', "INSERT INTO t2 (v) VALUES ('d')", 'UPDATE t SET v = v WHERE id = 1', "RAISE NOTICE 'update'", "PERFORM nextval('s')", 'BEGIN DELETE FROM t2 WHERE id = 2000; EXCEPTION WHEN others THEN NULL; END', 'IF false THEN DELETE FROM t2; END IF')}; END $$`,
+      fill`DO $$ BEGIN ${pick('PERFORM 1', 'PERFORM count(*) FROM t', "INSERT INTO t2 (v) VALUES ('d')", 'UPDATE t SET v = v WHERE id = 1', "RAISE NOTICE 'update'", "PERFORM nextval('s')", 'BEGIN INSERT INTO t2 (v) VALUES (1); EXCEPTION WHEN others THEN NULL; END', 'IF false THEN DELETE FROM t2; END IF')}; END $$`,
     ),
+    often(
+      1,
+      pick(
+        'SELECT last_value FROM s',
+        'SELECT count(*) FROM pg_stat_activity',
+        'SELECT 1 FROM pg_locks LIMIT 1',
+        'SELECT * FROM pg_sequences',
+      ),
+    ),
+    often(1, fill`CREATE TEMP TABLE made_${number} AS ${query}`),
+    often(1, fill`SELECT * INTO TEMP made FROM ${source} WHERE false`),
+    often(1, fill`${select}; ${any}`),
+  )
+  const odd = fc.oneof(
     often(1, pick('CALL p_read()', 'CALL p_write()', 'CALL p_commit()')),
     often(1, fill`SELECT ${unseen}`),
     often(1, fill`SELECT ${unseen}, id FROM t AS u WHERE ${condition} LIMIT 2`),
@@ -313,19 +336,16 @@ export function statement(): Texts {
       1,
       pick(
         'SELECT * FROM s',
-        'SELECT last_value FROM s',
-        'SELECT count(*) FROM pg_stat_activity',
-        'SELECT 1 FROM pg_locks LIMIT 1',
-        'SELECT * FROM pg_sequences',
         'SELECT * FROM ul',
         'SELECT * FROM vw_write',
+        "SELECT 1 @@@ 'x'",
+        'SELECT * FROM vw_volatile',
       ),
     ),
-    often(1, fill`CREATE TEMP TABLE made_${number} AS ${query}`),
-    often(1, fill`SELECT * INTO TEMP made FROM ${source} WHERE false`),
-    often(1, fill`${select}; ${any}`),
+    often(1, fill`SELECT u.id FROM ${source}, ${pick('ul', 'vw_write AS w', 'us', 's')} WHERE ${condition}`),
   )
   const noisy = fc.oneof(
+    ...(hasOddities ? [often(4, odd)] : []),
     often(8, select),
     often(4, modify),
     often(2, locking),

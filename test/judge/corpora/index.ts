@@ -1,14 +1,14 @@
 import type { Corpus } from '../corpus.ts'
 import { pgbench, sysbench, tpcc, tpch } from './benchmarks.ts'
-import { grammar } from './grammar.ts'
+import { grammar, grammarOddities } from './grammar.ts'
 import { contrib, proceduralLanguages, regress } from './postgres-source.ts'
-import { sqlsmith } from './sqlsmith.ts'
+import { sqlsmith, sqlsmithOddities } from './sqlsmith.ts'
 import { standbyTable } from './standby-table.ts'
 
 /** Needs nothing but the cluster. */
-export const EMBEDDED: readonly Corpus[] = [standbyTable, pgbench, sysbench, tpcc, tpch, grammar]
+export const EMBEDDED: readonly Corpus[] = [standbyTable, pgbench, sysbench, tpcc, tpch, grammar, grammarOddities]
 
 /** Needs Debian's archive on top. */
-export const FETCHED: readonly Corpus[] = [contrib, proceduralLanguages, regress, sqlsmith]
+export const FETCHED: readonly Corpus[] = [contrib, proceduralLanguages, regress, sqlsmith, sqlsmithOddities]
 
 export const CORPORA: readonly Corpus[] = [...EMBEDDED, ...FETCHED]

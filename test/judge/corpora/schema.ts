@@ -1,3 +1,15 @@
+/** What an app has. */
+export const APP_SCHEMA = `
+  create table person (id int primary key, name text not null, email text, at timestamptz default now());
+  create table item (id int primary key, owner int references person (id), price numeric(10, 2), tags text[], doc jsonb);
+  create table sale (id bigserial primary key, item int references item (id), amount int not null, sold date, note text);
+  create view expensive as select item.id, item.price, person.name from item join person on person.id = item.owner where price > 20;
+  create materialized view sold_by_day as select current_date as day, 1 as amount;
+  insert into person select i, 'p' || i, 'p' || i || '@example.org' from generate_series(1, 100) i;
+  insert into item select i, 1 + i % 100, i * 1.5, array['a', 'b'], jsonb_build_object('n', i) from generate_series(1, 200) i;
+  insert into sale (item, amount, sold) select 1 + i % 200, i % 7, date '2026-01-01' + i % 90 from generate_series(1, 400) i;
+`
+
 /**
  * One of each: what the table of the standby's answers was measured on, and what grown statements run on. `f_cond` writes
  * if told to, `f_exc` swallows the refusal, `vw_write` writes when it is read.

@@ -1,0 +1,66 @@
+import { tmpdir } from 'node:os'
+import { describe, expect, test } from 'vitest'
+import { pgbench, sysbench, tpcc, tpch } from './corpora/benchmarks.ts'
+import { grammar, grammarOddities } from './corpora/grammar.ts'
+import { standbyTable } from './corpora/standby-table.ts'
+import type { Corpus } from './corpus.ts'
+import { type JudgeOptions, judgeAll } from './judge-all.ts'
+import type { Count } from './judgement.ts'
+import { readCatalog } from './knowledge.ts'
+import type { Tally } from './tally.ts'
+
+/** A sample of what `pnpm judge` runs; what Debian's archive is needed for is not in it. */
+async function judge(
+  corpora: readonly Corpus[],
+  options: Partial<JudgeOptions> = {},
+): Promise<ReadonlyMap<string, Tally>> {
+  const { tallies, skipped } = await judgeAll({
+    corpora,
+    cacheFolder: tmpdir(),
+    limit: 1200,
+    seed: 20_261_122,
+    signal: AbortSignal.timeout(100_000),
+    ...options,
+  })
+  expect(skipped).toEqual([])
+  return new Map(tallies.map((tally) => [tally.corpus, tally]))
+}
+
+const examples = (tally: Tally | undefined, count: Count) =>
+  tally?.offences
+    .filter((offence) => offence.count === count)
+    .flatMap((offence) => offence.examples.map(({ sql }) => sql))
+
+describe('R1, R2: a real standby, by the text alone', () => {
+  test('what apps and the grammar send: nothing silent, and within the targets', { timeout: 120_000 }, async () => {
+    const tallies = await judge([pgbench, sysbench, tpcc, tpch, grammar])
+    let judged = 0
+    let costly = 0
+    for (const tally of tallies.values()) {
+      expect(tally.judged, tally.corpus).toBeGreaterThan(10)
+      expect(examples(tally, 'silent'), tally.corpus).toEqual([])
+      expect(examples(tally, 'caught'), tally.corpus).toEqual([])
+      judged += tally.judged
+      costly += tally.counts.costly
+    }
+    expect(judged).toBeGreaterThan(1000)
+    expect(costly / judged).toBeLessThanOrEqual(0.002)
+  })
+
+  test('the table of a standby’s answers: wrong only where no text can tell', { timeout: 120_000 }, async () => {
+    const table = (await judge([standbyTable])).get('standby-table')
+    // A user's function that swallows the refusal, and a sequence that is read as a table: only the catalog knows them.
+    expect(examples(table, 'silent')?.toSorted()).toEqual(['SELECT f_exc()', 'TABLE s'])
+    expect(table?.shown).toMatchObject({ silent: 0, caught: 0 })
+    expect(table?.judged).toBeGreaterThan(390)
+  })
+})
+
+describe('R1, R2: a real standby, with what its catalog tells', () => {
+  test('nothing is silent, and only what runs a text of its own is caught', { timeout: 120_000 }, async () => {
+    const tallies = await judge([standbyTable, grammarOddities], { learn: readCatalog })
+    for (const tally of tallies.values()) expect(examples(tally, 'silent'), tally.corpus).toEqual([])
+    expect(examples(tallies.get('standby-table'), 'caught')).toEqual(["SELECT f_dyn('insert into t2(v) values(1)')"])
+    expect(examples(tallies.get('grammar-oddities'), 'caught')).toEqual([])
+  })
+})

@@ -104,8 +104,26 @@ export function currentScope(): Scope | undefined {
 }
 
 /** Runs `fn` in `scope`. A scope inside a scope hides the outer one until `fn` is done. */
-export function runInScope<Result>(scope: Scope, fn: () => Result): Result {
-  return storage.run({ scope, forced: undefined }, fn)
+export function runInScope<Result>(scope: Scope, fn: () => PromiseLike<Result>): Promise<Result>
+export function runInScope<Result>(scope: Scope, fn: () => Result): Result
+export function runInScope(scope: Scope, fn: () => unknown): unknown {
+  return runIn({ scope, forced: undefined }, fn)
+}
+
+/**
+ * Runs `fn` in `frame`, and starts what it gives back there: the builders of Drizzle and Knex and Prisma's promises are
+ * sent when they are awaited, which `await withPrimary(() => db.select()…)` does outside.
+ */
+function runIn(frame: Frame, fn: () => unknown): unknown {
+  return storage.run(frame, () => {
+    const result = fn()
+    if (result instanceof Promise || !isThenable(result)) return result
+    return new Promise((resolve, reject) => result.then(resolve, reject))
+  })
+}
+
+function isThenable(result: unknown): result is PromiseLike<unknown> {
+  return typeof result === 'object' && result !== null && typeof Reflect.get(result, 'then') === 'function'
 }
 
 /**
@@ -113,8 +131,10 @@ export function runInScope<Result>(scope: Scope, fn: () => Result): Result {
  *
  * Away from home, inside a request, the first statement in it asks for the replay.
  */
-export function withPrimary<Result>(fn: () => Result): Result {
-  return storage.run({ scope: currentScope(), forced: 'primary' }, fn)
+export function withPrimary<Result>(fn: () => PromiseLike<Result>): Promise<Result>
+export function withPrimary<Result>(fn: () => Result): Result
+export function withPrimary(fn: () => unknown): unknown {
+  return runIn({ scope: currentScope(), forced: 'primary' }, fn)
 }
 
 /**
@@ -122,8 +142,10 @@ export function withPrimary<Result>(fn: () => Result): Result {
  *
  * @throws {WriteOnReplica} from the query, for a statement that must not run on a replica.
  */
-export function withReplica<Result>(fn: () => Result): Result {
-  return storage.run({ scope: currentScope(), forced: 'replica' }, fn)
+export function withReplica<Result>(fn: () => PromiseLike<Result>): Promise<Result>
+export function withReplica<Result>(fn: () => Result): Result
+export function withReplica(fn: () => unknown): unknown {
+  return runIn({ scope: currentScope(), forced: 'replica' }, fn)
 }
 
 /**

@@ -40,6 +40,22 @@ describe('scope', () => {
     expect(currentScope()).toBeUndefined()
   })
 
+  it('R6: a builder that sends its query only when it is awaited (Drizzle, Knex, Prisma) is awaited inside', async () => {
+    /** Sends nothing before it is awaited. */
+    class Lazy implements PromiseLike<string | undefined> {
+      // biome-ignore lint/suspicious/noThenProperty: a thenable is what this is about
+      get then(): PromiseLike<string | undefined>['then'] {
+        const answer = Promise.resolve(currentFrame()?.forced)
+        return answer.then.bind(answer)
+      }
+    }
+    expect(await withPrimary(() => new Lazy())).toBe('primary')
+    expect(await withReplica(() => new Lazy())).toBe('replica')
+    expect(await runInScope(request(), () => new Lazy())).toBeUndefined()
+    const eager = Promise.resolve(1)
+    expect(withPrimary(() => eager)).toBe(eager)
+  })
+
   it('scopes that run at the same time do not mix', async () => {
     const seen = await Promise.all(
       [request(), request()].map((scope) =>
@@ -57,7 +73,7 @@ describe('scope', () => {
     const copy = await import('../src/index.ts')
     expect(copy.Scope).not.toBe(Scope)
     const scope = request()
-    runInScope(scope, () => {
+    void runInScope(scope, () => {
       expect(copy.currentScope()).toBe(scope)
       expect(copy.withPrimary(() => currentFrame()?.forced)).toBe('primary')
     })
@@ -108,7 +124,7 @@ describe('scope', () => {
 
   it('P4: sideEffects() forbids the replay from then on', () => {
     const scope = request()
-    runInScope(scope, () => sideEffects())
+    void runInScope(scope, () => sideEffects())
     expect(scope.askForReplay(AWAY, 'write')).toMatchObject({ obstacle: 'side-effects', status: 500, retryable: false })
     expect(() => sideEffects()).not.toThrow()
     const spent = request()

@@ -11,7 +11,7 @@ export function whereStatementsGo(stage: Stage): void {
   const { name, version } = stage
   const { reads, writes } = statementsOf(version)
   const { sql, DrizzleQueryError } = version.orm
-  const { server, noteCount } = version.tables
+  const { note, server, noteCount } = version.tables
 
   describe(`${name}: where each statement goes`, () => {
     it.each(Object.entries(reads))('R1: %s is read next door, at home and away', async (_, run) => {
@@ -54,6 +54,19 @@ export function whereStatementsGo(stage: Stage): void {
         )
         expect(rows).toHaveLength(1)
       })
+    })
+
+    it('R6: withPrimary and withReplica start the builder that they are given inside', async () => {
+      const read = () => stage.atHome.select({ who: server.who }).from(server)
+      expect(await withPrimary(read)).toEqual([{ who: 'primary' }])
+      expect(await withPrimary(() => stage.atHome.$count(server, version.orm.eq(server.isStandby, false)))).toBe(1)
+      await inJob(async () => {
+        await stage.add(stage.atHome, 'R6 lazy')
+        expect(await withReplica(read)).toEqual([{ who: 'nrt' }])
+      })
+      const insert = withReplica(() => stage.atHome.insert(note).values({ body: 'R6 lazily refused' }))
+      expect(((await errorOf(insert)) as Error).cause).toBeInstanceOf(WriteOnReplica)
+      expect(await stage.world.notes('R6 lazily refused')).toBe(0)
     })
 
     it('R6: withPrimary and withReplica route what is awaited inside them', async () => {

@@ -15,6 +15,7 @@ const plain: Label = {
   isExplain: false,
   isParsed: true,
   relations: [],
+  calls: [],
 }
 const quiet: Facts = {
   wroteFromStandby: false,

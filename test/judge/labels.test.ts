@@ -52,6 +52,7 @@ test.each([
   'SHOW a',
   'FETCH 1 FROM c',
   'SET TRANSACTION READ ONLY',
+  "DO $$ BEGIN SET work_mem = '8MB'; END $$",
 ])('R3: %s lives in its session', (sql) => {
   expect(labelOf(sql)).toMatchObject({ belongsOnPrimary: undefined, writes: undefined })
   expect(labelOf(sql).livesInSession).toBeDefined()

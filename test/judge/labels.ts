@@ -14,6 +14,8 @@ export interface Label {
   readonly isParsed: boolean
   /** Relations that it names, for a look at what they are. */
   readonly relations: readonly string[]
+  /** Last names of the functions that it calls. */
+  readonly calls: readonly string[]
 }
 
 interface Finding {
@@ -23,6 +25,7 @@ interface Finding {
   isExplain: boolean
   isParsed: boolean
   relations: string[]
+  calls: string[]
 }
 
 type Node = Readonly<Record<string, unknown>>
@@ -36,6 +39,7 @@ export function labelOf(sql: string): Label {
     isExplain: false,
     isParsed: true,
     relations: [],
+    calls: [],
   }
   let statements: readonly { readonly stmt?: unknown }[]
   try {
@@ -103,6 +107,8 @@ function seeStatement(finding: Finding, kind: string, node: Node): void {
       seeExplain(finding, node)
       return
     case 'DoStmt':
+      // The tree ends at its body. A SET in there outlives the DO (R2).
+      if (SET_IN_BODY.test(JSON.stringify(node['args'] ?? []))) finding.livesInSession ??= 'SET in DO'
       return
     case 'CallStmt':
       walk(finding, node['funccall'] === undefined ? undefined : { FuncCall: node['funccall'] })
@@ -112,6 +118,7 @@ function seeStatement(finding: Finding, kind: string, node: Node): void {
   }
 }
 
+const SET_IN_BODY = /(;|\b(begin|then|loop|else))(\s|\\n)+set\s+(?!local\b)/i
 const STEERING = /^(default_)?transaction_(read_only|isolation|deferrable)$|^session_authorization$|^role$/
 
 function seeSet(finding: Finding, node: Node): void {
@@ -232,6 +239,7 @@ function seeCall(finding: Finding, node: Node): void {
     String((part as { String?: { sval?: string } }).String?.sval ?? ''),
   )
   const name = path.at(-1) ?? ''
+  finding.calls.push(name)
   const args = Array.isArray(node['args']) ? (node['args'] as readonly unknown[]) : []
   if (name === 'set_config') {
     if (isTrue(args[2])) finding.livesInSession ??= 'set_config'

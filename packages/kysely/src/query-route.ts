@@ -1,6 +1,6 @@
 import { createClassifier, currentFrame, WriteOnReplica, withPrimary, withReplica } from '@headwater/core'
 import type { CompiledQuery } from 'kysely'
-import { needOf } from './node-need.ts'
+import { NodeNeeds } from './node-need.ts'
 
 /** The queries that were built through a read-only handle, by the id that Kysely gives each. */
 const readOnlyQueries = new WeakSet<object>()
@@ -16,11 +16,11 @@ export function markReadOnly(queryId: object): void {
  * The text decides where a query goes; the operation node can only make that stricter.
  */
 export class QueryRoute {
-  readonly #primaryTables: ReadonlySet<string>
+  readonly #needs: NodeNeeds
   readonly #classifier = createClassifier()
 
-  constructor(primaryTables: Iterable<string>) {
-    this.#primaryTables = new Set(primaryTables)
+  constructor(primaryTables: readonly string[]) {
+    this.#needs = new NodeNeeds(primaryTables)
   }
 
   /**
@@ -34,7 +34,7 @@ export class QueryRoute {
   }
 
   #follow<Sent>(query: CompiledQuery, send: () => Sent): Sent {
-    const need = needOf(query.query, this.#primaryTables)
+    const need = this.#needs.of(query.query, query.sql)
     if (need === 'text') return send()
     const frame = currentFrame()
     if (need === 'primary') return frame?.forced === 'replica' ? send() : withPrimary(send)

@@ -61,6 +61,8 @@ export class Stage {
       new RoutedPool({
         region,
         primary: { region: 'ams', connectionString: own.primary.url },
+        // The view `server` hides that it asks for what is node-local; the catalog would see through it.
+        catalog: false,
         replicas: own.replicas.map(({ url }) => ({ region: 'nrt', connectionString: url })),
         ...options.pool?.(region, own),
       })

@@ -72,7 +72,6 @@ export class World {
       catalog: false,
       replicas: this.cluster.replicas.map(({ url }) => ({ region, connectionString: url })),
       connectionTimeoutMillis: 2000,
-      // It would see through the view that tells which server answers.
       ...options,
     })
     this.#ends.push(() => (pool.ending ? Promise.resolve() : pool.end()))

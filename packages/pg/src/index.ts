@@ -1,2 +1,6 @@
+export type { CatalogKnowledge } from './catalog/catalog-knowledge.ts'
+export type { CatalogOptions } from './catalog/catalog-options.ts'
+export type { CatalogTarget } from './catalog/catalog-query.ts'
+export { type LoadCatalogOptions, loadCatalog } from './catalog/load-catalog.ts'
 export type { NodeOptions, RoutedPoolOptions } from './options.ts'
 export { RoutedPool } from './routed-pool.ts'

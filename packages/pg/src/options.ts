@@ -1,5 +1,6 @@
-import { type Mode, OptionsInvalid, parseRegion } from '@headwater/core'
+import { type Access, type Mode, OptionsInvalid, parseRegion } from '@headwater/core'
 import type { PoolConfig } from 'pg'
+import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog/catalog-options.ts'
 
 /** One Postgres server, in pg's own words plus its region. */
 export interface NodeOptions extends PoolConfig {
@@ -28,6 +29,16 @@ export interface RoutedPoolOptions extends PoolConfig {
    * `throw` refuses it with `ReplayImpossible`. Default `direct`.
    */
   readonly outsideRequest?: 'direct' | 'throw' | undefined
+  /**
+   * Whether the catalog of the database is read, in the background at the first statement, so that a function or view
+   * that only reads is known as a read, and one that writes as a write. Default: `true` with replicas, else `false`.
+   */
+  readonly catalog?: boolean | CatalogOptions | undefined
+  /**
+   * The app's own word on functions and views, by name or `schema.name` as Postgres folds it, such as
+   * `{ 'audit.touch': 'write' }`. It beats what the catalog says. Default: none.
+   */
+  readonly functions?: Readonly<Record<string, Access>> | undefined
 }
 
 /** What the pool runs on: checked and complete. */
@@ -35,6 +46,7 @@ export interface ResolvedOptions {
   readonly region: string | undefined
   readonly mode: Mode
   readonly outsideRequest: 'direct' | 'throw'
+  readonly catalog: ResolvedCatalog
   readonly primary: ResolvedNode
   readonly replicas: readonly ResolvedNode[]
 }
@@ -59,7 +71,16 @@ export type Environment = Readonly<Record<string, string | undefined>>
  * @throws {OptionsInvalid} naming the option, what was expected, and what to do.
  */
 export function resolveOptions(options: RoutedPoolOptions, environment: Environment): ResolvedOptions {
-  const { region: ownRegion, primary, replicas, mode = 'safe', outsideRequest = 'direct', ...rest } = options
+  const {
+    region: ownRegion,
+    primary,
+    replicas,
+    mode = 'safe',
+    outsideRequest = 'direct',
+    catalog,
+    functions,
+    ...rest
+  } = options
   const shared = withHidden(rest, options)
   if (!Object.hasOwn(MODES, mode)) {
     throw new OptionsInvalid('mode', `${JSON.stringify(mode)} is not a mode; expected "safe", "explicit" or "eventual"`)
@@ -87,6 +108,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     region,
     mode,
     outsideRequest,
+    catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
     primary: nodeOf('primary', primaryRegion, primaryConfig),
     replicas: Object.freeze(resolvedReplicas),
   })

@@ -122,6 +122,7 @@ class RoutedPoolImplementation extends PgPool {
 
   async #endAll(): Promise<void> {
     const { nodes } = this.#router
+    await this.#router.end()
     const outcomes = await Promise.allSettled(nodes.map((node) => node.pool.end()))
     Reflect.set(this, 'ended', true)
     const errors = outcomes.flatMap((outcome, index) =>

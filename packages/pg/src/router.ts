@@ -2,6 +2,7 @@ import {
   accessIn,
   classify,
   createClassifier,
+  createKnowledge,
   type Decision,
   databaseErrorIn,
   diagnostics,
@@ -23,6 +24,9 @@ import {
   topologyOf,
   WriteOnReplica,
 } from '@headwater/core'
+import type pg from 'pg'
+import { CatalogCache } from './catalog/catalog-cache.ts'
+import { openConnection } from './catalog/open-connection.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PoolNode } from './pool-node.ts'
 import type { RoutedQuery } from './routed-query.ts'
@@ -46,9 +50,11 @@ export class Router {
   readonly #local: readonly PoolNode[]
   readonly #classifier = createClassifier()
   readonly #learned = new LearnedWriters()
+  readonly #catalog: CatalogCache | undefined
   readonly #withReplica: Topology
   readonly #withoutReplica: Topology
   #turn = 0
+  #statements = 0
 
   constructor(options: ResolvedOptions) {
     this.options = options
@@ -61,6 +67,33 @@ export class Router {
     const primaryRegion = options.primary.region
     this.#withReplica = topologyOf({ region, primaryRegion, hasReplica: true })
     this.#withoutReplica = topologyOf({ region, primaryRegion, hasReplica: false })
+    this.#catalog = this.#createCatalog()
+  }
+
+  /** Without a catalog, the app's own word still holds. */
+  #createCatalog(): CatalogCache | undefined {
+    const { isLoaded, functions, refreshAfter } = this.options.catalog
+    if (!isLoaded) {
+      if (Object.keys(functions).length > 0) this.#classifier.learn(createKnowledge({ overrides: functions }))
+      return undefined
+    }
+    return new CatalogCache({
+      functions,
+      refreshAfter,
+      open: (signal) => openConnection(this.#nearest(), signal),
+      onKnowledge: (knowledge) => this.#classifier.learn(knowledge),
+      onFailure: (error) => this.primary.publish('connection-error', error),
+    })
+  }
+
+  /** Where the catalog is read: next door, else at the primary. */
+  #nearest(): pg.Pool[] {
+    return [...this.#local.filter((node) => !node.isResting()), this.primary].map((node) => node.pool)
+  }
+
+  /** Ends what the router itself holds; the pools are ended by their owner. */
+  async end(): Promise<void> {
+    await this.#catalog?.end()
   }
 
   get nodes(): readonly PoolNode[] {
@@ -75,6 +108,8 @@ export class Router {
   /** The verdict on a text; a statement that a standby has refused before is known as a write (P2). */
   statementOf(text: string | undefined): Statement {
     if (text === undefined) return UNSEEN
+    // Reading the clock for every statement would cost more than its verdict.
+    if (this.#statements++ % 64 === 0) this.#catalog?.touch()
     const statement = this.#classifier.classify(text)
     if (statement.access === 'write' || !this.#learned.isKnown(text, statement)) return statement
     return { ...statement, access: 'write', because: 'learned' }
@@ -174,6 +209,7 @@ export class Router {
 
   /** Remembers what a standby refused, so that next time it is a known write. */
   learn({ call, statement }: RoutedQuery, error: unknown): void {
+    if (statement.access === 'read' || statement.because === 'unseen-function') this.#catalog?.doubt()
     if (call.text !== undefined) this.#learned.learn(call.text, statement, databaseErrorIn(error)?.where)
   }
 

@@ -53,6 +53,7 @@ export class World {
       primary: { region: 'ams', connectionString: this.cluster.primary.url },
       replicas: this.cluster.replicas.map((replica) => ({ region, connectionString: replica.url })),
       connectionTimeoutMillis: 2000,
+      catalog: false,
       ...options,
     })
     this.#pools.push({ end: () => (pool.ending ? Promise.resolve() : pool.end()) })

@@ -16,8 +16,13 @@ export interface Known {
 export interface Knowledge {
   findFunction(schema: string | undefined, name: string): Known | undefined
   findOperator(schema: string | undefined, name: string): Known | undefined
-  /** Only relations that need more than a read: views that write, unlogged or foreign tables, sequences. */
+  /**
+   * Only relations that need more than a read: views that write, unlogged or foreign tables, sequences. Also asked for
+   * `x.f`, which may call f(x); `schema` is then what stands before the dot, or `''` behind a parenthesis.
+   */
   findRelation(schema: string | undefined, name: string): Known | undefined
+  /** Only types whose use needs more than a read: a domain's check that writes, a cast by a function. */
+  findType?(schema: string | undefined, name: string): Known | undefined
 }
 
 /** Entries are keyed `name` or `schema.name`, as Postgres folds them. */

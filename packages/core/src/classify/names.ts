@@ -1,6 +1,6 @@
 import type { AccessReason } from '../statement.ts'
 import { K } from './keywords.ts'
-import { strictest } from './knowledge.ts'
+import { type Known, strictest } from './knowledge.ts'
 import type { Scan } from './scan.ts'
 import { decodeQuoted, T } from './tokens.ts'
 import {
@@ -244,4 +244,21 @@ function seeKnownRelation(scan: Scan, name: DottedName): void {
     if (known.access === 'unknown') scan.addFunction(textOf(scan, name.last))
     scan.raise(known.access, known.because, name.first.start, name.last.end)
   }
+}
+
+/** Looks at the type of a cast: a domain's check or a cast's function may write. */
+export function seeType(scan: Scan, name: DottedName): void {
+  const schema = name.count > 1 ? textOf(scan, name.schema) : undefined
+  raiseKnown(scan, scan.knowledge?.findType?.(schema, textOf(scan, name.last)), name)
+}
+
+/** Looks at a field of a row, `(t).f`: without such a column it calls the function f(t). */
+export function seeField(scan: Scan, name: DottedName): void {
+  raiseKnown(scan, scan.knowledge?.findRelation('', textOf(scan, name.first)), name)
+}
+
+function raiseKnown(scan: Scan, known: Known | undefined, name: DottedName): void {
+  if (known === undefined) return
+  if (known.access === 'unknown') scan.addFunction(textOf(scan, name.last))
+  scan.raise(known.access, known.because, name.first.start, name.last.end)
 }

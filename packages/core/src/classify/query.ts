@@ -6,7 +6,7 @@ import {
   CATEGORY_UNRESERVED,
   K,
 } from './keywords.ts'
-import { DottedName, isNodeSetting, seeCall, seeName, textOf } from './names.ts'
+import { DottedName, isNodeSetting, seeCall, seeField, seeName, seeType, textOf } from './names.ts'
 import { seeProceduralWord } from './procedural.ts'
 import { F, P, type Scan } from './scan.ts'
 import { T } from './tokens.ts'
@@ -102,9 +102,14 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
         break
       case CAST:
       case DOT: {
-        // A type, or a field: never a call, whatever it is named.
+        // A type, or a field: no call by its looks, whatever it is named.
+        const isField = kind === DOT
         kind = lexer.next()
-        if (kind === WORD || kind === QUOTED) kind = dotted.read(scan)
+        if (kind === WORD || kind === QUOTED) {
+          kind = dotted.read(scan)
+          if (isField) seeField(scan, dotted)
+          else seeType(scan, dotted)
+        }
         pass(scan, AFTER_NAME)
         break
       }
@@ -242,6 +247,7 @@ function seeReserved(scan: Scan, keyword: number): number {
       let kind = lexer.next()
       if (kind === WORD || kind === QUOTED) {
         kind = dotted.read(scan)
+        seeType(scan, dotted)
         pass(scan, AFTER_NAME)
       } else pass(scan, AFTER_OTHER)
       return kind
@@ -299,6 +305,8 @@ function readName(scan: Scan, category: number, keyword: number): number {
     return scan.lexer.next()
   }
   seeName(scan, dotted)
+  // `date '2026-01-01'`
+  if (kind === STRING) seeType(scan, dotted)
   if (!isSimple || category === CATEGORY_NAME || keyword === K.ORDINALITY) pass(scan, AFTER_NAME)
   else {
     scan.previous = category === CATEGORY_FUNCTION ? AFTER_FUNCTION_KEYWORD : AFTER_KEYWORD

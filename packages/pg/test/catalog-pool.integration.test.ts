@@ -1,0 +1,67 @@
+import { runInScope } from '@headwater/core'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { World } from './world.ts'
+
+let world: World
+
+beforeAll(async () => {
+  world = await World.start()
+  await world.admin.query(`
+    create function swallow_note(text) returns text language plpgsql as $$ begin
+      perform write_note($1); return 'kept'; exception when others then return 'lost'; end $$;
+    create view where_am_i as select pg_is_in_recovery() as is_standby, count_notes() as notes;
+  `)
+  await world.cluster.waitUntilCaughtUp()
+})
+
+afterAll(async () => {
+  await world?.[Symbol.asyncDispose]()
+})
+
+it('R1, P1: with the catalog, a function that writes is replayed before it is sent, and none swallows a refusal', async () => {
+  const pool = world.pool('nrt', { catalog: true })
+  const swallow = () => runInScope(world.request(pool), () => pool.query("select swallow_note('x') as outcome"))
+  await pool.query('select 1')
+  await expect
+    .poll(() =>
+      swallow().then(
+        () => 'sent',
+        (error: Error) => error.name,
+      ),
+    )
+    .toBe('ReplayToPrimary')
+  await expect(runInScope(world.request(pool), () => pool.query("select write_deeply('x')"))).rejects.toMatchObject({
+    name: 'ReplayToPrimary',
+    reason: 'write',
+  })
+  expect(await world.notes('x')).toBe(0)
+})
+
+it('R1: at home, a function that only reads is answered by a replica once the catalog is known', async () => {
+  const pool = world.pool('ams', { catalog: true, functions: { where_am_i: 'read' } })
+  const { rows } = await pool.query('select is_standby, count_notes() from where_am_i')
+  expect(rows[0]).toMatchObject({ is_standby: false })
+  await expect
+    .poll(async () => (await pool.query('select is_standby, count_notes() from where_am_i')).rows[0])
+    .toMatchObject({ is_standby: true })
+})
+
+it('the app’s own word holds with and without a catalog', async () => {
+  for (const catalog of [true, false]) {
+    const pool = world.pool('nrt', { catalog, functions: { count_notes: 'write' } })
+    const counting = runInScope(world.request(pool), () => pool.query('select count_notes()'))
+    await expect(counting).rejects.toMatchObject({ name: 'ReplayToPrimary', reason: 'write' })
+  }
+})
+
+it('X5: end() while the catalog is being read leaves no session behind', async () => {
+  const pool = world.pool('nrt', { catalog: true, application_name: 'catalog_reader' })
+  await pool.query('select 1')
+  await pool.end()
+  await expect
+    .poll(async () => {
+      const [replica] = world.cluster.replicas
+      return replica?.query("select from pg_stat_activity where application_name = 'catalog_reader'")
+    })
+    .toEqual([])
+})

@@ -14,7 +14,7 @@ export interface HeadwaterDriverOptions {
 /**
  * Connections of a `RoutedPool` for Kysely. BEGIN, COMMIT and savepoints are the loaded Kysely's own.
  *
- * A connection here is a leased client: it has no server until its first statement, and may use two.
+ * A connection here has no server until its first statement, and may use two.
  */
 export class HeadwaterDriver extends PostgresDriver {
   readonly #options: HeadwaterDriverOptions
@@ -35,12 +35,9 @@ export class HeadwaterDriver extends PostgresDriver {
   }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
-    const client = await this.#pool?.connect()
-    if (client === undefined || this.#backends === undefined) {
-      client?.release()
-      throw new Error('driver has already been destroyed')
-    }
-    return new RoutedConnection(client, this.#route, this.#backends, this.#options.cursor)
+    const pool = this.#pool
+    if (pool === undefined || this.#backends === undefined) throw new Error('driver has already been destroyed')
+    return new RoutedConnection(pool, this.#route, this.#backends, this.#options.cursor)
   }
 
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {

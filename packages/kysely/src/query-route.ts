@@ -33,6 +33,12 @@ export class QueryRoute {
     return this.#follow(query, send)
   }
 
+  /** Whether a text is one query that leaves nothing behind in its session, and does not ask for anything of it. */
+  isPlainRead(text: string): boolean {
+    const { because, count } = this.#classifier.classify(text)
+    return because === 'reads-only' && count === 1
+  }
+
   #follow<Sent>(query: CompiledQuery, send: () => Sent): Sent {
     const need = this.#needs.of(query.query, query.sql)
     if (need === 'text') return send()

@@ -1,3 +1,4 @@
+import type { RoutedPool } from '@headwater/pg'
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
 import type pg from 'pg'
 import type { Backends } from './backends.ts'
@@ -7,25 +8,35 @@ import type { QueryRoute } from './query-route.ts'
 /** The commands whose row count Kysely reports as affected rows. */
 const AFFECTS_ROWS: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
-/** One leased client as Kysely sees it. */
+/**
+ * What Kysely takes for a connection. It leases a client at the first statement that a later one may depend on; plain
+ * reads before that go through the pool, which is what a leased client would do with them, for less.
+ */
 export class RoutedConnection implements DatabaseConnection {
-  readonly #client: pg.PoolClient
+  readonly #pool: RoutedPool
   readonly #route: QueryRoute
   readonly #backends: Backends
   readonly #cursor: CursorConstructor | undefined
   /** Settles with the query that runs; `undefined` when none does. */
   #running: Promise<unknown> | undefined
+  #client: pg.PoolClient | undefined
   #mustClose = false
 
-  constructor(client: pg.PoolClient, route: QueryRoute, backends: Backends, cursor: CursorConstructor | undefined) {
-    this.#client = client
+  constructor(pool: RoutedPool, route: QueryRoute, backends: Backends, cursor: CursorConstructor | undefined) {
+    this.#pool = pool
     this.#route = route
     this.#backends = backends
     this.#cursor = cursor
   }
 
-  async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    const sent = this.#route.run(query, () => this.#client.query(query.sql, [...query.parameters]))
+  async executeQuery<Row>(
+    query: CompiledQuery,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<QueryResult<Row>> {
+    // With a signal it may have to be cancelled, for which its server must be known.
+    const isForPool = this.#client === undefined && !options?.signal && this.#route.isPlainRead(query.sql)
+    const target = isForPool ? this.#pool : await this.#lease()
+    const sent = this.#route.run(query, () => target.query(query.sql, [...query.parameters]))
     this.#running = sent
     try {
       return resultOf<Row>(await sent)
@@ -40,8 +51,9 @@ export class RoutedConnection implements DatabaseConnection {
       throw new Error('stream() needs the option `cursor` of HeadwaterDialect: the class that pg-cursor exports.')
     }
     if (!Number.isInteger(chunkSize) || chunkSize <= 0) throw new Error('chunkSize must be a positive integer')
+    const client = await this.#lease()
     const cursor = new Cursor(query.sql, [...query.parameters])
-    this.#route.run(query, () => Reflect.apply(this.#client.query, this.#client, [cursor]))
+    this.#route.run(query, () => Reflect.apply(client.query, client, [cursor]))
     let isOver = false
     try {
       while (!isOver) {
@@ -68,7 +80,7 @@ export class RoutedConnection implements DatabaseConnection {
     const running = this.#running
     if (running === undefined) return
     await this.#backends.cancel({
-      connection: () => (this.#running === running ? this.#client.connection : undefined),
+      connection: () => (this.#running === running ? this.#client?.connection : undefined),
       settled: running,
     })
   }
@@ -85,7 +97,12 @@ export class RoutedConnection implements DatabaseConnection {
   }
 
   release(): void {
-    this.#client.release(this.#mustClose)
+    this.#client?.release(this.#mustClose)
+  }
+
+  async #lease(): Promise<pg.PoolClient> {
+    this.#client ??= await this.#pool.connect()
+    return this.#client
   }
 }
 

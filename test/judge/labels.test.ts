@@ -53,6 +53,7 @@ test.each([
   'FETCH 1 FROM c',
   'SET TRANSACTION READ ONLY',
   "DO $$ BEGIN SET work_mem = '8MB'; END $$",
+  "DO $$ BEGIN PERFORM 1; -- now\n  SET work_mem = '8MB'; END $$",
 ])('R3: %s lives in its session', (sql) => {
   expect(labelOf(sql)).toMatchObject({ belongsOnPrimary: undefined, writes: undefined })
   expect(labelOf(sql).livesInSession).toBeDefined()

@@ -108,7 +108,8 @@ function seeStatement(finding: Finding, kind: string, node: Node): void {
       return
     case 'DoStmt':
       // The tree ends at its body. A SET in there outlives the DO (R2).
-      if (SET_IN_BODY.test(JSON.stringify(node['args'] ?? []))) finding.livesInSession ??= 'SET in DO'
+      if (SET_IN_BODY.test(JSON.stringify(node['args'] ?? []).replaceAll(/--.*?\\n/g, ' ')))
+        finding.livesInSession ??= 'SET in DO'
       return
     case 'CallStmt':
       walk(finding, node['funccall'] === undefined ? undefined : { FuncCall: node['funccall'] })

@@ -32,7 +32,10 @@ async function main(): Promise<void> {
   await mkdir(cacheFolder, { recursive: true, mode: 0o755 })
   const controller = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)))
+    process.once(signal, () => {
+      process.exitCode = signal === 'SIGINT' ? 130 : 143
+      controller.abort(new Error(`stopped by ${signal}; the cluster is gone`))
+    })
   }
   const begin = performance.now()
   const { tallies, skipped } = await judgeAll({
@@ -78,4 +81,9 @@ function wholeNumber(option: string, text: string | undefined): number | undefin
   throw new RangeError(`--${option} is ${text}; expected a whole number above 0`)
 }
 
-await main()
+try {
+  await main()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode ||= 1
+}

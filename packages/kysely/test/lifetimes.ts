@@ -1,0 +1,74 @@
+import { ReplayImpossible, runInScope, Scope } from '@headwater/core'
+import type { Kysely } from 'kysely'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { HeadwaterDialect } from '../src/index.ts'
+import { type Database, errorOf, World } from './world.ts'
+
+const who = async (db: Pick<Kysely<Database>, 'selectFrom'>): Promise<string> =>
+  (await db.selectFrom('server').select('who').executeTakeFirstOrThrow()).who
+
+const insert = (db: Kysely<Database>, body: string) => db.insertInto('note').values({ body }).execute()
+
+/** The life of a scope, and of a dialect, for every Kysely. */
+export function describeLifetimes(version: string): void {
+  describe(`kysely ${version}: lifetimes`, () => {
+    let world: World
+    beforeAll(async () => {
+      world = await World.start()
+    })
+    afterAll(() => world[Symbol.asyncDispose]())
+
+    it('R4: after a write in the scope, reads go to the primary; the scope ends with it', async () => {
+      const { db } = world.app({ region: 'ams', isRequest: false })
+      await runInScope(new Scope(), async () => {
+        expect(await who(db)).toBe('nrt')
+        await insert(db, 'R4')
+        expect(await who(db)).toBe('primary')
+      })
+      expect(await who(db)).toBe('nrt')
+    })
+
+    it('P3: the scope is spent; P4: with side effects declared a write is impossible, and both come as themselves', async () => {
+      const { db, pool } = world.app({ region: 'nrt', isRequest: true })
+      const scope = new Scope({ kind: 'request', topology: () => pool.topology })
+      await runInScope(scope, async () => {
+        const first = await errorOf(insert(db, 'P3'))
+        expect(first).toBe(scope.replay)
+        expect(await errorOf(who(db))).toBe(first)
+        expect(await errorOf(db.transaction().execute((trx) => who(trx)))).toBe(first)
+      })
+      const obstructed = new Scope({ kind: 'request', topology: () => pool.topology })
+      obstructed.obstruct('side-effects')
+      const error = await runInScope(obstructed, () => errorOf(insert(db, 'P4')))
+      expect(error).toBeInstanceOf(ReplayImpossible)
+    })
+
+    it('stream() without a cursor says what is missing, and takes no connection', async () => {
+      const { db, pool } = world.app({ region: 'ams', isRequest: false }, { cursor: undefined })
+      const stream = db.selectFrom('server').select('who').stream()
+      await expect(stream.next()).rejects.toThrow(/option `cursor`/)
+      expect(pool.totalCount).toBe(0)
+    })
+
+    it('X5: destroy() ends the pool, also one that a function made, and twice is as once', async () => {
+      const pool = world.pool('ams')
+      let made = 0
+      const dialect = new HeadwaterDialect({
+        pool: async () => {
+          made += 1
+          return pool
+        },
+      })
+      const { Kysely } = await import('kysely')
+      const db = new Kysely<Database>({ dialect })
+      expect(made).toBe(0)
+      await Promise.all([who(db), insert(db, 'X5'), who(db)])
+      expect(made).toBe(1)
+      await db.destroy()
+      await db.destroy()
+      expect(pool.ended).toBe(true)
+      expect(pool.listenerCount('acquire')).toBe(0)
+      await expect(who(db)).rejects.toThrow('driver has already been destroyed')
+    })
+  })
+}

@@ -37,8 +37,10 @@ export async function judgeAll(options: JudgeOptions): Promise<JudgeResult> {
     try {
       await work()
     } catch (error) {
-      if (!(error instanceof CorpusUnavailable)) throw error
-      skipped.push({ name, reason: error.message })
+      // Stopped: what was judged by then still counts.
+      if (signal.aborted) skipped.push({ name, reason: 'stopped' })
+      else if (error instanceof CorpusUnavailable) skipped.push({ name, reason: error.message })
+      else throw error
     }
   }
 
@@ -49,13 +51,14 @@ export async function judgeAll(options: JudgeOptions): Promise<JudgeResult> {
   }
 
   for (const corpus of corpora) {
+    if (signal.aborted) break
     const begin = performance.now()
     await attempt(corpus.name, async () => {
       const suites = await corpus.suites({ ...options, cluster })
       const tally = new Tally(corpus.name)
       tallies.push(tally)
       for (const suite of suites) {
-        if (tally.texts >= options.limit) break
+        if (tally.texts >= options.limit || signal.aborted) break
         await attempt(`${corpus.name}/${suite.name}`, () => judgeSuite(suite, tally))
       }
       report(`${corpus.name}: ${tally.texts} texts in ${((performance.now() - begin) / 1000).toFixed(1)} s`)

@@ -34,7 +34,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       process.exitCode = signal === 'SIGINT' ? 130 : 143
-      controller.abort(new Error(`stopped by ${signal}; the cluster is gone`))
+      controller.abort(new Error(`stopped by ${signal}`))
     })
   }
   const begin = performance.now()
@@ -65,7 +65,7 @@ async function main(): Promise<void> {
     for (const { name, reason } of skipped) console.log(`left out: ${name}: ${reason}`)
     console.log(`${((performance.now() - begin) / 1000).toFixed(1)} s`)
   }
-  if (tallies.some(({ counts }) => counts.silent > 0)) process.exitCode = 1
+  if (tallies.some(({ counts }) => counts.silent > 0)) process.exitCode ||= 1
 }
 
 /** Postgres, another user, reads data files in there: root's own cache would be closed to it. */

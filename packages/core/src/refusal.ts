@@ -34,10 +34,15 @@ const REFUSING_ROUTINES: Readonly<Record<string, ReadonlySet<string>>> = {
     'brin_summarize_range',
     'brin_desummarize_range',
     'stats_lock_check_privileges',
+    // pg_surgery
+    'heap_force_common',
   ]),
   // EXPLAIN ANALYZE CREATE TABLE AS; large objects before PostgreSQL 16; pg_logical_emit_message
   XX000: new Set(['GetNewObjectId', 'GetNewTransactionId', 'XLogBeginInsert', 'XLogInsert']),
 }
+
+/** PL/Tcl and its kind wrap whatever went wrong inside, a refusal too; what they would have said is only in the text. */
+const WRAPPED = '38000'
 
 /** The WAL control functions refuse with 55000 from one source file, each under its own routine name. */
 const REFUSING_FILES: ReadonlySet<string> = new Set(['xlogfuncs.c'])
@@ -70,7 +75,7 @@ export function refusalOf(error: unknown, isStandby: boolean): Refusal | undefin
   const { code, routine, file } = fields
   if (code.startsWith('08') || LOST.has(code)) return 'replica-lost'
   if (!isStandby) return undefined
-  if (code === '25006') return 'refused'
+  if (code === '25006' || code === WRAPPED) return 'refused'
   if (UNKNOWN_OBJECT.has(code)) return 'unknown-object'
   if (routine !== undefined && REFUSING_ROUTINES[code]?.has(routine)) return 'refused'
   if (code === '55000' && file !== undefined && REFUSING_FILES.has(file)) return 'refused'

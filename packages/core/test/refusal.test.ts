@@ -13,6 +13,8 @@ describe('refusal', () => {
     ['0A000', 'GetSerializableTransactionSnapshot'],
     ['0A000', 'get_relation_info'],
     ['55000', 'LockAcquireExtended'],
+    ['55000', 'heap_force_common'],
+    ['38000', 'throw_tcl_error'],
     ['XX000', 'GetNewObjectId'],
     ['XX000', 'GetNewTransactionId'],
     ['XX000', 'XLogBeginInsert'],

@@ -13,14 +13,14 @@ const REMOTE: Known = Object.freeze({ access: 'write', because: 'remote-server' 
 const READING =
   'address_standardizer bloom bool_plperl btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hll ' +
   'hstore hstore_plperl hstore_plpython3u intagg intarray ip4r isn jsonb_plperl jsonb_plpython3u lo ltree ltree_plpython3u ' +
-  'pg_hashids pg_jsonschema pg_trgm pg_uuidv7 pgcrypto postgis postgis_raster postgis_sfcgal prefix rum seg semver tablefunc ' +
+  'pg_hashids pg_jsonschema pgstattuple pg_trgm pg_uuidv7 pgcrypto postgis postgis_raster postgis_sfcgal prefix rum seg semver tablefunc ' +
   'tsm_system_rows tsm_system_time unaccent uuid-ossp vector xml2'
 
 /** Extensions that show or change the server they run on: a standby answers for itself. */
 const ADMINISTERING =
   'adminpack amcheck hypopg old_snapshot pageinspect pg_buffercache pg_cron pg_freespacemap pg_logicalinspect pg_overexplain ' +
   'pg_prewarm pg_qualstats pg_stat_kcache pg_stat_statements pg_surgery pg_visibility pg_wait_sampling pg_walinspect ' +
-  'pgrowlocks pgstattuple sslinfo'
+  'pgrowlocks sslinfo'
 
 /** Extensions that reach other servers: what they do there is done, whatever node asked for it. */
 const REMOTE_CALLING =

@@ -1,0 +1,42 @@
+import { desc } from 'drizzle-orm'
+import { z } from 'zod'
+import { atSource } from './at-source.ts'
+import type { Database } from './database.ts'
+import { note } from './schema.ts'
+
+/** How many notes a page shows. */
+const NEWEST = 50
+
+/** What a client may send to write a note; the same for the form and for the API. */
+export const noteInput = z.object({
+  body: z
+    .string('expected a text')
+    .trim()
+    .min(1, 'expected something to read')
+    .max(500, 'expected 500 characters or less'),
+})
+
+/** What a client may send to sign in. It is a guest book: guests say who they are. */
+export const signInInput = z.object({
+  name: z.string('expected a name').trim().min(1, 'expected a name').max(40, 'expected 40 characters or less'),
+})
+
+export type Note = typeof note.$inferSelect
+
+/**
+ * The newest notes, from next door.
+ *
+ * `including` is a note that the client knows to exist, because it has just written it: when the replica has not heard of
+ * it yet, the primary is asked.
+ */
+export async function listNotes(database: Database, including = 0): Promise<Note[]> {
+  const list = () => database.select().from(note).orderBy(desc(note.id)).limit(NEWEST)
+  const notes = await list()
+  return (notes[0]?.id ?? 0) >= including ? notes : await atSource(list)
+}
+
+export async function addNote(database: Database, author: string, body: string, region: string): Promise<Note> {
+  const [added] = await database.insert(note).values({ author, body, writtenIn: region }).returning()
+  if (added === undefined) throw new Error('the insert gave no row back')
+  return added
+}

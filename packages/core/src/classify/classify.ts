@@ -1,6 +1,6 @@
 import type { Access, AccessReason, Statement } from '../statement.ts'
+import { HINT_PRIMARY } from './comments.ts'
 import type { Knowledge } from './knowledge.ts'
-import { HINT_PRIMARY } from './lexer.ts'
 import { Scan } from './scan.ts'
 import { seeStatement } from './statements.ts'
 import { T } from './tokens.ts'

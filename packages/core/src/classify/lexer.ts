@@ -1,41 +1,17 @@
-import {
-  BACKSLASH,
-  CLASS,
-  COLON,
-  DASH,
-  DASH_CODE,
-  DIGIT,
-  DOLLAR,
-  DOT_CODE,
-  DOUBLE_QUOTE,
-  FOLDED,
-  isDigit,
-  isHexLetter,
-  isLetter,
-  LETTER,
-  NEWLINE,
-  OPERATOR_CODE,
-  OPERATOR_KIND,
-  PUNCTUATION,
-  QUOTE,
-  RETURN,
-  SIGN,
-  SINGLE_QUOTE,
-  SLASH,
-  SLASH_CODE,
-  SPACE,
-  SPECIAL,
-  STAR,
-} from './characters.ts'
+import { bytesOf } from './bytes.ts'
+import { C, CLASS, FOLDED, isDigit, isHexLetter, isLetter, OPERATOR_KIND, SIGN, SPECIAL, U } from './characters.ts'
+import { blockCommentEnd, hintAt, lineCommentEnd } from './comments.ts'
 import { T } from './tokens.ts'
 import { findWord, hashStep } from './words.ts'
 
 const { END, WORD, QUOTED, STRING, NUMBER, PARAMETER, OPERATOR, DOT, CAST, MARK, BAD } = T
 
-/** Hints that a comment may hold. */
-export const HINT_PRIMARY = 1
-export const HINT_REPLICA = 2
-const HINT = /^headwater:[ \t]{0,8}(primary|replica)(?![\w-])/i
+const { SPACE, LETTER, DIGIT, OPERATOR_CODE, SINGLE_QUOTE, DOUBLE_QUOTE, DOLLAR, DOT_CODE } = C
+const { COLON, SLASH_CODE, DASH_CODE, PUNCTUATION } = C
+const { QUOTE, BACKSLASH, NEWLINE, RETURN, DASH, STAR, SLASH } = U
+const { BLANK, DOLLAR_SIGN, CLOSING, COMMA_SIGN, SEMICOLON_SIGN } = U
+const classes: Uint8Array = CLASS
+const folding: Uint8Array = FOLDED
 
 /**
  * PostgreSQL's lexical rules (`scan.l` of 18, `standard_conforming_strings = on`), one token at a time, each code unit
@@ -43,10 +19,12 @@ const HINT = /^headwater:[ \t]{0,8}(primary|replica)(?![\w-])/i
  */
 export class Lexer {
   sql = ''
+  /** The text as bytes, zeros behind it. */
+  bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0)
   kind = 0
   start = 0
   end = 0
-  /** The word's entry in the table, 0 when it has none. For `WORD` and `QUOTED`. */
+  /** The word's entry in the table, 0 when it has none or is no `WORD`. */
   word = 0
   /** Whether a quoted identifier must be decoded: it holds `""` or unicode escapes. */
   isEscaped = false
@@ -55,9 +33,12 @@ export class Lexer {
   #runEnd = 0
   /** Where the operator that begins the run ends, its signs taken off. */
   #runStop = 0
+  /** Where the whitespace and semicolons begin that end the text; -1 before it is asked for. */
+  #tail = -1
 
   open(sql: string): void {
     this.sql = sql
+    this.bytes = bytesOf(sql, this.bytes)
     this.kind = END
     this.start = 0
     this.end = 0
@@ -65,17 +46,16 @@ export class Lexer {
     this.#runStart = 0
     this.#runEnd = 0
     this.#runStop = 0
+    this.#tail = -1
   }
 
   /** Reads the next token and returns its kind. */
   next(): number {
-    const sql = this.sql
-    const length = sql.length
-    const classes = CLASS
+    const bytes = this.bytes
     let position = this.end
-    while (position < length) {
-      const code = sql.charCodeAt(position)
-      const start = code < 128 ? (classes[code] as number) : LETTER
+    for (;;) {
+      const code = bytes[position] as number
+      const start = classes[code] as number
       if (start === SPACE) {
         position++
         continue
@@ -86,15 +66,15 @@ export class Lexer {
         case DIGIT:
           return this.#number(position)
         case DASH_CODE:
-          if (sql.charCodeAt(position + 1) === DASH) {
+          if (bytes[position + 1] === DASH) {
             position = this.#lineComment(position)
             continue
           }
           return this.#operator(position)
         case SLASH_CODE:
-          if (sql.charCodeAt(position + 1) === STAR) {
+          if (bytes[position + 1] === STAR) {
             position = this.#blockComment(position)
-            if (position < 0) return this.#emit(BAD, -position - 1, length)
+            if (position < 0) return this.#emit(BAD, -position - 1, this.sql.length)
             continue
           }
           return this.#operator(position)
@@ -106,20 +86,67 @@ export class Lexer {
           return this.#quoted(position, position + 1, false)
         case DOLLAR:
           return this.#dollar(position)
-        case DOT_CODE:
-          if (isDigit(sql.charCodeAt(position + 1))) return this.#number(position)
-          if (sql.charCodeAt(position + 1) === 46) return this.#emit(MARK, position, position + 2)
+        case DOT_CODE: {
+          const following = bytes[position + 1] as number
+          if (isDigit(following)) return this.#number(position)
+          if (following === 46) return this.#emit(MARK, position, position + 2)
           return this.#emit(DOT, position, position + 1)
+        }
         case COLON: {
-          const following = sql.charCodeAt(position + 1)
+          const following = bytes[position + 1]
           if (following === 58) return this.#emit(CAST, position, position + 2)
           return this.#emit(MARK, position, following === 61 ? position + 2 : position + 1)
         }
-        default:
+        default: {
+          const length = this.sql.length
+          if (position >= length) return this.#emit(END, length, length)
           return this.#emit(BAD, position, position + 1)
+        }
       }
     }
-    return this.#emit(END, length, length)
+  }
+
+  /**
+   * Reads the token behind a list of constants, of which the current token is one: `$1, $2, $3` and `1, 2, 3` in an IN
+   * list or VALUES, thousands of them, pass without becoming tokens.
+   */
+  nextBehindConstants(): number {
+    const bytes = this.bytes
+    let position = this.end
+    while (bytes[position] === COMMA_SIGN) {
+      let at = position + 1
+      while (bytes[at] === BLANK) at++
+      if (bytes[at] === DOLLAR_SIGN) at++
+      const digits = at
+      let code = bytes[at] as number
+      while (code >= 48 && code <= 57) code = bytes[++at] as number
+      // Anything but a plain list goes on where it stopped: fractions, other notations, `$1a`, which is an error.
+      if (at === digits || (code !== COMMA_SIGN && code !== BLANK && code !== CLOSING)) break
+      position = at
+    }
+    this.end = position
+    return this.next()
+  }
+
+  /** Whether no statement begins behind the current token; sure when it says so. */
+  get isInLastStatement(): boolean {
+    if (this.#tail < 0) {
+      const bytes = this.bytes
+      let tail = this.sql.length
+      while (tail > 0 && (bytes[tail - 1] === SEMICOLON_SIGN || classes[bytes[tail - 1] as number] === SPACE)) tail--
+      this.#tail = tail
+    }
+    const semicolon = this.sql.indexOf(';', this.end)
+    return semicolon < 0 || semicolon >= this.#tail
+  }
+
+  isFollowedBy(character: string): boolean {
+    return this.sql.includes(character, this.end)
+  }
+
+  /** Steps over all that is left: the next token is the end. */
+  finish(): void {
+    this.end = this.sql.length
   }
 
   #emit(kind: number, start: number, end: number): number {
@@ -130,96 +157,83 @@ export class Lexer {
   }
 
   #word(start: number, first: number): number {
-    const sql = this.sql
-    const length = sql.length
-    const table = FOLDED
+    const bytes = this.bytes
     let hash = 0
-    let isAscii = true
     let position = start
-    for (; position < length; position++) {
-      const code = sql.charCodeAt(position)
-      if (code >= 128) {
-        isAscii = false
-        continue
-      }
-      const folded = table[code] as number
-      if (folded === 0) {
-        // A prefix only counts when it is the whole word and the quote follows at once.
-        if (position - start === 1) {
-          if (code === QUOTE) {
-            const prefix = first | 32
-            if (prefix === 101) return this.#escapedString(start, position + 1)
-            if (prefix === 98 || prefix === 120 || prefix === 110) return this.#plainString(start, position + 1)
-          } else if (code === 38 && (first | 32) === 117) {
-            const quote = sql.charCodeAt(position + 1)
-            if (quote === QUOTE) return this.#plainString(start, position + 2)
-            if (quote === 34) return this.#quoted(start, position + 2, true)
-          }
-        }
-        break
-      }
+    for (;;) {
+      const folded = folding[bytes[position] as number] as number
+      if (folded === 0) break
       hash = hashStep(hash, folded)
+      position++
     }
-    this.word = isAscii ? findWord(sql, start, position, hash, true) : 0
+    // A prefix only counts when it is the whole word and the quote follows at once.
+    if (position - start === 1) {
+      const code = bytes[position]
+      if (code === QUOTE) {
+        const prefix = first | 32
+        if (prefix === 101) return this.#escapedString(start, position + 1)
+        if (prefix === 98 || prefix === 120 || prefix === 110) return this.#plainString(start, position + 1)
+      } else if (code === 38 && (first | 32) === 117) {
+        const quote = bytes[position + 1]
+        if (quote === QUOTE) return this.#plainString(start, position + 2)
+        if (quote === 34) return this.#quoted(start, position + 2, true)
+      }
+    }
+    this.word = findWord(bytes, start, position, hash)
     this.isEscaped = false
     return this.#emit(WORD, start, position)
   }
 
   #quoted(start: number, from: number, isUnicode: boolean): number {
-    const sql = this.sql
-    const length = sql.length
-    let hash = 0
+    const bytes = this.bytes
     let isEscaped = isUnicode
     let position = from
-    for (; position < length; position++) {
-      const code = sql.charCodeAt(position)
-      if (code === 34) {
-        if (sql.charCodeAt(position + 1) !== 34) {
-          this.isEscaped = isEscaped
-          this.word = isEscaped ? 0 : findWord(sql, from, position, hash, false)
-          return this.#emit(
-            position === from || (isEscaped && position - from > 100_000) ? BAD : QUOTED,
-            start,
-            position + 1,
-          )
-        }
-        isEscaped = true
-        position++
-      } else if (code === 0) {
-        return this.#emit(BAD, start, length)
-      }
-      hash = hashStep(hash, code)
+    for (;;) {
+      let code = bytes[position]
+      while (code !== 34 && code !== 0) code = bytes[++position]
+      if (code === 0) return this.#emit(BAD, start, this.sql.length)
+      if (bytes[position + 1] !== 34) break
+      isEscaped = true
+      position += 2
     }
-    return this.#emit(BAD, start, length)
+    this.isEscaped = isEscaped
+    this.word = 0
+    const isBad = position === from || (isEscaped && position - from > 100_000)
+    return this.#emit(isBad ? BAD : QUOTED, start, position + 1)
   }
 
   /** A string in which only `''` is special. A backslash before a quote reads otherwise with `standard_conforming_strings = off`. */
   #plainString(start: number, from: number): number {
-    const sql = this.sql
+    const bytes = this.bytes
     let position = from
     for (;;) {
-      position = sql.indexOf("'", position)
-      if (position < 0) return this.#emit(BAD, start, sql.length)
-      if (sql.charCodeAt(position - 1) === BACKSLASH && position > from) {
-        let run = position - 1
-        while (run > from && sql.charCodeAt(run - 1) === BACKSLASH) run--
-        if (((position - run) & 1) === 1) return this.#emit(BAD, start, sql.length)
+      let code = bytes[position]
+      while (code !== QUOTE && code !== 0) code = bytes[++position]
+      if (code === 0) {
+        if (position >= this.sql.length) return this.#emit(BAD, start, this.sql.length)
+        position++
+        continue
       }
-      if (sql.charCodeAt(position + 1) !== QUOTE) return this.#emit(STRING, start, position + 1)
+      if (bytes[position - 1] === BACKSLASH && position > from) {
+        let run = position - 1
+        while (run > from && bytes[run - 1] === BACKSLASH) run--
+        if (((position - run) & 1) === 1) return this.#emit(BAD, start, this.sql.length)
+      }
+      if (bytes[position + 1] !== QUOTE) return this.#emit(STRING, start, position + 1)
       position += 2
     }
   }
 
   /** `E'…'`: backslash escapes, also in the parts that continue it after a newline. */
   #escapedString(start: number, from: number): number {
-    const sql = this.sql
-    const length = sql.length
+    const bytes = this.bytes
+    const length = this.sql.length
     let position = from
     while (position < length) {
-      const code = sql.charCodeAt(position)
+      const code = bytes[position]
       if (code === BACKSLASH) position += 2
       else if (code !== QUOTE) position++
-      else if (sql.charCodeAt(position + 1) === QUOTE) position += 2
+      else if (bytes[position + 1] === QUOTE) position += 2
       else {
         const continued = this.#continuation(position + 1)
         if (continued < 0) return this.#emit(STRING, start, position + 1)
@@ -231,35 +245,35 @@ export class Lexer {
 
   /** Where a string that closed before `from` goes on: behind the quote that follows whitespace with a newline; -1 when it does not. */
   #continuation(from: number): number {
-    const sql = this.sql
+    const bytes = this.bytes
     let hasNewline = false
     let position = from
     for (;;) {
-      const code = sql.charCodeAt(position)
+      const code = bytes[position] as number
       if (code === NEWLINE || code === RETURN) {
         hasNewline = true
         position++
-      } else if (code < 128 && CLASS[code] === SPACE) position++
-      else if (code === DASH && sql.charCodeAt(position + 1) === DASH) position = this.#lineComment(position)
+      } else if (classes[code] === SPACE) position++
+      else if (code === DASH && bytes[position + 1] === DASH) position = this.#lineComment(position)
       else return hasNewline && code === QUOTE ? position + 1 : -1
     }
   }
 
   #dollar(start: number): number {
-    const sql = this.sql
-    const length = sql.length
+    const { bytes, sql } = this
     let position = start + 1
-    let code = sql.charCodeAt(position)
+    let code = bytes[position] as number
     if (isDigit(code)) {
-      do code = sql.charCodeAt(++position)
+      do code = bytes[++position] as number
       while (code >= 48 && code <= 57)
       return this.#emit(isLetter(code) ? BAD : PARAMETER, start, position)
     }
     if (isLetter(code)) {
-      do code = sql.charCodeAt(++position)
+      do code = bytes[++position] as number
       while (isLetter(code) || isDigit(code))
     }
-    if (code !== 36) return this.#emit(BAD, start, Math.min(start + 1, length))
+    if (code !== 36) return this.#emit(BAD, start, start + 1)
+    const { length } = sql
     const tag = sql.slice(start, position + 1)
     // One `$` after another: a tag holds none inside, so what a comparison looks at is never looked at twice.
     for (let at = sql.indexOf('$', position + 1); at >= 0; at = sql.indexOf('$', at + 1)) {
@@ -269,60 +283,60 @@ export class Lexer {
   }
 
   #number(start: number): number {
-    const sql = this.sql
+    const bytes = this.bytes
     let position = start
-    let code = sql.charCodeAt(position)
-    const radix = sql.charCodeAt(position + 1) | 32
+    let code = bytes[position] as number
+    const radix = (bytes[position + 1] as number) | 32
     if (code === 48 && (radix === 120 || radix === 111 || radix === 98)) {
       position += 2
-      for (code = sql.charCodeAt(position); isDigit(code) || code === 95 || (radix === 120 && isHexLetter(code)); )
-        code = sql.charCodeAt(++position)
+      for (code = bytes[position] as number; isDigit(code) || code === 95 || (radix === 120 && isHexLetter(code)); )
+        code = bytes[++position] as number
       return this.#emit(position === start + 2 || isLetter(code) ? BAD : NUMBER, start, position)
     }
     position = this.#digits(position)
     // `1..10` is a number, two dots and a number.
-    if (sql.charCodeAt(position) === 46 && sql.charCodeAt(position + 1) !== 46) position = this.#digits(position + 1)
-    code = sql.charCodeAt(position)
+    if (bytes[position] === 46 && bytes[position + 1] !== 46) position = this.#digits(position + 1)
+    code = bytes[position] as number
     if ((code | 32) === 101) {
-      const sign = sql.charCodeAt(position + 1)
+      const sign = bytes[position + 1] as number
       const exponent = sign === 43 || sign === DASH ? position + 2 : position + 1
-      if (isDigit(sql.charCodeAt(exponent))) position = this.#digits(exponent)
-      code = sql.charCodeAt(position)
+      if (isDigit(bytes[exponent] as number)) position = this.#digits(exponent)
+      code = bytes[position] as number
     }
     // Before 15 `1FROM t` was a number and a word; since then it is an error.
     return this.#emit(isLetter(code) ? BAD : NUMBER, start, position)
   }
 
   #digits(from: number): number {
-    const sql = this.sql
+    const bytes = this.bytes
     let position = from
     for (;;) {
-      const code = sql.charCodeAt(position)
-      if (isDigit(code) || (code === 95 && isDigit(sql.charCodeAt(position + 1)) && position > from)) position++
+      const code = bytes[position] as number
+      if (isDigit(code) || (code === 95 && isDigit(bytes[position + 1] as number) && position > from)) position++
       else return position
     }
   }
 
   /** The longest run of operator characters, cut at a comment, less the `+` and `-` at its end that SQL reads as signs. */
   #operator(start: number): number {
-    const sql = this.sql
+    const bytes = this.bytes
     // A run of signs is one token per sign: what is known of the run must not be found out again at each of them.
     if (start >= this.#runEnd || start < this.#runStart) this.#readRun(start)
     const end = Math.max(start + 1, this.#runStop)
-    const isArrow = end - start === 2 && sql.charCodeAt(start) === 61 && sql.charCodeAt(start + 1) === 62
+    const isArrow = end - start === 2 && bytes[start] === 61 && bytes[start + 1] === 62
     return this.#emit(isArrow ? MARK : OPERATOR, start, end)
   }
 
   #readRun(start: number): void {
-    const sql = this.sql
+    const bytes = this.bytes
     let position = start
     let isSpecial = false
     let behindLastPlain = start
     for (;;) {
-      const code = sql.charCodeAt(position)
-      const kind = code < 128 ? (OPERATOR_KIND[code] as number) : 0
+      const code = bytes[position] as number
+      const kind = OPERATOR_KIND[code] as number
       if (kind === 0) break
-      const following = sql.charCodeAt(position + 1)
+      const following = bytes[position + 1] as number
       if ((code === DASH && following === DASH) || (code === SLASH && following === STAR)) break
       position++
       if (kind === SPECIAL) isSpecial = true
@@ -334,47 +348,14 @@ export class Lexer {
   }
 
   #lineComment(start: number): number {
-    const sql = this.sql
-    let position = start + 2
-    this.#readHint(position)
-    for (; position < sql.length; position++) {
-      const code = sql.charCodeAt(position)
-      if (code === NEWLINE || code === RETURN) return position
-      if (code === 0) return position
-    }
-    return position
+    this.hint |= hintAt(this.sql, this.bytes, start + 2)
+    return lineCommentEnd(this.bytes, start + 2)
   }
 
   /** The offset behind a comment; `-start - 1` when it has no end. */
   #blockComment(start: number): number {
-    const sql = this.sql
-    const length = sql.length
-    let position = start + 2
-    let depth = 1
-    this.#readHint(position)
-    while (position < length) {
-      const code = sql.charCodeAt(position)
-      if (code === STAR && sql.charCodeAt(position + 1) === SLASH) {
-        position += 2
-        if (--depth === 0) return position
-      } else if (code === SLASH && sql.charCodeAt(position + 1) === STAR) {
-        depth++
-        position += 2
-      } else if (code === 0) return -start - 1
-      else position++
-    }
-    return -start - 1
-  }
-
-  /** `headwater: primary` or `headwater: replica` at the head of a comment. */
-  #readHint(from: number): void {
-    const sql = this.sql
-    let position = from
-    let code = sql.charCodeAt(position)
-    while (code === 32 || code === STAR || code === 43 || code === 9) code = sql.charCodeAt(++position)
-    if ((code | 32) !== 104) return
-    const match = HINT.exec(sql.slice(position, position + 64))
-    if (match === null) return
-    this.hint |= match[1]?.toLowerCase() === 'primary' ? HINT_PRIMARY : HINT_REPLICA
+    this.hint |= hintAt(this.sql, this.bytes, start + 2)
+    const end = blockCommentEnd(this.bytes, start + 2)
+    return end < 0 ? -start - 1 : end
   }
 }

@@ -19,7 +19,7 @@ import {
   relationKindOf,
 } from './words.ts'
 
-const { DOT, QUOTED, STRING, WORD } = T
+const { DOT, OPEN, QUOTED, STRING, WORD } = T
 
 /** One part of a name: where it stands, and what it means. */
 export interface Part {
@@ -60,6 +60,9 @@ export class DottedName {
     }
     this.count = count
     this.last = part
+    // Of what stands in quotes we look up only what is called, or may be a relation of note.
+    if (kind === OPEN && part.isQuoted && part.decoded === undefined)
+      part.word = findName(scan.lexer.sql.slice(part.start + 1, part.end - 1))
     return kind
   }
 }
@@ -71,7 +74,11 @@ function readPart(scan: Scan, part: Part): number {
   part.isQuoted = lexer.kind === QUOTED
   part.word = lexer.word
   part.decoded = undefined
-  if (!part.isQuoted || !lexer.isEscaped) return lexer.next()
+  if (!part.isQuoted) return lexer.next()
+  if (!lexer.isEscaped) {
+    if (mayBeRelation(lexer.bytes, part)) part.word = findName(lexer.sql.slice(part.start + 1, part.end - 1))
+    return lexer.next()
+  }
   const text = lexer.sql.slice(part.start, part.end)
   let kind = lexer.next()
   let escapeCharacter = '\\'
@@ -86,6 +93,13 @@ function readPart(scan: Scan, part: Part): number {
   part.decoded = decoded ?? text
   part.word = findName(part.decoded)
   return kind
+}
+
+/** Whether a quoted name may be one of the relations in the table of words: `pg_…` and `last_value`. */
+function mayBeRelation(bytes: Uint8Array, { start, end }: Part): boolean {
+  const first = bytes[start + 1]
+  if (first === 112) return bytes[start + 2] === 103 && bytes[start + 3] === 95
+  return first === 108 && end - start === '"last_value"'.length
 }
 
 /** A part as Postgres folds it: ASCII to lower case unless quoted, cut at 63 bytes. */
@@ -212,14 +226,10 @@ function seePart(scan: Scan, part: Part): void {
     return
   }
   if (part.decoded === undefined) {
-    const sql = scan.lexer.sql
+    const bytes = scan.lexer.bytes
     const from = part.isQuoted ? part.start + 1 : part.start
-    if (
-      (sql.charCodeAt(from) | 32) !== 112 ||
-      (sql.charCodeAt(from + 1) | 32) !== 103 ||
-      sql.charCodeAt(from + 2) !== 95
-    )
-      return
+    if (((bytes[from] as number) | 32) !== 112) return
+    if (((bytes[from + 1] as number) | 32) !== 103 || bytes[from + 2] !== 95) return
   }
   const text = textOf(scan, part)
   if (text.startsWith('pg_stat_') && text !== 'pg_stat_') scan.raise('write', 'node-local', part.start, part.end)
@@ -248,13 +258,15 @@ function seeKnownRelation(scan: Scan, name: DottedName): void {
 
 /** Looks at the type of a cast: a domain's check or a cast's function may write. */
 export function seeType(scan: Scan, name: DottedName): void {
+  if (scan.knowledge?.findType === undefined) return
   const schema = name.count > 1 ? textOf(scan, name.schema) : undefined
-  raiseKnown(scan, scan.knowledge?.findType?.(schema, textOf(scan, name.last)), name)
+  raiseKnown(scan, scan.knowledge.findType(schema, textOf(scan, name.last)), name)
 }
 
 /** Looks at a field of a row, `(t).f`: without such a column it calls the function f(t). */
 export function seeField(scan: Scan, name: DottedName): void {
-  raiseKnown(scan, scan.knowledge?.findRelation('', textOf(scan, name.first)), name)
+  if (scan.knowledge === undefined) return
+  raiseKnown(scan, scan.knowledge.findRelation('', textOf(scan, name.first)), name)
 }
 
 function raiseKnown(scan: Scan, known: Known | undefined, name: DottedName): void {

@@ -6,18 +6,14 @@ import {
   CATEGORY_UNRESERVED,
   K,
 } from './keywords.ts'
-import { DottedName, isNodeSetting, seeCall, seeField, seeName, seeType, textOf } from './names.ts'
+import { DottedName, seeCall, seeField, seeName, seeType, textOf } from './names.ts'
+import { closeParenthesis, openParenthesis, pass } from './parentheses.ts'
+import { seePlainName } from './plain-name.ts'
 import { seeProceduralWord } from './procedural.ts'
 import { F, P, type Scan } from './scan.ts'
+import { watchSetting } from './settings.ts'
 import { T } from './tokens.ts'
-import {
-  categoryOf,
-  FUNCTION_CURRENT_SETTING,
-  FUNCTION_SET_CONFIG,
-  informationOf,
-  isCatalogOperator,
-  keywordOf,
-} from './words.ts'
+import { categoryOf, informationOf, isCatalogOperator, keywordOf } from './words.ts'
 
 const {
   END,
@@ -70,7 +66,8 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
         kind = seeWord(scan)
         break
       case QUOTED:
-        kind = readName(scan, 0, 0)
+        kind = seePlainName(scan)
+        if (kind < 0) kind = readName(scan, 0, 0)
         break
       case COMMA:
         pass(scan, AFTER_COMMA)
@@ -113,9 +110,12 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
         pass(scan, AFTER_NAME)
         break
       }
-      case STRING:
       case NUMBER:
       case PARAMETER:
+        pass(scan, AFTER_OPERAND)
+        kind = lexer.nextBehindConstants()
+        break
+      case STRING:
       case CLOSE_BRACKET:
         pass(scan, AFTER_OPERAND)
         kind = lexer.next()
@@ -131,31 +131,6 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
   }
 }
 
-function pass(scan: Scan, previous: number): void {
-  scan.previous = previous
-  scan.previousKeyword = 0
-}
-
-function openParenthesis(scan: Scan, flags: number): void {
-  scan.depth++
-  scan.flags[scan.depth] = scan.previous === AFTER_DISTINCT_ON ? F.OPERAND_FOLLOWS : flags
-  pass(scan, AFTER_START)
-}
-
-function closeParenthesis(scan: Scan): void {
-  if (scan.depth === 0) {
-    scan.raiseHere('write', 'syntax')
-    return
-  }
-  const flags = scan.flags[scan.depth] as number
-  scan.depth--
-  if ((flags & F.SET_CONFIG) !== 0) {
-    if (scan.previous === AFTER_TRUE) scan.isTransactionLocal = true
-    else scan.raiseHere('session', 'session-state')
-  }
-  pass(scan, (flags & F.OPERAND_FOLLOWS) !== 0 ? AFTER_OTHER : AFTER_CLOSE)
-}
-
 function seeWord(scan: Scan): number {
   const information = informationOf(scan.lexer.word)
   const keyword = keywordOf(information)
@@ -165,6 +140,10 @@ function seeWord(scan: Scan): number {
     if (kind >= 0) return kind
   }
   if (category === CATEGORY_RESERVED) return seeReserved(scan, keyword)
+  if (category === CATEGORY_NAME && keyword === 0) {
+    const kind = seePlainName(scan)
+    return kind < 0 ? readName(scan, 0, 0) : kind
+  }
   if (keyword >= K.INSERT && keyword <= K.MERGE && mayBeginStatement(scan)) {
     const { start, end } = scan.lexer
     // `count(update)` is a column; no column is followed by a name here.
@@ -172,12 +151,19 @@ function seeWord(scan: Scan): number {
     if (following === WORD || following === QUOTED) {
       scan.raise('write', 'data-modification', start, end)
       pass(scan, AFTER_OTHER)
+      if (isSettled(scan)) scan.lexer.finish()
       return scan.lexer.next()
     }
   }
   if (keyword === K.OPERATOR && peekKind(scan) === OPEN) return readOperator(scan)
   if (keyword === K.VALUES) endWithList(scan)
   return readName(scan, category, keyword)
+}
+
+/** Whether nothing behind the current token can change the result any more: no statement, no call and no known relation. */
+function isSettled(scan: Scan): boolean {
+  if (scan.rank < 3 || scan.knowledge !== undefined || scan.isProcedural) return false
+  return scan.lexer.isInLastStatement && !scan.lexer.isFollowedBy('(')
 }
 
 function mayBeginStatement(scan: Scan): boolean {
@@ -208,8 +194,23 @@ function endWithList(scan: Scan): void {
   scan.flags[scan.depth] = (scan.flags[scan.depth] as number) & ~(WITH_LIST | F.GROUP_BY)
 }
 
+/** Reserved words with a case in {@link seeReserved}; the others, one look at a table tells, have no meaning of their own. */
+const hasMeaning: Uint8Array = new Uint8Array(256)
+for (const keyword of [
+  ...[K.SELECT, K.TABLE, K.HAVING, K.ORDER, K.LIMIT, K.OFFSET, K.FETCH, K.UNION, K.INTERSECT, K.EXCEPT, K.WINDOW],
+  ...[K.WHERE, K.GROUP, K.WITH, K.INTO, K.FOR, K.ON, K.TRUE, K.FALSE, K.NULL, K.END],
+])
+  hasMeaning[keyword] = 1
+const { AS } = K
+
 function seeReserved(scan: Scan, keyword: number): number {
   const lexer = scan.lexer
+  if (keyword === AS) return seeLabel(scan)
+  if (hasMeaning[keyword] === 0) {
+    scan.previous = AFTER_OTHER
+    scan.previousKeyword = keyword
+    return lexer.next()
+  }
   let previous: number = AFTER_OTHER
   switch (keyword) {
     case K.SELECT:
@@ -242,16 +243,6 @@ function seeReserved(scan: Scan, keyword: number): number {
       break
     case K.FOR:
       return seeFor(scan)
-    case K.AS: {
-      // A label, type or alias: any word may stand here, and none is called.
-      let kind = lexer.next()
-      if (kind === WORD || kind === QUOTED) {
-        kind = dotted.read(scan)
-        seeType(scan, dotted)
-        pass(scan, AFTER_NAME)
-      } else pass(scan, AFTER_OTHER)
-      return kind
-    }
     case K.ON:
       if (scan.previousKeyword === K.DISTINCT) previous = AFTER_DISTINCT_ON
       break
@@ -267,6 +258,21 @@ function seeReserved(scan: Scan, keyword: number): number {
   scan.previous = previous
   scan.previousKeyword = keyword
   return lexer.next()
+}
+
+/** Behind AS, a label, a type or an alias: any word may stand here, and none is called. */
+function seeLabel(scan: Scan): number {
+  let kind = scan.lexer.next()
+  if (kind !== WORD && kind !== QUOTED) {
+    pass(scan, AFTER_OTHER)
+    return kind
+  }
+  kind = seePlainName(scan)
+  if (kind >= 0) return kind
+  kind = dotted.read(scan)
+  seeType(scan, dotted)
+  pass(scan, AFTER_NAME)
+  return kind
 }
 
 /** `FOR UPDATE | NO KEY UPDATE | SHARE | KEY SHARE` locks rows; `substring(x FOR 3)` does not. */
@@ -298,8 +304,7 @@ function readName(scan: Scan, category: number, keyword: number): number {
     if (isSimple && category === CATEGORY_COLUMN) {
       if (keyword === K.SUBSTRING || keyword === K.OVERLAY) flags = F.FOR_IS_SYNTAX
     } else if (!isExpressionName && isCall(scan, category, isSimple ? keyword : 0, previous, previousKeyword)) {
-      flags = watch(scan, seeCall(scan, dotted))
-      if (flags < 0) return scan.lexer.kind
+      flags = watchSetting(scan, seeCall(scan, dotted), dotted.last)
     }
     openParenthesis(scan, flags)
     return scan.lexer.next()
@@ -356,33 +361,6 @@ function isCall(scan: Scan, category: number, keyword: number, previous: number,
     default:
       return true
   }
-}
-
-/** Looks at the first argument where the name of a setting decides; returns flags for the parenthesis, -1 when it is open already. */
-function watch(scan: Scan, functionKind: number): number {
-  if (functionKind === FUNCTION_SET_CONFIG) {
-    if (isNodeSetting(settingName(scan) ?? ''))
-      scan.raise('write', 'transaction-control', dotted.last.start, dotted.last.end)
-    return F.SET_CONFIG
-  }
-  if (functionKind !== FUNCTION_CURRENT_SETTING) return 0
-  const setting = settingName(scan)
-  if (setting === undefined || isNodeSetting(setting))
-    scan.raise('write', 'node-local', dotted.last.start, dotted.last.end)
-  return 0
-}
-
-/** The literal that is the whole first argument; the current token, the `(`, stays. */
-function settingName(scan: Scan): string | undefined {
-  const lexer = scan.lexer
-  const { start, end } = lexer
-  const isLiteral = lexer.next() === STRING && lexer.sql.charCodeAt(lexer.start) === 39
-  const setting = isLiteral ? lexer.sql.slice(lexer.start + 1, lexer.end - 1) : undefined
-  const following = isLiteral ? lexer.next() : END
-  lexer.start = start
-  lexer.end = end
-  lexer.kind = OPEN
-  return following === COMMA || following === CLOSE ? setting : undefined
 }
 
 /** `OPERATOR(schema.+)`; anything else before the parenthesis closes is a call of a function named so. */

@@ -107,6 +107,12 @@ function seeSimple(scan: Scan, keyword: number): void {
 /** Steps to the end of a statement of which enough is known. */
 export function skip(scan: Scan): void {
   const lexer = scan.lexer
+  // Nothing is stronger than a write: of what follows only the number of statements is left to know.
+  if (scan.rank === 3 && lexer.kind !== T.SEMICOLON && lexer.isInLastStatement) {
+    lexer.finish()
+    lexer.next()
+    return
+  }
   let depth = 0
   for (let kind = lexer.kind; ; kind = lexer.next()) {
     if (kind === T.END) return

@@ -1,4 +1,5 @@
 import * as catalog from './catalog.generated.ts'
+import { FOLDED } from './characters.ts'
 import { CATEGORY_COLUMN, CATEGORY_FUNCTION, CATEGORY_RESERVED, CATEGORY_UNRESERVED, K } from './keywords.ts'
 
 /**
@@ -32,9 +33,12 @@ export const relationKindOf = (information: number): number => (information >> R
 /** One step of the hash over a word, fed with code units folded to lower case. */
 export const hashStep = (hash: number, code: number): number => (Math.imul(hash, 31) + code) | 0
 
+// The optimizing compiler folds a module's own constants, not those that it imports.
+const folding: Uint8Array = FOLDED
 const TABLE_SIZE = 16_384
 const slots: Int16Array = new Int16Array(TABLE_SIZE)
 const names: string[] = ['']
+const entries: Map<string, number> = new Map()
 const hashes: Int32Array = new Int32Array(TABLE_SIZE)
 const informations: Int32Array = new Int32Array(TABLE_SIZE)
 
@@ -50,19 +54,17 @@ function hashOf(name: string): number {
 }
 
 function add(name: string, bits: number): void {
-  const hash = hashOf(name)
-  let slot = slotOf(hash)
-  for (;;) {
-    const entry = slots[slot] as number
-    if (entry === 0) break
-    if (names[entry] === name) {
-      informations[entry] = (informations[entry] as number) | bits
-      return
-    }
-    slot = (slot + 1) & (TABLE_SIZE - 1)
+  const known = entries.get(name)
+  if (known !== undefined) {
+    informations[known] = (informations[known] as number) | bits
+    return
   }
+  const hash = hashOf(name)
   const entry = names.length
+  let slot = slotOf(hash)
+  while (slots[slot] !== 0) slot = (slot + 1) & (TABLE_SIZE - 1)
   slots[slot] = entry
+  entries.set(name, entry)
   names.push(name)
   hashes[entry] = hash
   informations[entry] = bits
@@ -89,34 +91,33 @@ const informationSchema: ReadonlySet<string> = new Set(catalog.INFORMATION_SCHEM
 /** Whether information_schema itself has a function of this name; all of them only read. */
 export const isInformationSchemaFunction = (name: string): boolean => informationSchema.has(name)
 
-/**
- * The word at `[start, end)` of `sql`, 0 when it means nothing to us. `hash` is over its folded code units; `isFolded`
- * says whether upper case counts as lower case (it does not inside quotes).
- */
-export function findWord(sql: string, start: number, end: number, hash: number, isFolded: boolean): number {
+/** All names in one row, to be compared with the bytes of a text; the name of an entry begins at its offset. */
+const letters: Uint8Array = Uint8Array.from(names.join(''), (letter) => letter.charCodeAt(0))
+const offsets: Int32Array = new Int32Array(names.length + 1)
+for (const [entry, name] of names.entries()) offsets[entry + 1] = (offsets[entry] as number) + name.length
+
+/** The word at `[start, end)`, 0 when it means nothing to us; `hash` is over its bytes, folded to lower case. */
+export function findWord(bytes: Uint8Array, start: number, end: number, hash: number): number {
   let slot = slotOf(hash)
   for (;;) {
     const entry = slots[slot] as number
     if (entry === 0) return 0
-    if (hashes[entry] === hash && isSame(sql, start, end, names[entry] as string, isFolded)) return entry
+    if (hashes[entry] === hash && isSame(bytes, start, end, entry)) return entry
     slot = (slot + 1) & (TABLE_SIZE - 1)
   }
 }
 
-function isSame(sql: string, start: number, end: number, name: string, isFolded: boolean): boolean {
-  if (name.length !== end - start) return false
-  for (let index = 0; index < name.length; index++) {
-    let code = sql.charCodeAt(start + index)
-    if (isFolded && code >= 65 && code <= 90) code += 32
-    if (code !== name.charCodeAt(index)) return false
+function isSame(bytes: Uint8Array, start: number, end: number, entry: number): boolean {
+  let offset = offsets[entry] as number
+  if ((offsets[entry + 1] as number) - offset !== end - start) return false
+  for (let position = start; position < end; position++) {
+    if (folding[bytes[position] as number] !== letters[offset++]) return false
   }
   return true
 }
 
-/** The word for a name that is known as a whole, 0 when it means nothing to us. */
-export function findName(name: string): number {
-  return findWord(name, 0, name.length, hashOf(name), false)
-}
+/** The word for a name that is known as a whole and folded already, 0 when it means nothing to us. */
+export const findName = (name: string): number => entries.get(name) ?? 0
 
 export const informationOf = (word: number): number => informations[word] as number
 export const nameOf = (word: number): string => names[word] as string

@@ -1,3 +1,4 @@
+import { findInCauses } from '@headwater/core'
 import { headwater } from '@headwater/http/hono'
 import { type Context, Hono } from 'hono'
 import { deleteCookie, getSignedCookie, setSignedCookie } from 'hono/cookie'
@@ -101,8 +102,9 @@ export function createApp(database: Database, environment: Environment): Hono {
   })
 
   app.onError((error, context) => {
-    // Headwater's errors, and Hono's own, know their answer: a replay, or 503 with Retry-After.
-    if ('getResponse' in error && typeof error.getResponse === 'function') return error.getResponse()
+    // Headwater's errors and Hono's own know their answer: 503 with Retry-After, for one. Drizzle wraps what a query fails with.
+    const known = findInCauses(error, hasAnswer)
+    if (known !== undefined) return known.getResponse()
     // Drizzle's wrapper has the parameters of the query in its message; what they are is nobody's business in a log.
     console.error(error.cause ?? error)
     return context.json({ error: 'something went wrong' }, 500)
@@ -116,6 +118,10 @@ async function bodyOf<Input>(context: Context, schema: ZodType<Input>): Promise<
   const input = schema.safeParse(json)
   if (input.success) return input.data
   throw new HTTPException(400, { res: context.json({ error: messageOf(input.error) }, 400) })
+}
+
+function hasAnswer(error: object): error is { getResponse(): Response } {
+  return 'getResponse' in error && typeof error.getResponse === 'function'
 }
 
 function messageOf(error: { readonly issues: readonly { path: PropertyKey[]; message: string }[] }): string {

@@ -178,6 +178,24 @@ export function describeGuestBook(name: string, { folder, more }: GuestBook): vo
 
     more?.(() => world)
 
+    test('without a primary the book can be read, and a write is told to come back', async () => {
+      const guest = await signedIn('Ada')
+      await expect.poll(async () => (await guest.ask('nrt', '/api/session')).status, { timeout: 5000 }).toBe(200)
+      await world.cluster.waitUntilCaughtUp()
+      await world.cluster.primary.kill()
+      const response = await guest.ask('nrt', '/api/notes', { json: { body: 'Anybody home?' } })
+      expect(response.status).toBe(503)
+      expect(response.headers.get('retry-after')).toMatch(/^\d+$/)
+      expect((await guest.ask('nrt', '/health')).status).toBe(200)
+      const page = await guest.ask('nrt', '/')
+      expect([page.status, page.headers.get('x-served-by')]).toEqual([200, 'nrt'])
+      expect(await page.text()).toContain('Ada writes')
+      await world.cluster.primary.start()
+      expect(await written('Anybody home?')).toEqual([])
+      expect((await guest.ask('nrt', '/api/notes', { json: { body: 'Back again' } })).status).toBe(201)
+      expect(await written('Back again')).toEqual(['ams'])
+    })
+
     test('ends when asked to, and leaves nothing behind', async () => {
       const ends = REGIONS.map((region) => world.apps[region].finished())
       const pids = REGIONS.map((region) => world.apps[region].pid ?? 0)
@@ -187,7 +205,7 @@ export function describeGuestBook(name: string, { folder, more }: GuestBook): vo
         expect(output).toContain('Ended.')
       }
       for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
-      // Nothing went wrong without anybody noticing.
+      // Nothing went wrong without anybody noticing; a server that is killed is no fault of the app.
       expect(printed.filter((line) => /error|warning/i.test(line))).toEqual([])
     })
   })

@@ -57,9 +57,6 @@ export interface ResolvedNode {
   readonly config: PoolConfig
 }
 
-/** Without one, pg waits for ever on a host that drops packets. In ms, also for a free connection of a full pool. */
-const CONNECTION_TIMEOUT = 10_000
-
 const MODES: Readonly<Record<Mode, true>> = { safe: true, explicit: true, eventual: true }
 
 /** The variables that are read; `process.env` in production. */
@@ -137,8 +134,7 @@ function replicasOf(
 
 function nodeOf(name: string, region: string | undefined, config: PoolConfig): ResolvedNode {
   const { region: _region, ...own } = config as NodeOptions
-  const complete: PoolConfig = { connectionTimeoutMillis: CONNECTION_TIMEOUT, ...withHidden(own, config) }
-  return Object.freeze({ name, region, config: complete })
+  return Object.freeze({ name, region, config: withHidden(own, config) })
 }
 
 function regionOf(option: string, value: string | undefined): string | undefined {

@@ -9,7 +9,6 @@ import {
 import pg from 'pg'
 import { LeasedClient } from './leased-client.ts'
 import { type RoutedPoolOptions, resolveOptions } from './options.ts'
-import type { PoolNode } from './pool-node.ts'
 import {
   isAbandoned,
   promiseOf,
@@ -46,7 +45,7 @@ const PgPool = pg.Pool as unknown as new (
   config: pg.PoolConfig,
 ) => Omit<pg.Pool, 'query' | 'connect' | 'end' | 'totalCount' | 'idleCount' | 'waitingCount' | 'expiredCount'>
 
-const FORWARDED = ['connect', 'acquire', 'release', 'remove'] as const
+const FORWARDED: ReadonlySet<string> = new Set(['connect', 'acquire', 'release', 'remove'])
 
 class RoutedPoolImplementation extends PgPool {
   readonly #router: Router
@@ -55,7 +54,7 @@ class RoutedPoolImplementation extends PgPool {
     const resolved = resolveOptions(options, process.env)
     super(resolved.primary.config)
     this.#router = new Router(resolved)
-    for (const node of this.#router.nodes) this.#forwardEvents(node)
+    this.#forwardEvents()
   }
 
   get topology(): Topology {
@@ -235,13 +234,23 @@ class RoutedPoolImplementation extends PgPool {
     this.#elsewhere(query, refusal, error)
   }
 
-  #forwardEvents(node: PoolNode): void {
-    for (const event of FORWARDED)
-      Reflect.apply(node.pool.on, node.pool, [event, (...args: unknown[]) => this.emit(event, ...args)])
-    node.pool.on('error', (error: Error, client: pg.PoolClient) => {
-      // An idle connection that dies is no reason to end the process: the pool makes another.
-      if (this.listenerCount('error') > 0) this.emit('error', error, client)
-    })
+  /** An event of a node's pool is passed on from when somebody listens for it: two are emitted for every query. */
+  #forwardEvents(): void {
+    const forwarded = new Set<string>()
+    const forward = (event: string): void => {
+      if (!FORWARDED.has(event) || forwarded.has(event)) return
+      forwarded.add(event)
+      for (const { pool } of this.#router.nodes) {
+        Reflect.apply(pool.on, pool, [event, (...args: unknown[]) => this.emit(event, ...args)])
+      }
+    }
+    Reflect.apply(this.on, this, ['newListener', forward])
+    for (const { pool } of this.#router.nodes) {
+      pool.on('error', (error: Error, client: pg.PoolClient) => {
+        // An idle connection that dies is no reason to end the process: the pool makes another.
+        if (this.listenerCount('error') > 0) this.emit('error', error, client)
+      })
+    }
   }
 
   #sum(count: (pool: pg.Pool) => number): number {

@@ -31,11 +31,23 @@ export interface TrackingOptions {
   readonly onError: (error: Error) => void
 }
 
+/**
+ * How long a connection may take to be made when the app does not say, in ms. pg has no limit, and waits for ever on a
+ * host that drops packets. Given to the client, not to the pool: there it would also limit the wait for a free
+ * connection, with a timer for every query.
+ */
+const CONNECT_TIMEOUT = 10_000
+
 /** The events of a pg client that come from its connection. */
 const FORWARDED = ['notification', 'notice', 'drain', 'end'] as const
 
 /** Makes the client class of one node. `Base` is what the app gave as `Client`, or pg's own. */
 export function trackedClientClass(Base: typeof pg.Client, options: TrackingOptions): typeof pg.Client {
+  const query: (this: object, config: unknown, values: unknown, callback: unknown) => unknown = Base.prototype.query
+  const handleReadyForQuery: (this: object, message: object) => void = Reflect.get(
+    Base.prototype,
+    '_handleReadyForQuery',
+  )
   // pg declares the forms of query one by one; the one below takes them all.
   const AnyClient = Base as unknown as new (config?: string | pg.ClientConfig) => Omit<pg.Client, 'query'>
   class TrackedPgClient extends AnyClient {
@@ -50,7 +62,7 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
     #isForwarding = false
 
     constructor(config?: string | pg.ClientConfig) {
-      super(config)
+      super(withTimeout(config))
       if (this.connection === undefined) {
         throw new OptionsInvalid(
           'Client',
@@ -65,7 +77,6 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
         this.isStandby = isOn
         options.onRole(isOn)
       })
-      this.connection.on('readyForQuery', (message: { status?: SessionStatus }) => this.#answer(message.status))
       this.connection.once('end', () => {
         this.isLost = true
         this.#answer(undefined)
@@ -95,9 +106,18 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
       return this.#unanswered === 0 || this.isLost
     }
 
-    query(...args: unknown[]): unknown {
+    query(config: unknown, values?: unknown, callback?: unknown): unknown {
       this.#unanswered += 1
-      return Reflect.apply(Base.prototype.query, this, args)
+      return query.call(this, config, values, callback)
+    }
+
+    /**
+     * pg's own handler of ReadyForQuery. A second listener for it would cost more per query than the decision where the
+     * query goes. Were it no longer called, no connection would be at rest, and none would be used twice.
+     */
+    _handleReadyForQuery(message: { status?: SessionStatus }): void {
+      this.#answer(message.status)
+      handleReadyForQuery.call(this, message)
     }
 
     whenSettled(callback: () => void): void {
@@ -118,6 +138,14 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
     }
   }
   return TrackedPgClient as unknown as typeof pg.Client
+}
+
+function withTimeout(config: string | pg.ClientConfig | undefined): string | pg.ClientConfig | undefined {
+  if (typeof config !== 'object' || config.connectionTimeoutMillis !== undefined) return config
+  // pg hides the password from a spread.
+  const copy: pg.ClientConfig = Object.defineProperties({}, Object.getOwnPropertyDescriptors(config))
+  copy.connectionTimeoutMillis = CONNECT_TIMEOUT
+  return copy
 }
 
 /**

@@ -5,6 +5,11 @@ import { informationOf, relationKindOf } from './words.ts'
 
 const { DOT, OPEN, QUOTED, WORD } = T
 const { NAME } = P
+const BLANK = 32
+const DOUBLE_QUOTE = 34
+const DOT_CODE = 46
+const LOWER_A = 97
+const LOWER_S = 115
 
 /**
  * Steps over the name at the current token when all there is to know of it is that it is one: nothing is known of this
@@ -15,8 +20,12 @@ export function seePlainName(scan: Scan): number {
   if (scan.knowledge !== undefined) return -1
   const lexer = scan.lexer
   const { start, end, kind, word, isEscaped } = lexer
+  let isLabelled = false
   while (isPlain(scan)) {
     lexer.end = behindQuotedParts(lexer.bytes, lexer.end)
+    // Only once: a chain of them with a call at its end would be read anew from each of its links.
+    if (!isLabelled) lexer.end = behindLabel(lexer.bytes, lexer.end)
+    isLabelled = true
     let following = lexer.next()
     if (following === DOT) {
       following = lexer.next()
@@ -55,14 +64,28 @@ function isOfPostgres(bytes: Uint8Array, start: number): boolean {
 /** The end of the `."b"."c"` at `from`, as far as they are plain. What generated SQL is full of need not become tokens. */
 function behindQuotedParts(bytes: Uint8Array, from: number): number {
   let end = from
-  while (bytes[end] === 46 && bytes[end + 1] === 34) {
-    const start = end + 2
-    let position = start
-    let code = bytes[position]
-    while (code !== 34 && code !== 0) code = bytes[++position]
-    const isEscaped = bytes[position + 1] === 34
-    if (code === 0 || isEscaped || position === start || !isPlainPart(bytes, start, position)) break
-    end = position + 1
+  while (bytes[end] === DOT_CODE && bytes[end + 1] === DOUBLE_QUOTE) {
+    const behind = behindPlainPart(bytes, end + 2)
+    if (behind < 0) break
+    end = behind
   }
   return end
+}
+
+/** The end of the ` as "label"` at `from`, when it is one, and plain. */
+function behindLabel(bytes: Uint8Array, from: number): number {
+  if (bytes[from] !== BLANK || ((bytes[from + 1] as number) | 32) !== LOWER_A) return from
+  if (((bytes[from + 2] as number) | 32) !== LOWER_S || bytes[from + 3] !== BLANK) return from
+  if (bytes[from + 4] !== DOUBLE_QUOTE) return from
+  const behind = behindPlainPart(bytes, from + 5)
+  return behind < 0 ? from : behind
+}
+
+/** Behind the quote that ends the part at `start`; -1 when there is more to that part than its letters. */
+function behindPlainPart(bytes: Uint8Array, start: number): number {
+  let end = start
+  let code = bytes[end]
+  while (code !== DOUBLE_QUOTE && code !== 0) code = bytes[++end]
+  if (code === 0 || end === start || bytes[end + 1] === DOUBLE_QUOTE) return -1
+  return isPlainPart(bytes, start, end) ? end + 1 : -1
 }

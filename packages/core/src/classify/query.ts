@@ -45,6 +45,7 @@ const {
   DISTINCT_ON: AFTER_DISTINCT_ON,
 } = P
 const { WITH_LIST } = F
+const { AS, INSERT, MERGE, OPERATOR: OPERATOR_WORD, VALUES } = K
 
 const dotted: DottedName = new DottedName()
 
@@ -144,7 +145,7 @@ function seeWord(scan: Scan): number {
     const kind = seePlainName(scan)
     return kind < 0 ? readName(scan, 0, 0) : kind
   }
-  if (keyword >= K.INSERT && keyword <= K.MERGE && mayBeginStatement(scan)) {
+  if (keyword >= INSERT && keyword <= MERGE && mayBeginStatement(scan)) {
     const { start, end } = scan.lexer
     // `count(update)` is a column; no column is followed by a name here.
     const following = peekKind(scan)
@@ -155,8 +156,8 @@ function seeWord(scan: Scan): number {
       return scan.lexer.next()
     }
   }
-  if (keyword === K.OPERATOR && peekKind(scan) === OPEN) return readOperator(scan)
-  if (keyword === K.VALUES) endWithList(scan)
+  if (keyword === OPERATOR_WORD && peekKind(scan) === OPEN) return readOperator(scan)
+  if (keyword === VALUES) endWithList(scan)
   return readName(scan, category, keyword)
 }
 
@@ -201,7 +202,6 @@ for (const keyword of [
   ...[K.WHERE, K.GROUP, K.WITH, K.INTO, K.FOR, K.ON, K.TRUE, K.FALSE, K.NULL, K.END],
 ])
   hasMeaning[keyword] = 1
-const { AS } = K
 
 function seeReserved(scan: Scan, keyword: number): number {
   const lexer = scan.lexer
@@ -385,8 +385,8 @@ function readOperator(scan: Scan): number {
 }
 
 function seeOperator(scan: Scan, schema: string | undefined): void {
-  const { sql, start, end } = scan.lexer
-  const isOwn = (schema === undefined || schema === 'pg_catalog') && isCatalogOperator(sql, start, end)
+  const { bytes, sql, start, end } = scan.lexer
+  const isOwn = (schema === undefined || schema === 'pg_catalog') && isCatalogOperator(bytes, start, end)
   if (isOwn && scan.knowledge === undefined) return
   const known = scan.knowledge?.findOperator(schema, sql.slice(start, end))
   if (known !== undefined) scan.raise(known.access, known.because, start, end)

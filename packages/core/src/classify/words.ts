@@ -132,10 +132,10 @@ function packOperator(operator: string): number {
   return packed
 }
 
-/** Whether the text at `[start, end)` is an operator that pg_catalog has. */
-export function isCatalogOperator(sql: string, start: number, end: number): boolean {
+/** Whether the bytes at `[start, end)` are an operator that pg_catalog has. */
+export function isCatalogOperator(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start > 4) return false
   let packed = 0
-  for (let index = start; index < end; index++) packed = (packed << 7) | sql.charCodeAt(index)
+  for (let index = start; index < end; index++) packed = (packed << 7) | (bytes[index] as number)
   return operators.has(packed)
 }

@@ -3,7 +3,7 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { integer, pgTable, pgView, text, withReplicas } from 'drizzle-orm/pg-core'
 import pg from 'pg'
 import { built, type Contestant, type Opened, raw, seen, spread } from './contestant.ts'
-import { RAW } from './raw-sql.ts'
+import { ASKING, SILENT } from './raw-sql.ts'
 import { versionOf } from './version-of.ts'
 import type { Nodes } from './world.ts'
 
@@ -49,7 +49,7 @@ async function open({ primary, replicas }: Nodes): Promise<Opened> {
         const c = db.$with('c').as(db.select().from(server))
         return first(db.with(c).select({ who: c.who }).from(c))
       }),
-      rawRead: rawWho(RAW.rawRead),
+      rawRead: rawWho(ASKING.rawRead),
       readingFunction: calling(sql`count_notes()`),
       readOnlyTransaction: built(() => db.transaction(read, { accessMode: 'read only' })),
       insert: built((body) => insert(db, body)),
@@ -90,12 +90,12 @@ async function open({ primary, replicas }: Nodes): Promise<Opened> {
           .where(inArray(note.body, sql`(select body from ${c})`))
         return undefined
       }),
-      rawWrite: rawWho(RAW.rawWrite),
-      twoStatements: silentRaw(RAW.twoStatements),
-      explainAnalyze: silentRaw(RAW.explainAnalyze),
-      selectInto: silentRaw(RAW.selectInto),
-      temporaryTable: silentRaw(RAW.temporaryTable),
-      listen: silentRaw(RAW.listen),
+      rawWrite: rawWho(ASKING.rawWrite),
+      twoStatements: silentRaw(SILENT.twoStatements),
+      explainAnalyze: silentRaw(SILENT.explainAnalyze),
+      selectInto: silentRaw(SILENT.selectInto),
+      temporaryTable: silentRaw(SILENT.temporaryTable),
+      listen: silentRaw(SILENT.listen),
       forUpdate: built(() => first(db.select(WHO).from(counter).for('update'))),
       forUpdateSkipLocked: built(() => first(db.select(WHO).from(counter).for('update', { skipLocked: true }))),
       forShare: built(() => first(db.select(WHO).from(counter).for('share'))),

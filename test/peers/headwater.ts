@@ -2,10 +2,9 @@ import { runInScope, Scope } from '@headwater/core'
 import { RoutedPool } from '@headwater/pg'
 import type { PoolClient } from 'pg'
 import { built, type Contestant, type Opened, seen, spread } from './contestant.ts'
-import { RAW, WHO } from './raw-sql.ts'
+import { mapValues } from './map-values.ts'
+import { ASKING, SILENT, WHO } from './raw-sql.ts'
 import type { Nodes } from './world.ts'
-
-const COUNTING = 'select who, count_notes() from server'
 
 async function open({ primary, replicas }: Nodes): Promise<Opened> {
   const pool = new RoutedPool({
@@ -41,46 +40,19 @@ async function open({ primary, replicas }: Nodes): Promise<Opened> {
     )
   const is = (text: string) => () => text
   const insert = (body: string) => `insert into note (body) values ('${body}') returning (${WHO}) as who`
-  const change = (text: string) => who(`with c as (${text} returning id) select (${WHO}) as who`)
 
   return {
     close: () => pool.end(),
     attempts: {
       select: who(WHO),
-      cte: who(`with c as (${WHO}) select who from c`),
-      rawRead: who(RAW.rawRead()),
+      ...mapValues(ASKING, (textOf) => built((body) => ask(pool, textOf(body)))),
+      ...mapValues(SILENT, silent),
       readingFunction: built(async () => {
         await untilCatalogIsKnown(pool)
-        return ask(pool, COUNTING)
+        return ask(pool, ASKING.readingFunction())
       }),
       readOnlyTransaction: session(is('begin read only'), is(WHO), is('commit')),
       insert: built((body) => ask(pool, insert(body))),
-      insertingCte: built((body) => ask(pool, RAW.rawWrite(body).replace('/* select */', ''))),
-      updatingCte: change('update counter set n = n'),
-      deletingCte: change('delete from note where false'),
-      cteBeforeInsert: silent((body) => `with c as (select '${body}'::text) insert into note (body) select * from c`),
-      cteBeforeUpdate: silent(is('with c as (select 1 as id) update counter set n = 1 where id in (select id from c)')),
-      cteBeforeDelete: silent(
-        (body) => `with c as (select '${body}'::text) delete from note where body in (select * from c)`,
-      ),
-      rawWrite: built((body) => ask(pool, RAW.rawWrite(body))),
-      twoStatements: silent(RAW.twoStatements),
-      explainAnalyze: silent(RAW.explainAnalyze),
-      selectInto: silent(RAW.selectInto),
-      temporaryTable: silent(RAW.temporaryTable),
-      listen: silent(RAW.listen),
-      forUpdate: who(`select (${WHO}) as who from counter for update`),
-      forUpdateSkipLocked: who(`select (${WHO}) as who from counter for update skip locked`),
-      forShare: who(`select (${WHO}) as who from counter for share`),
-      advisoryLock: who('select who, pg_advisory_lock(1) from server'),
-      tryAdvisoryLock: who('select who, pg_try_advisory_lock(1) from server'),
-      advisoryLockOfTransaction: who('select who, pg_advisory_xact_lock(1) from server'),
-      tryAdvisoryLockOfTransaction: who('select who, pg_try_advisory_xact_lock(1) from server'),
-      nextval: who(`select who, nextval('ticket') from server`),
-      setval: who(`select who, setval('ticket', 7) from server`),
-      notify: who(`select who, pg_notify('peers', '') from server`),
-      writingFunction: silent((body) => `select write_note('${body}')`),
-      swallowingFunction: silent((body) => `select try_to_write_note('${body}')`),
       writingView: silent(is('select id from writing')),
       transaction: session(is('begin'), is(WHO), insert, is('commit')),
       serializable: session(is('begin isolation level serializable'), is(WHO), is('commit')),
@@ -105,11 +77,11 @@ async function open({ primary, replicas }: Nodes): Promise<Opened> {
 async function untilCatalogIsKnown(pool: RoutedPool): Promise<void> {
   const deadline = Date.now() + 5000
   while (Date.now() < deadline) {
-    const { rows } = await pool.query<{ who: string }>(COUNTING)
+    const { rows } = await pool.query<{ who: string }>(ASKING.readingFunction())
     if (rows[0]?.who !== 'primary') return
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
 
 /** Ourselves: `@headwater/pg`, as its README says. */
-export const headwater: Contestant = { name: 'Headwater', version: 'this one', open }
+export const headwater: Contestant = { name: 'Headwater', version: '', open }

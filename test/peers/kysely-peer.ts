@@ -4,7 +4,7 @@ import { KyselyReplicationDialect } from 'kysely-replication'
 import { RoundRobinReplicaStrategy } from 'kysely-replication/strategy/round-robin'
 import pg from 'pg'
 import { built, type Contestant, type Opened, raw, seen, spread } from './contestant.ts'
-import { RAW } from './raw-sql.ts'
+import { ASKING, SILENT } from './raw-sql.ts'
 import { versionOf } from './version-of.ts'
 import type { Nodes } from './world.ts'
 
@@ -74,7 +74,7 @@ async function open({ primary, replicas }: Nodes): Promise<Opened> {
             .select('who'),
         ),
       ),
-      rawRead: rawWho(RAW.rawRead),
+      rawRead: rawWho(ASKING.rawRead),
       readingFunction: built(() =>
         first(db.selectFrom('server').select((eb) => ['who', eb.fn<string>('count_notes', []).as('result')])),
       ),
@@ -128,18 +128,18 @@ async function open({ primary, replicas }: Nodes): Promise<Opened> {
           .execute()
         return undefined
       }),
-      rawWrite: rawWho(RAW.rawWrite),
-      twoStatements: silentRaw(RAW.twoStatements),
+      rawWrite: rawWho(ASKING.rawWrite),
+      twoStatements: silentRaw(SILENT.twoStatements),
       explainAnalyze: built(async (body) => {
         await db.insertInto('note').values({ body }).explain('text', sql`analyze`)
         return undefined
       }),
-      selectInto: silentRaw(RAW.selectInto),
+      selectInto: silentRaw(SILENT.selectInto),
       temporaryTable: built(async () => {
         await db.schema.createTable('scratch').temporary().addColumn('n', 'integer').execute()
         return undefined
       }),
-      listen: silentRaw(RAW.listen),
+      listen: silentRaw(SILENT.listen),
       forUpdate: built(() => first(db.selectFrom('counter').select(WHO).forUpdate())),
       forUpdateSkipLocked: built(() => first(db.selectFrom('counter').select(WHO).forUpdate().skipLocked())),
       forShare: built(() => first(db.selectFrom('counter').select(WHO).forShare())),

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { CONTESTANTS } from './contestants.ts'
+import { fieldOf } from './contestants.ts'
 import { render } from './render.ts'
 import { type Column, runColumn } from './run.ts'
 import { World } from './world.ts'
@@ -9,8 +9,9 @@ export const PAGE: string = join(import.meta.dirname, '../../docs/peers.md')
 
 /** Runs every statement through each of them, one after the other, on one cluster. */
 export async function runAll(): Promise<{ readonly columns: readonly Column[]; readonly page: string }> {
+  await using field = await fieldOf()
   await using world = await World.start()
   const columns: Column[] = []
-  for (const contestant of CONTESTANTS) columns.push(await runColumn(world, contestant))
-  return { columns, page: render(columns) }
+  for (const contestant of field.contestants) columns.push(await runColumn(world, contestant))
+  return { columns, page: render(columns, field.missing) }
 }

@@ -66,17 +66,14 @@ async function outcomeOf(
 }
 
 /** What only a server in recovery answers: the primary here is never read-only. */
-const REFUSALS = new Set(['25006', '0A000', '55000'])
+const REFUSALS = new Set<unknown>(['25006', '0A000', '55000'])
 
 function failureOf(error: unknown): string {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof pg.DatabaseError) {
-      const where = REFUSALS.has(cause.code ?? '') ? 'replica: ' : 'error: '
-      return `${where}${cause.code}`
-    }
     const code = Reflect.get(cause, 'code')
-    if (code === 'ECONNREFUSED') return `error: ${code}`
-    if (cause.cause === undefined) return `error: ${cause.message}`
+    if (REFUSALS.has(code)) return `replica: ${code}`
+    if (cause instanceof pg.DatabaseError || code === 'ECONNREFUSED') return `error: ${code}`
+    if (cause.cause === undefined) return `error: ${cause.message.replaceAll(/\s+/g, ' ').trim()}`
   }
   return `error: ${String(error)}`
 }

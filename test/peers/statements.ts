@@ -25,7 +25,7 @@ export const STATEMENTS = {
   readingFunction: read('a function that only reads'),
   readOnlyTransaction: read('a READ ONLY transaction'),
 
-  insert: write('`insert`'),
+  insert: write('`insert`', noted),
   insertingCte: write('`with c as (insert …) select`'),
   updatingCte: write('`with c as (update …) select`'),
   deletingCte: write('`with c as (delete …) select`'),

@@ -52,18 +52,38 @@ export function describeGuestBook(name: string, { folder, more }: GuestBook): vo
       }
     })
 
-    test('a guest signs in from Tokyo, and is known at once, in both regions', async () => {
+    test('a guest signs in from Tokyo, and is known in both regions', async () => {
       const guest = new Guest(world)
       expect((await guest.ask('nrt', '/api/session')).status).toBe(401)
       const response = await guest.ask('nrt', '/api/session', { json: { name: 'Ada' } })
-      expect(response.status).toBe(201)
-      await world.lastWay()
-      // The replica in Tokyo may not have heard of this session yet.
-      const known = await guest.ask('nrt', '/api/session')
-      expect([known.status, await known.json()]).toEqual([200, { name: 'Ada' }])
-      expect(await world.lastWay()).toBe('nrt')
-      const home = await guest.ask('ams', '/api/session')
-      expect([home.status, await home.json()]).toEqual([200, { name: 'Ada' }])
+      expect([response.status, response.headers.get('x-served-by')]).toEqual([201, 'ams'])
+      for (const region of REGIONS) {
+        const known = await guest.ask(region, '/api/session')
+        expect([known.status, await known.json()]).toEqual([200, { name: 'Ada' }])
+      }
+    })
+
+    test('a guest is known, and sees the own note, where the replica has heard of neither', async () => {
+      const [replica] = world.cluster.replicas
+      await replica?.pauseReplay()
+      try {
+        const guest = await signedIn('Early Bird')
+        // More than once: no request is handed over for it, and the route is not taken for one that writes.
+        await world.lastWay()
+        for (let times = 0; times < 3; times += 1) {
+          const known = await guest.ask('nrt', '/api/session')
+          expect([known.status, await known.json()]).toEqual([200, { name: 'Early Bird' }])
+          expect(await world.lastWay()).toBe('nrt')
+        }
+        const signed = await guest.ask('nrt', '/notes', { form: { body: 'Before the others' } })
+        const page = await guest.ask('nrt', signed.headers.get('location') ?? '')
+        expect(page.headers.get('x-served-by')).toBe('nrt')
+        expect(await page.text()).toContain('Before the others')
+        // The replica is indeed behind.
+        expect(await (await guest.ask('nrt', '/')).text()).not.toContain('Before the others')
+      } finally {
+        await replica?.resumeReplay()
+      }
     })
 
     test('the cookie is signed, and out of the reach of scripts', async () => {
@@ -72,10 +92,12 @@ export function describeGuestBook(name: string, { folder, more }: GuestBook): vo
       const line = response.headers.getSetCookie().join('\n')
       expect(line).toMatch(/httponly/i)
       expect(line).toMatch(/samesite=lax/i)
+      // The same session, and another signature: that is the end of the last cookie.
       const forger = new Guest(world)
       for (const cookie of guest.cookie.split('; ')) {
-        const [name = '', value = ''] = cookie.split('=')
-        forger.forge(name, `${value.slice(0, -4)}AAAA`)
+        const [, name = '', value = ''] = /^([^=]+)=(.*)$/.exec(cookie) ?? []
+        forger.forge(name, value)
+        if (guest.cookie.endsWith(cookie)) forger.forge(name, withOtherSignature(value))
       }
       expect((await forger.ask('nrt', '/api/session')).status).toBe(401)
       expect((await forger.ask('ams', '/api/notes', { json: { body: 'forged' } })).status).toBe(401)
@@ -131,7 +153,7 @@ export function describeGuestBook(name: string, { folder, more }: GuestBook): vo
       expect(await written('anonymous')).toEqual([])
     })
 
-    test('the page works without a script, and shows a note right after it was written', async () => {
+    test('the page works without a script', async () => {
       const guest = new Guest(world)
       expect(await (await guest.ask('nrt', '/')).text()).toContain('Sign in')
       const signIn = await guest.ask('nrt', '/sign-in', { form: { name: 'Linus <b>' } })
@@ -163,17 +185,20 @@ export function describeGuestBook(name: string, { folder, more }: GuestBook): vo
       for (const region of REGIONS) await expect.poll(() => status(region), { timeout: 5000 }).toBe(401)
     })
 
-    test('the migrations may run again, also twice at once', async () => {
-      const schema = () =>
-        world.cluster.primary.query(
+    test('the migrations may run again, and twice at once', async () => {
+      const { primary } = world.cluster
+      const columns = () =>
+        primary.query(
           "select table_schema, table_name, column_name, data_type from information_schema.columns where table_schema not in ('pg_catalog', 'information_schema') order by 1, 2, 3",
         )
-      const before = await schema()
-      const notes = await written('Hello from Tokyo')
-      const outputs = await Promise.all([world.migrate(), world.migrate()])
+      const before = await columns()
+      await primary.query('create database twice')
+      const twice = new URL(primary.url)
+      twice.pathname = '/twice'
+      const outputs = await Promise.all([world.migrate(), world.migrate(twice.href), world.migrate(twice.href)])
       for (const output of outputs) expect(output).toContain('The schema is up to date')
-      expect(await schema()).toEqual(before)
-      expect(await written('Hello from Tokyo')).toEqual(notes)
+      expect(await columns()).toEqual(before)
+      expect(await written('Hello from Tokyo')).toEqual(['ams'])
     })
 
     more?.(() => world)
@@ -209,4 +234,9 @@ export function describeGuestBook(name: string, { folder, more }: GuestBook): vo
       expect(printed.filter((line) => /error|warning/i.test(line))).toEqual([])
     })
   })
+}
+
+/** With other characters where, in each framework, some of the signature is. */
+function withOtherSignature(value: string): string {
+  return value.replace(/.{6}(?=.{6}$)/, (some) => (some === 'AAAAAA' ? 'BBBBBB' : 'AAAAAA'))
 }

@@ -93,9 +93,10 @@ export class LocalWorld implements AsyncDisposable {
     return this.proxy.edge(region).url
   }
 
-  /** Runs the app's migrations once more. Throws, with what they printed, when they fail. */
-  async migrate(): Promise<string> {
-    return await migrate(this.#options.folder, this.#environment(HOME), this.#options.onLine)
+  /** Runs the app's migrations once more, or on another database. Throws, with what they printed, when they fail. */
+  async migrate(databaseUrl: string = this.cluster.primary.url): Promise<string> {
+    const environment = { ...this.#environment(HOME), DATABASE_URL: databaseUrl }
+    return await migrate(this.#options.folder, environment, this.#options.onLine)
   }
 
   /** The way of the last request through the proxy, region by region; forgets it and those before. */

@@ -66,6 +66,11 @@ describe.each(Object.entries(ADAPTERS))('%s', (_name, startApp) => {
     expect(await stage.notes('streamed')).toEqual([])
   })
 
+  it('P4: an error of ours inside an ORM’s wrapper still gives its status', async () => {
+    const large = await post('/wrap', 'x'.repeat(2 * 1024 * 1024))
+    expect(large.status).toBe(413)
+  })
+
   it('P4: declared side effects forbid the replay', async () => {
     expect((await post('/effect', 'effect')).status).toBe(500)
     expect(await stage.notes('effect')).toEqual([])

@@ -5,7 +5,16 @@ import { type PackedPackage, ROOT } from './packed-package.ts'
 import { type Outcome, runNode } from './run.ts'
 
 /** What the READMEs use beside the packages and what those ask for. */
-const BESIDE = ['hono', '@hono/node-server', 'express', 'koa', '@types/express', '@types/koa']
+const BESIDE = [
+  'hono',
+  '@hono/node-server',
+  'express',
+  'koa',
+  '@types/express',
+  '@types/koa',
+  'pg-cursor',
+  '@types/pg-cursor',
+]
 
 /**
  * Makes an app of `folder`, in whose node_modules the unpacked packages are already. What they ask for is linked from

@@ -3,6 +3,7 @@ import { findReplay, runInScope } from '@headwater/core'
 import { Lifecycle } from './lifecycle.ts'
 import { openNodeRequest } from './node-request.ts'
 import type { HeadwaterOptions } from './options.ts'
+import { wrappedOwnError } from './own-error.ts'
 
 export type { HeadwaterOptions } from './options.ts'
 
@@ -40,13 +41,14 @@ export type ExpressErrorMiddleware = (
 ) => void
 
 /**
- * Keeps replays out of Express's error log: `app.use(quietReplays())` after the routes, before other error handlers.
+ * Keeps replays out of Express's error log, and takes errors of ours out of what an ORM put around them, so that Express
+ * finds their status: `app.use(quietReplays())` after the routes, before other error handlers.
  *
  * Optional. Without it a write that was met late is replayed all the same, and Express prints the error.
  */
 export function quietReplays(): ExpressErrorMiddleware {
   return function quietReplaysMiddleware(error, _request, response, next) {
-    if (findReplay(error) === undefined) next(error)
+    if (findReplay(error) === undefined) next(wrappedOwnError(error) ?? error)
     // The gate on the response puts the replay here.
     else response.end()
   }

@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { Lifecycle, type RequestLife } from './lifecycle.ts'
 import { incomingOf, limitBody } from './node-request.ts'
 import type { HeadwaterOptions } from './options.ts'
+import { wrappedOwnError } from './own-error.ts'
 
 export type { HeadwaterOptions } from './options.ts'
 
@@ -36,13 +37,21 @@ export function headwater(options: HeadwaterOptions): MiddlewareHandler {
 /** Here the response starts, as far as an app can tell: a streamed body runs on after it. */
 function finish(context: Context, life: RequestLife): void {
   const answer = life.head()
+  // Hono's default for an error that it does not know; one of ours inside an ORM's wrapper knows better.
+  const own = answer === undefined && context.res.status === 500 ? wrappedOwnError(context.error) : undefined
   if (answer !== undefined) {
-    discardBody(context)
-    // Hono would carry the old headers over to a new response.
-    context.res = undefined
-    context.res = new Response(null, { status: answer.status, headers: { ...answer.headers } })
+    replaceResponse(context, new Response(null, { status: answer.status, headers: { ...answer.headers } }))
+  } else if (own !== undefined) {
+    replaceResponse(context, own.getResponse())
   }
   life.end(context.res.status)
+}
+
+function replaceResponse(context: Context, response: Response): void {
+  discardBody(context)
+  // Hono would carry the old headers over to a new response.
+  context.res = undefined
+  context.res = response
 }
 
 function discardBody(context: Context): void {

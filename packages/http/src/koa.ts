@@ -4,6 +4,7 @@ import { runInScope, type Scope } from '@headwater/core'
 import { Lifecycle } from './lifecycle.ts'
 import { openNodeRequest } from './node-request.ts'
 import type { HeadwaterOptions } from './options.ts'
+import { wrappedOwnError } from './own-error.ts'
 
 export type { HeadwaterOptions } from './options.ts'
 
@@ -36,7 +37,7 @@ export function headwater(options: HeadwaterOptions): KoaMiddleware {
     try {
       if (!life.isSpent) await runInScope(life.scope, next)
     } catch (error) {
-      if (!life.isSpent) throw error
+      if (!life.isSpent) throw wrappedOwnError(error) ?? error
     }
     // Koa writes the response after all middleware; a replay need not wait for the outer ones.
     if (life.isSpent) context.res.end()

@@ -2,11 +2,13 @@ import { availableParallelism } from 'node:os'
 import { measureClassify } from './classify.ts'
 import { measureDecision } from './decision.ts'
 import { type BenchName, type Options, readOptions, USAGE } from './options.ts'
+import { measureOrm } from './orm.ts'
 import { measurePool } from './pool.ts'
 import { renderSection, type Section, sectionAsData } from './report.ts'
 
 const MEASURES: Readonly<Record<BenchName, (isQuick: boolean) => Promise<readonly Section[]>>> = {
   pool: measurePool,
+  orm: measureOrm,
   decision: measureDecision,
   classify: measureClassify,
 }

@@ -1,8 +1,8 @@
 import { startCluster } from '@headwater/cluster'
-import { runInScope, Scope } from '@headwater/core'
 import { RoutedPool } from '@headwater/pg'
 import pg from 'pg'
 import { compareAllocations } from './allocation.ts'
+import { concurrentBlock } from './concurrent-block.ts'
 import { type Block, comparePaired, type PairedResult } from './paired.ts'
 import { SCHEMA, WORKLOADS, type Workload } from './pool-workloads.ts'
 import { type Figure, type Section, show } from './report.ts'
@@ -106,14 +106,6 @@ function figuresOf(name: string, workload: Workload, result: PairedResult): Figu
   ]
 }
 
-/** `concurrency` callers share the operations; with a scope, a block is one request that does them all. */
 function blockOf(pool: pg.Pool, workload: Workload, concurrency: number, isScoped: boolean): Block {
-  const block: Block = async (operations) => {
-    let left = operations
-    const caller = async (): Promise<void> => {
-      while (left-- > 0) await workload.run(pool)
-    }
-    await Promise.all(Array.from({ length: concurrency }, caller))
-  }
-  return isScoped ? (operations) => runInScope(new Scope({ kind: 'request' }), () => block(operations)) : block
+  return concurrentBlock(() => workload.run(pool), concurrency, isScoped)
 }

@@ -1,6 +1,6 @@
 import type { Knowledge } from '@headwater/core'
+import { loadCatalog } from '@headwater/pg'
 import pg from 'pg'
-import { loadCatalog } from '../../packages/pg/src/catalog/load-catalog.ts'
 
 /** What the catalog of the database at `url` tells of its own functions, operators and relations. */
 export async function readCatalog(url: string): Promise<Knowledge> {

@@ -1,7 +1,9 @@
 import { tmpdir } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { pgbench, sysbench, tpcc, tpch } from './corpora/benchmarks.ts'
+import { drizzle } from './corpora/drizzle.ts'
 import { grammar, grammarOddities } from './corpora/grammar.ts'
+import { kysely } from './corpora/kysely.ts'
 import { standbyTable } from './corpora/standby-table.ts'
 import type { Corpus } from './corpus.ts'
 import { type JudgeOptions, judgeAll } from './judge-all.ts'
@@ -45,6 +47,17 @@ describe('R1, R2: a real standby, by the text alone', () => {
     }
     expect(judged).toBeGreaterThan(1000)
     expect(costly / judged).toBeLessThanOrEqual(0.002)
+  })
+
+  test('what Kysely and Drizzle build: nothing silent, nothing caught', { timeout: 120_000 }, async () => {
+    const tallies = await judge([kysely, drizzle])
+    for (const tally of tallies.values()) {
+      expect(tally.judged, tally.corpus).toBeGreaterThan(300)
+      expect(examples(tally, 'silent'), tally.corpus).toEqual([])
+      expect(examples(tally, 'caught'), tally.corpus).toEqual([])
+      // A MERGE that does nothing, a lock in a table expression that nobody reads, a lone backslash in quotes.
+      expect(tally.counts.costly, tally.corpus).toBeLessThanOrEqual(4)
+    }
   })
 
   test('the table of a standby’s answers: wrong only where no text can tell', { timeout: 120_000 }, async () => {

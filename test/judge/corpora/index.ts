@@ -1,12 +1,24 @@
 import type { Corpus } from '../corpus.ts'
 import { pgbench, sysbench, tpcc, tpch } from './benchmarks.ts'
+import { drizzle } from './drizzle.ts'
 import { grammar, grammarOddities } from './grammar.ts'
+import { kysely } from './kysely.ts'
 import { contrib, proceduralLanguages, regress } from './postgres-source.ts'
 import { sqlsmith, sqlsmithOddities } from './sqlsmith.ts'
 import { standbyTable } from './standby-table.ts'
 
 /** Needs nothing but the cluster. */
-export const EMBEDDED: readonly Corpus[] = [standbyTable, pgbench, sysbench, tpcc, tpch, grammar, grammarOddities]
+export const EMBEDDED: readonly Corpus[] = [
+  standbyTable,
+  pgbench,
+  sysbench,
+  tpcc,
+  tpch,
+  kysely,
+  drizzle,
+  grammar,
+  grammarOddities,
+]
 
 /** Needs Debian's archive on top. */
 export const FETCHED: readonly Corpus[] = [contrib, proceduralLanguages, regress, sqlsmith, sqlsmithOddities]

@@ -18,7 +18,7 @@ import { comparePaired } from './paired.ts'
 import { type Figure, type Section, show } from './report.ts'
 
 const QUICK = { pairs: 12, blockMs: 15, warmUp: 200 }
-const FULL = { pairs: 30, blockMs: 24, warmUp: 600 }
+const FULL = { pairs: 30, blockMs: 24, warmUp: 1_000 }
 
 const CONCURRENCIES = [1, 10] as const
 

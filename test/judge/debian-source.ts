@@ -7,7 +7,6 @@ import { CorpusUnavailable } from './corpus.ts'
 
 const run = promisify(execFile)
 
-const MIRROR = process.env["DEBIAN_MIRROR"] ?? ""
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 const LIMIT = 120_000
 
@@ -75,7 +74,7 @@ async function apt(
   // Postgres reads data files from in here as another user.
   await chmod(folder, 0o755)
   const list = join(folder, 'sources.list')
-  await writeFile(list, `${kind} [signed-by=${KEYRING}] ${MIRROR}\n`)
+  await writeFile(list, `${kind} [signed-by=${KEYRING}] ${await mirror(signal)}\n`)
   const options = [
     ['Dir::Etc::SourceList', list],
     ['Dir::Etc::SourceParts', '/dev/null'],
@@ -85,6 +84,15 @@ async function apt(
   ].flatMap(([name, value]) => ['-o', `${name}=${value}`])
   for (const step of [['update'], command])
     await run('apt-get', [...options, '-qq', ...step], { cwd: folder, timeout: LIMIT, signal })
+}
+
+/** Where this system gets its own packages from: the suite itself, not its updates. */
+async function mirror(signal: AbortSignal): Promise<string> {
+  const format = '$(REPO_URI) $(RELEASE) $(COMPONENT)'
+  const { stdout } = await run('apt-get', ['indextargets', '--format', format], { timeout: LIMIT, signal })
+  const found = stdout.split('\n').find((line) => /^\S+\/debian\/? [a-z]+ main$/.test(line))
+  if (found === undefined) throw new Error('apt knows no Debian mirror')
+  return found
 }
 
 async function attempt(what: string, work: () => Promise<void>): Promise<void> {

@@ -33,7 +33,7 @@ const UNTOUCHABLE =
 const DML = /^((Insert|Update|Delete|Merge)Stmt|row lock|COPY FROM)$/
 
 /** A sample of half a table is the same twice now and then. */
-const REPEATS = 4
+const REPEATS = 16
 
 /** A text that fails outside of a transaction block is asked once more inside one. */
 const NEEDS_TRANSACTION = '25P01'

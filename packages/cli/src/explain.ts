@@ -79,6 +79,7 @@ function situationOf(place: Place, mode: Mode): Situation {
   return {
     topology: topologyOf({ region, primaryRegion: 'home', hasReplica: true }),
     mode,
+    consistency: mode === 'eventual' ? 'eventual' : 'session',
     outsideRequest: 'direct',
     scope: place === 'away outside a request' ? undefined : { kind: 'request', hasWritten: false, obstacle: undefined },
     forced: undefined,

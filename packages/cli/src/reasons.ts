@@ -63,6 +63,11 @@ export const DECISION_SENTENCES: Readonly<Record<DecisionReason, string>> = {
   'replica-lost': 'the replica was lost',
   refused: 'the replica refused it',
   'unknown-object': 'the replica does not know an object that it names',
+  strong: 'the app asked for strong consistency',
+  behind: 'no replica had in time what the client has seen',
+  'seen-elsewhere': 'the client has read from another server; how far that was, no replica here can tell',
+  'another-timeline': 'a promotion lies between what the client has seen and the replica',
+  lagging: 'every replica lags further than the app allows',
   'write-in-with-replica': 'a write inside withReplica() is refused',
   'transaction-on-replica': 'its transaction runs on a replica',
 }

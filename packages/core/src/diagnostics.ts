@@ -1,4 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
+import type { Standing } from './freshness/seen.ts'
 import type { ReplayObstacle, ReplayReason } from './replay.ts'
 import type { Decision } from './route.ts'
 import type { Access } from './statement.ts'
@@ -31,18 +32,33 @@ export interface NodeEvent {
   readonly error: unknown
 }
 
+/** Published for a read whose client has seen something, or that may not lag, when it did not simply run next door. */
+export interface FreshnessEvent {
+  /** `waited`: a replica caught up in time. `other-replica`: another one had. `primary`: none had. */
+  readonly outcome: 'waited' | 'other-replica' | 'primary'
+  /** Why none was fit at first. */
+  readonly reason: Exclude<Standing, 'caught-up'> | 'lagging'
+  /** How long the read waited, in ms. */
+  readonly waited: number
+  /** The replica that it ran on, as configured; `undefined` with `primary`. */
+  readonly node: string | undefined
+  readonly scope: number | undefined
+}
+
 /**
  * The `node:diagnostics_channel` channels that Headwater publishes on. Nobody listening, nothing is built: one boolean is read.
  *
- * Their names are `headwater:route` (messages are `RouteEvent`), `headwater:replay` (`ReplayEvent`) and `headwater:node`
- * (`NodeEvent`).
+ * Their names are `headwater:route` (messages are `RouteEvent`), `headwater:replay` (`ReplayEvent`), `headwater:node`
+ * (`NodeEvent`) and `headwater:freshness` (`FreshnessEvent`).
  */
 export const diagnostics: {
   readonly route: Channel
   readonly replay: Channel
   readonly node: Channel
+  readonly freshness: Channel
 } = {
   route: channel('headwater:route'),
   replay: channel('headwater:replay'),
   node: channel('headwater:node'),
+  freshness: channel('headwater:freshness'),
 }

@@ -7,6 +7,7 @@ export type HeadwaterErrorCode =
   | 'HEADWATER_REPLAY_IMPOSSIBLE'
   | 'HEADWATER_WRITE_ON_REPLICA'
   | 'HEADWATER_PRIMARY_UNAVAILABLE'
+  | 'HEADWATER_REPLICA_BEHIND'
 
 /**
  * The base of all errors that Headwater raises itself; a database error that is not ours passes through untouched.
@@ -81,6 +82,21 @@ export class PrimaryUnavailable extends HeadwaterError {
 
   static {
     nameAndBrand(this, 'PrimaryUnavailable')
+  }
+}
+
+/** No replica next door had what the token has seen, and the job said to come back later instead of asking the primary. */
+export class ReplicaBehind extends HeadwaterError {
+  constructor() {
+    super(
+      'HEADWATER_REPLICA_BEHIND',
+      'no replica next door has caught up with the token of this job; nothing was read. Run the job again later.',
+      { retryable: true },
+    )
+  }
+
+  static {
+    nameAndBrand(this, 'ReplicaBehind')
   }
 }
 

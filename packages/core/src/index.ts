@@ -10,15 +10,33 @@ export {
   type KnowledgeTables,
   type Known,
 } from './classify/index.ts'
-export { diagnostics, type NodeEvent, type ReplayEvent, type RouteEvent } from './diagnostics.ts'
+export { diagnostics, type FreshnessEvent, type NodeEvent, type ReplayEvent, type RouteEvent } from './diagnostics.ts'
 export {
   findInCauses,
   HeadwaterError,
   type HeadwaterErrorCode,
   OptionsInvalid,
   PrimaryUnavailable,
+  ReplicaBehind,
   WriteOnReplica,
 } from './error.ts'
+export { type Consistency, parseConsistency } from './freshness/consistency.ts'
+export { formatLsn, type Lsn, parseLsn, toLsn } from './freshness/lsn.ts'
+export { getToken, runWithToken, TIME_TO_LIVE, type TokenOptions } from './freshness/run-with-token.ts'
+export { parseSecrets } from './freshness/secrets.ts'
+export {
+  isSameSeen,
+  mergeSeen,
+  NO_NODE,
+  type Position,
+  type ReplicaState,
+  SEEN_UNKNOWN,
+  type Seen,
+  type Standing,
+  standingOf,
+} from './freshness/seen.ts'
+export { signToken, type Token, verifyToken } from './freshness/token.ts'
+export { type PositionSource, Trail, type TrailOptions } from './freshness/trail.ts'
 export { LearnedWriters } from './learned-writers.ts'
 export { type DatabaseErrorFields, databaseErrorIn, isConnectionLoss, type Refusal, refusalOf } from './refusal.ts'
 export { findReplay, ReplayImpossible, type ReplayObstacle, type ReplayReason, ReplayToPrimary } from './replay.ts'
@@ -44,6 +62,7 @@ export {
   Scope,
   type ScopeOptions,
   sideEffects,
+  withConsistency,
   withPrimary,
   withReplica,
 } from './scope.ts'

@@ -1,3 +1,4 @@
+import type { Consistency } from './freshness/consistency.ts'
 import type { ReplayObstacle } from './replay.ts'
 import type { Access, Statement, TransactionModes } from './statement.ts'
 import type { Topology } from './topology.ts'
@@ -7,7 +8,7 @@ import type { Topology } from './topology.ts'
  *
  * - `safe` (the default): reads go next door, and to the primary after a write in the same scope.
  * - `explicit`: everything goes to the primary but what runs inside `withReplica`.
- * - `eventual`: like `safe`, without the primary after a write.
+ * - `eventual`: like `safe`, without the primary after a write; `consistency` is `eventual` too unless it is given.
  */
 export type Mode = 'safe' | 'explicit' | 'eventual'
 
@@ -24,6 +25,8 @@ export type TransactionState =
 export interface Situation {
   readonly topology: Topology
   readonly mode: Mode
+  /** How fresh a read must be; which replica is, only its node knows. */
+  readonly consistency: Consistency
   /** What may be done with a write outside a request, away from home (P6). */
   readonly outsideRequest: 'direct' | 'throw'
   readonly scope:
@@ -54,6 +57,11 @@ export type PrimaryReason =
   | 'replica-lost'
   | 'refused'
   | 'unknown-object'
+  | 'strong'
+  | 'behind'
+  | 'seen-elsewhere'
+  | 'another-timeline'
+  | 'lagging'
 
 /** Why a statement is kept from running at all. */
 export type RefusalReason = 'write-in-with-replica' | 'transaction-on-replica'
@@ -96,6 +104,11 @@ const PRIMARY: Readonly<Record<PrimaryReason, OnPrimary>> = {
   'replica-lost': onPrimary('replica-lost'),
   refused: onPrimary('refused'),
   'unknown-object': onPrimary('unknown-object'),
+  strong: onPrimary('strong'),
+  behind: onPrimary('behind'),
+  'seen-elsewhere': onPrimary('seen-elsewhere'),
+  'another-timeline': onPrimary('another-timeline'),
+  lagging: onPrimary('lagging'),
 }
 
 const REPLICA: Readonly<Record<ReplicaReason, Decision>> = {
@@ -132,6 +145,11 @@ export function routeToPrimary(reason: PrimaryReason, situation: Situation): Dec
   return situation.scope.obstacle === undefined ? choices.replay : choices.impossible
 }
 
+/** R4. */
+function mustSeeOwnWrites({ scope, mode, consistency }: Situation): boolean {
+  return scope?.hasWritten === true && mode === 'safe' && consistency !== 'eventual'
+}
+
 function alone(statement: Statement, situation: Situation): Decision {
   const { access } = statement
   if (situation.isPinned) return routeToPrimary('pinned', situation)
@@ -143,8 +161,9 @@ function alone(statement: Statement, situation: Situation): Decision {
     return situation.topology.hasReplica ? REPLICA['forced-replica'] : routeToPrimary('no-replica', situation)
   }
   if (situation.mode === 'explicit') return routeToPrimary('explicit-mode', situation)
+  if (situation.consistency === 'strong') return routeToPrimary('strong', situation)
   if (access === 'unknown' && situation.topology.isAtHome) return routeToPrimary('unknown', situation)
-  if (situation.scope?.hasWritten === true && situation.mode === 'safe') return routeToPrimary('after-write', situation)
+  if (mustSeeOwnWrites(situation)) return routeToPrimary('after-write', situation)
   if (!situation.topology.hasReplica) return routeToPrimary('no-replica', situation)
   return access === 'read' ? REPLICA.read : REPLICA.tried
 }
@@ -163,13 +182,14 @@ function atFirstStatement(statement: Statement, situation: Situation, modes: Tra
     return situation.topology.hasReplica ? REPLICA['forced-replica'] : routeToPrimary('no-replica', situation)
   }
   if (situation.mode === 'explicit') return routeToPrimary('explicit-mode', situation)
+  if (situation.consistency === 'strong') return routeToPrimary('strong', situation)
   if (modes.isReadOnly === undefined) {
     if (situation.topology.isAtHome) return routeToPrimary('read-write-transaction', situation)
     // Nobody could replay it once it has read on a replica and then proves to be a write.
     if (situation.scope?.kind !== 'request') return routeToPrimary('read-write-transaction', situation)
     if (access === 'unknown') return routeToPrimary('unknown', situation)
   }
-  if (situation.scope?.hasWritten === true && situation.mode === 'safe') return routeToPrimary('after-write', situation)
+  if (mustSeeOwnWrites(situation)) return routeToPrimary('after-write', situation)
   if (!situation.topology.hasReplica) return routeToPrimary('no-replica', situation)
   return modes.isReadOnly === true ? REPLICA['read-only-transaction'] : REPLICA['undecided-transaction']
 }

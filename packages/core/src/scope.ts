@@ -1,5 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { diagnostics, type ReplayEvent } from './diagnostics.ts'
+import { type Consistency, parseConsistency } from './freshness/consistency.ts'
+import { Trail, type TrailOptions } from './freshness/trail.ts'
 import { ReplayImpossible, type ReplayObstacle, type ReplayReason, ReplayToPrimary } from './replay.ts'
 import type { Topology } from './topology.ts'
 
@@ -11,10 +13,27 @@ export interface ScopeOptions {
   readonly obstacle?: ReplayObstacle | undefined
   /** Where this instance stands, asked anew each time; needed by `ensurePrimary()` only. */
   readonly topology?: () => Topology
+  /** How fresh reads in it must be. Default: what the pool says. */
+  readonly consistency?: Consistency | undefined
+  /** What its client has seen before, and whether somebody will ask for its token. Default: nothing, and nobody. */
+  readonly trail?: TrailOptions | undefined
+  /**
+   * What a read does when no replica next door has what its client has seen: `primary` asks there, `throw` rejects with
+   * `ReplicaBehind`. Default `primary`.
+   */
+  readonly whenBehind?: 'primary' | 'throw' | undefined
 }
 
 /** A replica that is down or behind today says nothing about what a route needs tomorrow (P5). */
-const SAYS_NOTHING_OF_THE_ROUTE: ReadonlySet<ReplayReason> = new Set(['replica-lost', 'no-replica', 'unknown-object'])
+const SAYS_NOTHING_OF_THE_ROUTE: ReadonlySet<ReplayReason> = new Set([
+  'replica-lost',
+  'no-replica',
+  'unknown-object',
+  'behind',
+  'seen-elsewhere',
+  'another-timeline',
+  'lagging',
+])
 
 let scopesOpened = 0
 
@@ -24,8 +43,10 @@ export class Scope {
   /** Counts scopes in this process; picks the replica, so that one scope stays with one replica. */
   readonly number: number = ++scopesOpened
   readonly topology: (() => Topology) | undefined
-  /** Whether a write was sent (R4). Set before it is sent, and never taken back. */
-  hasWritten = false
+  readonly consistency: Consistency | undefined
+  readonly whenBehind: 'primary' | 'throw'
+  /** What it has seen and written (F1, F5). */
+  readonly trail: Trail
   /** Whether anything here needed the primary by its nature: what the route's record learns (P5). */
   hasNeededPrimary = false
   #obstacle: ReplayObstacle | undefined
@@ -34,7 +55,19 @@ export class Scope {
   constructor(options: ScopeOptions = {}) {
     this.kind = options.kind ?? 'job'
     this.topology = options.topology
+    this.consistency = parseConsistency('consistency', options.consistency)
+    this.whenBehind = options.whenBehind ?? 'primary'
+    this.trail = new Trail(options.trail)
     this.#obstacle = options.obstacle ?? (this.kind === 'job' ? 'no-request' : undefined)
+  }
+
+  /** Whether a write was sent (R4). Set before it is sent, and never taken back. */
+  get hasWritten(): boolean {
+    return this.trail.hasWritten
+  }
+
+  set hasWritten(hasWritten: boolean) {
+    this.trail.hasWritten = hasWritten
   }
 
   /** What speaks against a replay now; `undefined` when it can be asked for. */
@@ -74,10 +107,11 @@ export class Scope {
   }
 }
 
-/** What travels with the asynchronous flow: the scope, and the route that `withPrimary` or `withReplica` forces here. */
+/** What travels with the asynchronous flow: the scope, and what `withPrimary`, `withReplica` or `withConsistency` asks for here. */
 export interface Frame {
   readonly scope: Scope | undefined
   readonly forced: 'primary' | 'replica' | undefined
+  readonly consistency: Consistency | undefined
 }
 
 const STORAGE = Symbol.for('headwater.scope.1')
@@ -107,7 +141,7 @@ export function currentScope(): Scope | undefined {
 export function runInScope<Result>(scope: Scope, fn: () => PromiseLike<Result>): Promise<Result>
 export function runInScope<Result>(scope: Scope, fn: () => Result): Result
 export function runInScope(scope: Scope, fn: () => unknown): unknown {
-  return runIn({ scope, forced: undefined }, fn)
+  return runIn({ scope, forced: undefined, consistency: undefined }, fn)
 }
 
 /**
@@ -134,7 +168,7 @@ function isThenable(result: unknown): result is PromiseLike<unknown> {
 export function withPrimary<Result>(fn: () => PromiseLike<Result>): Promise<Result>
 export function withPrimary<Result>(fn: () => Result): Result
 export function withPrimary(fn: () => unknown): unknown {
-  return runIn({ scope: currentScope(), forced: 'primary' }, fn)
+  return runIn({ ...outerFrame(), forced: 'primary' }, fn)
 }
 
 /**
@@ -145,8 +179,25 @@ export function withPrimary(fn: () => unknown): unknown {
 export function withReplica<Result>(fn: () => PromiseLike<Result>): Promise<Result>
 export function withReplica<Result>(fn: () => Result): Result
 export function withReplica(fn: () => unknown): unknown {
-  return runIn({ scope: currentScope(), forced: 'replica' }, fn)
+  return runIn({ ...outerFrame(), forced: 'replica' }, fn)
 }
+
+/**
+ * Runs `fn` with every read as fresh as `consistency` says, whatever the pool or the scope say; restored after, also on a throw.
+ *
+ * @throws {OptionsInvalid} at once, for another word.
+ */
+export function withConsistency<Result>(consistency: Consistency, fn: () => PromiseLike<Result>): Promise<Result>
+export function withConsistency<Result>(consistency: Consistency, fn: () => Result): Result
+export function withConsistency(consistency: Consistency, fn: () => unknown): unknown {
+  return runIn({ ...outerFrame(), consistency: parseConsistency('consistency', consistency) }, fn)
+}
+
+function outerFrame(): Frame {
+  return storage.getStore() ?? NO_FRAME
+}
+
+const NO_FRAME: Frame = Object.freeze({ scope: undefined, forced: undefined, consistency: undefined })
 
 /**
  * Declares that this request is about to do something that must not happen twice (a charge, a mail): no replay from now on (P4).

@@ -10,6 +10,7 @@ import {
   ReplayImpossible,
   type ReplayObstacle,
   ReplayToPrimary,
+  ReplicaBehind,
   type ReplicaReason,
   WriteOnReplica,
 } from '../src/index.ts'
@@ -24,6 +25,7 @@ const ERRORS: Record<HeadwaterErrorCode, HeadwaterError> = {
   HEADWATER_REPLAY_TO_PRIMARY: new ReplayToPrimary({ region: 'ams', from: 'nrt', reason: 'write' }),
   HEADWATER_REPLAY_IMPOSSIBLE: new ReplayImpossible('at-home'),
   HEADWATER_WRITE_ON_REPLICA: new WriteOnReplica('no'),
+  HEADWATER_REPLICA_BEHIND: new ReplicaBehind(),
   HEADWATER_PRIMARY_UNAVAILABLE: new PrimaryUnavailable(new Error('connect')),
 }
 
@@ -60,6 +62,11 @@ const PRIMARY: Record<PrimaryReason, true> = {
   'replica-lost': true,
   refused: true,
   'unknown-object': true,
+  strong: true,
+  behind: true,
+  'seen-elsewhere': true,
+  'another-timeline': true,
+  lagging: true,
 }
 
 const REFUSE: Record<RefusalReason, true> = { 'write-in-with-replica': true, 'transaction-on-replica': true }

@@ -62,7 +62,13 @@ describe('route', () => {
 
   it('R4: after a write in the scope every read that stands alone goes to the primary', () => {
     always((given, where) => {
-      if (where.scope?.hasWritten !== true || where.mode !== 'safe' || where.forced === 'replica') return true
+      if (
+        where.scope?.hasWritten !== true ||
+        where.mode !== 'safe' ||
+        where.consistency === 'eventual' ||
+        where.forced === 'replica'
+      )
+        return true
       return where.transaction.phase === 'open' || route(given, where).route !== 'replica'
     })
   })

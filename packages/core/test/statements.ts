@@ -40,6 +40,7 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({
     .record({ region: fc.constantFrom('ams', 'nrt'), primaryRegion: fc.constant('ams'), hasReplica: fc.boolean() })
     .map(topologyOf),
   mode: fc.constantFrom('safe' as const, 'explicit' as const, 'eventual' as const),
+  consistency: fc.constantFrom('session' as const, 'bounded' as const, 'eventual' as const, 'strong' as const),
   outsideRequest: fc.constantFrom('direct' as const, 'throw' as const),
   scope: fc.option(
     fc.record({
@@ -67,6 +68,7 @@ export function situation(changes: Partial<Situation> = {}): Situation {
   return {
     topology: AWAY,
     mode: 'safe',
+    consistency: 'session',
     outsideRequest: 'direct',
     scope: { kind: 'request', hasWritten: false, obstacle: undefined },
     forced: undefined,

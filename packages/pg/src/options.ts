@@ -1,4 +1,4 @@
-import { type Access, type Mode, OptionsInvalid, parseRegion } from '@headwater/core'
+import { type Access, type Consistency, type Mode, OptionsInvalid, parseConsistency, parseRegion } from '@headwater/core'
 import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog/catalog-options.ts'
 
@@ -24,6 +24,8 @@ export interface RoutedPoolOptions extends PoolConfig {
   readonly replicas?: readonly NodeOptions[] | undefined
   /** How much is left to the router (R8). Default `safe`. */
   readonly mode?: Mode | undefined
+  /** How fresh reads are; `withConsistency()` and a scope may say otherwise. Default `session`, with mode `eventual` that. */
+  readonly consistency?: Consistency | undefined
   /**
    * What a write does outside a request, away from home (P6): `direct` sends it to the primary over the wide network,
    * `throw` refuses it with `ReplayImpossible`. Default `direct`.
@@ -45,6 +47,7 @@ export interface RoutedPoolOptions extends PoolConfig {
 export interface ResolvedOptions {
   readonly region: string | undefined
   readonly mode: Mode
+  readonly consistency: Consistency
   readonly outsideRequest: 'direct' | 'throw'
   readonly catalog: ResolvedCatalog
   readonly primary: ResolvedNode
@@ -73,6 +76,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     primary,
     replicas,
     mode = 'safe',
+    consistency,
     outsideRequest = 'direct',
     catalog,
     functions,
@@ -104,6 +108,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
   return Object.freeze({
     region,
     mode,
+    consistency: parseConsistency('consistency', consistency) ?? (mode === 'eventual' ? 'eventual' : 'session'),
     outsideRequest,
     catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
     primary: nodeOf('primary', primaryRegion, primaryConfig),

@@ -116,10 +116,11 @@ export class Router {
   }
 
   situationOf(frame: Frame | undefined, transaction: TransactionState, isPinned: boolean): Situation {
-    const { mode, outsideRequest } = this.options
+    const { mode, consistency, outsideRequest } = this.options
     return {
       topology: this.topology,
       mode,
+      consistency: frame?.consistency ?? frame?.scope?.consistency ?? consistency,
       outsideRequest,
       scope: frame?.scope,
       forced: frame?.forced,

@@ -13,6 +13,7 @@ describe('options', () => {
     expect(resolved).toMatchObject({
       region: 'nrt',
       mode: 'safe',
+      consistency: 'session',
       outsideRequest: 'direct',
       primary: { name: 'primary', region: 'ams', config: { connectionString: url } },
       replicas: [{ name: 'replica-0', region: 'nrt', config: { connectionString: `${url}2` } }],

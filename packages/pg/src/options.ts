@@ -1,4 +1,11 @@
-import { type Access, type Consistency, type Mode, OptionsInvalid, parseConsistency, parseRegion } from '@headwater/core'
+import {
+  type Access,
+  type Consistency,
+  type Mode,
+  OptionsInvalid,
+  parseConsistency,
+  parseRegion,
+} from '@headwater/core'
 import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog/catalog-options.ts'
 

@@ -75,14 +75,14 @@ function isLater(left: Position, right: Position): boolean {
  *
  * - `caught-up`: it has all of it.
  * - `behind`: not yet, or nobody knows yet; it is worth waiting.
- * - `seen-elsewhere`: the client read from another replica; how far that was, nobody knows.
+ * - `seen-elsewhere`: the client read from another server; how far that was, this one cannot tell.
  * - `another-timeline`: a promotion, or another cluster, lies between: LSNs say nothing.
  */
 export type Standing = 'caught-up' | 'behind' | 'seen-elsewhere' | 'another-timeline'
 
 /** Compares what a replica is known to have replayed with what a client has seen. Pure. */
 export function standingOf(replica: ReplicaState | undefined, seen: Seen): Standing {
-  if (seen.lsn === NEVER_REACHED) return 'another-timeline'
+  if (seen.lsn === NEVER_REACHED) return 'seen-elsewhere'
   if (replica === undefined) return 'behind'
   if (replica.cluster !== seen.cluster || replica.timeline > seen.timeline) return 'another-timeline'
   if (seen.node !== NO_NODE && seen.node !== replica.node) return 'seen-elsewhere'

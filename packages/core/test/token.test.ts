@@ -1,0 +1,142 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  formatLsn,
+  mergeSeen,
+  parseLsn,
+  SEEN_UNKNOWN,
+  type Seen,
+  signToken,
+  standingOf,
+  type Token,
+  toLsn,
+  verifyToken,
+} from '../src/index.ts'
+
+const SECRET = 'a secret of tests'
+const OLD_SECRET = 'an older secret of tests'
+const NOW = 1_800_000_000_000
+const lsns = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(toLsn)
+const unsigned32 = fc.integer({ min: 0, max: 0xffff_ffff })
+
+/** Few clusters, timelines and nodes, so that equal ones meet. */
+const seen: fc.Arbitrary<Seen> = fc.oneof(
+  {
+    weight: 9,
+    arbitrary: fc.record({
+      cluster: fc.constantFrom(7n, 7n, 7n, 8n),
+      timeline: fc.integer({ min: 1, max: 3 }),
+      lsn: fc.oneof(lsns, fc.bigInt(0n, 3n).map(toLsn)),
+      node: fc.constantFrom(0, 0, 11, 12),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant(SEEN_UNKNOWN) },
+)
+const tokens: fc.Arbitrary<Token> = fc
+  .record({
+    cluster: fc.bigInt(0n, 2n ** 64n - 1n),
+    timeline: unsigned32,
+    lsn: lsns,
+    node: unsigned32,
+    life: fc.integer({ min: 1, max: 0xffff_ffff }),
+  })
+  .map(({ life, ...rest }) => ({ ...rest, issuedAt: NOW, expires: NOW + life }))
+
+describe('an LSN', () => {
+  test('is read as Postgres prints it, and compares as a number', () => {
+    fc.assert(fc.property(lsns, (lsn) => void expect(parseLsn(formatLsn(lsn))).toBe(lsn)))
+    expect(parseLsn('0/FFFFFFFF') ?? 0n).toBeLessThan(parseLsn('1/0') ?? 0n)
+    expect(parseLsn('0/9') ?? 0n).toBeLessThan(parseLsn('0/10') ?? 0n)
+    expect(parseLsn('16/B374D848')).toBe(0x16_b374_d848n)
+  })
+
+  test.each(['', '/', '0/', '/0', '0/G', '123456789/0', ' 0/0', '0/0\n', '0-0'])('is nothing else: %j', (text) => {
+    expect(parseLsn(text)).toBeUndefined()
+  })
+})
+
+describe('F3: a token', () => {
+  test('comes back as it went, under the first secret and under each that still verifies', () => {
+    fc.assert(
+      fc.property(tokens, (token) => {
+        const text = signToken(token, [SECRET])
+        expect(text).toMatch(/^[A-Za-z0-9_-]{90}$/)
+        expect(verifyToken(text, [SECRET], NOW)).toEqual(token)
+        expect(verifyToken(text, ['a newer secret of tests', SECRET], NOW)).toEqual(token)
+      }),
+    )
+  })
+
+  test('is ignored when it is forged: one character changed, one lost, one more', () => {
+    fc.assert(
+      fc.property(tokens, fc.nat(89), fc.constantFrom(...'ABCabc019-_'), (token, index, character) => {
+        const text = signToken(token, [SECRET])
+        fc.pre(text[index] !== character)
+        expect(verifyToken(text.slice(0, index) + character + text.slice(index + 1), [SECRET], NOW)).toBeUndefined()
+        expect(verifyToken(text.slice(0, index), [SECRET], NOW)).toBeUndefined()
+        expect(verifyToken(text + character, [SECRET], NOW)).toBeUndefined()
+      }),
+    )
+  })
+
+  test('is ignored when it is anything else; nothing throws', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'binary' }),
+        (text) => void expect(verifyToken(text, [SECRET], NOW)).toBeUndefined(),
+      ),
+    )
+    const random = fc
+      .uint8Array({ minLength: 67, maxLength: 67 })
+      .map((bytes) => Buffer.from(bytes).toString('base64url'))
+    fc.assert(fc.property(random, (text) => void expect(verifyToken(text, [SECRET], NOW)).toBeUndefined()))
+    expect(verifyToken(undefined, [SECRET], NOW)).toBeUndefined()
+  })
+
+  test('is ignored under another secret, when it has expired, and from the future', () => {
+    const token: Token = { cluster: 1n, timeline: 1, lsn: toLsn(5n), node: 0, issuedAt: NOW, expires: NOW + 1000 }
+    const text = signToken(token, [OLD_SECRET])
+    expect(verifyToken(text, [SECRET], NOW)).toBeUndefined()
+    expect(verifyToken(text, [OLD_SECRET], NOW + 999)).toEqual(token)
+    expect(verifyToken(text, [OLD_SECRET], NOW + 1000)).toBeUndefined()
+    expect(verifyToken(text, [OLD_SECRET], NOW - 60_000)).toEqual(token)
+    expect(verifyToken(text, [OLD_SECRET], NOW - 60_001)).toBeUndefined()
+  })
+})
+
+describe('what was seen', () => {
+  test('merges to a maximum: in any order, any number of times', () => {
+    fc.assert(
+      fc.property(seen, seen, (left, right) => void expect(mergeSeen(left, right)).toEqual(mergeSeen(right, left))),
+    )
+    fc.assert(fc.property(seen, (one) => void expect(mergeSeen(one, one)).toEqual(one)))
+    fc.assert(
+      fc.property(seen, seen, seen, (a, b, c) => {
+        expect(mergeSeen(mergeSeen(a, b), c)).toEqual(mergeSeen(a, mergeSeen(b, c)))
+      }),
+    )
+  })
+
+  test('F1, F5: a replica that has the merger has each part', () => {
+    fc.assert(
+      fc.property(seen, seen, seen, (left, right, replica) => {
+        fc.pre(replica.node !== 0 && replica.timeline === left.timeline && replica.timeline === right.timeline)
+        if (standingOf(replica, mergeSeen(left, right)) !== 'caught-up') return
+        expect([standingOf(replica, left), standingOf(replica, right)]).toEqual(['caught-up', 'caught-up'])
+      }),
+    )
+  })
+
+  test('F7: is never on a replica of another history', () => {
+    const state: Seen = { cluster: 7n, timeline: 2, lsn: toLsn(1000n), node: 11 }
+    expect(standingOf(state, { ...state, node: 0, timeline: 1, lsn: toLsn(5n) })).toBe('another-timeline')
+    expect(standingOf(state, { ...state, node: 0, cluster: 8n })).toBe('another-timeline')
+    // It has not followed the promotion yet.
+    expect(standingOf(state, { ...state, node: 0, timeline: 3, lsn: toLsn(5n) })).toBe('behind')
+    expect(standingOf(undefined, state)).toBe('behind')
+    expect(standingOf(state, SEEN_UNKNOWN)).toBe('seen-elsewhere')
+    expect(standingOf(state, { ...state, node: 12 })).toBe('seen-elsewhere')
+    expect(standingOf(state, state)).toBe('caught-up')
+    expect(standingOf(state, { ...state, lsn: toLsn(1001n) })).toBe('behind')
+  })
+})

@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
-import type { RoutedPool } from '@headwater/pg'
+import type { OrmPool } from '@headwater/pg'
 import type pg from 'pg'
 
 /** A query that runs, and may move to another server while it does. */
 export interface RunningQuery {
-  /** pg's connection of the server that runs it; `undefined` when it is over. */
-  connection(): pg.Connection | undefined
+  /** pg's client for the server that runs it; `undefined` when it is over. */
+  client(): pg.PoolClient | undefined
   /** Settles with the query. */
   readonly settled: Promise<unknown>
 }
@@ -18,19 +18,10 @@ export interface RunningQuery {
  * cancel a stranger's query.
  */
 export class Backends {
-  readonly #pool: RoutedPool
-  readonly #clients = new WeakMap<pg.Connection, pg.PoolClient>()
-  readonly #remember = (client: pg.PoolClient): void => {
-    if (client.connection !== undefined) this.#clients.set(client.connection, client)
-  }
+  readonly #pool: OrmPool
 
-  constructor(pool: RoutedPool) {
+  constructor(pool: OrmPool) {
     this.#pool = pool
-    pool.on('acquire', this.#remember)
-  }
-
-  dispose(): void {
-    this.#pool.off('acquire', this.#remember)
   }
 
   /**
@@ -43,11 +34,10 @@ export class Backends {
     const ended = query.settled.then(end, end)
     let last: pg.PoolClient | undefined
     while (!over.signal.aborted) {
-      const connection = query.connection()
-      const client = connection === undefined ? undefined : this.#clients.get(connection)
+      const client = query.client()
       if (client !== undefined && client !== last) {
         last = client
-        await sendCancel(client, () => query.connection() === connection)
+        await sendCancel(client, () => query.client() === client)
       } else {
         const moved = once(this.#pool, 'acquire', { signal: over.signal }).then(() => setImmediate())
         await Promise.race([ended, moved.catch(end)])

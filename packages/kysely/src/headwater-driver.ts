@@ -1,4 +1,4 @@
-import type { RoutedPool } from '@headwater/pg'
+import type { OrmPool, RoutedPool } from '@headwater/pg'
 import { CompiledQuery, type DatabaseConnection, PostgresDriver } from 'kysely'
 import { Backends } from './backends.ts'
 import type { CursorConstructor } from './headwater-dialect.ts'
@@ -19,7 +19,7 @@ export interface HeadwaterDriverOptions {
 export class HeadwaterDriver extends PostgresDriver {
   readonly #options: HeadwaterDriverOptions
   readonly #route: QueryRoute
-  #pool: RoutedPool | undefined
+  #pool: OrmPool | undefined
   #backends: Backends | undefined
 
   constructor(options: HeadwaterDriverOptions) {
@@ -30,7 +30,7 @@ export class HeadwaterDriver extends PostgresDriver {
   }
 
   override async init(): Promise<void> {
-    this.#pool = await this.#options.pool()
+    this.#pool = (await this.#options.pool()) as RoutedPool & OrmPool
     this.#backends = new Backends(this.#pool)
   }
 
@@ -51,7 +51,6 @@ export class HeadwaterDriver extends PostgresDriver {
 
   override async destroy(): Promise<void> {
     const pool = this.#pool
-    this.#backends?.dispose()
     this.#pool = undefined
     this.#backends = undefined
     await pool?.end()

@@ -1,6 +1,6 @@
-import { createClassifier, currentFrame, WriteOnReplica, withPrimary, withReplica } from '@headwater/core'
+import { currentFrame, withPrimary, withReplica } from '@headwater/core'
 import type { CompiledQuery } from 'kysely'
-import { NodeNeeds } from './node-need.ts'
+import { type Need, NodeNeeds } from './node-need.ts'
 
 /** The queries that were built through a read-only handle, by the id that Kysely gives each. */
 const readOnlyQueries = new WeakSet<object>()
@@ -17,42 +17,19 @@ export function markReadOnly(queryId: object): void {
  */
 export class QueryRoute {
   readonly #needs: NodeNeeds
-  readonly #classifier = createClassifier()
 
   constructor(primaryTables: readonly string[]) {
     this.#needs = new NodeNeeds(primaryTables)
   }
 
-  /**
-   * Sends a query off under the route that it needs: `send` is called once, at once.
-   *
-   * @throws {WriteOnReplica} inside `withReplica`, when the node writes and the text does not show it.
-   */
-  run<Sent>(query: CompiledQuery, send: () => Sent): Sent {
-    if (readOnlyQueries.has(query.queryId)) return withReplica(() => this.#follow(query, send))
-    return this.#follow(query, send)
+  /** What the query's operation node says of it. */
+  needOf(query: CompiledQuery): Need {
+    return this.#needs.of(query.query, query.sql)
   }
 
-  /** Whether a text is one query that leaves nothing behind in its session, and does not ask for anything of it. */
-  isPlainRead(text: string): boolean {
-    const { because, count } = this.#classifier.classify(text)
-    return because === 'reads-only' && count === 1
-  }
-
-  #follow<Sent>(query: CompiledQuery, send: () => Sent): Sent {
-    const need = this.#needs.of(query.query, query.sql)
-    if (need === 'text') return send()
-    const frame = currentFrame()
-    if (need === 'primary') return frame?.forced === 'replica' ? send() : withPrimary(send)
-    // The usual case: the pool sees it too, and its reason says more than that it was forced.
-    if (this.#classifier.classify(query.sql).access === 'write') return send()
-    if (frame?.forced === 'replica') {
-      throw new WriteOnReplica(
-        `a ${query.query.kind} was kept from a replica: it ran inside withReplica() or through a read-only handle. Move it out, or use withPrimary().`,
-      )
-    }
-    // R4: marked before it is sent, as the pool does with what it knows as a write.
-    if (frame?.scope !== undefined) frame.scope.hasWritten = true
-    return withPrimary(send)
+  /** Sends a query off under the route that it needs: `send` is called at once. */
+  run<Sent>(query: CompiledQuery, need: Need, send: () => Sent): Sent {
+    if (readOnlyQueries.has(query.queryId)) return withReplica(send)
+    return need === 'primary' && currentFrame()?.forced !== 'replica' ? withPrimary(send) : send()
   }
 }

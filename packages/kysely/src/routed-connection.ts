@@ -1,8 +1,9 @@
-import type { RoutedPool } from '@headwater/pg'
+import type { OrmClient, OrmPool } from '@headwater/pg'
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
 import type pg from 'pg'
 import type { Backends } from './backends.ts'
 import type { CursorConstructor } from './headwater-dialect.ts'
+import type { Need } from './node-need.ts'
 import type { QueryRoute } from './query-route.ts'
 
 /** The commands whose row count Kysely reports as affected rows. */
@@ -13,16 +14,16 @@ const AFFECTS_ROWS: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE',
  * reads before that go through the pool, which is what a leased client would do with them, for less.
  */
 export class RoutedConnection implements DatabaseConnection {
-  readonly #pool: RoutedPool
+  readonly #pool: OrmPool
   readonly #route: QueryRoute
   readonly #backends: Backends
   readonly #cursor: CursorConstructor | undefined
   /** Settles with the query that runs; `undefined` when none does. */
   #running: Promise<unknown> | undefined
-  #client: pg.PoolClient | undefined
+  #client: OrmClient | undefined
   #mustClose = false
 
-  constructor(pool: RoutedPool, route: QueryRoute, backends: Backends, cursor: CursorConstructor | undefined) {
+  constructor(pool: OrmPool, route: QueryRoute, backends: Backends, cursor: CursorConstructor | undefined) {
     this.#pool = pool
     this.#route = route
     this.#backends = backends
@@ -33,10 +34,15 @@ export class RoutedConnection implements DatabaseConnection {
     query: CompiledQuery,
     options?: { readonly signal?: AbortSignal },
   ): Promise<QueryResult<Row>> {
+    const { sql, parameters } = query
+    const need = this.#route.needOf(query)
     // With a signal it may have to be cancelled, for which its server must be known.
-    const isForPool = this.#client === undefined && !options?.signal && this.#route.isPlainRead(query.sql)
-    const target = isForPool ? this.#pool : await this.#lease()
-    const sent = this.#route.run(query, () => target.query(query.sql, [...query.parameters]))
+    const isForPool = need !== 'write' && this.#client === undefined && !options?.signal
+    let sent = isForPool ? this.#route.run(query, need, () => this.#pool.queryPlainRead(sql, parameters)) : undefined
+    if (sent === undefined) {
+      const client = this.#client ?? (await this.#lease())
+      sent = this.#route.run(query, need, () => send(client, need, sql, parameters))
+    }
     this.#running = sent
     try {
       return resultOf<Row>(await sent)
@@ -53,7 +59,10 @@ export class RoutedConnection implements DatabaseConnection {
     if (!Number.isInteger(chunkSize) || chunkSize <= 0) throw new Error('chunkSize must be a positive integer')
     const client = await this.#lease()
     const cursor = new Cursor(query.sql, [...query.parameters])
-    this.#route.run(query, () => Reflect.apply(client.query, client, [cursor]))
+    // pg-cursor's class is one; CursorConstructor says only what is used here.
+    const submittable = cursor as unknown as pg.Submittable
+    const need = this.#route.needOf(query)
+    this.#route.run(query, need, () => (need === 'write' ? client.queryWrite(submittable) : client.query(submittable)))
     let isOver = false
     try {
       while (!isOver) {
@@ -80,7 +89,7 @@ export class RoutedConnection implements DatabaseConnection {
     const running = this.#running
     if (running === undefined) return
     await this.#backends.cancel({
-      connection: () => (this.#running === running ? this.#client?.connection : undefined),
+      client: () => (this.#running === running ? this.#client?.current : undefined),
       settled: running,
     })
   }
@@ -100,10 +109,15 @@ export class RoutedConnection implements DatabaseConnection {
     this.#client?.release(this.#mustClose)
   }
 
-  async #lease(): Promise<pg.PoolClient> {
+  async #lease(): Promise<OrmClient> {
     this.#client ??= await this.#pool.connect()
     return this.#client
   }
+}
+
+/** pg does not write into the parameters; its types do not say so. */
+function send(client: OrmClient, need: Need, text: string, parameters: readonly unknown[]): Promise<pg.QueryResult> {
+  return need === 'write' ? client.queryWrite(text, parameters) : client.query(text, parameters as unknown[])
 }
 
 /** What Kysely 0.28 and 0.29 expect of pg's result; a text of several statements has an array of them, and no rows. */

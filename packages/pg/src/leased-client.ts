@@ -48,17 +48,25 @@ export class LeasedClient extends EventEmitter {
 
   /** Every form that pg takes; see https://node-postgres.com/apis/client#clientquery. */
   query(first: unknown, second?: unknown, third?: unknown): unknown {
-    const call = queryCallOf(first, second, third)
+    return this.#query(queryCallOf(first, second, third), false)
+  }
+
+  /** For the ORM adapters: see `OrmClient`. */
+  queryWrite(first: unknown, second?: unknown): unknown {
+    return this.#query(queryCallOf(first, second, undefined), true)
+  }
+
+  #query(call: QueryCall, isWrite: boolean): unknown {
     const { callback, submittable } = call
     if (submittable !== undefined) {
-      this.#enqueue(call, settleSubmittable(submittable))
+      this.#enqueue(call, settleSubmittable(submittable), isWrite)
       return submittable
     }
     if (callback !== undefined) {
-      this.#enqueue(call, callback)
+      this.#enqueue(call, callback, isWrite)
       return undefined
     }
-    return promiseOf((settle) => this.#enqueue(call, settle))
+    return promiseOf((settle) => this.#enqueue(call, settle, isWrite))
   }
 
   /** Gives the connections back; `destroy` closes them instead. Throws when called twice, as pg does. */
@@ -126,6 +134,11 @@ export class LeasedClient extends EventEmitter {
     return this.#connections.latest?.client.connection
   }
 
+  /** pg's own client of that backend, for the ORM adapters: see `OrmClient`. */
+  get current(): pg.PoolClient | undefined {
+    return this.#connections.latest?.client
+  }
+
   get host(): string | undefined {
     return this.#connections.latest?.client.host
   }
@@ -142,12 +155,14 @@ export class LeasedClient extends EventEmitter {
     return this.#connections.latest?.client.user
   }
 
-  #enqueue(call: QueryCall, settle: Settle): void {
+  #enqueue(call: QueryCall, settle: Settle, isWrite: boolean): void {
     if (this.#isReleased) {
       process.nextTick(settle, new Error('Client was released to the pool and is not queryable'))
       return
     }
-    const query = new RoutedQuery(this.#router, call, currentFrame(), settle)
+    const { text } = call
+    const statement = isWrite ? this.#router.writeOf(text) : this.#router.statementOf(text)
+    const query = new RoutedQuery(call, currentFrame(), settle, statement)
     if (this.#isBusy) {
       this.#waiting.push(query)
     } else {

@@ -99,28 +99,20 @@ export function sendText(client: TrackedClient, text: string, answered: Settle):
   Reflect.apply(client.query, client, [text, answered])
 }
 
-/** What pg reads from a query's configuration. */
-const CONFIG_FIELDS = [
-  'text',
-  'values',
-  'name',
-  'rowMode',
-  'types',
-  'queryMode',
-  'query_timeout',
-  'binary',
-  'portal',
-  'rows',
-] as const
+/** What pg reads from a query's configuration; its types do not declare the last ones. */
+interface OwnConfig extends QueryConfig {
+  readonly rowMode?: unknown
+  readonly queryMode?: unknown
+  readonly query_timeout?: unknown
+  readonly binary?: unknown
+  readonly portal?: unknown
+  readonly rows?: unknown
+}
 
 /** pg writes `values` and `callback` into the object that it is given; the app's own must stay as it is. */
 function ownConfig(config: object): object {
-  const own: Record<string, unknown> = {}
-  for (const field of CONFIG_FIELDS) {
-    const value: unknown = Reflect.get(config, field)
-    if (value !== undefined) own[field] = value
-  }
-  return own
+  const { text, values, name, rowMode, types, queryMode, query_timeout, binary, portal, rows } = config as OwnConfig
+  return { text, values, name, rowMode, types, queryMode, query_timeout, binary, portal, rows }
 }
 
 /** Runs `start` with a settle function and gives back pg's promise for it: a database error's stack leads to the caller. */

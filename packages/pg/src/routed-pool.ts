@@ -4,6 +4,7 @@ import {
   type Decision,
   type PrimaryReason,
   type Situation,
+  type Statement,
   type Topology,
 } from '@headwater/core'
 import pg from 'pg'
@@ -92,6 +93,14 @@ class RoutedPoolImplementation extends PgPool {
     return promiseOf((settle) => this.#dispatch(call, settle))
   }
 
+  /** For the ORM adapters: see `OrmPool`. */
+  queryPlainRead(text: string, values: unknown[]): unknown {
+    const statement = this.#router.statementOf(text)
+    if (statement.because !== 'reads-only' || statement.count !== 1) return undefined
+    const call: QueryCall = { text, config: text, values, callback: undefined, submittable: undefined }
+    return promiseOf((settle) => this.#dispatch(call, settle, statement))
+  }
+
   connect(callback?: (error: unknown, client?: LeasedClient, release?: LeasedClient['release']) => void): unknown {
     const error = this.ending ? new Error('Cannot use a pool after calling end on the pool') : currentScope()?.replay
     const client = error === undefined ? new LeasedClient(this.#router) : undefined
@@ -132,12 +141,12 @@ class RoutedPoolImplementation extends PgPool {
     if (errors.length > 0) throw new AggregateError(errors, 'some pools could not be closed')
   }
 
-  #dispatch(call: QueryCall, settle: Settle): void {
+  #dispatch(call: QueryCall, settle: Settle, known?: Statement): void {
     if (this.ending) return later(settle, new Error('Cannot use a pool after calling end on the pool'))
     const frame = currentFrame()
     const spentBy = frame?.scope?.replay
     if (spentBy !== undefined) return later(settle, spentBy)
-    const query = new RoutedQuery(this.#router, call, frame, settle)
+    const query = new RoutedQuery(call, frame, settle, known ?? this.#router.statementOf(call.text))
     this.#follow(query, this.#router.decide(query, this.#situationOf(query)))
   }
 

@@ -1,7 +1,6 @@
 import type { Frame, Statement, TransactionState } from '@headwater/core'
 import type { PoolNode } from './pool-node.ts'
 import type { QueryCall, Settle } from './query-call.ts'
-import type { Router } from './router.ts'
 
 export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })
 
@@ -15,11 +14,11 @@ export class RoutedQuery {
   /** The error with which the last replica was lost. */
   lostTo: unknown
 
-  constructor(router: Router, call: QueryCall, frame: Frame | undefined, settle: Settle) {
+  constructor(call: QueryCall, frame: Frame | undefined, settle: Settle, statement: Statement) {
     this.call = call
     this.frame = frame
     this.settle = settle
-    this.statement = router.statementOf(call.text)
+    this.statement = statement
   }
 
   /** The replicas that were asked; none is asked twice (X2). */

@@ -115,6 +115,12 @@ export class Router {
     return { ...statement, access: 'write', because: 'learned' }
   }
 
+  /** The verdict on a text that its builder knows as a write. */
+  writeOf(text: string | undefined): Statement {
+    const statement = this.statementOf(text)
+    return statement.access === 'write' ? statement : { ...statement, access: 'write', because: 'data-modification' }
+  }
+
   situationOf(frame: Frame | undefined, transaction: TransactionState, isPinned: boolean): Situation {
     const { mode, consistency, outsideRequest } = this.options
     return {

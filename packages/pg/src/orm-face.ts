@@ -1,0 +1,26 @@
+import type { EventEmitter } from 'node:events'
+import type pg from 'pg'
+
+/**
+ * What the ORM adapters of this repository ask of a `RoutedPool`, beyond what pg has. Not for apps.
+ *
+ * A verdict is never handed in: the pool reads the text itself, and what an adapter adds can only make that stricter.
+ */
+export interface OrmPool extends EventEmitter {
+  end(): Promise<void>
+  /**
+   * Sends a text that is one plain read, which nothing after it depends on, as `query` does; gives `undefined`, and sends
+   * nothing, for any other.
+   */
+  queryPlainRead(text: string, values: readonly unknown[]): Promise<pg.QueryResult> | undefined
+  connect(): Promise<OrmClient>
+}
+
+/** What `connect()` of an `OrmPool` gives. */
+export interface OrmClient extends pg.PoolClient {
+  /** pg's own client for the server that was asked last; `undefined` before the first statement. */
+  readonly current: pg.PoolClient | undefined
+  /** `query`, for what its builder knows as a write, whatever the text looks like. */
+  queryWrite(text: string, values: readonly unknown[]): Promise<pg.QueryResult>
+  queryWrite<Sent extends pg.Submittable>(submittable: Sent): Sent
+}

@@ -1,0 +1,34 @@
+/** What a browser keeps for one host. Names, values and lifetimes; paths and domains are not looked at. */
+export class CookieJar {
+  readonly #cookies = new Map<string, { readonly value: string; readonly expires: number }>()
+
+  /** Takes the `Set-Cookie` headers of a response in. `now` is the wall clock in ms. Source: RFC 6265, 5.2 and 5.3. */
+  take(headers: readonly string[], now: number): void {
+    for (const header of headers) {
+      const [pair = '', ...attributes] = header.split(';').map((part) => part.trim())
+      const middle = pair.indexOf('=')
+      if (middle < 1) continue
+      const name = pair.slice(0, middle)
+      const expires = expiryOf(attributes, now)
+      if (expires <= now) this.#cookies.delete(name)
+      else this.#cookies.set(name, { value: pair.slice(middle + 1), expires })
+    }
+  }
+
+  /** The `Cookie` header of the next request; `undefined` when there is nothing to send. */
+  header(now: number): string | undefined {
+    for (const [name, { expires }] of this.#cookies) if (expires <= now) this.#cookies.delete(name)
+    if (this.#cookies.size === 0) return undefined
+    return [...this.#cookies].map(([name, { value }]) => `${name}=${value}`).join('; ')
+  }
+}
+
+/** `Max-Age` beats `Expires`; without either the cookie lives as long as the jar. */
+function expiryOf(attributes: readonly string[], now: number): number {
+  const valueOf = (wanted: string): string | undefined =>
+    attributes.find((attribute) => attribute.toLowerCase().startsWith(`${wanted}=`))?.slice(wanted.length + 1)
+  const maxAge = valueOf('max-age')
+  if (maxAge !== undefined && /^-?\d+$/.test(maxAge)) return now + Number(maxAge) * 1000
+  const date = Date.parse(valueOf('expires') ?? '')
+  return Number.isNaN(date) ? Number.POSITIVE_INFINITY : date
+}

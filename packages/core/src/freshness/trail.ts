@@ -90,31 +90,39 @@ export class Trail {
    * not answer, make it `SEEN_UNKNOWN`: reads stay at the primary until the token expires. Never rejects.
    */
   async settle(): Promise<Seen | undefined> {
+    if (this.mustAsk) await this.#ask()
+    return this.settleNow()
+  }
+
+  /** The same without asking: `SEEN_UNKNOWN` where the primary would have to be asked. */
+  settleNow(): Seen | undefined {
     if (this.#underway > 0) return SEEN_UNKNOWN
-    const mustAsk = this.hasWritten || this.#hasReadPrimary
-    if (!mustAsk) return withNode(this.floor, this.#readOn)
-    const { position } = this.#known?.done === this.#done ? this.#known : await this.#ask()
+    if (!this.hasWritten && !this.#hasReadPrimary) return withNode(this.floor, this.#readOn)
+    const position =
+      this.#onlySource === undefined || this.#known?.done !== this.#done ? undefined : this.#known.position
     return position === undefined ? SEEN_UNKNOWN : seenAtPrimary(this.floor, position)
   }
 
   /** Whether `settle()` has to ask the primary, which takes a round trip. */
   get mustAsk(): boolean {
-    return this.#underway === 0 && (this.hasWritten || this.#hasReadPrimary) && this.#known?.done !== this.#done
+    const hasToSay = this.hasWritten || this.#hasReadPrimary
+    return hasToSay && this.#underway === 0 && this.#onlySource !== undefined && this.#known?.done !== this.#done
   }
 
-  async #ask(): Promise<{ readonly position: Position | undefined }> {
-    const done = this.#done
-    // Two databases have no common position.
+  /** Two databases have no common position. */
+  get #onlySource(): PositionSource | undefined {
     const [source, other] = this.#sources ?? []
-    if (source === undefined || other !== undefined) return { position: undefined }
+    return other === undefined ? source : undefined
+  }
+
+  async #ask(): Promise<void> {
+    const done = this.#done
     try {
-      const position = await source.whereIsPrimary(this.isCommitAsync)
+      const position = await this.#onlySource?.whereIsPrimary(this.isCommitAsync)
       // What was sent meanwhile may lie behind it.
-      if (this.#underway > 0 || this.#done !== done) return { position: undefined }
-      this.#known = { position, done }
-      return { position }
+      if (position !== undefined && this.#underway === 0 && this.#done === done) this.#known = { position, done }
     } catch {
-      return { position: undefined }
+      // Not known, then.
     }
   }
 

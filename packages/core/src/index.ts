@@ -31,6 +31,7 @@ export {
   type Position,
   type ReplicaState,
   SEEN_UNKNOWN,
+  SEVERAL_NODES,
   type Seen,
   type Standing,
   standingOf,

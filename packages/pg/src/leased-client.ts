@@ -3,12 +3,14 @@ import {
   accessIn,
   currentFrame,
   type Decision,
+  type Position,
   type PrimaryReason,
   type Situation,
   type TransactionState,
 } from '@headwater/core'
 import pg from 'pg'
 import { ConnectionSet } from './connection-set.ts'
+import { canCarryPosition, sendWithPosition } from './freshness/send-with-position.ts'
 import { HeldTransaction } from './held-transaction.ts'
 import {
   isAbandoned,
@@ -40,6 +42,8 @@ export class LeasedClient extends EventEmitter {
   #isPinned = false
   #isReleased = false
   #mustDestroy: Error | boolean = false
+  /** The writes of the transaction that is open. */
+  readonly #underway: RoutedQuery[] = []
 
   constructor(router: Router) {
     super()
@@ -74,7 +78,7 @@ export class LeasedClient extends EventEmitter {
     if (this.#isReleased) throw new Error('Release called on client which has already been released to the pool.')
     this.#isReleased = true
     this.#mustDestroy = destroy ?? false
-    if (!this.#isBusy) this.#connections.dropAll(this.#mustDestroy)
+    if (!this.#isBusy) this.#letGo()
   }
 
   /** Closes what this client holds. The pool makes new connections when it needs them. */
@@ -175,13 +179,26 @@ export class LeasedClient extends EventEmitter {
     const query = this.#waiting.length === 0 ? undefined : this.#waiting.shift()
     this.#isBusy = query !== undefined
     if (query !== undefined) this.#start(query)
-    else if (this.#isReleased) this.#connections.dropAll(this.#mustDestroy)
+    else if (this.#isReleased) this.#letGo()
   }
 
-  #finish(query: RoutedQuery, error: unknown, result?: unknown): void {
+  #letGo(): void {
+    this.#endWrites()
+    this.#connections.dropAll(this.#mustDestroy)
+  }
+
+  #finish(query: RoutedQuery, error: unknown, result?: unknown, position?: Position): void {
     this.#syncTransaction()
+    if (query.isUnderway) this.#underway.push(query)
+    if (this.#transaction.phase !== 'open') this.#endWrites()
+    if (position !== undefined) query.frame?.scope?.trail.committedAt(position)
     query.settle(error, result)
     this.#next()
+  }
+
+  /** Committed, rolled back, or lost: nothing of it is underway any more. */
+  #endWrites(): void {
+    for (const write of this.#underway.splice(0)) write.writeEnded()
   }
 
   /** Settles on a later turn, so that a caller sees one order of things whatever the answer. */
@@ -264,13 +281,18 @@ export class LeasedClient extends EventEmitter {
 
   #runOnReplica(query: RoutedQuery): void {
     const { onReplica } = this.#connections
+    const situation = this.#situationOf(query)
     if (onReplica !== undefined) {
-      query.tried.add(onReplica.node)
-      return this.#run(query, onReplica)
+      // A transaction lives on one node; a statement outside one may ask for more than the last.
+      if (situation.transaction.phase === 'open' || this.#router.isFit(onReplica, query, situation)) {
+        query.tried.add(onReplica.node)
+        return this.#run(query, onReplica)
+      }
+      this.#connections.drop(onReplica, false)
     }
-    this.#router.connectToReplica(query.frame, query.tried, (error, connection) => {
+    this.#router.connectToReplica(query, situation, (error, connection, why = 'replica-lost') => {
       if (error) return this.#finish(query, error)
-      if (connection === undefined) return this.#elsewhere(query, 'replica-lost', query.lostTo)
+      if (connection === undefined) return this.#elsewhere(query, why, query.lostTo)
       this.#connections.add(connection)
       this.#run(query, connection)
     })
@@ -311,6 +333,7 @@ export class LeasedClient extends EventEmitter {
     const { client } = connection
     if (isAbandoned(call)) return this.#finish(query, undefined)
     if (call.submittable === undefined) {
+      if (this.#bringsPosition(query, connection)) return this.#commit(query, connection)
       return sendQuery(client, call, (error, result) => this.#answered(query, connection, error, result))
     }
     translateErrors(call.submittable, (error) =>
@@ -320,10 +343,25 @@ export class LeasedClient extends EventEmitter {
     client.whenSettled(() => this.#finish(query, undefined))
   }
 
-  #answered(query: RoutedQuery, connection: Connection, error: unknown, result?: unknown): void {
+  /** Whether this COMMIT ends writes of a scope whose client will be told where they are. */
+  #bringsPosition({ call, statement, frame }: RoutedQuery, { node, client }: Connection): boolean {
+    const trail = frame?.scope?.trail
+    if (trail?.isWanted !== true || this.#underway.length === 0 || node.kind !== 'primary') return false
+    return statement.control?.kind === 'commit' && !statement.control.isChained && canCarryPosition(client, call)
+  }
+
+  /** Commits and asks where that was, in one round trip (F2). */
+  #commit(query: RoutedQuery, connection: Connection): void {
+    const isAsync = query.frame?.scope?.trail.isCommitAsync === true
+    sendWithPosition(connection.client, query.call, isAsync, (error, result, position) =>
+      this.#answered(query, connection, error, result, position),
+    )
+  }
+
+  #answered(query: RoutedQuery, connection: Connection, error: unknown, result?: unknown, position?: Position): void {
     if (!error) {
       this.#noteReadOnly(query)
-      return this.#finish(query, undefined, result)
+      return this.#finish(query, undefined, result, position)
     }
     // ReadyForQuery follows a server's error; only then is the state of the transaction known.
     if (Reflect.has(Object(error), 'severity')) {

@@ -8,6 +8,7 @@ import {
 } from '@headwater/core'
 import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog/catalog-options.ts'
+import { type FreshnessOptions, type ResolvedFreshness, resolveFreshness } from './freshness/freshness-options.ts'
 
 /** One Postgres server, in pg's own words plus its region. */
 export interface NodeOptions extends PoolConfig {
@@ -15,11 +16,20 @@ export interface NodeOptions extends PoolConfig {
   readonly region?: string | undefined
 }
 
+/** One replica. */
+export interface ReplicaOptions extends NodeOptions {
+  /**
+   * `server`: one server. `balanced`: whatever a balancer hands out (a reader endpoint), where each connection may lead to
+   * another server; a read whose client has seen something asks its own connection first, one more query. Default `server`.
+   */
+  readonly endpoint?: 'server' | 'balanced' | undefined
+}
+
 /**
  * Options of `RoutedPool`. What pg's own pool takes may stand on top too and then holds for every node; `host`, `port`
  * and `connectionString` on top are the primary's.
  */
-export interface RoutedPoolOptions extends PoolConfig {
+export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
   /** The region this process runs in. Default: `FLY_REGION`; without it the process is at home. */
   readonly region?: string | undefined
   /** The server that accepts writes. Defaults: `PRIMARY_REGION`, `DATABASE_URL`. */
@@ -28,7 +38,7 @@ export interface RoutedPoolOptions extends PoolConfig {
    * The streaming replicas. Only those of this process's own region are read from, and those that name no region.
    * Default: one in this region, from `DATABASE_REPLICA_URL`, when that is set.
    */
-  readonly replicas?: readonly NodeOptions[] | undefined
+  readonly replicas?: readonly ReplicaOptions[] | undefined
   /** How much is left to the router (R8). Default `safe`. */
   readonly mode?: Mode | undefined
   /** How fresh reads are; `withConsistency()` and a scope may say otherwise. Default `session`, with mode `eventual` that. */
@@ -55,6 +65,7 @@ export interface ResolvedOptions {
   readonly region: string | undefined
   readonly mode: Mode
   readonly consistency: Consistency
+  readonly freshness: ResolvedFreshness
   readonly outsideRequest: 'direct' | 'throw'
   readonly catalog: ResolvedCatalog
   readonly primary: ResolvedNode
@@ -65,6 +76,8 @@ export interface ResolvedNode {
   readonly name: string
   readonly region: string | undefined
   readonly config: PoolConfig
+  /** Whether each of its connections may lead to another server. */
+  readonly isBalanced: boolean
 }
 
 const MODES: Readonly<Record<Mode, true>> = { safe: true, explicit: true, eventual: true }
@@ -87,6 +100,11 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     outsideRequest = 'direct',
     catalog,
     functions,
+    maxWait,
+    maxLag,
+    tables,
+    whenUnreachable,
+    knowsEveryReplica,
     ...rest
   } = options
   const shared = withHidden(rest, options)
@@ -116,6 +134,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     region,
     mode,
     consistency: parseConsistency('consistency', consistency) ?? (mode === 'eventual' ? 'eventual' : 'session'),
+    freshness: freshnessOf({ maxWait, maxLag, tables, whenUnreachable, knowsEveryReplica }, consistency),
     outsideRequest,
     catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
     primary: nodeOf('primary', primaryRegion, primaryConfig),
@@ -123,8 +142,16 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
   })
 }
 
+function freshnessOf(options: FreshnessOptions, consistency: Consistency | undefined): ResolvedFreshness {
+  const freshness = resolveFreshness(options)
+  if (consistency === 'bounded' && freshness.maxLag === undefined) {
+    throw new OptionsInvalid('consistency', '"bounded" needs a bound; give maxLag too, such as { time: 5000 }')
+  }
+  return freshness
+}
+
 function replicasOf(
-  replicas: readonly NodeOptions[] | undefined,
+  replicas: readonly ReplicaOptions[] | undefined,
   shared: PoolConfig,
   region: string | undefined,
   environment: Environment,
@@ -134,19 +161,27 @@ function replicasOf(
   if (!Array.isArray(given)) throw new OptionsInvalid('replicas', 'expected an array of { region, connectionString }')
   // Who the primary is must not become where a replica is.
   const { connectionString: _url, host: _host, port: _port, ...common } = shared
-  return given.map((replica: NodeOptions, index) => {
+  return given.map((replica: ReplicaOptions, index) => {
     const option = `replicas[${index}]`
     if (typeof replica !== 'object' || replica === null || !hasLocation(replica)) {
       throw new OptionsInvalid(option, 'names no server; give it a connectionString, or a host or port')
     }
+    const { endpoint = 'server' } = replica
+    if (endpoint !== 'server' && endpoint !== 'balanced') {
+      throw new OptionsInvalid(
+        `${option}.endpoint`,
+        `${JSON.stringify(endpoint)} is unknown; expected "server" or "balanced"`,
+      )
+    }
     const config = { ...withHidden(common, shared), ...withHidden(replica, replica) }
-    return nodeOf(`replica-${index}`, regionOf(`${option}.region`, replica.region), config)
+    const replicaRegion = regionOf(`${option}.region`, replica.region)
+    return nodeOf(`replica-${index}`, replicaRegion, config, endpoint === 'balanced')
   })
 }
 
-function nodeOf(name: string, region: string | undefined, config: PoolConfig): ResolvedNode {
-  const { region: _region, ...own } = config as NodeOptions
-  return Object.freeze({ name, region, config: withHidden(own, config) })
+function nodeOf(name: string, region: string | undefined, config: PoolConfig, isBalanced = false): ResolvedNode {
+  const { region: _region, endpoint: _endpoint, ...own } = config as ReplicaOptions
+  return Object.freeze({ name, region, config: withHidden(own, config), isBalanced })
 }
 
 function regionOf(option: string, value: string | undefined): string | undefined {

@@ -17,6 +17,8 @@ export class PoolNode {
   readonly kind: NodeKind
   readonly region: string | undefined
   readonly pool: pg.Pool
+  /** Whether each of its connections may lead to another server. */
+  readonly isBalanced: boolean
   /** The role that the server last reported; `undefined` before the first connection. */
   isStandby: boolean | undefined
   #failures = 0
@@ -26,6 +28,7 @@ export class PoolNode {
     this.name = node.name
     this.kind = kind
     this.region = node.region
+    this.isBalanced = node.isBalanced
     const Base = (node.config.Client as typeof pg.Client | undefined) ?? pg.Client
     const Client = trackedClientClass(Base, {
       isForcedReadOnly: kind === 'replica',

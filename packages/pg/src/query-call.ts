@@ -110,7 +110,7 @@ interface OwnConfig extends QueryConfig {
 }
 
 /** pg writes `values` and `callback` into the object that it is given; the app's own must stay as it is. */
-function ownConfig(config: object): object {
+export function ownConfig(config: object): object {
   const { text, values, name, rowMode, types, queryMode, query_timeout, binary, portal, rows } = config as OwnConfig
   return { text, values, name, rowMode, types, queryMode, query_timeout, binary, portal, rows }
 }

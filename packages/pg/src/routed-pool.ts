@@ -3,6 +3,7 @@ import {
   currentScope,
   type Decision,
   type PrimaryReason,
+  type Seen,
   type Situation,
   type Statement,
   type Topology,
@@ -33,6 +34,8 @@ import { type Connection, Router } from './router.ts'
 export interface RoutedPool extends pg.Pool {
   /** Where this process stands, as of now. */
   readonly topology: Topology
+  /** Whether every replica of the app is known to have all that was seen; `false` unless `knowsEveryReplica`. */
+  hasEveryReplica(seen: Seen): boolean
 }
 
 interface RoutedPoolClass {
@@ -60,6 +63,10 @@ class RoutedPoolImplementation extends PgPool {
 
   get topology(): Topology {
     return this.#router.topology
+  }
+
+  hasEveryReplica(seen: Seen): boolean {
+    return this.#router.hasEveryReplica(seen)
   }
 
   get totalCount(): number {
@@ -161,7 +168,7 @@ class RoutedPoolImplementation extends PgPool {
       case 'primary':
       case 'direct':
         return this.#router.connectToPrimary((error, connection) => {
-          if (connection === undefined) query.settle(error)
+          if (connection === undefined) finish(query, error)
           else this.#send(query, connection)
         })
       case 'replay':
@@ -172,9 +179,9 @@ class RoutedPoolImplementation extends PgPool {
   }
 
   #onReplica(query: RoutedQuery): void {
-    this.#router.connectToReplica(query.frame, query.tried, (error, connection) => {
-      if (error) query.settle(error)
-      else if (connection === undefined) this.#elsewhere(query, 'replica-lost', query.lostTo)
+    this.#router.connectToReplica(query, this.#situationOf(query), (error, connection, why = 'replica-lost') => {
+      if (error) finish(query, error)
+      else if (connection === undefined) this.#elsewhere(query, why, query.lostTo)
       else this.#send(query, connection)
     })
   }
@@ -184,22 +191,28 @@ class RoutedPoolImplementation extends PgPool {
     const { frame } = query
     const decision = this.#router.decideAgain(reason, query, this.#situationOf(query))
     const isOwnError = decision.route === 'impossible' && reason !== 'refused' && cause !== undefined
-    if (isOwnError) return query.settle(cause)
+    if (isOwnError) return finish(query, cause)
     if (decision.route === 'primary' || decision.route === 'direct') return this.#follow(query, decision)
-    query.settle(this.#router.errorOf(decision, frame, cause))
+    finish(query, this.#router.errorOf(decision, frame, cause))
   }
 
   #send(query: RoutedQuery, connection: Connection): void {
     const { call } = query
     const { client } = connection
     const giveBack = (destroy: boolean) => connection.release(destroy || undefined)
-    if (isAbandoned(call)) return giveBack(false)
+    if (isAbandoned(call)) {
+      query.writeEnded()
+      return giveBack(false)
+    }
     if (call.submittable !== undefined) {
       translateErrors(call.submittable, (error) =>
         this.#router.errorInPlace(query, connection, this.#situationOf(query), error),
       )
       client.query(call.submittable)
-      client.whenSettled(() => giveBack(client.sessionStatus !== 'I'))
+      client.whenSettled(() => {
+        query.writeEnded()
+        giveBack(client.sessionStatus !== 'I')
+      })
       return
     }
     try {
@@ -207,7 +220,7 @@ class RoutedPoolImplementation extends PgPool {
         if (!error) {
           // BEGIN through the pool: whoever came next would be inside that transaction.
           giveBack(client.sessionStatus !== 'I')
-          query.settle(undefined, result)
+          finish(query, undefined, result)
         } else if (Reflect.has(Object(error), 'severity') && !client.isLost) {
           // ReadyForQuery follows the error: then the connection is as good as before, and stays.
           client.whenSettled(() => {
@@ -221,23 +234,23 @@ class RoutedPoolImplementation extends PgPool {
       })
     } catch (error) {
       giveBack(true)
-      query.settle(error)
+      finish(query, error)
     }
   }
 
   #failed(query: RoutedQuery, connection: Connection, error: unknown): void {
     const refusal = this.#router.refusalOn(connection, error, false)
-    if (refusal === undefined) return query.settle(error)
+    if (refusal === undefined) return finish(query, error)
     if (connection.node.kind === 'primary') {
       const isInRecovery = refusal === 'refused' && connection.client.isStandby === true
-      return query.settle(isInRecovery ? this.#router.primaryRefused(error) : error)
+      return finish(query, isInRecovery ? this.#router.primaryRefused(error) : error)
     }
     if (refusal === 'replica-lost') {
       query.lostTo = error
       return this.#onReplica(query)
     }
     if (query.frame?.forced === 'replica') {
-      return query.settle(this.#router.errorInPlace(query, connection, this.#situationOf(query), error))
+      return finish(query, this.#router.errorInPlace(query, connection, this.#situationOf(query), error))
     }
     if (refusal === 'refused') this.#router.learn(query, error)
     this.#elsewhere(query, refusal, error)
@@ -265,6 +278,12 @@ class RoutedPoolImplementation extends PgPool {
   #sum(count: (pool: pg.Pool) => number): number {
     return this.#router.nodes.reduce((sum, node) => sum + count(node.pool), 0)
   }
+}
+
+/** A statement that stands alone is its own transaction: it has ended when it is answered. */
+function finish(query: RoutedQuery, error: unknown, result?: unknown): void {
+  query.writeEnded()
+  query.settle(error, result)
 }
 
 function later(settle: Settle, error: unknown): void {

@@ -1,4 +1,4 @@
-import type { Frame, Statement, TransactionState } from '@headwater/core'
+import type { Frame, PositionSource, Statement, Trail, TransactionState } from '@headwater/core'
 import type { PoolNode } from './pool-node.ts'
 import type { QueryCall, Settle } from './query-call.ts'
 
@@ -13,12 +13,31 @@ export class RoutedQuery {
   #tried: Set<PoolNode> | undefined
   /** The error with which the last replica was lost. */
   lostTo: unknown
+  #writesIn: Trail | undefined
 
   constructor(call: QueryCall, frame: Frame | undefined, settle: Settle, statement: Statement) {
     this.call = call
     this.frame = frame
     this.settle = settle
     this.statement = statement
+  }
+
+  /** Whether this is a write that its scope counts as underway. */
+  get isUnderway(): boolean {
+    return this.#writesIn !== undefined
+  }
+
+  /** Before it is sent as a write. */
+  writeSent(source: PositionSource): void {
+    if (this.#writesIn !== undefined) return
+    this.#writesIn = this.frame?.scope?.trail
+    this.#writesIn?.writeSent(source)
+  }
+
+  /** When its transaction has ended, one way or another; more than once does no harm. */
+  writeEnded(): void {
+    this.#writesIn?.writeEnded()
+    this.#writesIn = undefined
   }
 
   /** The replicas that were asked; none is asked twice (X2). */

@@ -9,17 +9,24 @@ import {
   type Frame,
   isConnectionLoss,
   LearnedWriters,
+  NO_NODE,
+  type Position,
+  type PositionSource,
   type PrimaryReason,
   PrimaryUnavailable,
   type Refusal,
   ReplayImpossible,
+  ReplicaBehind,
+  type ReplicaState,
   type RouteEvent,
   refusalOf,
   route,
   routeToPrimary,
+  type Seen,
   type Situation,
   type Statement,
   type Topology,
+  type Trail,
   type TransactionState,
   topologyOf,
   WriteOnReplica,
@@ -27,9 +34,12 @@ import {
 import type pg from 'pg'
 import { CatalogCache } from './catalog/catalog-cache.ts'
 import { openConnection } from './catalog/open-connection.ts'
+import { askPrimary } from './freshness/ask-primary.ts'
+import { askReplica } from './freshness/ask-replica.ts'
+import { type Need, ReplicaChooser, type Unfit } from './freshness/replica-chooser.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PoolNode } from './pool-node.ts'
-import type { RoutedQuery } from './routed-query.ts'
+import { RoutedQuery } from './routed-query.ts'
 import type { TrackedClient } from './tracked-client.ts'
 
 /** A connection in use: whose it is, and how it goes back. */
@@ -39,10 +49,11 @@ export interface Connection {
   release(destroy?: Error | boolean): void
 }
 
-export type Connected = (error: unknown, connection?: Connection) => void
+/** Without an error and a connection there is none to be had, and `why` says what was wrong with the last. */
+export type Connected = (error: unknown, connection?: Connection, why?: Unfit | 'replica-lost') => void
 
 /** What both the pool and its leased clients ask: where to, with which connection, and what an answer means. */
-export class Router {
+export class Router implements PositionSource {
   readonly primary: PoolNode
   readonly replicas: readonly PoolNode[]
   readonly options: ResolvedOptions
@@ -50,6 +61,7 @@ export class Router {
   readonly #local: readonly PoolNode[]
   readonly #classifier = createClassifier()
   readonly #learned = new LearnedWriters()
+  readonly #chooser: ReplicaChooser
   readonly #catalog: CatalogCache | undefined
   readonly #withReplica: Topology
   readonly #withoutReplica: Topology
@@ -68,6 +80,8 @@ export class Router {
     this.#withReplica = topologyOf({ region, primaryRegion, hasReplica: true })
     this.#withoutReplica = topologyOf({ region, primaryRegion, hasReplica: false })
     this.#catalog = this.#createCatalog()
+    const { primary, replicas } = this
+    this.#chooser = new ReplicaChooser({ ...options.freshness, primary, replicas, topology: () => this.topology })
   }
 
   /** Without a catalog, the app's own word still holds. */
@@ -93,7 +107,7 @@ export class Router {
 
   /** Ends what the router itself holds; the pools are ended by their owner. */
   async end(): Promise<void> {
-    await this.#catalog?.end()
+    await Promise.all([this.#catalog?.end(), this.#chooser.end()])
   }
 
   get nodes(): readonly PoolNode[] {
@@ -136,13 +150,45 @@ export class Router {
   }
 
   /** Decides, tells who listens, and marks the scope before anything is sent (R4). */
-  decide({ statement, frame }: Pick<RoutedQuery, 'statement' | 'frame'>, situation: Situation): Decision {
-    return announce(route(statement, situation), statement, frame, situation)
+  decide(query: Pick<RoutedQuery, 'statement' | 'frame'>, situation: Situation): Decision {
+    return this.#announce(route(query.statement, situation), query, situation)
   }
 
   /** Decides again, for the primary, after a replica could not answer. */
-  decideAgain(reason: PrimaryReason, { statement, frame }: RoutedQuery, situation: Situation): Decision {
-    return announce(routeToPrimary(reason, situation), statement, frame, situation)
+  decideAgain(reason: PrimaryReason, query: RoutedQuery, situation: Situation): Decision {
+    return this.#announce(routeToPrimary(reason, situation), query, situation)
+  }
+
+  #announce(decision: Decision, query: Pick<RoutedQuery, 'statement' | 'frame'>, situation: Situation): Decision {
+    const { statement, frame } = query
+    if (diagnostics.route.hasSubscribers) {
+      const { access } = statement
+      const { isAtHome } = situation.topology
+      diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)
+    }
+    const isSent = decision.route === 'primary' || decision.route === 'direct'
+    if (isSent && frame?.scope !== undefined && query instanceof RoutedQuery)
+      this.#mark(query, frame.scope.trail, situation)
+    return decision
+  }
+
+  /** Notes in the trail of its scope what a statement does at the primary. */
+  #mark(query: RoutedQuery, trail: Trail, situation: Situation): void {
+    if (accessIn(query.statement, situation.transaction) !== 'read' && SETS_COMMIT.test(query.call.text ?? '')) {
+      trail.isCommitAsync = true
+    }
+    if (mayWrite(query.statement, situation)) query.writeSent(this)
+    else if (situation.consistency !== 'eventual') trail.readAtPrimary(this)
+  }
+
+  /** Where the primary is, in one query on a connection of its pool (F2). Rejects after a second, and when it cannot say. */
+  whereIsPrimary(isCommitAsync: boolean): Promise<Position> {
+    return askPrimary(this.primary, isCommitAsync)
+  }
+
+  /** Whether every replica of the app is known to have all that was seen. */
+  hasEveryReplica(seen: Seen): boolean {
+    return this.#chooser.hasEveryReplica(seen)
   }
 
   /** The error that a decision to not run the statement here becomes. */
@@ -169,16 +215,84 @@ export class Router {
     })
   }
 
-  /** Takes a connection to a replica next door, trying each once; without an error and a connection, none is left. */
-  connectToReplica(frame: Frame | undefined, tried: Set<PoolNode>, connected: Connected): void {
-    const node = this.#pick(frame, tried)
-    if (node === undefined) return connected(undefined)
-    tried.add(node)
+  /**
+   * Takes a connection to a replica next door that is fresh enough for `query`, trying each once (F1, F5, F6).
+   *
+   * Without an error and a connection there is none.
+   */
+  connectToReplica(
+    query: RoutedQuery,
+    situation: Situation,
+    connected: Connected,
+    whyNotTheLast: Unfit | 'replica-lost' = 'replica-lost',
+  ): void {
+    const need = this.#chooser.needOf(query.frame, situation.consistency)
+    if (need === undefined) return this.#connectToAny(query, connected)
+    const nodes = this.#inOrder(query, need.seen)
+    if (nodes.length === 0) return connected(undefined, undefined, whyNotTheLast)
+    this.#chooser.choose(nodes, need, query.frame, (node, why) => {
+      if (node !== undefined) this.#connectToFit(node, query, situation, need, connected)
+      else if (query.frame?.scope?.whenBehind === 'throw') connected(new ReplicaBehind())
+      else if (this.#mayBeStale(query.frame)) this.#connectToAny(query, connected)
+      else connected(undefined, undefined, why)
+    })
+  }
+
+  /** Whether a connection that is held already leads to a replica that is fresh enough for `query`. */
+  isFit(connection: Connection, query: RoutedQuery, { consistency }: Situation): boolean {
+    const need = this.#chooser.needOf(query.frame, consistency)
+    if (need === undefined) return true
+    const state = this.#chooser.stateOf(connection.node, connection.client)
+    if (connection.node.isBalanced || this.#chooser.unfitnessOf(state, need) !== undefined) return false
+    if (state !== undefined) query.frame?.scope?.trail.readAtReplica(state)
+    return true
+  }
+
+  #connectToAny(query: RoutedQuery, connected: Connected): void {
+    const node = this.#pick(query)
+    if (node === undefined) return connected(undefined, undefined, 'replica-lost')
+    this.#connectTo(node, query, connected, () => this.#connectToAny(query, connected))
+  }
+
+  /** Looks again once the connection is there: it may be younger than what is known, or lead anywhere. */
+  #connectToFit(node: PoolNode, query: RoutedQuery, situation: Situation, need: Need, connected: Connected): void {
+    const again = (why?: Unfit) => this.connectToReplica(query, situation, connected, why)
+    const take: Connected = (error, connection) => {
+      if (connection === undefined) return connected(error)
+      const finish = (state: ReplicaState): void => {
+        const why = this.#chooser.unfitnessOf(state, need)
+        if (why !== undefined) {
+          connection.release()
+          return again(why)
+        }
+        query.frame?.scope?.trail.readAtReplica(state)
+        connected(undefined, connection)
+      }
+      const known = this.#chooser.stateOf(node, connection.client)
+      if (known !== undefined) return finish(known)
+      const isWaste = (state: ReplicaState) => this.#chooser.unfitnessOf(state, need) !== 'behind'
+      askReplica(connection.client, isWaste, node.isBalanced ? this.#chooser.maxWait : 0, (failure, state) => {
+        if (state !== undefined) return finish(state)
+        connection.release(true)
+        node.publish('connection-error', failure)
+        again()
+      })
+    }
+    this.#connectTo(node, query, take, again)
+  }
+
+  #connectTo(node: PoolNode, query: RoutedQuery, connected: Connected, unreachable: () => void): void {
+    query.tried.add(node)
     node.connect((error, client, release) => {
       if (client !== undefined && release !== undefined) connected(undefined, { node, client, release })
-      else if (isUnreachable(error)) this.connectToReplica(frame, tried, connected)
+      else if (isUnreachable(error)) unreachable()
       else connected(error)
     })
+  }
+
+  /** The primary's region cannot be reached, and the app would rather show an older state than none. */
+  #mayBeStale(frame: Frame | undefined): boolean {
+    return this.options.freshness.whenUnreachable === 'stale' && frame?.scope?.obstacle === 'replay-failed'
   }
 
   /** What an error on `connection` means for routing; `isReadOnly` says that the app itself asked for READ ONLY. */
@@ -221,7 +335,7 @@ export class Router {
   }
 
   /** One scope stays with one replica while it can be reached; outside a scope they take turns. */
-  #pick(frame: Frame | undefined, tried: ReadonlySet<PoolNode>): PoolNode | undefined {
+  #pick({ frame, tried }: RoutedQuery): PoolNode | undefined {
     const count = this.#local.length
     const start = frame?.scope?.number ?? this.#turn++
     for (let step = 0; step < count; step += 1) {
@@ -229,6 +343,16 @@ export class Router {
       if (node !== undefined && !tried.has(node) && !node.isDown()) return node
     }
     return undefined
+  }
+
+  /** All that `#pick` would give, one after the other; in front the one where the client has read before (F5). */
+  #inOrder({ frame, tried }: RoutedQuery, seen: Seen | undefined): PoolNode[] {
+    const start = (frame?.scope?.number ?? this.#turn++) % Math.max(1, this.#local.length)
+    const nodes = [...this.#local.slice(start), ...this.#local.slice(0, start)]
+    const fit = nodes.filter((node) => !tried.has(node) && !node.isDown())
+    if (seen === undefined || seen.node === NO_NODE) return fit
+    const known = fit.findIndex((node) => this.#chooser.stateOf(node)?.node === seen.node)
+    return known <= 0 ? fit : [...fit.splice(known, 1), ...fit]
   }
 }
 
@@ -245,16 +369,8 @@ const REFUSALS = {
 const REFUSED_IN_WITH_REPLICA: Decision = Object.freeze({ route: 'refuse', reason: 'write-in-with-replica' })
 const REFUSED_IN_TRANSACTION: Decision = Object.freeze({ route: 'refuse', reason: 'transaction-on-replica' })
 
-function announce(decision: Decision, statement: Statement, frame: Frame | undefined, situation: Situation): Decision {
-  if (diagnostics.route.hasSubscribers) {
-    const { access } = statement
-    const { isAtHome } = situation.topology
-    diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)
-  }
-  const isSent = decision.route === 'primary' || decision.route === 'direct'
-  if (isSent && frame?.scope !== undefined && mayWrite(statement, situation)) frame.scope.hasWritten = true
-  return decision
-}
+/** What may make a commit be answered before it is flushed, for one transaction or session. */
+const SETS_COMMIT = /synchronous_commit/i
 
 /** Reads, and what sets up a session or a transaction, leave nothing for a later read to miss. */
 function mayWrite(statement: Statement, situation: Situation): boolean {

@@ -1,0 +1,35 @@
+import type { ReplicaState } from '@headwater/core'
+import type pg from 'pg'
+import type { PoolNode } from '../pool-node.ts'
+import { REPLICA_SAMPLE, type ReplicaSample, replicaSampleOf } from './replica-sample.ts'
+import { Watcher } from './watcher.ts'
+
+/** One replica, and what is known of how far it is. */
+export class ReplicaWatch {
+  readonly node: PoolNode
+  readonly watcher: Watcher<ReplicaSample>
+  /** When each connection was made: one that is younger than what is known may lead to another server. */
+  readonly #madeAt = new WeakMap<object, number>()
+
+  constructor(node: PoolNode, pause: number) {
+    this.node = node
+    const { pool } = node
+    pool.on('connect', (client) => this.#madeAt.set(client, performance.now()))
+    this.watcher = new Watcher({
+      pool,
+      text: REPLICA_SAMPLE,
+      read: replicaSampleOf,
+      pause,
+      onFailure: (error) => node.publish('connection-error', error),
+    })
+  }
+
+  /**
+   * What the server behind `client` is known to have; `undefined` when the connection is younger than that knowledge: the
+   * server may have been restarted in between, and a standby that crashed comes back where it was a while ago.
+   */
+  stateBehind(client: pg.PoolClient): ReplicaState | undefined {
+    const { latest } = this.watcher
+    return latest !== undefined && (this.#madeAt.get(client) ?? 0) < latest.receivedAt ? latest : undefined
+  }
+}

@@ -1,0 +1,49 @@
+import type { Position } from '@headwater/core'
+import type { QueryConfig } from 'pg'
+import { ownConfig, type QueryCall } from '../query-call.ts'
+import type { TrackedClient } from '../tracked-client.ts'
+import { PRIMARY_SAMPLE, PRIMARY_SAMPLE_ASYNC, primarySampleOf } from './primary-sample.ts'
+
+/** What comes of a COMMIT that asked where it was; no position when that could not be read. */
+export type Committed = (error: unknown, result?: unknown, position?: Position) => void
+
+/** Whether a second statement can travel in the same text: only the simple protocol takes two, and no pipeline does. */
+export function canCarryPosition(client: TrackedClient, { config, values, callback: _callback }: QueryCall): boolean {
+  if (Reflect.get(client, 'pipeline') === true || (values !== undefined && values.length > 0)) return false
+  if (typeof config === 'string') return true
+  const own = config as QueryConfig & { readonly queryMode?: unknown }
+  return own.name === undefined && own.queryMode === undefined && (own.values === undefined || own.values.length === 0)
+}
+
+/**
+ * Sends a COMMIT and, in the same round trip, the question where the primary is then. When the commit fails the question is
+ * not run, and the error is the commit's own. The app gets the answer to its own statement.
+ */
+export function sendWithPosition(
+  client: TrackedClient,
+  call: QueryCall,
+  isCommitAsync: boolean,
+  done: Committed,
+): void {
+  const sample = isCommitAsync ? PRIMARY_SAMPLE_ASYNC : PRIMARY_SAMPLE
+  // On a line of its own: the app's text may end in a comment.
+  const text = `${call.text ?? ''}\n;${sample}`
+  const config = typeof call.config === 'string' ? { text } : { ...ownConfig(call.config), text }
+  const sentAt = performance.now()
+  const answered = (error: unknown, results?: unknown): void => {
+    if (error) return done(error)
+    const [own, asked] = Array.isArray(results) ? results : [results]
+    done(undefined, own, positionIn(asked, sentAt))
+  }
+  Reflect.apply(client.query, client, [config, answered])
+}
+
+function positionIn(result: { readonly rows?: readonly unknown[] } | undefined, sentAt: number): Position | undefined {
+  const [row] = result?.rows ?? []
+  if (typeof row !== 'object' || row === null) return undefined
+  try {
+    return primarySampleOf(Object.values(row), sentAt)
+  } catch {
+    return undefined
+  }
+}

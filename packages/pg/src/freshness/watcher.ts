@@ -1,0 +1,179 @@
+import pg from 'pg'
+
+/** What a watcher asks its server, again and again. */
+export interface Watch<Sample> {
+  /** Whose settings the connection has. */
+  readonly pool: pg.Pool
+  readonly text: string
+  /**
+   * Makes a sample of the answer's only row. `sentAt` and `receivedAt` are on this process's monotonic clock, in ms: the
+   * server answered somewhere between them.
+   */
+  readonly read: (row: readonly (string | null)[], sentAt: number, receivedAt: number) => Sample
+  /** The pause between two questions while nobody waits, in ms. */
+  readonly pause: number
+  /** Told of a connection that could not be made, or broke. */
+  readonly onFailure: (error: unknown) => void
+}
+
+interface Waiter {
+  readonly isEnough: () => boolean
+  readonly done: (isEnough: boolean) => void
+  readonly timer: NodeJS.Timeout
+}
+
+/** The pause between two questions while somebody waits, in ms. */
+const EAGER = 10
+/** How long a watch goes on when nobody looks any more, in ms. */
+const PATIENCE = 60_000
+const BACKOFF = { first: 250, most: 10_000 } as const
+/** How long one answer may take, in ms; then its connection is given up. */
+const TIMEOUT = 5_000
+
+/**
+ * Knows how one server is doing, from a connection of its own: many may ask and wait, one asks the server (F4).
+ *
+ * Begins when somebody looks, asks every 10 ms while somebody waits and now and then else, and stops a minute after the
+ * last look. What it knows is forgotten with its connection: behind it may be another server, or one that has gone back.
+ */
+export class Watcher<Sample> {
+  readonly #watch: Watch<Sample>
+  readonly #waiters = new Set<Waiter>()
+  readonly #abort = new AbortController()
+  #latest: Sample | undefined
+  #lookedAt = 0
+  #run: Promise<void> | undefined
+  #wake: (() => void) | undefined
+
+  constructor(watch: Watch<Sample>) {
+    this.#watch = watch
+  }
+
+  /** The last sample; `undefined` while there is none. Each look keeps the watch going. */
+  get latest(): Sample | undefined {
+    this.#lookedAt = performance.now()
+    if (this.#run === undefined && !this.#abort.signal.aborted) this.#run = this.#watchOn()
+    return this.#latest
+  }
+
+  /** Calls back with `true` once `isEnough` holds behind a sample, or with `false` after `maxWait` ms or at the end. */
+  waitUntil(isEnough: () => boolean, maxWait: number, done: (isEnough: boolean) => void): void {
+    void this.latest
+    if (this.#abort.signal.aborted) return done(false)
+    const waiter: Waiter = { isEnough, done, timer: setTimeout(() => this.#dismiss(waiter, false), maxWait) }
+    this.#waiters.add(waiter)
+    if (this.#waiters.size === 1) this.#wake?.()
+  }
+
+  /** Ends the watch and its connection. Who waits is told `false`. */
+  async end(): Promise<void> {
+    this.#abort.abort()
+    for (const waiter of this.#waiters) this.#dismiss(waiter, false)
+    await this.#run
+  }
+
+  #dismiss(waiter: Waiter, isEnough: boolean): void {
+    if (!this.#waiters.delete(waiter)) return
+    clearTimeout(waiter.timer)
+    waiter.done(isEnough)
+  }
+
+  async #watchOn(): Promise<void> {
+    let failures = 0
+    while (this.#isWanted()) {
+      try {
+        await this.#watchConnection(() => {
+          failures = 0
+        })
+      } catch (error) {
+        failures += 1
+        if (this.#abort.signal.aborted) break
+        this.#watch.onFailure(error)
+        await this.#sleep(jittered(Math.min(BACKOFF.most, BACKOFF.first * 2 ** (failures - 1))), false)
+      }
+    }
+    this.#run = undefined
+  }
+
+  #isWanted(): boolean {
+    if (this.#abort.signal.aborted) return false
+    return this.#waiters.size > 0 || performance.now() - this.#lookedAt < PATIENCE
+  }
+
+  /** Asks on one connection until nobody wants to know any more. Throws when the connection fails. */
+  async #watchConnection(answered: () => void): Promise<void> {
+    const { options } = this.#watch.pool
+    const Client = (options.Client as typeof pg.Client | undefined) ?? pg.Client
+    const client = new Client(options)
+    const leave = (): void => {
+      client.connection.stream.destroy()
+    }
+    let failure: unknown
+    client.on('error', (error) => {
+      failure = error
+      this.#forget()
+    })
+    this.#abort.signal.addEventListener('abort', leave, { once: true })
+    try {
+      await client.connect()
+      // A process that has nothing else to do may end.
+      Reflect.apply(Reflect.get(client, 'unref'), client, [])
+      while (this.#isWanted()) {
+        this.#keep(await this.#ask(client))
+        answered()
+        await this.#sleep(jittered(this.#waiters.size > 0 ? EAGER : this.#watch.pause), true)
+        if (failure !== undefined) throw failure
+      }
+    } finally {
+      this.#forget()
+      this.#abort.signal.removeEventListener('abort', leave)
+      await client.end().catch(() => undefined)
+    }
+  }
+
+  async #ask(client: pg.Client): Promise<Sample> {
+    const { text, read } = this.#watch
+    const sentAt = performance.now()
+    const query = { text, rowMode: 'array', types: AS_TEXT, query_timeout: TIMEOUT }
+    const { rows } = await client.query<(string | null)[]>(query as unknown as pg.QueryArrayConfig)
+    const [row] = rows
+    if (row === undefined) throw new Error(`[headwater] ${client.host}:${client.port} answered a watcher with no row`)
+    return read(row, sentAt, performance.now())
+  }
+
+  #keep(sample: Sample): void {
+    this.#latest = sample
+    for (const waiter of this.#waiters) if (waiter.isEnough()) this.#dismiss(waiter, true)
+  }
+
+  #forget(): void {
+    this.#latest = undefined
+    this.#wake?.()
+  }
+
+  /** Sleeps for `pause` ms, or until the watch ends; when `isLight` also until somebody begins to wait. */
+  #sleep(pause: number, isLight: boolean): Promise<void> {
+    const { signal } = this.#abort
+    if (signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', wake)
+        this.#wake = undefined
+        resolve()
+      }
+      // Who waits has a timer of its own; this one keeps no process alive.
+      const timer = setTimeout(wake, pause).unref()
+      signal.addEventListener('abort', wake, { once: true })
+      if (isLight) this.#wake = wake
+    })
+  }
+}
+
+/** Every value as Postgres prints it. */
+const AS_TEXT = { getTypeParser: () => String }
+
+/** Spread by a quarter, so that a fleet does not ask all at once. */
+function jittered(pause: number): number {
+  return pause * (0.75 + Math.random() / 2)
+}

@@ -174,7 +174,7 @@ export class Router implements PositionSource {
 
   /** Notes in the trail of its scope what a statement does at the primary. */
   #mark(query: RoutedQuery, trail: Trail, situation: Situation): void {
-    if (accessIn(query.statement, situation.transaction) !== 'read' && SETS_COMMIT.test(query.call.text ?? '')) {
+    if (query.statement.because !== 'reads-only' && SETS_COMMIT.test(query.call.text ?? '')) {
       trail.isCommitAsync = true
     }
     if (mayWrite(query.statement, situation)) query.writeSent(this)

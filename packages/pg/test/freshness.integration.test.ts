@@ -1,0 +1,437 @@
+import {
+  diagnostics,
+  type FreshnessEvent,
+  runInScope,
+  Scope,
+  type Seen,
+  withConsistency,
+  withReplica,
+} from '@headwater/core'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { RoutedPool } from '../src/index.ts'
+import { WHO, World } from './world.ts'
+
+let world: World
+let events: FreshnessEvent[] = []
+const listen = (event: unknown): void => {
+  events.push(event as FreshnessEvent)
+}
+
+beforeAll(async () => {
+  world = await World.start(['nrt', 'nrt-2'])
+  diagnostics.freshness.subscribe(listen)
+})
+afterAll(async () => {
+  diagnostics.freshness.unsubscribe(listen)
+  await world[Symbol.asyncDispose]()
+})
+beforeEach(async () => {
+  for (const replica of world.cluster.replicas) await replica.resumeReplay()
+  await world.cluster.waitUntilCaughtUp()
+  events = []
+})
+
+const INSERT = "insert into note (body) values ('of freshness')"
+
+/** Writes through `pool` in a scope of its own, and gives what its client has then seen. */
+async function write(pool: RoutedPool, text: string = INSERT): Promise<Seen> {
+  const scope = new Scope({ trail: { isWanted: true } })
+  const seen = await runInScope(scope, async () => {
+    await pool.query(text)
+    return scope.trail.settle()
+  })
+  if (seen === undefined) throw new Error('a write left nothing to see')
+  return seen
+}
+
+/** A request of a client that has seen `floor`. */
+function visit(pool: RoutedPool, floor: Seen | undefined, isTracked?: boolean): Scope {
+  return new Scope({ kind: 'request', topology: () => pool.topology, trail: { floor, isTracked, isWanted: true } })
+}
+
+async function whoIn(scope: Scope, pool: RoutedPool): Promise<string> {
+  return runInScope(scope, async () => (await pool.query<{ who: string }>(WHO)).rows[0]?.who ?? '')
+}
+
+async function countIn(scope: Scope, pool: RoutedPool): Promise<number> {
+  return runInScope(
+    scope,
+    async () => (await pool.query<{ n: number }>('select count(*)::int as n from note')).rows[0]?.n ?? -1,
+  )
+}
+
+/** Until the watchers have their first answer. */
+async function warm(pool: RoutedPool): Promise<void> {
+  const seen = await write(pool)
+  await world.cluster.waitUntilCaughtUp()
+  await expect.poll(() => whoIn(visit(pool, seen), pool).catch(() => ''), { timeout: 5000 }).toMatch(/^nrt/)
+}
+
+describe('F1, F4: a read whose client has written', () => {
+  test('runs next door once the replica has that write, and shows it', async () => {
+    const home = world.pool('ams')
+    const away = world.pool('nrt')
+    await warm(away)
+    for (let round = 0; round < 20; round += 1) {
+      const seen = await write(home)
+      const expected = await countIn(visit(home, undefined), home)
+      const scope = visit(away, seen)
+      expect(await countIn(scope, away)).toBeGreaterThanOrEqual(expected)
+      expect(await whoIn(scope, away)).toMatch(/^nrt/)
+    }
+  })
+
+  test('waits for a replica that is a moment behind', async () => {
+    const away = world.pool('nrt', { maxWait: 2000 })
+    await warm(away)
+    for (const replica of world.cluster.replicas) await replica.lag(150)
+    try {
+      const seen = await write(world.pool('ams'))
+      const before = await world.notes('of freshness')
+      const scope = visit(away, seen)
+      expect(await countIn(scope, away)).toBe(before)
+      expect(events.at(-1)).toMatchObject({ outcome: 'waited', reason: 'behind' })
+      expect(events.at(-1)?.waited).toBeGreaterThan(20)
+    } finally {
+      for (const replica of world.cluster.replicas) await replica.lag(0)
+    }
+  })
+
+  test('takes the other replica when one is behind', async () => {
+    const away = world.pool('nrt')
+    await warm(away)
+    await world.cluster.replicas[0]?.pauseReplay()
+    const seen = await write(world.pool('ams'))
+    await expect.poll(() => whoIn(visit(away, seen), away).catch(() => '')).toBe('nrt-2')
+    for (let round = 0; round < 6; round += 1) expect(await whoIn(visit(away, seen), away)).toBe('nrt-2')
+    expect(events.some(({ outcome }) => outcome === 'other-replica')).toBe(true)
+  })
+
+  test('with none in time, away from home: its request is replayed, within maxWait and a little', async () => {
+    const away = world.pool('nrt')
+    await warm(away)
+    for (const replica of world.cluster.replicas) await replica.pauseReplay()
+    const seen = await write(world.pool('ams'))
+    const scope = visit(away, seen)
+    const start = performance.now()
+    await expect(whoIn(scope, away)).rejects.toMatchObject({ code: 'HEADWATER_REPLAY_TO_PRIMARY', reason: 'behind' })
+    expect(performance.now() - start).toBeLessThan(500)
+    expect(performance.now() - start).toBeGreaterThan(40)
+    expect(scope.hasNeededPrimary).toBe(false)
+  })
+
+  test('with none in time, at home: the primary answers at once', async () => {
+    const home = world.pool('ams')
+    await warm(home)
+    for (const replica of world.cluster.replicas) await replica.pauseReplay()
+    const seen = await write(home)
+    expect(await whoIn(visit(home, seen), home)).toBe('primary')
+    expect(events.at(-1)).toMatchObject({ outcome: 'primary', reason: 'behind', waited: 0 })
+  })
+
+  test('a leased client looks again for each statement, and a READ ONLY transaction at its first', async () => {
+    const home = world.pool('ams')
+    await warm(home)
+    for (const replica of world.cluster.replicas) await replica.pauseReplay()
+    const seen = await write(home)
+    const scope = visit(home, seen)
+    const answers = await runInScope(scope, async () => {
+      const client = await home.connect()
+      try {
+        const alone = (await client.query<{ who: string }>(WHO)).rows[0]?.who
+        await client.query('begin read only')
+        const inside = (await client.query<{ who: string }>(WHO)).rows[0]?.who
+        await client.query('commit')
+        return [alone, inside]
+      } finally {
+        client.release()
+      }
+    })
+    expect(answers).toEqual(['primary', 'primary'])
+  })
+
+  test('withReplica and eventual reads do not ask', async () => {
+    const away = world.pool('nrt')
+    await warm(away)
+    for (const replica of world.cluster.replicas) await replica.pauseReplay()
+    const scope = visit(away, await write(world.pool('ams')))
+    expect(await withReplicaIn(scope, away)).toMatch(/^nrt/)
+    const eventual = await runInScope(scope, () => withConsistency('eventual', () => away.query<{ who: string }>(WHO)))
+    expect(eventual.rows[0]?.who).toMatch(/^nrt/)
+  })
+
+  test('strong reads run at the primary', async () => {
+    const home = world.pool('ams')
+    const { rows } = await withConsistency('strong', () => home.query<{ who: string }>(WHO))
+    expect(rows[0]?.who).toBe('primary')
+    const away = world.pool('nrt', { consistency: 'strong' })
+    await expect(whoIn(visit(away, undefined), away)).rejects.toMatchObject({ reason: 'strong' })
+  })
+
+  test('a token that nobody can place reads at the primary until it expires', async () => {
+    const home = world.pool('ams')
+    await warm(home)
+    const seen = await write(home)
+    for (const foreign of [
+      { ...seen, cluster: seen.cluster + 1n },
+      { ...seen, timeline: 0 },
+    ]) {
+      expect(await whoIn(visit(home, foreign), home)).toBe('primary')
+      expect(events.at(-1)).toMatchObject({ outcome: 'primary', reason: 'another-timeline' })
+    }
+  })
+})
+
+function withReplicaIn(scope: Scope, pool: RoutedPool): Promise<string> {
+  return runInScope(scope, () => withReplica(async () => (await pool.query<{ who: string }>(WHO)).rows[0]?.who ?? ''))
+}
+
+/** The statements that the node's own log shows of what ran while `fn` did, watchers apart. */
+async function textsLoggedDuring(node: ClusterNode, fn: () => Promise<void>): Promise<string[]> {
+  const set = async (value: string) => {
+    await node.query(`alter system set log_statement = '${value}'`)
+    await node.query('select pg_reload_conf()')
+    // A backend reads its configuration anew between two statements.
+    await expect
+      .poll(async () => (await node.query<{ log_statement: string }>('show log_statement'))[0]?.log_statement)
+      .toBe(value)
+  }
+  await set('all')
+  const before = (await node.log()).length
+  try {
+    await fn()
+  } finally {
+    await set('none')
+  }
+  const lines = (await node.log()).slice(before).split('\n')
+  return lines.filter((line) => /statement: |execute <unnamed>: /.test(line))
+}
+
+describe('F2: where a write was', () => {
+  test('is behind its commit: a replica that waits before each commit shows it when it is there', async () => {
+    const home = world.pool('ams')
+    const away = world.pool('nrt', { maxWait: 3000 })
+    await warm(away)
+    for (const replica of world.cluster.replicas) await replica.lag(60)
+    try {
+      for (let round = 0; round < 8; round += 1) {
+        const scope = visit(home, undefined)
+        const seen = await runInScope(scope, async () => {
+          const client = await home.connect()
+          await client.query('begin')
+          await client.query(INSERT)
+          const committed = await client.query('commit -- of the app')
+          client.release()
+          expect(committed).toMatchObject({ command: 'COMMIT', rowCount: null })
+          // It came with the commit.
+          expect(scope.trail.mustAsk).toBe(false)
+          return scope.trail.settle()
+        })
+        const expected = await world.notes('of freshness')
+        expect(await countIn(visit(away, seen), away)).toBeGreaterThanOrEqual(expected)
+      }
+    } finally {
+      for (const replica of world.cluster.replicas) await replica.lag(0)
+    }
+  })
+
+  test('is asked for once, however much was written; not at all by who only read', async () => {
+    const home = world.pool('ams')
+    const scope = visit(home, undefined)
+    const texts = await textsLoggedDuring(world.cluster.primary, async () => {
+      await runInScope(scope, async () => {
+        for (let round = 0; round < 5; round += 1) await home.query(INSERT)
+      })
+      expect(scope.trail.mustAsk).toBe(true)
+      expect(await scope.trail.settle()).toMatchObject({ node: 0 })
+      expect(await scope.trail.settle()).toMatchObject({ node: 0 })
+      expect(scope.trail.mustAsk).toBe(false)
+    })
+    expect(texts.filter((text) => text.includes(INSERT))).toHaveLength(5)
+    expect(texts.filter((text) => text.includes('pg_walfile_name'))).toHaveLength(1)
+    const reader = visit(home, undefined)
+    await whoIn(reader, home)
+    expect(reader.trail.mustAsk).toBe(false)
+    expect(await reader.trail.settle()).toBeUndefined()
+  })
+
+  test('a commit that fails says why, and is no commit', async () => {
+    const home = world.pool('ams')
+    await world.admin.query(
+      'create table pair (id int primary key, other int references pair deferrable initially deferred)',
+    )
+    const scope = visit(home, undefined)
+    await runInScope(scope, async () => {
+      const client = await home.connect()
+      await client.query('begin')
+      await client.query('insert into pair values (1, 2)')
+      await expect(client.query('commit')).rejects.toMatchObject({ code: '23503' })
+      expect(client.getTransactionStatus()).toBe('I')
+      client.release()
+    })
+    expect(await scope.trail.settle()).toMatchObject({ node: 0 })
+  })
+
+  test('COMMIT of a failed transaction is answered with ROLLBACK, as ever', async () => {
+    const home = world.pool('ams')
+    await runInScope(visit(home, undefined), async () => {
+      const client = await home.connect()
+      await client.query('begin')
+      await client.query(INSERT)
+      await client.query('select 1 / 0').catch(() => undefined)
+      expect(await client.query('commit')).toMatchObject({ command: 'ROLLBACK' })
+      client.release()
+    })
+  })
+
+  test('a write that has not committed, or was not awaited, makes a token that reads at the primary', async () => {
+    const home = world.pool('ams')
+    const scope = visit(home, undefined)
+    await runInScope(scope, async () => {
+      const client = await home.connect()
+      await client.query('begin')
+      await client.query(INSERT)
+      expect(await scope.trail.settle()).toMatchObject({ timeline: 0xffff_ffff })
+      await client.query('rollback')
+      client.release()
+      expect(await scope.trail.settle()).not.toMatchObject({ timeline: 0xffff_ffff })
+      const late = home.query(INSERT)
+      expect(await scope.trail.settle()).toMatchObject({ timeline: 0xffff_ffff })
+      await late
+    })
+  })
+
+  test('with asynchronous commits too, also where one transaction alone asked for them', async () => {
+    const home = world.pool('ams')
+    const away = world.pool('nrt', { maxWait: 3000 })
+    await warm(away)
+    for (let round = 0; round < 10; round += 1) {
+      const scope = visit(home, undefined)
+      const seen = await runInScope(scope, async () => {
+        const client = await home.connect()
+        await client.query('begin')
+        await client.query('set local synchronous_commit = off')
+        await client.query(INSERT)
+        await client.query('commit')
+        client.release()
+        return scope.trail.settle()
+      })
+      const expected = await world.notes('of freshness')
+      expect(await countIn(visit(away, seen), away)).toBeGreaterThanOrEqual(expected)
+    }
+  })
+})
+
+describe('F4: a read that is caught up', () => {
+  test('costs the replica nothing but itself', async () => {
+    const away = world.pool('nrt')
+    await warm(away)
+    const floor = await write(world.pool('ams'))
+    await world.cluster.waitUntilCaughtUp()
+    const [first] = world.cluster.replicas
+    if (first === undefined) throw new Error('unreachable')
+    let answered = 0
+    const texts = await textsLoggedDuring(first, async () => {
+      for (let round = 0; round < 40; round += 1) {
+        const scope = visit(away, floor)
+        if ((await whoIn(scope, away)) === 'nrt') answered += 1
+        await scope.trail.settle()
+      }
+    })
+    expect(answered).toBeGreaterThan(10)
+    expect(texts.filter((text) => text.includes(WHO))).toHaveLength(answered)
+    // The watcher's: one now and then, whatever the number of reads; and what each new connection asks once.
+    expect(texts.filter((text) => text.includes('pg_last_wal_replay_lsn')).length).toBeLessThan(10)
+  })
+})
+
+describe('F5: what a client reads never gets older', () => {
+  test('it stays with the replica that it has read from, with nothing asked', async () => {
+    const away = world.pool('nrt')
+    await warm(away)
+    let floor = await write(world.pool('ams'))
+    let previous = ''
+    await world.cluster.waitUntilCaughtUp()
+    const first = await whoIn(visit(away, floor), away).catch(() => '')
+    expect(first).toMatch(/^nrt/)
+    for (let round = 0; round < 8; round += 1) {
+      const scope = visit(away, floor)
+      const who = await whoIn(scope, away)
+      expect(scope.trail.mustAsk).toBe(false)
+      const next = await scope.trail.settle()
+      expect(next?.node).not.toBe(0)
+      if (next === undefined) throw new Error('unreachable')
+      if (round > 0) expect(who).toBe(previous)
+      previous = who
+      floor = next
+    }
+  })
+
+  test('on another replica nobody knows how far it had read: the primary answers, and frees it from the first', async () => {
+    const home = world.pool('ams')
+    await warm(home)
+    const floor = await write(home)
+    await world.cluster.waitUntilCaughtUp()
+    const elsewhere = visit(home, { ...floor, node: 12345 })
+    expect(await whoIn(elsewhere, home)).toBe('primary')
+    expect(events.at(-1)).toMatchObject({ reason: 'seen-elsewhere' })
+    expect(elsewhere.trail.mustAsk).toBe(true)
+    const freed = await elsewhere.trail.settle()
+    expect(freed).toMatchObject({ node: 0 })
+    await world.cluster.waitUntilCaughtUp()
+    await expect.poll(() => whoIn(visit(home, freed), home)).toMatch(/^nrt/)
+  })
+
+  test('a scope that has read at the primary goes on there', async () => {
+    const home = world.pool('ams')
+    await warm(home)
+    const scope = visit(home, await write(home))
+    await world.cluster.waitUntilCaughtUp()
+    await runInScope(scope, () => withConsistency('strong', () => home.query(WHO)))
+    expect(await whoIn(scope, home)).toBe('primary')
+  })
+})
+
+describe('F6: a replica that lags further than allowed', () => {
+  test('is not read from, by bytes and by time; eventual reads do not care', async () => {
+    const home = world.pool('ams', { maxLag: { time: 400 } })
+    const bytes = world.pool('ams', { maxLag: { bytes: 0 } })
+    for (const pool of [home, bytes]) {
+      await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
+    }
+    for (const replica of world.cluster.replicas) await replica.pauseReplay()
+    await world.admin.query(INSERT)
+    for (const pool of [home, bytes]) {
+      await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toBe('primary')
+    }
+    expect(events.at(-1)).toMatchObject({ outcome: 'primary', reason: 'lagging' })
+    const { rows } = await withConsistency('eventual', () => home.query<{ who: string }>(WHO))
+    expect(rows[0]?.who).toMatch(/^nrt/)
+    for (const replica of world.cluster.replicas) await replica.resumeReplay()
+    for (const pool of [home, bytes]) {
+      await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
+    }
+  })
+
+  test('an idle primary is no lag', async () => {
+    const pool = world.pool('ams', { consistency: 'bounded', maxLag: { time: 600 } })
+    await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
+    const until = performance.now() + 2500
+    while (performance.now() < until) {
+      expect(await whoIn(visit(pool, undefined), pool)).toMatch(/^nrt/)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  })
+
+  test('a receiver that is dead is lag, as soon as the primary goes on', async () => {
+    const pool = world.pool('ams', { consistency: 'bounded', maxLag: { time: 400 } })
+    await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
+    for (const replica of world.cluster.replicas) await replica.disconnect()
+    try {
+      await world.admin.query(INSERT)
+      await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toBe('primary')
+    } finally {
+      for (const replica of world.cluster.replicas) await replica.reconnect()
+    }
+  })
+})

@@ -11,6 +11,9 @@ export interface HeadwaterDriverOptions {
   readonly primaryTables: readonly string[]
 }
 
+/** How many connections are kept for use again; without a server each is a few words. */
+const MOST_IDLE = 100
+
 /**
  * Connections of a `RoutedPool` for Kysely. BEGIN, COMMIT and savepoints are the loaded Kysely's own.
  *
@@ -21,6 +24,8 @@ export class HeadwaterDriver extends PostgresDriver {
   readonly #route: QueryRoute
   #pool: OrmPool | undefined
   #backends: Backends | undefined
+  /** Kysely remembers every connection that it is given: a new one for each query would fill its memory of them. */
+  readonly #idle: RoutedConnection[] = []
 
   constructor(options: HeadwaterDriverOptions) {
     // Everything that would use this pool is overridden below.
@@ -37,7 +42,8 @@ export class HeadwaterDriver extends PostgresDriver {
   override async acquireConnection(): Promise<DatabaseConnection> {
     const pool = this.#pool
     if (pool === undefined || this.#backends === undefined) throw new Error('driver has already been destroyed')
-    return new RoutedConnection(pool, this.#route, this.#backends, this.#options.cursor)
+    const connection = this.#idle.pop() ?? new RoutedConnection(pool, this.#route, this.#backends, this.#options.cursor)
+    return connection.take()
   }
 
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
@@ -46,13 +52,15 @@ export class HeadwaterDriver extends PostgresDriver {
   }
 
   override async releaseConnection(connection: DatabaseConnection): Promise<void> {
-    if (connection instanceof RoutedConnection) connection.release()
+    if (!(connection instanceof RoutedConnection) || !connection.release()) return
+    if (this.#idle.length < MOST_IDLE) this.#idle.push(connection)
   }
 
   override async destroy(): Promise<void> {
     const pool = this.#pool
     this.#pool = undefined
     this.#backends = undefined
+    this.#idle.length = 0
     await pool?.end()
   }
 }

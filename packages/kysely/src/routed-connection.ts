@@ -22,6 +22,9 @@ export class RoutedConnection implements DatabaseConnection {
   #running: Promise<unknown> | undefined
   #client: OrmClient | undefined
   #mustClose = false
+  #isTaken = false
+  /** The queries and streams that have begun and not ended. */
+  #pending = 0
 
   constructor(pool: OrmPool, route: QueryRoute, backends: Backends, cursor: CursorConstructor | undefined) {
     this.#pool = pool
@@ -30,24 +33,32 @@ export class RoutedConnection implements DatabaseConnection {
     this.#cursor = cursor
   }
 
+  /** Whoever gets it has it for themselves until `release`. */
+  take(): this {
+    this.#isTaken = true
+    return this
+  }
+
   async executeQuery<Row>(
     query: CompiledQuery,
     options?: { readonly signal?: AbortSignal },
   ): Promise<QueryResult<Row>> {
     const { sql, parameters } = query
     const need = this.#route.needOf(query)
-    // With a signal it may have to be cancelled, for which its server must be known.
-    const isForPool = need !== 'write' && this.#client === undefined && !options?.signal
-    let sent = isForPool ? this.#route.run(query, need, () => this.#pool.queryPlainRead(sql, parameters)) : undefined
-    if (sent === undefined) {
-      const client = this.#client ?? (await this.#lease())
-      sent = this.#route.run(query, need, () => send(client, need, sql, parameters))
-    }
-    this.#running = sent
+    this.#pending += 1
     try {
+      // With a signal it may have to be cancelled, for which its server must be known.
+      const isForPool = need !== 'write' && this.#client === undefined && !options?.signal
+      let sent = isForPool ? this.#route.run(query, need, () => this.#pool.queryPlainRead(sql, parameters)) : undefined
+      if (sent === undefined) {
+        const client = this.#client ?? (await this.#lease())
+        sent = this.#route.run(query, need, () => send(client, need, sql, parameters))
+      }
+      this.#running = sent
       return resultOf<Row>(await sent)
     } finally {
       this.#running = undefined
+      this.#pending -= 1
     }
   }
 
@@ -57,8 +68,21 @@ export class RoutedConnection implements DatabaseConnection {
       throw new Error('stream() needs the option `cursor` of HeadwaterDialect: the class that pg-cursor exports.')
     }
     if (!Number.isInteger(chunkSize) || chunkSize <= 0) throw new Error('chunkSize must be a positive integer')
-    const client = await this.#lease()
-    const cursor = new Cursor(query.sql, [...query.parameters])
+    this.#pending += 1
+    try {
+      yield* this.#stream<Row>(await this.#lease(), query, new Cursor(query.sql, [...query.parameters]), chunkSize)
+    } finally {
+      this.#running = undefined
+      this.#pending -= 1
+    }
+  }
+
+  async *#stream<Row>(
+    client: OrmClient,
+    query: CompiledQuery,
+    cursor: InstanceType<CursorConstructor>,
+    chunkSize: number,
+  ): AsyncIterableIterator<QueryResult<Row>> {
     // pg-cursor's class is one; CursorConstructor says only what is used here.
     const submittable = cursor as unknown as pg.Submittable
     const need = this.#route.needOf(query)
@@ -79,7 +103,6 @@ export class RoutedConnection implements DatabaseConnection {
         if (!isOver) yield { rows: rows as Row[] }
       }
     } finally {
-      this.#running = undefined
       if (!isOver) await cursor.close()
     }
   }
@@ -105,8 +128,16 @@ export class RoutedConnection implements DatabaseConnection {
     await this.cancelQuery()
   }
 
-  release(): void {
-    this.#client?.release(this.#mustClose)
+  /** Gives back what it holds, once; says whether it may be taken again, which it may not while a query still runs. */
+  release(): boolean {
+    if (!this.#isTaken) return false
+    this.#isTaken = false
+    const client = this.#client
+    const mustClose = this.#mustClose
+    this.#client = undefined
+    this.#mustClose = false
+    client?.release(mustClose)
+    return this.#pending === 0
   }
 
   async #lease(): Promise<OrmClient> {

@@ -4,6 +4,7 @@ import { Lifecycle, type RequestLife } from './lifecycle.ts'
 import { incomingOf, limitBody } from './node-request.ts'
 import type { HeadwaterOptions } from './options.ts'
 import { wrappedOwnError } from './own-error.ts'
+import type { ResponseHead } from './response-head.ts'
 
 export type { HeadwaterOptions } from './options.ts'
 
@@ -21,6 +22,7 @@ export function headwater(options: HeadwaterOptions): MiddlewareHandler {
       method: context.req.method,
       url: pathAndQueryOf(context.req.url),
       header: (name) => context.req.header(name),
+      isSecure: context.req.url.startsWith('https:'),
     })
     if (life === undefined) return next()
     const incoming = incomingOf(context.env)
@@ -30,6 +32,8 @@ export function headwater(options: HeadwaterOptions): MiddlewareHandler {
     } catch (error) {
       if (!life.isSpent) throw error
     }
+    // Also behind an error page: what was written before the error counts.
+    if (life.mustSettle) await life.settle()
     finish(context, life)
   }
 }
@@ -44,7 +48,17 @@ function finish(context: Context, life: RequestLife): void {
   } else if (own !== undefined) {
     replaceResponse(context, own.getResponse())
   }
+  if (answer === undefined && life.hasToTell) life.tell(headOf(context))
   life.end(context.res.status)
+}
+
+function headOf(context: Context): ResponseHead {
+  return {
+    get: (name) => context.res.headers.get(name) ?? undefined,
+    // Not on the headers themselves: those of a fetched response cannot be changed.
+    set: (name, value) => context.header(name, value),
+    addCookie: (cookie) => context.header('set-cookie', cookie, { append: true }),
+  }
 }
 
 function replaceResponse(context: Context, response: Response): void {

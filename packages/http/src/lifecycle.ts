@@ -1,9 +1,12 @@
-import { type ReplayObstacle, type ReplayToPrimary, RouteMemory } from '@headwater/core'
+import { type ReplayObstacle, type ReplayToPrimary, RouteMemory, type Seen } from '@headwater/core'
 import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { signState, verifyState } from './replay-state.ts'
 import type { Arrival, ReplayAnswer } from './replay-target.ts'
 import { bodyLengthOf, isWebSocketHandshake, type RequestFacts } from './request-facts.ts'
 import { RequestScope } from './request-scope.ts'
+import { RequestToken, type TokenAnswer } from './request-token.ts'
+import type { HeadKeeper } from './response-gate.ts'
+import type { ResponseHead } from './response-head.ts'
 
 /** The two clocks of a lifecycle, in ms; a test brings its own. */
 export interface Clocks {
@@ -35,7 +38,7 @@ export class Lifecycle {
 }
 
 /** One request, from its head to the end of its response. */
-export class RequestLife {
+export class RequestLife implements HeadKeeper {
   readonly scope: RequestScope
   readonly facts: RequestFacts
   readonly #lifecycle: Lifecycle
@@ -43,6 +46,10 @@ export class RequestLife {
   /** The route's name while its record is of use: away from home, with early replay. */
   readonly #route: string | undefined
   readonly #isEarly: boolean
+  /** `undefined` where nothing carries tokens. */
+  readonly #token: RequestToken | undefined
+  #settled: { readonly seen: Seen | undefined } | undefined
+  #tokenAnswer: TokenAnswer | undefined
   #hasEnded = false
 
   constructor(lifecycle: Lifecycle, facts: RequestFacts) {
@@ -53,7 +60,9 @@ export class RequestLife {
     const length = bodyLengthOf(facts)
     const isReplayed = verifyState(options.secrets, facts, this.#arrival.state, clocks.wall()) !== undefined
     const obstacle = obstacleOf(this.#arrival.hasFailed, isReplayed, length !== 'unknown' && length > options.bodyLimit)
+    this.#token = options.token && new RequestToken(options.token, options.secrets, facts, clocks.wall())
     this.scope = new RequestScope({
+      trail: this.#token?.trail,
       obstacle,
       topology: () => options.pool.topology,
       retryAfter: options.retryAfter,
@@ -75,6 +84,16 @@ export class RequestLife {
     return this.scope.replay !== undefined
   }
 
+  /** Whether the head has to wait for `settle()`: the primary is to say where it stands (F2). */
+  get mustSettle(): boolean {
+    return this.#token !== undefined && !this.isSpent && this.scope.trail.mustAsk
+  }
+
+  /** Finds out what the client has seen by now. Takes a round trip to the primary at most; never rejects. */
+  async settle(): Promise<void> {
+    this.#settled = { seen: await this.scope.trail.settle() }
+  }
+
   /**
    * Decides at the head of the response: a spent scope gives the answer that replaces everything (P3); otherwise the
    * response has started, and no replay can be asked for from here on (P4).
@@ -86,12 +105,37 @@ export class RequestLife {
     return undefined
   }
 
+  /** Whether `tell()` has something to say. */
+  get hasToTell(): boolean {
+    if (this.#token === undefined) return false
+    const { cookie, header } = this.#answerOf(this.#token)
+    return this.#token.floor !== undefined || cookie !== undefined || header !== undefined
+  }
+
+  /** Puts the token on a head that is not a replay's, and keeps it out of shared caches. May be done again. */
+  tell(head: ResponseHead): void {
+    if (this.#token === undefined) return
+    this.#token.tell(head, this.#answerOf(this.#token), this.scope.hasWritten)
+  }
+
+  /** What was seen when the head was first asked about counts: what comes later is not in it. */
+  #answerOf(token: RequestToken): TokenAnswer {
+    const { options, clocks } = this.#lifecycle
+    if (this.#tokenAnswer !== undefined) return this.#tokenAnswer
+    const { seen } = this.#settled ?? { seen: this.scope.trail.settleNow() }
+    const isEverywhere = seen !== undefined && options.pool.hasEveryReplica?.(seen) === true
+    this.#tokenAnswer = token.answer({ seen, isEverywhere, now: clocks.wall() })
+    return this.#tokenAnswer
+  }
+
   /** Learns what the route needed (P5). An error says nothing about that, so only a success counts as a read. */
   end(status: number): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
     const { hasNeededPrimary, hasWritten } = this.scope
     const needed = hasNeededPrimary || hasWritten
+    // A replay for a replica's sake (behind, lost) says nothing of the route, whatever status the target gives it.
+    if (!needed && this.isSpent) return
     if (needed || status < 400) this.#learn(needed)
   }
 

@@ -14,7 +14,7 @@ export function openNodeRequest(
 ): RequestLife | undefined {
   const life = lifecycle.open(factsOf(request, url))
   if (life === undefined) return undefined
-  gateResponse(response, () => life.head())
+  gateResponse(response, life)
   // Not 'close': a client that hangs up before the answer teaches nothing.
   response.once('finish', () => life.end(response.statusCode))
   keepScope(request, life.scope)
@@ -30,6 +30,7 @@ function factsOf(request: IncomingMessage, url: string): RequestFacts {
       const value = request.headers[name]
       return typeof value === 'string' ? value : undefined
     },
+    isSecure: Reflect.get(request.socket, 'encrypted') === true,
   }
 }
 

@@ -1,15 +1,24 @@
-import { OptionsInvalid, parseRegion, type Topology } from '@headwater/core'
+import { OptionsInvalid, parseRegion, parseSecrets, type Seen, type Topology } from '@headwater/core'
 import { type FlyReplayOptions, flyReplay } from './fly-replay.ts'
 import type { ReplayTarget } from './replay-target.ts'
 import type { RequestFacts } from './request-facts.ts'
 import { routeNameOf } from './route-name.ts'
+import { resolveTokenCarriers, type TokenCarrierOptions, type TokenCarriers } from './token-options.ts'
+
+/** The smallest subset of a `RoutedPool`. */
+export interface PoolOfApp {
+  /** Where this instance stands, asked anew for every request. */
+  readonly topology: Topology
+  /** Whether every replica of the app is known to have all of this; without it, nobody knows. */
+  hasEveryReplica?(seen: Seen): boolean
+}
 
 /** What `headwater()` takes, in every framework. */
 export interface HeadwaterOptions extends FlyReplayOptions {
-  /** The smallest subset of a `RoutedPool`: where this instance stands, asked anew for every request. */
-  readonly pool: { readonly topology: Topology }
+  /** A `RoutedPool`. */
+  readonly pool: PoolOfApp
   /**
-   * Signs the state of a replay, so that a client cannot forge one; the same in every region, 16 characters or more.
+   * Signs tokens and the state of a replay, so that a client cannot forge one; the same in every region, 16 characters or more.
    * Of several, the first signs and all verify: put a new one in front, and take the old one out a minute later.
    * Default: the environment variable HEADWATER_SECRET.
    */
@@ -29,11 +38,16 @@ export interface HeadwaterOptions extends FlyReplayOptions {
   readonly retryAfter?: number | undefined
   /** Who replays (P9); default `flyReplay({ timeout, fallback })`. */
   readonly target?: ReplayTarget | undefined
+  /**
+   * How a client carries what it has seen, so that it reads its own writes (F1): by default a cookie and a header, for a
+   * minute. `false`: not at all, and every request starts anew.
+   */
+  readonly token?: false | TokenCarrierOptions | undefined
 }
 
 /** The same, checked and complete. */
 export interface ResolvedOptions {
-  readonly pool: { readonly topology: Topology }
+  readonly pool: PoolOfApp
   readonly secrets: readonly string[]
   readonly bodyLimit: number
   readonly earlyReplay: boolean
@@ -41,9 +55,9 @@ export interface ResolvedOptions {
   readonly exempt: (request: RequestFacts) => boolean
   readonly retryAfter: number
   readonly target: ReplayTarget
+  /** `undefined`: nothing carries tokens. */
+  readonly token: TokenCarriers | undefined
 }
-
-const SHORTEST_SECRET = 16
 
 /**
  * Checks the options once.
@@ -54,39 +68,27 @@ export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
   const { HEADWATER_SECRET } = process.env
   return Object.freeze({
     pool: checkPool(options?.pool),
-    secrets: secretsOf(options.secret ?? HEADWATER_SECRET),
+    secrets: parseSecrets(options.secret ?? HEADWATER_SECRET),
     bodyLimit: integer('bodyLimit', options.bodyLimit ?? 1_048_576, 'bytes'),
     earlyReplay: checkType('earlyReplay', options.earlyReplay ?? true, 'boolean'),
     route: checkType('route', options.route ?? ((request: RequestFacts) => routeNameOf(request.url)), 'function'),
     exempt: checkType('exempt', options.exempt ?? (() => false), 'function'),
     retryAfter: integer('retryAfter', options.retryAfter ?? 1, 'seconds'),
     target: targetOf(options),
+    token: resolveTokenCarriers(options.token),
   })
 }
 
-function checkPool(pool: HeadwaterOptions['pool'] | undefined): HeadwaterOptions['pool'] {
+function checkPool(pool: PoolOfApp | undefined): PoolOfApp {
   const topology = pool?.topology
   if (pool === undefined || topology === null || typeof topology !== 'object') {
     throw new OptionsInvalid('pool', 'expected a RoutedPool (anything with a `topology`); pass the pool of your app')
   }
+  if (pool.hasEveryReplica !== undefined) checkType('pool.hasEveryReplica', pool.hasEveryReplica, 'function')
   // Region names go into a header.
   if (topology.region !== undefined) parseRegion('pool.topology.region', topology.region)
   if (topology.primaryRegion !== undefined) parseRegion('pool.topology.primaryRegion', topology.primaryRegion)
   return pool
-}
-
-function secretsOf(secret: unknown): readonly string[] {
-  const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret]
-  const remedy = 'set HEADWATER_SECRET to the same random value in every region (openssl rand -base64 32)'
-  if (secrets.length === 0 || secrets[0] === undefined || secrets[0] === '') {
-    throw new OptionsInvalid('secret', `is missing; ${remedy}`)
-  }
-  return Object.freeze(
-    secrets.map((candidate) => {
-      if (typeof candidate === 'string' && candidate.length >= SHORTEST_SECRET) return candidate
-      throw new OptionsInvalid('secret', `expected strings of ${SHORTEST_SECRET} characters or more; ${remedy}`)
-    }),
-  )
 }
 
 function targetOf(options: HeadwaterOptions): ReplayTarget {

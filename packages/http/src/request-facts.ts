@@ -6,6 +6,8 @@ export interface RequestFacts {
   readonly url: string
   /** The value of a header by its lower-case name; `undefined` when absent or not a single value. */
   readonly header: (name: string) => string | undefined
+  /** Whether it came over TLS as far as this server. */
+  readonly isSecure: boolean
 }
 
 /** The body's length as its header tells it: bytes, 0 for none, `unknown` for a chunked body. */

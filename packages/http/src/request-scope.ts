@@ -5,12 +5,15 @@ import {
   type ReplayToPrimary,
   Scope,
   type Topology,
+  type TrailOptions,
 } from '@headwater/core'
 
 /** What a request's scope is told when it opens. */
 export interface RequestScopeOptions {
   readonly obstacle: ReplayObstacle | undefined
   readonly topology: () => Topology
+  /** What the client's token says it has seen; `undefined` where no token is carried. */
+  readonly trail: TrailOptions | undefined
   /** What a 503 says in `Retry-After`, in seconds. */
   readonly retryAfter: number
   /** Called each time something here needs the primary and is not there. */
@@ -23,7 +26,7 @@ export class RequestScope extends Scope {
   readonly #onPrimaryNeeded: () => void
 
   constructor(options: RequestScopeOptions) {
-    super({ kind: 'request', obstacle: options.obstacle, topology: options.topology })
+    super({ kind: 'request', obstacle: options.obstacle, topology: options.topology, trail: options.trail })
     this.#retryAfter = options.retryAfter
     this.#onPrimaryNeeded = options.onPrimaryNeeded
   }

@@ -1,37 +1,119 @@
 import type { ServerResponse } from 'node:http'
+import { destroy, HeldResponse } from './held-response.ts'
 import type { ReplayAnswer } from './replay-target.ts'
+import { applyHead, headOf, type ResponseHead } from './response-head.ts'
+
+/** Who decides about the head of a response. */
+export interface HeadKeeper {
+  /** Whether the head has to wait for `settle()`. */
+  readonly mustSettle: boolean
+  /** Ends when the head can be decided about; never rejects. */
+  settle(): Promise<void>
+  /** Asked once, right before the head is sent: the answer that replaces everything, if there is one. */
+  head(): ReplayAnswer | undefined
+  /** Whether `tell()` has something to say. */
+  readonly hasToTell: boolean
+  /** Puts what it has to say on a head that passes. Done again when that head was not sent after all. */
+  tell(head: ResponseHead): void
+}
 
 /**
- * Puts a gate before the head of a Node response: whoever writes it first (the handler, an error page, a piped stream),
- * `decide` is asked once. When it gives an answer, that is sent instead, and whatever the app still writes is swallowed:
+ * Puts a gate before the head of a Node response: whoever writes it first (the handler, an error page, a piped stream), the
+ * keeper is asked once. When it gives an answer, that is sent instead, and whatever the app still writes is swallowed:
  * callbacks run and `finish` is emitted as ever.
+ *
+ * When the keeper must settle first, all that is written meanwhile is held back, in order. Otherwise nothing waits.
  */
-export function gateResponse(response: ServerResponse, decide: () => ReplayAnswer | undefined): void {
+export function gateResponse(response: ServerResponse, keeper: HeadKeeper): void {
   // What other middleware has put on the response before us still runs for answers that pass.
   const { writeHead, write, end, flushHeaders } = response
-  let phase: 'open' | 'passed' | 'replaced' = 'open'
+  let phase: 'open' | 'held' | 'passed' | 'replaced' = 'open'
+  let held: HeldResponse | undefined
 
-  function hasPassed(): boolean {
-    if (phase !== 'open') return phase === 'passed'
-    const answer = decide()
+  function decide(): void {
+    const answer = keeper.head()
     phase = answer === undefined ? 'passed' : 'replaced'
     if (answer !== undefined) replaceResponse(response, answer)
-    return phase === 'passed'
+  }
+
+  /** Whether the call may go on to the response. What comes before the head of one that passes is told here. */
+  function hasPassed(): boolean {
+    if (phase === 'open') decide()
+    if (phase !== 'passed') return false
+    // Not only once: a head that Node refused is followed by an error page's.
+    if (!response.headersSent && keeper.hasToTell) keeper.tell(headOf(response))
+    return true
+  }
+
+  /** Whether something may be told on a head that is written now. */
+  function mayTell(): boolean {
+    if (phase === 'replaced' || response.headersSent) return false
+    return (phase === 'open' && keeper.mustSettle) || keeper.hasToTell
+  }
+
+  /** What is holding the response back, if anything is. */
+  function holding(): HeldResponse | undefined {
+    if (phase === 'open' && keeper.mustSettle && isStatus(response.statusCode) && !response.destroyed) holdBack()
+    return phase === 'held' ? held : undefined
+  }
+
+  function holdBack(): void {
+    phase = 'held'
+    const holder = new HeldResponse(response)
+    held = holder
+    function release(): void {
+      if (phase !== 'held') return
+      response.off('close', release)
+      holder.release()
+      try {
+        decide()
+        holder.flush()
+      } catch (error) {
+        destroy(response, error)
+      }
+    }
+    // A client that hangs up leaves nothing to wait for.
+    response.once('close', release)
+    void keeper.settle().then(release)
   }
 
   response.writeHead = function gatedWriteHead(...args: unknown[]): ServerResponse {
-    return hasPassed() ? Reflect.apply(writeHead, response, args) : response
+    if (phase === 'held') {
+      held?.refuseHead(args)
+      return response
+    }
+    // Node refuses it, at once.
+    if (phase !== 'replaced' && !isStatus(args[0])) return Reflect.apply(writeHead, response, args)
+    let rest = args
+    if (mayTell()) {
+      rest = applyHead(response, args)
+      response.statusCode = Math.trunc(Number(args[0]))
+      if (typeof rest[1] === 'string') response.statusMessage = rest[1]
+    }
+    const holder = holding()
+    if (holder !== undefined) holder.hold(() => gatedWriteHead(...rest))
+    else if (hasPassed()) return Reflect.apply(writeHead, response, rest)
+    return response
   }
   response.flushHeaders = function gatedFlushHeaders(): void {
-    if (hasPassed()) flushHeaders.call(response)
+    const holder = holding()
+    if (holder !== undefined) holder.hold(gatedFlushHeaders)
+    else if (hasPassed()) flushHeaders.call(response)
   }
   response.write = function gatedWrite(...args: unknown[]): boolean {
+    const holder = holding()
+    if (holder !== undefined) return holder.holdWrite(args[0], () => gatedWrite(...args))
     if (hasPassed()) return Reflect.apply(write, response, args)
     const callback = args.at(-1)
     if (typeof callback === 'function') process.nextTick(callback)
     return true
   }
   response.end = function gatedEnd(...args: unknown[]): ServerResponse {
+    const holder = holding()
+    if (holder !== undefined) {
+      holder.holdEnd(args[0], () => gatedEnd(...args))
+      return response
+    }
     if (hasPassed()) return Reflect.apply(end, response, args)
     const callback = args.at(-1)
     if (typeof callback === 'function') {
@@ -41,7 +123,13 @@ export function gateResponse(response: ServerResponse, decide: () => ReplayAnswe
     return response
   }
 
-  if (response.headersSent) hasPassed()
+  if (response.headersSent) decide()
+}
+
+/** Whether Node will take this as a status; what it will not is refused at once. */
+function isStatus(status: unknown): boolean {
+  const number = Math.trunc(Number(status))
+  return number >= 100 && number <= 999
 }
 
 /** Sends the answer by the prototype's own methods: session and compression middleware add headers in theirs. */

@@ -26,7 +26,7 @@ function lifecycleOf(topology: Topology, options: Partial<HeadwaterOptions> = {}
 function open(lifecycle: Lifecycle, asked: Asked = {}): RequestLife {
   const { method = 'GET', url = '/thing', headers = {} } = asked
   const all: Record<string, string> = { 'fly-request-id': '1', ...headers }
-  const life = lifecycle.open({ method, url, header: (name) => all[name] })
+  const life = lifecycle.open({ method, url, header: (name) => all[name], isSecure: false })
   if (life === undefined) throw new Error('no life was opened')
   return life
 }

@@ -51,7 +51,7 @@ export class RoutedConnection implements DatabaseConnection {
       const isForPool = need !== 'write' && this.#client === undefined && !options?.signal
       let sent = isForPool ? this.#route.run(query, need, () => this.#pool.queryPlainRead(sql, parameters)) : undefined
       if (sent === undefined) {
-        const client = this.#client ?? (await this.#lease())
+        const client = this.#lease()
         sent = this.#route.run(query, need, () => send(client, need, sql, parameters))
       }
       this.#running = sent
@@ -70,7 +70,7 @@ export class RoutedConnection implements DatabaseConnection {
     if (!Number.isInteger(chunkSize) || chunkSize <= 0) throw new Error('chunkSize must be a positive integer')
     this.#pending += 1
     try {
-      yield* this.#stream<Row>(await this.#lease(), query, new Cursor(query.sql, [...query.parameters]), chunkSize)
+      yield* this.#stream<Row>(this.#lease(), query, new Cursor(query.sql, [...query.parameters]), chunkSize)
     } finally {
       this.#running = undefined
       this.#pending -= 1
@@ -140,8 +140,8 @@ export class RoutedConnection implements DatabaseConnection {
     return this.#pending === 0
   }
 
-  async #lease(): Promise<OrmClient> {
-    this.#client ??= await this.#pool.connect()
+  #lease(): OrmClient {
+    this.#client ??= this.#pool.lease()
     return this.#client
   }
 }

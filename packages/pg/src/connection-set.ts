@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type pg from 'pg'
+import type { Connection } from './pool-node.ts'
 import { sendText } from './query-call.ts'
-import type { Connection } from './router.ts'
 
 type TypeParser = Parameters<pg.Client['setTypeParser']>
 
@@ -56,11 +56,12 @@ export class ConnectionSet {
 /** A connection goes back at rest or not at all: an open transaction is rolled back, an unfinished answer closes it. */
 function giveBack(connection: Connection, destroy: Error | boolean): void {
   const { client } = connection
-  const leave = (how: Error | boolean) => {
-    client.owner = undefined
-    connection.release(how || undefined)
-  }
-  if (destroy || client.isLost || !client.isSettled) return leave(destroy || true)
-  if (client.sessionStatus === 'I') return leave(false)
-  sendText(client, 'ROLLBACK', (error) => leave(Boolean(error) || client.sessionStatus !== 'I'))
+  if (destroy || client.isLost || !client.isSettled) return leave(connection, destroy || true)
+  if (client.sessionStatus === 'I') return leave(connection, false)
+  sendText(client, 'ROLLBACK', (error) => leave(connection, Boolean(error) || client.sessionStatus !== 'I'))
+}
+
+function leave({ client, release }: Connection, how: Error | boolean): void {
+  client.owner = undefined
+  release(how || undefined)
 }

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events'
 import {
   accessIn,
   currentFrame,
@@ -12,6 +11,8 @@ import pg from 'pg'
 import { ConnectionSet } from './connection-set.ts'
 import { canCarryPosition, sendWithPosition } from './freshness/send-with-position.ts'
 import { HeldTransaction } from './held-transaction.ts'
+import { LazyEmitter } from './lazy-emitter.ts'
+import type { Connection } from './pool-node.ts'
 import {
   isAbandoned,
   promiseOf,
@@ -24,7 +25,7 @@ import {
   translateErrors,
 } from './query-call.ts'
 import { RoutedQuery, STANDS_ALONE } from './routed-query.ts'
-import type { Connection, Router } from './router.ts'
+import type { Router } from './router.ts'
 
 /**
  * What `RoutedPool.connect()` gives: a pg client that has no connection until its first statement shows where it belongs (R3).
@@ -32,7 +33,7 @@ import type { Connection, Router } from './router.ts'
  * Outside a transaction each statement goes its own way; session state or a write keeps it with the primary from then
  * on. A transaction lives on one node. Queries run in the order in which they were asked for, one at a time.
  */
-export class LeasedClient extends EventEmitter {
+export class LeasedClient extends LazyEmitter {
   readonly #router: Router
   readonly #connections: ConnectionSet = new ConnectionSet(this)
   readonly #waiting: RoutedQuery[] = []
@@ -285,7 +286,7 @@ export class LeasedClient extends EventEmitter {
     if (onReplica !== undefined) {
       // A transaction lives on one node; a statement outside one may ask for more than the last.
       if (situation.transaction.phase === 'open' || this.#router.isFit(onReplica, query, situation)) {
-        query.tried.add(onReplica.node)
+        query.noteTried(onReplica.node)
         return this.#run(query, onReplica)
       }
       this.#connections.drop(onReplica, false)

@@ -13,10 +13,15 @@ export interface OrmPool extends EventEmitter {
    * nothing, for any other.
    */
   queryPlainRead(text: string, values: readonly unknown[]): Promise<pg.QueryResult> | undefined
-  connect(): Promise<OrmClient>
+  /**
+   * What `connect()` gives, at once: it has no connection yet.
+   *
+   * @throws what `connect()` rejects with.
+   */
+  lease(): OrmClient
 }
 
-/** What `connect()` of an `OrmPool` gives. */
+/** What `lease()` gives. */
 export interface OrmClient extends pg.PoolClient {
   /** pg's own client for the server that was asked last; `undefined` before the first statement. */
   readonly current: pg.PoolClient | undefined

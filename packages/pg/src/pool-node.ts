@@ -8,8 +8,15 @@ const BACKOFF = { first: 250, most: 30_000 } as const
 
 export type NodeKind = 'primary' | 'replica'
 
-/** Gives a connection, or an error; `release` as pg's own. */
-export type Acquired = (error: unknown, client?: TrackedClient, release?: (destroy?: Error | boolean) => void) => void
+/** A connection in use: whose it is, and how it goes back. */
+export interface Connection {
+  readonly node: PoolNode
+  readonly client: TrackedClient
+  release(destroy?: Error | boolean): void
+}
+
+/** Gives a connection, or an error. */
+export type Connected = (error: unknown, connection?: Connection) => void
 
 /** One Postgres server: its connections, its role as it says itself, and whether it can be reached. */
 export class PoolNode {
@@ -57,16 +64,17 @@ export class PoolNode {
   }
 
   /** Takes a connection, and learns from the outcome whether the server can be reached. */
-  connect(acquired: Acquired): void {
+  connect(connected: Connected, failed: (error: unknown) => void): void {
     this.pool.connect((error, client, release) => {
-      if (error === undefined || error === null) {
+      if (client !== undefined) {
         this.markUp()
-        acquired(undefined, client as TrackedClient, release)
+        // The pool makes the class that it was given.
+        connected(undefined, { node: this, client: client as TrackedClient, release })
         return
       }
       // A full pool says nothing about the server.
       if (isConnectionLoss(error) && this.pool.waitingCount === 0) this.markDown(error)
-      acquired(error)
+      failed(error)
     })
   }
 

@@ -11,6 +11,7 @@ import {
 import pg from 'pg'
 import { LeasedClient } from './leased-client.ts'
 import { type RoutedPoolOptions, resolveOptions } from './options.ts'
+import type { Connection } from './pool-node.ts'
 import {
   isAbandoned,
   promiseOf,
@@ -22,7 +23,7 @@ import {
   translateErrors,
 } from './query-call.ts'
 import { RoutedQuery, STANDS_ALONE } from './routed-query.ts'
-import { type Connection, Router } from './router.ts'
+import { Router } from './router.ts'
 
 /**
  * A `pg.Pool` that reads next door and writes at the source.
@@ -108,8 +109,20 @@ class RoutedPoolImplementation extends PgPool {
     return promiseOf((settle) => this.#dispatch(call, settle, statement))
   }
 
+  /** For the ORM adapters: see `OrmPool`. */
+  lease(): LeasedClient {
+    const error = this.#reasonToRefuse()
+    if (error !== undefined) throw error
+    return new LeasedClient(this.#router)
+  }
+
+  /** Why nothing can be asked of this pool, here and now. */
+  #reasonToRefuse(): Error | undefined {
+    return this.ending ? new Error('Cannot use a pool after calling end on the pool') : currentScope()?.replay
+  }
+
   connect(callback?: (error: unknown, client?: LeasedClient, release?: LeasedClient['release']) => void): unknown {
-    const error = this.ending ? new Error('Cannot use a pool after calling end on the pool') : currentScope()?.replay
+    const error = this.#reasonToRefuse()
     const client = error === undefined ? new LeasedClient(this.#router) : undefined
     if (callback === undefined) return client === undefined ? Promise.reject(error) : Promise.resolve(client)
     const bound = queryCallOf('', callback, undefined).callback

@@ -10,7 +10,8 @@ export class RoutedQuery {
   readonly frame: Frame | undefined
   readonly settle: Settle
   readonly statement: Statement
-  #tried: Set<PoolNode> | undefined
+  #triedFirst: PoolNode | undefined
+  #triedAfter: PoolNode[] | undefined
   /** The error with which the last replica was lost. */
   lostTo: unknown
   #writesIn: Trail | undefined
@@ -40,9 +41,16 @@ export class RoutedQuery {
     this.#writesIn = undefined
   }
 
-  /** The replicas that were asked; none is asked twice (X2). */
-  get tried(): Set<PoolNode> {
-    this.#tried ??= new Set()
-    return this.#tried
+  /** Notes a replica that was asked; none is asked twice (X2). */
+  noteTried(node: PoolNode): void {
+    if (this.#triedFirst === undefined) this.#triedFirst = node
+    else if (!this.hasTried(node)) {
+      this.#triedAfter ??= []
+      this.#triedAfter.push(node)
+    }
+  }
+
+  hasTried(node: PoolNode): boolean {
+    return this.#triedFirst === node || this.#triedAfter?.includes(node) === true
   }
 }

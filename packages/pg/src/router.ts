@@ -38,19 +38,11 @@ import { askPrimary } from './freshness/ask-primary.ts'
 import { askReplica } from './freshness/ask-replica.ts'
 import { type Need, ReplicaChooser, type Unfit } from './freshness/replica-chooser.ts'
 import type { ResolvedOptions } from './options.ts'
-import { PoolNode } from './pool-node.ts'
+import { type Connected, type Connection, PoolNode } from './pool-node.ts'
 import { RoutedQuery } from './routed-query.ts'
-import type { TrackedClient } from './tracked-client.ts'
 
-/** A connection in use: whose it is, and how it goes back. */
-export interface Connection {
-  readonly node: PoolNode
-  readonly client: TrackedClient
-  release(destroy?: Error | boolean): void
-}
-
-/** Without an error and a connection there is none to be had, and `why` says what was wrong with the last. */
-export type Connected = (error: unknown, connection?: Connection, why?: Unfit | 'replica-lost') => void
+/** As `Connected`; without an error and a connection there is none to be had, and `why` says what was wrong with the last. */
+export type ConnectedToReplica = (error: unknown, connection?: Connection, why?: Unfit | 'replica-lost') => void
 
 /** What both the pool and its leased clients ask: where to, with which connection, and what an answer means. */
 export class Router implements PositionSource {
@@ -209,10 +201,7 @@ export class Router implements PositionSource {
 
   /** Takes a connection to the primary; one that cannot be made is a `PrimaryUnavailable`. */
   connectToPrimary(connected: Connected): void {
-    this.primary.connect((error, client, release) => {
-      if (client !== undefined && release !== undefined) connected(undefined, { node: this.primary, client, release })
-      else connected(isUnreachable(error) ? new PrimaryUnavailable(error) : error)
-    })
+    this.primary.connect(connected, (error) => connected(isUnreachable(error) ? new PrimaryUnavailable(error) : error))
   }
 
   /**
@@ -223,7 +212,7 @@ export class Router implements PositionSource {
   connectToReplica(
     query: RoutedQuery,
     situation: Situation,
-    connected: Connected,
+    connected: ConnectedToReplica,
     whyNotTheLast: Unfit | 'replica-lost' = 'replica-lost',
   ): void {
     const need = this.#chooser.needOf(query.frame, situation.consistency)
@@ -248,14 +237,20 @@ export class Router implements PositionSource {
     return true
   }
 
-  #connectToAny(query: RoutedQuery, connected: Connected): void {
+  #connectToAny(query: RoutedQuery, connected: ConnectedToReplica): void {
     const node = this.#pick(query)
     if (node === undefined) return connected(undefined, undefined, 'replica-lost')
     this.#connectTo(node, query, connected, () => this.#connectToAny(query, connected))
   }
 
   /** Looks again once the connection is there: it may be younger than what is known, or lead anywhere. */
-  #connectToFit(node: PoolNode, query: RoutedQuery, situation: Situation, need: Need, connected: Connected): void {
+  #connectToFit(
+    node: PoolNode,
+    query: RoutedQuery,
+    situation: Situation,
+    need: Need,
+    connected: ConnectedToReplica,
+  ): void {
     const again = (why?: Unfit) => this.connectToReplica(query, situation, connected, why)
     const take: Connected = (error, connection) => {
       if (connection === undefined) return connected(error)
@@ -282,10 +277,9 @@ export class Router implements PositionSource {
   }
 
   #connectTo(node: PoolNode, query: RoutedQuery, connected: Connected, unreachable: () => void): void {
-    query.tried.add(node)
-    node.connect((error, client, release) => {
-      if (client !== undefined && release !== undefined) connected(undefined, { node, client, release })
-      else if (isUnreachable(error)) unreachable()
+    query.noteTried(node)
+    node.connect(connected, (error) => {
+      if (isUnreachable(error)) unreachable()
       else connected(error)
     })
   }
@@ -335,21 +329,21 @@ export class Router implements PositionSource {
   }
 
   /** One scope stays with one replica while it can be reached; outside a scope they take turns. */
-  #pick({ frame, tried }: RoutedQuery): PoolNode | undefined {
+  #pick(query: RoutedQuery): PoolNode | undefined {
     const count = this.#local.length
-    const start = frame?.scope?.number ?? this.#turn++
+    const start = query.frame?.scope?.number ?? this.#turn++
     for (let step = 0; step < count; step += 1) {
       const node = this.#local[(start + step) % count]
-      if (node !== undefined && !tried.has(node) && !node.isDown()) return node
+      if (node !== undefined && !query.hasTried(node) && !node.isDown()) return node
     }
     return undefined
   }
 
   /** All that `#pick` would give, one after the other; in front the one where the client has read before (F5). */
-  #inOrder({ frame, tried }: RoutedQuery, seen: Seen | undefined): PoolNode[] {
-    const start = (frame?.scope?.number ?? this.#turn++) % Math.max(1, this.#local.length)
+  #inOrder(query: RoutedQuery, seen: Seen | undefined): PoolNode[] {
+    const start = (query.frame?.scope?.number ?? this.#turn++) % Math.max(1, this.#local.length)
     const nodes = [...this.#local.slice(start), ...this.#local.slice(0, start)]
-    const fit = nodes.filter((node) => !tried.has(node) && !node.isDown())
+    const fit = nodes.filter((node) => !query.hasTried(node) && !node.isDown())
     if (seen === undefined || seen.node === NO_NODE) return fit
     const known = fit.findIndex((node) => this.#chooser.stateOf(node)?.node === seen.node)
     return known <= 0 ? fit : [...fit.splice(known, 1), ...fit]

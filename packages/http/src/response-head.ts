@@ -1,0 +1,72 @@
+import type { ServerResponse } from 'node:http'
+
+/** The smallest subset of a response's head that setting a token needs, in any framework. Names are in lower case. */
+export interface ResponseHead {
+  /** The value of a header, several as one list; `undefined` when absent. */
+  readonly get: (name: string) => string | undefined
+  readonly set: (name: string, value: string) => void
+  /** Adds one `Set-Cookie` to what the app has set. */
+  readonly addCookie: (cookie: string) => void
+}
+
+/** The head of a Node response that was not sent yet. */
+export function headOf(response: ServerResponse): ResponseHead {
+  return {
+    get(name) {
+      const value = response.getHeader(name)
+      return Array.isArray(value) ? value.join(', ') : value?.toString()
+    },
+    set(name, value) {
+      response.setHeader(name, value)
+    },
+    addCookie(cookie) {
+      // A new array: the one that is there belongs to the app, which may share it between responses.
+      const cookies = listOf(response.getHeader('set-cookie'))
+      if (!cookies.includes(cookie)) response.setHeader('set-cookie', [...cookies, cookie])
+    },
+  }
+}
+
+/**
+ * Puts what `writeHead(status, message?, headers?)` was given on the response, all but status and message, which are given
+ * back: what is set after this is neither lost behind those headers nor in place of them.
+ *
+ * Takes the forms of headers that Node takes: an object, `[name, value, …]` and `[[name, value], …]`.
+ */
+export function applyHead(response: ServerResponse, args: readonly unknown[]): unknown[] {
+  const [status, message] = args
+  const headers = typeof message === 'string' ? args[2] : (args[2] ?? message)
+  if (Array.isArray(headers)) applyList(response, headers)
+  else if (typeof headers === 'object' && headers !== null) {
+    for (const [name, value] of Object.entries(headers)) if (name !== '') response.setHeader(name, value)
+  }
+  return typeof message === 'string' ? [status, message] : [status]
+}
+
+/** As Node does: these replace what was set before, and a name that comes twice is sent twice. */
+function applyList(response: ServerResponse, list: readonly unknown[]): void {
+  const given = new Map<string, unknown[]>()
+  for (const [name, value] of pairsOf(list)) {
+    const key = String(name).toLowerCase()
+    const values = Array.isArray(value) ? value : [value]
+    given.set(key, [...(given.get(key) ?? [name]), ...values])
+  }
+  for (const [name, ...values] of given.values()) {
+    // Node itself says what is wrong with a value.
+    if (name !== '') Reflect.apply(response.setHeader, response, [name, values.length === 1 ? values[0] : values])
+  }
+}
+
+function pairsOf(list: readonly unknown[]): readonly (readonly unknown[])[] {
+  if (list.every((entry) => Array.isArray(entry))) return list
+  if (list.length % 2 !== 0) {
+    const error = new TypeError('writeHead() was given a list of headers with a name that has no value')
+    throw Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' })
+  }
+  return Array.from({ length: list.length / 2 }, (_, at) => [list[2 * at], list[2 * at + 1]])
+}
+
+function listOf(value: string | number | readonly string[] | undefined): readonly string[] {
+  if (value === undefined) return []
+  return typeof value === 'object' ? value : [String(value)]
+}

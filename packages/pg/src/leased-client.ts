@@ -165,8 +165,7 @@ export class LeasedClient extends LazyEmitter {
       process.nextTick(settle, new Error('Client was released to the pool and is not queryable'))
       return
     }
-    const { text } = call
-    const statement = isWrite ? this.#router.writeOf(text) : this.#router.statementOf(text)
+    const statement = isWrite ? this.#router.knownWrite() : this.#router.statementOf(call.text)
     const query = new RoutedQuery(call, currentFrame(), settle, statement)
     if (this.#isBusy) {
       this.#waiting.push(query)

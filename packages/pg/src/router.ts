@@ -114,17 +114,21 @@ export class Router implements PositionSource {
   /** The verdict on a text; a statement that a standby has refused before is known as a write (P2). */
   statementOf(text: string | undefined): Statement {
     if (text === undefined) return UNSEEN
-    // Reading the clock for every statement would cost more than its verdict.
-    if (this.#statements++ % 64 === 0) this.#catalog?.touch()
+    this.#touchCatalog()
     const statement = this.#classifier.classify(text)
     if (statement.access === 'write' || !this.#learned.isKnown(text, statement)) return statement
     return { ...statement, access: 'write', because: 'learned' }
   }
 
-  /** The verdict on a text that its builder knows as a write. */
-  writeOf(text: string | undefined): Statement {
-    const statement = this.statementOf(text)
-    return statement.access === 'write' ? statement : { ...statement, access: 'write', because: 'data-modification' }
+  /** The verdict on what its builder knows as a write: none is stricter, so the text is not read. */
+  knownWrite(): Statement {
+    this.#touchCatalog()
+    return KNOWN_WRITE
+  }
+
+  /** Reading the clock for every statement would cost more than its verdict. */
+  #touchCatalog(): void {
+    if (this.#statements++ % 64 === 0) this.#catalog?.touch()
   }
 
   situationOf(frame: Frame | undefined, transaction: TransactionState, isPinned: boolean): Situation {
@@ -349,6 +353,8 @@ export class Router implements PositionSource {
     return known <= 0 ? fit : [...fit.splice(known, 1), ...fit]
   }
 }
+
+const KNOWN_WRITE: Statement = Object.freeze({ ...classify('select 1'), access: 'write', because: 'data-modification' })
 
 /** A Submittable that does not show its text: nobody can say what it does. */
 const UNSEEN: Statement = Object.freeze({ ...classify('select 1'), access: 'write', because: 'unseen-function' })

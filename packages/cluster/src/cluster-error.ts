@@ -13,9 +13,12 @@ export type ClusterErrorCode =
 
 export interface ClusterErrorOptions {
   readonly cause?: unknown
-  /** The end of a server's log; it is appended to the message. */
+  /** The end of a server's log; its last 4 KB are appended to the message. */
   readonly log?: string
 }
+
+/** How much of a log a message shows, in characters. */
+const SHOWN = 4_096
 
 /** The one error type of this package: `code` says what went wrong, the message what to do about it. */
 export class ClusterError extends Error {
@@ -23,7 +26,7 @@ export class ClusterError extends Error {
   readonly code: ClusterErrorCode
 
   constructor(code: ClusterErrorCode, message: string, options: ClusterErrorOptions = {}) {
-    const log = options.log?.trim()
+    const log = options.log?.slice(-SHOWN).trim()
     super(
       `[cluster] ${message}${log ? `\nThe server's log ends with:\n${log}` : ''}`,
       options.cause === undefined ? undefined : { cause: options.cause },

@@ -20,7 +20,7 @@ export interface ClusterNode {
   kill(): Promise<void>
   /** `stop('fast')` if it runs, then `start()`: also the way back after a `kill()`. */
   restart(): Promise<void>
-  /** The last 4 KB of the server's log. */
+  /** The last 64 KB of the server's log. */
   log(): Promise<string>
   /** Runs SQL as superuser on a connection of its own; for arranging a test, not for measuring one. */
   query<Row extends object = Record<string, unknown>>(sql: string, values?: readonly unknown[]): Promise<Row[]>

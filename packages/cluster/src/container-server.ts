@@ -107,7 +107,7 @@ export class ContainerServer implements Server {
   }
 
   async log(): Promise<string> {
-    const { output } = await this.#options.container.run(['tail', '-c', '4096', this.#logFile], 'postgres')
+    const { output } = await this.#options.container.run(['tail', '-c', '65536', this.#logFile], 'postgres')
     return output
   }
 

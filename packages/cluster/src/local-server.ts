@@ -111,7 +111,7 @@ export class LocalServer implements Server {
 
   async log(): Promise<string> {
     const text = await readFile(this.#logFile, 'utf8').catch(() => '')
-    return text.slice(-4_096)
+    return text.slice(-65_536)
   }
 
   /** False: the port was taken. */

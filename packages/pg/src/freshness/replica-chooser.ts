@@ -122,6 +122,7 @@ export class ReplicaChooser {
     if (first.node !== undefined) return this.#tell(first.node, 'other-replica', first.why, 0, frame, done)
     const { maxWait } = this
     if (maxWait === 0 || !WORTH_WAITING.has(first.why)) {
+      for (const node of nodes) this.#watches.get(node)?.watcher.hurry()
       return this.#tell(undefined, 'primary', first.why, 0, frame, done)
     }
     const startedAt = performance.now()

@@ -42,6 +42,7 @@ export class Watcher<Sample> {
   readonly #abort = new AbortController()
   #latest: Sample | undefined
   #lookedAt = 0
+  #askedAt = 0
   #run: Promise<void> | undefined
   #wake: (() => void) | undefined
 
@@ -63,6 +64,12 @@ export class Watcher<Sample> {
     const waiter: Waiter = { isEnough, done, timer: setTimeout(() => this.#dismiss(waiter, false), maxWait) }
     this.#waiters.add(waiter)
     if (this.#waiters.size === 1) this.#wake?.()
+  }
+
+  /** Asks now, unless that was done a moment ago: who cannot wait is served better the next time. */
+  hurry(): void {
+    void this.latest
+    if (performance.now() - this.#askedAt >= EAGER) this.#wake?.()
   }
 
   /** Ends the watch and its connection. Who waits is told `false`. */
@@ -134,6 +141,7 @@ export class Watcher<Sample> {
   async #ask(client: pg.Client): Promise<Sample> {
     const { text, read } = this.#watch
     const sentAt = performance.now()
+    this.#askedAt = sentAt
     const query = { text, rowMode: 'array', types: AS_TEXT, query_timeout: TIMEOUT }
     const { rows } = await client.query<(string | null)[]>(query as unknown as pg.QueryArrayConfig)
     const [row] = rows

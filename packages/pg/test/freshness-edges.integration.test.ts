@@ -1,0 +1,226 @@
+import { getToken, ReplicaBehind, runInScope, runWithToken, Scope, type Seen } from '@headwater/core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
+import { WHO, World } from './world.ts'
+
+const SECRET = 'a secret for these tests'
+const INSERT = "insert into note (body) values ('at the edge')"
+let world: World
+
+beforeAll(async () => {
+  world = await World.start(['nrt', 'nrt-2'])
+})
+afterAll(async () => {
+  await world[Symbol.asyncDispose]()
+})
+
+async function who(pool: RoutedPool): Promise<string> {
+  return (await pool.query<{ who: string }>(WHO)).rows[0]?.who ?? ''
+}
+
+async function write(pool: RoutedPool): Promise<Seen> {
+  const scope = new Scope({ trail: { isWanted: true } })
+  const seen = await runInScope(scope, async () => {
+    await pool.query(INSERT)
+    return scope.trail.settle()
+  })
+  if (seen === undefined) throw new Error('a write left nothing to see')
+  return seen
+}
+
+function whoFor(pool: RoutedPool, floor: Seen | undefined): Promise<string> {
+  const scope = new Scope({ kind: 'request', topology: () => pool.topology, trail: { floor, isWanted: true } })
+  return runInScope(scope, () => who(pool))
+}
+
+async function paused(fn: () => Promise<void>): Promise<void> {
+  for (const replica of world.cluster.replicas) await replica.pauseReplay()
+  try {
+    await fn()
+  } finally {
+    for (const replica of world.cluster.replicas) await replica.resumeReplay()
+    await world.cluster.waitUntilCaughtUp()
+  }
+}
+
+/** Until `pool` reads next door for who has seen all that there is. */
+async function warm(pool: RoutedPool): Promise<Seen> {
+  const seen = await write(world.pool('ams'))
+  await world.cluster.waitUntilCaughtUp()
+  await expect.poll(() => whoFor(pool, seen).catch(() => ''), { timeout: 5000 }).toMatch(/^nrt/)
+  return seen
+}
+
+describe('a token beyond requests', () => {
+  async function tokenOfWrite(pool: RoutedPool): Promise<string> {
+    const token = await runInScope(new Scope(), async () => {
+      await pool.query(INSERT)
+      return getToken({ secret: SECRET })
+    })
+    if (token === undefined) throw new Error('a write gave no token')
+    return token
+  }
+
+  test('getToken gives none outside a scope, and none to who has seen nothing', async () => {
+    expect(await getToken({ secret: SECRET })).toBeUndefined()
+    expect(await runInScope(new Scope(), () => getToken({ secret: SECRET }))).toBeUndefined()
+    await expect(getToken({ secret: 'short' })).rejects.toMatchObject({ code: 'HEADWATER_OPTIONS_INVALID' })
+  })
+
+  test('sticky: the replica when it has it, else the primary', async () => {
+    const home = world.pool('ams')
+    await warm(home)
+    const token = await tokenOfWrite(home)
+    await world.cluster.waitUntilCaughtUp()
+    const run = (text: string | undefined) => runWithToken(text, () => who(home), { secret: SECRET })
+    await expect.poll(() => run(token)).toMatch(/^nrt/)
+    await paused(async () => {
+      const newer = await tokenOfWrite(home)
+      expect(await run(newer)).toBe('primary')
+      // F3: as if there were none.
+      expect(await run(`${newer.slice(0, -1)}${newer.endsWith('A') ? 'B' : 'A'}`)).toMatch(/^nrt/)
+      expect(await run(undefined)).toMatch(/^nrt/)
+    })
+  })
+
+  test('sticky, away from home: a job reaches the primary over the wide network', async () => {
+    const away = world.pool('nrt')
+    await warm(away)
+    await paused(async () => {
+      const token = await tokenOfWrite(world.pool('ams'))
+      expect(await runWithToken(token, () => who(away), { secret: SECRET })).toBe('primary')
+    })
+  })
+
+  test('delayed: rejects with ReplicaBehind, and the queue comes back later', async () => {
+    const away = world.pool('nrt')
+    await warm(away)
+    let token = ''
+    const run = () => runWithToken(token, () => who(away), { secret: SECRET, level: 'delayed' })
+    await paused(async () => {
+      token = await tokenOfWrite(world.pool('ams'))
+      const error: unknown = await run().catch((reason: unknown) => reason)
+      expect(error).toBeInstanceOf(ReplicaBehind)
+      expect(error).toMatchObject({ code: 'HEADWATER_REPLICA_BEHIND', retryable: true })
+    })
+    await expect.poll(() => run().catch(() => '')).toMatch(/^nrt/)
+  })
+
+  test('always: the primary', async () => {
+    const home = world.pool('ams')
+    expect(await runWithToken(undefined, () => who(home), { secret: SECRET, level: 'always' })).toBe('primary')
+  })
+
+  test('a token goes on: a job that writes gives a later one', async () => {
+    const home = world.pool('ams')
+    const first = await tokenOfWrite(home)
+    const writeOn = async () => {
+      await home.query(INSERT)
+      return getToken({ secret: SECRET })
+    }
+    const second = await runWithToken(first, writeOn, { secret: SECRET })
+    expect(second).not.toBe(first)
+    const kept = await runWithToken(second, () => getToken({ secret: SECRET }), { secret: SECRET })
+    expect(kept?.slice(0, 33)).toBe(second?.slice(0, 33))
+  })
+})
+
+describe('F4: behind a balancer', () => {
+  const balanced = (): RoutedPoolOptions => ({
+    replicas: world.cluster.replicas.map((replica) => ({ connectionString: replica.url, endpoint: 'balanced' })),
+  })
+
+  test('the connection itself is asked right before the read', async () => {
+    const home = world.pool('ams', { ...balanced(), maxWait: 0 })
+    const seen = await write(home)
+    await world.cluster.waitUntilCaughtUp()
+    expect(await whoFor(home, seen)).toMatch(/^nrt/)
+    await paused(async () => {
+      expect(await whoFor(home, await write(home))).toBe('primary')
+      expect(await whoFor(home, undefined)).toMatch(/^nrt/)
+    })
+  })
+
+  test('away from home it waits there, then the request is replayed', async () => {
+    const away = world.pool('nrt', { ...balanced(), maxWait: 300 })
+    for (const replica of world.cluster.replicas) await replica.lag(80)
+    try {
+      const seen = await write(world.pool('ams'))
+      expect(await whoFor(away, seen)).toMatch(/^nrt/)
+    } finally {
+      for (const replica of world.cluster.replicas) await replica.lag(0)
+    }
+    await paused(async () => {
+      const seen = await write(world.pool('ams'))
+      await expect(whoFor(away, seen)).rejects.toMatchObject({ code: 'HEADWATER_REPLAY_TO_PRIMARY', reason: 'behind' })
+    })
+  })
+})
+
+describe('when a token has done its work', () => {
+  test('it is known only where every replica is', async () => {
+    const knowing = world.pool('ams', { knowsEveryReplica: true })
+    const unknowing = world.pool('ams')
+    const seen = await warm(knowing)
+    await expect.poll(() => knowing.hasEveryReplica(seen)).toBe(true)
+    expect(knowing.hasEveryReplica({ ...seen, node: 77 })).toBe(true)
+    expect(unknowing.hasEveryReplica(seen)).toBe(false)
+    await world.cluster.replicas[1]?.pauseReplay()
+    const later = await write(knowing)
+    await expect.poll(() => whoFor(knowing, later)).toBe('nrt')
+    expect(knowing.hasEveryReplica(later)).toBe(false)
+    await world.cluster.replicas[1]?.resumeReplay()
+    await expect.poll(() => knowing.hasEveryReplica(later), { timeout: 5000 }).toBe(true)
+  })
+})
+
+describe('P8: with the primary out of reach', () => {
+  test('a read that no replica here is fresh enough for is refused, or stale where the app chose that', async () => {
+    const strict = world.pool('nrt')
+    const lenient = world.pool('nrt', { whenUnreachable: 'stale' })
+    await warm(strict)
+    await warm(lenient)
+    await paused(async () => {
+      const floor = await write(world.pool('ams'))
+      const read = (pool: RoutedPool) => {
+        const scope = new Scope({
+          kind: 'request',
+          obstacle: 'replay-failed',
+          topology: () => pool.topology,
+          trail: { floor },
+        })
+        return runInScope(scope, () => who(pool))
+      }
+      await expect(read(strict)).rejects.toMatchObject({ code: 'HEADWATER_REPLAY_IMPOSSIBLE', status: 503 })
+      expect(await read(lenient)).toMatch(/^nrt/)
+    })
+  })
+})
+
+// Last: it changes who is the primary.
+describe('F7: a promotion', () => {
+  test('changes the timeline: a token from before reads at the primary, one from after at a replica that has followed', async () => {
+    const home = world.pool('ams')
+    const before = await warm(home)
+    expect(before.timeline).toBe(1)
+    const [first, second] = world.cluster.replicas
+    if (first === undefined || second === undefined) throw new Error('unreachable')
+    await first.promote()
+    await second.follow(first)
+    const promoted = world.pool('ams', {
+      primary: { region: 'ams', connectionString: first.url },
+      replicas: [{ region: 'ams', connectionString: second.url }],
+    })
+    const after = await write(promoted)
+    expect(after).toMatchObject({ timeline: 2, cluster: before.cluster })
+    await expect.poll(() => whoFor(promoted, after), { timeout: 15_000 }).toBe('nrt-2')
+    expect(await whoFor(promoted, before)).toBe('nrt')
+    // The old primary does not know that it was replaced: what it says of itself takes nothing back.
+    const onOld = await runInScope(new Scope({ trail: { floor: after, isWanted: true } }), async () => {
+      const scope = new Scope({ trail: { floor: after, isWanted: true } })
+      await runInScope(scope, () => home.query(INSERT))
+      return scope.trail.settle()
+    })
+    expect(onOld).toMatchObject({ timeline: 2, lsn: after.lsn })
+  })
+})

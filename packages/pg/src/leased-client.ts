@@ -215,7 +215,7 @@ export class LeasedClient extends LazyEmitter {
   }
 
   #situationOf(query: RoutedQuery): Situation {
-    return this.#router.situationOf(query.frame, this.#transaction, this.#isPinned)
+    return this.#router.situationOf(query, this.#transaction, this.#isPinned)
   }
 
   /** Holds BEGIN and what steers the transaction back until its first statement (R3). Says whether it did. */

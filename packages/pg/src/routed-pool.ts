@@ -171,7 +171,7 @@ class RoutedPoolImplementation extends PgPool {
   }
 
   #situationOf(query: RoutedQuery): Situation {
-    return this.#router.situationOf(query.frame, STANDS_ALONE, false)
+    return this.#router.situationOf(query, STANDS_ALONE, false)
   }
 
   #follow(query: RoutedQuery, decision: Decision): void {

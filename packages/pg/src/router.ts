@@ -37,6 +37,7 @@ import { openConnection } from './catalog/open-connection.ts'
 import { askPrimary } from './freshness/ask-primary.ts'
 import { askReplica } from './freshness/ask-replica.ts'
 import { type Need, ReplicaChooser, type Unfit } from './freshness/replica-chooser.ts'
+import { TablePolicy } from './freshness/table-policy.ts'
 import type { ResolvedOptions } from './options.ts'
 import { type Connected, type Connection, PoolNode } from './pool-node.ts'
 import { RoutedQuery } from './routed-query.ts'
@@ -54,6 +55,7 @@ export class Router implements PositionSource {
   readonly #classifier = createClassifier()
   readonly #learned = new LearnedWriters()
   readonly #chooser: ReplicaChooser
+  readonly #tables: TablePolicy
   readonly #catalog: CatalogCache | undefined
   readonly #withReplica: Topology
   readonly #withoutReplica: Topology
@@ -72,6 +74,7 @@ export class Router implements PositionSource {
     this.#withReplica = topologyOf({ region, primaryRegion, hasReplica: true })
     this.#withoutReplica = topologyOf({ region, primaryRegion, hasReplica: false })
     this.#catalog = this.#createCatalog()
+    this.#tables = new TablePolicy(options.freshness.tables)
     const { primary, replicas } = this
     this.#chooser = new ReplicaChooser({ ...options.freshness, primary, replicas, topology: () => this.topology })
   }
@@ -131,12 +134,14 @@ export class Router implements PositionSource {
     if (this.#statements++ % 64 === 0) this.#catalog?.touch()
   }
 
-  situationOf(frame: Frame | undefined, transaction: TransactionState, isPinned: boolean): Situation {
+  situationOf({ frame, call }: RoutedQuery, transaction: TransactionState, isPinned: boolean): Situation {
     const { mode, consistency, outsideRequest } = this.options
     return {
       topology: this.topology,
       mode,
-      consistency: frame?.consistency ?? frame?.scope?.consistency ?? consistency,
+      consistency: this.#tables.mayRead(call.text)
+        ? 'strong'
+        : (frame?.consistency ?? frame?.scope?.consistency ?? consistency),
       outsideRequest,
       scope: frame?.scope,
       forced: frame?.forced,

@@ -168,6 +168,23 @@ describe('F1, F4: a read whose client has written', () => {
     await expect(whoIn(visit(away, undefined), away)).rejects.toMatchObject({ reason: 'strong' })
   })
 
+  test('a table can ask for the primary, also in a transaction that only reads', async () => {
+    const home = world.pool('ams', { tables: { 'public.note': 'primary' } })
+    const away = world.pool('nrt', { tables: { note: 'primary' } })
+    const both = 'select who, (select count(*) from Note) from server'
+    expect((await home.query<{ who: string }>(both)).rows[0]?.who).toBe('primary')
+    expect((await home.query<{ who: string }>(WHO)).rows[0]?.who).toMatch(/^nrt/)
+    const client = await home.connect()
+    await client.query('begin read only')
+    expect((await client.query<{ who: string }>(both)).rows[0]?.who).toBe('primary')
+    await client.query('commit')
+    client.release()
+    const scope = visit(away, undefined)
+    await expect(runInScope(scope, () => away.query(both))).rejects.toMatchObject({ reason: 'strong' })
+    // Its notes are as they were: this was no write.
+    expect(scope.hasWritten).toBe(false)
+  })
+
   test('a token that nobody can place reads at the primary until it expires', async () => {
     const home = world.pool('ams')
     await warm(home)

@@ -1,0 +1,81 @@
+import { OptionsInvalid, toLsn } from '@headwater/core'
+import { describe, expect, test } from 'vitest'
+import { resolveFreshness } from '../src/freshness/freshness-options.ts'
+import { PrimaryHistory } from '../src/freshness/primary-history.ts'
+import { TablePolicy } from '../src/freshness/table-policy.ts'
+
+const at = (lsn: bigint, sentAt: number) => ({ cluster: 7n, timeline: 1, lsn: toLsn(lsn), sentAt })
+
+describe('F6: how far a replica is behind', () => {
+  const history = new PrimaryHistory()
+  for (const sample of [at(100n, 1000), at(100n, 2000), at(150n, 3000), at(200n, 4000), at(200n, 5000)])
+    history.add(sample)
+
+  test('is the age of the newest answer that it has caught up with', () => {
+    expect(history.lagOf(at(200n, 0), 5100)).toEqual({ time: 100, bytes: 0 })
+    expect(history.lagOf(at(199n, 0), 5100)).toEqual({ time: 2100, bytes: 1 })
+    expect(history.lagOf(at(120n, 0), 5100)).toEqual({ time: 3100, bytes: 80 })
+    // Ahead of what the primary was heard to say.
+    expect(history.lagOf(at(300n, 0), 5100)).toEqual({ time: 100, bytes: 0 })
+  })
+
+  test('is without limit before all answers, on another timeline, and when nothing was heard', () => {
+    expect(history.lagOf(at(99n, 0), 5100)).toEqual({ time: Number.POSITIVE_INFINITY, bytes: 101 })
+    const nothing = { time: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
+    expect(history.lagOf({ ...at(200n, 0), timeline: 2 }, 5100)).toEqual(nothing)
+    expect(history.lagOf({ ...at(200n, 0), cluster: 8n }, 5100)).toEqual(nothing)
+    expect(new PrimaryHistory().lagOf(at(200n, 0), 5100)).toEqual(nothing)
+  })
+
+  test('forgets what it knew when the primary has gone back or changed its timeline', () => {
+    const changed = new PrimaryHistory()
+    changed.add(at(100n, 1000))
+    changed.add({ ...at(90n, 2000), timeline: 2 })
+    expect(changed.lagOf(at(100n, 0), 2500).time).toBe(Number.POSITIVE_INFINITY)
+    expect(changed.lagOf({ ...at(90n, 0), timeline: 2 }, 2500)).toEqual({ time: 500, bytes: 0 })
+  })
+})
+
+describe('a table that is read at the primary', () => {
+  const policy = new TablePolicy(['sessions', 'audit.log', 'odd.name*'])
+
+  test.each([
+    'select * from sessions',
+    'SELECT * FROM "Public".SESSIONS s',
+    'select 1 from x join sessions using (id)',
+    'table log',
+    'select * from other.log',
+    'select * from "name*"',
+  ])('is seen in %s', (text) => expect(policy.mayRead(text)).toBe(true))
+
+  test.each([
+    'select * from session',
+    'select * from my_sessions',
+    'select log_id from logs',
+    'select 1',
+    'select name',
+  ])('is not in %s', (text) => expect(policy.mayRead(text)).toBe(false))
+
+  test('is none without names', () => {
+    expect(new TablePolicy([]).mayRead('select * from sessions')).toBe(false)
+    expect(policy.mayRead(undefined)).toBe(false)
+  })
+})
+
+describe('options about freshness', () => {
+  test('are checked, and say what was expected', () => {
+    for (const [options, option] of [
+      [{ maxWait: -1 }, 'maxWait'],
+      [{ maxLag: {} }, 'maxLag'],
+      [{ maxLag: { time: 0 } }, 'maxLag.time'],
+      [{ maxLag: { bytes: Number.NaN } }, 'maxLag.bytes'],
+      [{ tables: { sessions: 'replica' as 'primary' } }, 'tables.sessions'],
+      [{ whenUnreachable: 'fresh' as 'stale' }, 'whenUnreachable'],
+      [{ knowsEveryReplica: 1 as unknown as boolean }, 'knowsEveryReplica'],
+    ] as const) {
+      expect(() => resolveFreshness(options)).toThrow(OptionsInvalid)
+      expect(() => resolveFreshness(options)).toThrow(option)
+    }
+    expect(resolveFreshness({})).toMatchObject({ maxWait: undefined, maxLag: undefined, whenUnreachable: 'refuse' })
+  })
+})

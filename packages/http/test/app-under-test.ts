@@ -1,11 +1,16 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Readable } from 'node:stream'
 import type { HeadwaterOptions } from '@headwater/http'
 
 /** What a handler answers, in no framework's words. */
 export type Outcome =
   | { readonly status?: number; readonly json: unknown; readonly headers?: Readonly<Record<string, string>> }
   | { readonly chunks: () => AsyncGenerator<string> }
+  | { readonly redirect: string }
+  /** A status that has no body. */
+  | { readonly empty: 204 | 304 }
+  | { readonly stream: Readable }
 
 export interface RouteUnderTest {
   readonly method: 'GET' | 'POST'

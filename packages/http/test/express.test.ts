@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { basename } from 'node:path'
 import { currentScope, findReplay, topologyOf } from '@headwater/core'
 import { headwater, quietReplays } from '@headwater/http/express'
 import express from 'express'
@@ -6,7 +8,10 @@ import express4 from 'express-4'
 import { describe, expect, test } from 'vitest'
 import { describeError, type HttpAdapter, listen, type Outcome } from './app-under-test.ts'
 import { describeHttpAdapter } from './conformance.ts'
+import { SECRET } from './data-layer.ts'
+import { Primary } from './primary.ts'
 import { send } from './send.ts'
+import { describeTokens, stateIn } from './token-conformance.ts'
 
 function adapterOf(framework: typeof express): HttpAdapter {
   return {
@@ -40,6 +45,15 @@ async function answer(response: express.Response, outcome: Outcome): Promise<voi
     response.end()
     return
   }
+  if ('redirect' in outcome) return response.redirect(outcome.redirect)
+  if ('empty' in outcome) {
+    response.status(outcome.empty).end()
+    return
+  }
+  if ('stream' in outcome) {
+    outcome.stream.pipe(response)
+    return
+  }
   response
     .status(outcome.status ?? 200)
     .set({ ...outcome.headers })
@@ -48,9 +62,12 @@ async function answer(response: express.Response, outcome: Outcome): Promise<voi
 
 describeHttpAdapter('express 5', adapterOf(express))
 describeHttpAdapter('express 4', adapterOf(express4))
+describeTokens('express 5', adapterOf(express))
+describeTokens('express 4', adapterOf(express4))
 
 const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
-const options = { pool: { topology: away }, secret: 'a secret of these tests', earlyReplay: false }
+const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+const options = { pool: { topology: away }, secret: SECRET, earlyReplay: false }
 
 const failLate: express.RequestHandler = (_request, _response, next) => {
   setImmediate(() => next(currentScope()?.askForReplay(away, 'write') ?? new Error('there is no scope here')))
@@ -115,5 +132,51 @@ describe.each([
     await using running = await listen(createServer(app))
     const sent = await send(running.port, '/')
     expect([sent.status, sent.text, sent.headers['content-type']]).toEqual([409, '', undefined])
+  })
+
+  test('F1: a token is set on a file, a static file and a page for an error, and no log is made of it', async () => {
+    const primary = new Primary()
+    const app = framework()
+    app.use(headwater({ ...options, pool: { topology: home } }))
+    app.use((_request, _response, next) => {
+      primary.write().then(() => next(), next)
+    })
+    app.get('/file', (_request, response) => response.sendFile(import.meta.filename))
+    app.use('/static', framework.static(import.meta.dirname))
+    app.get('/fail', (_request, response) => {
+      response.cookie('own', '1')
+      throw Object.assign(new RangeError('its own'), { status: 422, headers: { 'x-own': '1' } })
+    })
+    app.get('/late', (_request, response, next) => {
+      response.json('sent')
+      expect(response.headersSent).toBe(true)
+      expect(() => response.status(500).json('again')).toThrow(
+        expect.objectContaining({ code: 'ERR_HTTP_HEADERS_SENT' }),
+      )
+      // What comes after an answer without an error is nothing to Express.
+      next()
+    })
+    app.set('env', 'test')
+    await using running = await listen(createServer(app))
+    const text = await readFile(import.meta.filename, 'utf8')
+    const file = await send(running.port, '/file')
+    const statik = await send(running.port, `/static/${basename(import.meta.filename)}`)
+    for (const sent of [file, statik]) {
+      expect([sent.status, sent.text === text, sent.headers['cache-control']]).toEqual([
+        200,
+        true,
+        'private, max-age=0',
+      ])
+      expect(stateIn(sent)).toEqual(primary.state)
+    }
+    const again = await send(running.port, '/file', { headers: { 'if-none-match': String(file.headers.etag) } })
+    expect([again.status, again.text, stateIn(again)]).toEqual([304, '', primary.state])
+    const failed = await send(running.port, '/fail')
+    expect([failed.status, failed.headers['x-own'], stateIn(failed)]).toEqual([422, '1', primary.state])
+    expect(failed.headers['set-cookie']).toHaveLength(2)
+    const missing = await send(running.port, '/nowhere')
+    expect([missing.status, stateIn(missing)]).toEqual([404, primary.state])
+    const late = await send(running.port, '/late')
+    expect([late.status, late.text]).toEqual([200, '"sent"'])
   })
 })

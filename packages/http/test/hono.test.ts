@@ -1,4 +1,5 @@
 import { createServer } from 'node:http'
+import { Readable } from 'node:stream'
 import { currentScope, topologyOf } from '@headwater/core'
 import { headwater } from '@headwater/http/hono'
 import { getRequestListener } from '@hono/node-server'
@@ -7,6 +8,9 @@ import { stream } from 'hono/streaming'
 import { expect, test } from 'vitest'
 import { describeError, type HttpAdapter, listen, type Outcome } from './app-under-test.ts'
 import { describeHttpAdapter } from './conformance.ts'
+import { SECRET } from './data-layer.ts'
+import { Primary } from './primary.ts'
+import { describeTokens, stateOf } from './token-conformance.ts'
 
 interface Variables {
   body: unknown
@@ -48,6 +52,9 @@ function answer(context: Context<App>, outcome: Outcome): Response {
       for await (const chunk of outcome.chunks()) await out.write(chunk)
     })
   }
+  if ('redirect' in outcome) return context.redirect(outcome.redirect)
+  if ('empty' in outcome) return context.body(null, outcome.empty)
+  if ('stream' in outcome) return new Response(Readable.toWeb(outcome.stream) as ReadableStream)
   return new Response(JSON.stringify(outcome.json), {
     status: outcome.status ?? 200,
     headers: { 'content-type': 'application/json', ...outcome.headers },
@@ -55,6 +62,7 @@ function answer(context: Context<App>, outcome: Outcome): Response {
 }
 
 describeHttpAdapter('hono', adapter)
+describeTokens('hono', adapter)
 
 const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
 const options = { pool: { topology: away }, secret: 'a secret of these tests', earlyReplay: false }
@@ -106,4 +114,26 @@ test('hono only: in a sub-app, with its own error handler, the replay stands', a
   app.use(headwater(options))
   app.route('/notes', notes)
   expect((await app.request('/notes', { headers })).status).toBe(409)
+})
+
+test('hono only: F1: a token is set on a response whose headers cannot be changed, and over https it is Secure', async () => {
+  const primary = new Primary()
+  const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+  const app = new Hono()
+  app.use(headwater({ pool: { topology: home }, secret: SECRET }))
+  app.use(async (_, next) => {
+    await primary.write()
+    await next()
+  })
+  app.get('/redirect', () => Response.redirect('https://example.org/', 303))
+  app.get('/fetched', () => fetch('data:text/plain,fetched'))
+  const redirected = await app.request('https://example.org/redirect', { headers })
+  expect([redirected.status, redirected.headers.get('location')]).toEqual([303, 'https://example.org/'])
+  const fetched = await app.request('http://example.org/fetched', { headers })
+  expect([fetched.status, await fetched.text()]).toEqual([200, 'fetched'])
+  for (const response of [redirected, fetched]) {
+    expect(stateOf(response.headers.get('headwater-token') ?? undefined)).toEqual(primary.state)
+  }
+  expect(redirected.headers.getSetCookie()).toEqual([expect.stringMatching(/^headwater=.*; Secure$/)])
+  expect(fetched.headers.getSetCookie()).toEqual([expect.not.stringContaining('Secure')])
 })

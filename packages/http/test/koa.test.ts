@@ -7,7 +7,10 @@ import Koa2 from 'koa-2'
 import { expect, test } from 'vitest'
 import { describeError, type HttpAdapter, listen } from './app-under-test.ts'
 import { describeHttpAdapter } from './conformance.ts'
+import { SECRET } from './data-layer.ts'
+import { Primary } from './primary.ts'
 import { send } from './send.ts'
+import { describeTokens, stateIn } from './token-conformance.ts'
 
 /** What koa-bodyparser does, in five lines. */
 const parseBody: Koa.Middleware = async (context, next) => {
@@ -52,6 +55,15 @@ function adapterOf(Framework: typeof Koa): HttpAdapter {
           context.body = Readable.from(outcome.chunks())
           return
         }
+        if ('redirect' in outcome) return context.redirect(outcome.redirect)
+        if ('empty' in outcome) {
+          context.status = outcome.empty
+          return
+        }
+        if ('stream' in outcome) {
+          context.body = outcome.stream
+          return
+        }
         context.status = outcome.status ?? 200
         context.type = 'json'
         context.set({ ...outcome.headers })
@@ -64,6 +76,8 @@ function adapterOf(Framework: typeof Koa): HttpAdapter {
 
 describeHttpAdapter('koa 3', adapterOf(Koa))
 describeHttpAdapter('koa 2', adapterOf(Koa2))
+describeTokens('koa 3', adapterOf(Koa))
+describeTokens('koa 2', adapterOf(Koa2))
 
 test.each([
   ['koa 3', Koa],
@@ -82,5 +96,61 @@ test.each([
   expect((await send(running.port, '/write')).status).toBe(409)
   expect(logged).toEqual([])
   expect((await send(running.port, '/fail')).status).toBe(500)
+  expect(logged).toHaveLength(1)
+})
+
+test.each([
+  ['koa 3', Koa],
+  ['koa 2', Koa2],
+])('%s only: F1: a token is set whatever writes the response, and no error comes of it', async (_, Framework) => {
+  const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+  const primary = new Primary()
+  const app = new Framework()
+  const logged: unknown[] = []
+  app.on('error', (error) => logged.push(error))
+  app.use(async (context, next) => {
+    await next()
+    context.set('x-outer', '1')
+  })
+  app.use(headwater({ pool: { topology: home }, secret: SECRET }))
+  app.use(async (context) => {
+    await primary.write()
+    context.cookies.set('own', '1')
+    if (context.path === '/bypass') {
+      context.respond = false
+      context.res.writeHead(201, { 'Set-Cookie': 'own=1', 'Cache-Control': 'public, max-age=9' })
+      context.res.write('by')
+      context.res.end('pass')
+    } else if (context.path === '/direct') {
+      // Answered by hand, and Koa is not told.
+      context.res.statusCode = 202
+      context.res.end('direct')
+    } else if (context.path === '/web') {
+      context.body = new Blob(['web']).stream()
+    } else if (context.path === '/object') {
+      context.body = { a: 1 }
+    } else if (context.path === '/null') {
+      context.body = null
+    } else if (context.path === '/throw') {
+      context.throw(422, 'its own')
+    }
+  })
+  await using running = await listen(createServer(app.callback()))
+  const wanted: readonly [string, number, string][] = [
+    ['/bypass', 201, 'bypass'],
+    ['/direct', 202, 'direct'],
+    ['/object', 200, '{"a":1}'],
+    ['/null', 204, ''],
+    ['/nothing', 404, 'Not Found'],
+    ['/throw', 422, 'its own'],
+  ]
+  for (const [path, status, text] of wanted) {
+    const sent = await send(running.port, path)
+    expect([path, sent.status, sent.text, stateIn(sent)]).toEqual([path, status, text, primary.state])
+    // Koa's error page takes all cookies off; ours comes after that.
+    expect([path, sent.headers['set-cookie']?.length]).toEqual([path, path === '/throw' ? 1 : 2])
+  }
+  expect((await send(running.port, '/bypass')).headers['cache-control']).toBe('private, max-age=9')
+  if (Framework === Koa) expect((await send(running.port, '/web')).text).toBe('web')
   expect(logged).toHaveLength(1)
 })

@@ -140,6 +140,24 @@ describe('early replay', () => {
     expect(lifecycle.memory.size).toBe(1)
   })
 
+  test.each(['behind', 'seen-elsewhere', 'another-timeline', 'lagging', 'replica-lost'] as const)(
+    'P5: a replay because of a replica (%s) teaches nothing, whatever status the target gives it',
+    (reason) => {
+      for (const status of [200, 409]) {
+        const lifecycle = lifecycleOf(away)
+        for (let round = 0; round < 10; round++) {
+          for (const method of ['GET', 'POST']) {
+            const life = open(lifecycle, { method, headers: { 'transfer-encoding': 'chunked' } })
+            life.scope.askForReplay(away, reason)
+            life.end(status)
+          }
+        }
+        expect(open(lifecycle, { method: 'GET' }).isSpent).toBe(false)
+        expect(open(lifecycle, { method: 'POST' }).isSpent).toBe(true)
+      }
+    },
+  )
+
   test('P5: memory stays bounded, whatever paths clients invent', () => {
     const lifecycle = lifecycleOf(away)
     for (let at = 0; at < 3000; at++) open(lifecycle, { url: `/${at.toString(36)}x/y` }).end(404)

@@ -30,6 +30,26 @@ describe('options', () => {
     expect(resolved.target.name).toBe('fly-replay')
   })
 
+  test('F1: tokens are carried by cookie and header for a minute, unless the app says otherwise', () => {
+    expect(resolveOptions({ pool, secret }).token).toEqual({
+      cookie: { name: 'headwater', path: '/' },
+      hasHeader: true,
+      timeToLive: 60_000,
+      isTrackingAll: false,
+    })
+    const token = { cookie: { name: '__Host-seen' }, header: false, timeToLive: 5000, trackReads: 'always' } as const
+    expect(resolveOptions({ pool, secret, token }).token).toEqual({
+      cookie: { name: '__Host-seen', path: '/' },
+      hasHeader: false,
+      timeToLive: 5000,
+      isTrackingAll: true,
+    })
+    expect(resolveOptions({ pool, secret, token: { cookie: false } }).token?.cookie).toBeUndefined()
+    for (const off of [false, { cookie: false, header: false }] as const) {
+      expect(resolveOptions({ pool, secret, token: off }).token).toBeUndefined()
+    }
+  })
+
   test('the secret comes from HEADWATER_SECRET when none is given', () => {
     vi.stubEnv('HEADWATER_SECRET', 'from the environment')
     expect(resolveOptions({ pool }).secrets).toEqual(['from the environment'])
@@ -61,6 +81,22 @@ describe('options', () => {
     ['target', { pool, secret, target: flyReplay(), timeout: 1000 }],
     ['timeout', { pool, secret, timeout: 0 }],
     ['fallback', { pool, secret, fallback: 'me' }],
+    ['pool.hasEveryReplica', { pool: { ...pool, hasEveryReplica: true }, secret }],
+    ['token', { pool, secret, token: true }],
+    ['token', { pool, secret, token: null }],
+    ['token.cookie', { pool, secret, token: { cookie: true } }],
+    ['token.cookie.name', { pool, secret, token: { cookie: { name: '' } } }],
+    ['token.cookie.name', { pool, secret, token: { cookie: { name: 'a b' } } }],
+    ['token.cookie.name', { pool, secret, token: { cookie: { name: 'a=b' } } }],
+    ['token.cookie.name', { pool, secret, token: { cookie: { name: 'ä' } } }],
+    ['token.cookie.name', { pool, secret, token: { cookie: { name: 7 } } }],
+    ['token.cookie.path', { pool, secret, token: { cookie: { path: 'app' } } }],
+    ['token.cookie.path', { pool, secret, token: { cookie: { path: '/; Domain=a' } } }],
+    ['token.header', { pool, secret, token: { header: 'x-token' } }],
+    ['token.timeToLive', { pool, secret, token: { timeToLive: 0 } }],
+    ['token.timeToLive', { pool, secret, token: { timeToLive: 2 ** 32 } }],
+    ['token.timeToLive', { pool, secret, token: { timeToLive: '60s' } }],
+    ['token.trackReads', { pool, secret, token: { trackReads: 'never' } }],
     ['pool.topology.primaryRegion', { pool: { topology: { region: 'a', primaryRegion: 'a;b' } }, secret }],
   ])('a wrong %s is refused by its name', (option, options) => {
     expect(refusalOf(options).option).toBe(option)

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { measureClassify } from './classify.ts'
 import { measureDecision } from './decision.ts'
+import { measureFreshness } from './freshness.ts'
 import { type BenchName, type Options, readOptions, USAGE } from './options.ts'
 import { measureOrm } from './orm.ts'
 import { measurePool } from './pool.ts'
@@ -9,6 +10,7 @@ import { renderSection, type Section, sectionAsData } from './report.ts'
 const MEASURES: Readonly<Record<BenchName, (isQuick: boolean) => Promise<readonly Section[]>>> = {
   pool: measurePool,
   orm: measureOrm,
+  freshness: measureFreshness,
   decision: measureDecision,
   classify: measureClassify,
 }

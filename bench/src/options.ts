@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 
-export const BENCHES = ['pool', 'orm', 'decision', 'classify'] as const
+export const BENCHES = ['pool', 'orm', 'freshness', 'decision', 'classify'] as const
 export type BenchName = (typeof BENCHES)[number]
 
 export interface Options {
@@ -14,6 +14,7 @@ export const USAGE = `Usage: pnpm bench [${BENCHES.join(' | ')} …] [--quick] [
 
   pool      RoutedPool against a bare pg.Pool on the same local Postgres
   orm       Kysely and Drizzle over RoutedPool, each against its bare self and its peer
+  freshness reads under a token and writes that get one, against the same without
   decision  the time of one routing decision
   classify  the classifier against libpg-query, pgsql-ast-parser and a regexp
 

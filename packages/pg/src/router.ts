@@ -276,7 +276,10 @@ export class Router implements PositionSource {
       if (known !== undefined) return finish(known)
       const isWaste = (state: ReplicaState) => this.#chooser.unfitnessOf(state, need) !== 'behind'
       askReplica(connection.client, isWaste, node.isBalanced ? this.#chooser.maxWait : 0, (failure, state) => {
-        if (state !== undefined) return finish(state)
+        if (state !== undefined) {
+          this.#chooser.note(node, connection.client, state)
+          return finish(state)
+        }
         connection.release(true)
         node.publish('connection-error', failure)
         again()

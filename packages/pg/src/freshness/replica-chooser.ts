@@ -93,6 +93,11 @@ export class ReplicaChooser {
     return client === undefined ? watch?.watcher.latest : watch?.stateBehind(client)
   }
 
+  /** Notes what the server behind one connection has said of itself. */
+  note(node: PoolNode, client: pg.PoolClient, state: ReplicaState): void {
+    this.#watches.get(node)?.note(client, state)
+  }
+
   /** Why `node` is not fresh enough for `need`; `undefined` when it is. `state` is what is known of it. */
   unfitnessOf(state: ReplicaState | undefined, need: Need): Unfit | undefined {
     if (need.maxLag !== undefined) {

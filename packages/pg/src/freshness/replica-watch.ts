@@ -10,6 +10,7 @@ export class ReplicaWatch {
   readonly watcher: Watcher<ReplicaSample>
   /** When each connection was made: one that is younger than what is known may lead to another server. */
   readonly #madeAt = new WeakMap<object, number>()
+  readonly #marks = new WeakMap<object, number>()
 
   constructor(node: PoolNode, pause: number) {
     this.node = node
@@ -25,11 +26,19 @@ export class ReplicaWatch {
   }
 
   /**
-   * What the server behind `client` is known to have; `undefined` when the connection is younger than that knowledge: the
-   * server may have been restarted in between, and a standby that crashed comes back where it was a while ago.
+   * What the server behind `client` is known to have; `undefined` when the connection is younger than that knowledge and
+   * was not asked yet: the server may have been restarted in between, and a standby that crashed comes back where it was a
+   * while ago.
    */
   stateBehind(client: pg.PoolClient): ReplicaState | undefined {
     const { latest } = this.watcher
-    return latest !== undefined && (this.#madeAt.get(client) ?? 0) < latest.receivedAt ? latest : undefined
+    if (latest === undefined) return undefined
+    const isOlder = (this.#madeAt.get(client) ?? 0) < latest.receivedAt
+    return isOlder || this.#marks.get(client) === latest.node ? latest : undefined
+  }
+
+  /** Notes what the server behind `client` has said of itself. */
+  note(client: pg.PoolClient, { node }: ReplicaState): void {
+    this.#marks.set(client, node)
   }
 }

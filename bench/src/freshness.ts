@@ -1,0 +1,187 @@
+import { startCluster } from '@headwater/cluster'
+import { formatLsn, runInScope, Scope, type Seen, signToken, type Trail, verifyToken } from '@headwater/core'
+import { RoutedPool } from '@headwater/pg'
+import { type Block, comparePaired, type PairedResult } from './paired.ts'
+import { SCHEMA } from './pool-workloads.ts'
+import { type Figure, type Section, show } from './report.ts'
+import { summarise } from './statistics.ts'
+import { timeInTurns } from './timing.ts'
+
+const QUICK = { pairs: 15, blockMs: 20 }
+const FULL = { pairs: 80, blockMs: 25 }
+const CONCURRENCIES = [1, 10] as const
+const READ = 'select id, body from note where id = $1'
+const SECRETS = ['a secret that is only for measuring']
+
+/** What one request does, and what its scope is told. */
+interface Request {
+  readonly trail: () => ConstructorParameters<typeof Trail>[0]
+  readonly run: (scope: Scope) => Promise<unknown>
+}
+
+/** What tokens cost: reads under one that every replica has, and requests that write and so get one. */
+export async function measureFreshness(isQuick: boolean): Promise<readonly Section[]> {
+  await using cluster = await startCluster({ replicas: ['ams'] })
+  const [replica] = cluster.replicas
+  if (replica === undefined) throw new Error('[bench] the cluster has no replica')
+  await cluster.primary.query(SCHEMA)
+  // The view hides from the text that this is node-local.
+  await cluster.primary.query('create view server as select pg_is_in_recovery() as is_standby')
+  await cluster.primary.query("insert into note (body) values ('first')")
+  const pool = new RoutedPool({
+    max: 10,
+    idleTimeoutMillis: 0,
+    region: 'ams',
+    primary: { region: 'ams', connectionString: cluster.primary.url },
+    replicas: [{ region: 'ams', connectionString: replica.url }],
+    catalog: false,
+  })
+  const effort = isQuick ? QUICK : FULL
+  try {
+    const floor = await seenAfterWrite(pool)
+    await cluster.waitUntilCaughtUp()
+    await untilReadsAreLocal(pool, floor)
+    return [await measureReads(pool, floor, effort), await measureWrites(pool, effort), measureTokens(floor, isQuick)]
+  } finally {
+    await pool.end()
+  }
+}
+
+async function measureReads(pool: RoutedPool, floor: Seen, effort: typeof FULL): Promise<Section> {
+  const read = () => pool.query(READ, [1])
+  const without: Request = { trail: () => ({}), run: read }
+  const withToken: Request = { trail: () => ({ floor, isWanted: true }), run: (scope) => readAndSettle(read, scope) }
+  const lsn = formatLsn(floor.lsn)
+  const polling: Request = {
+    trail: () => ({}),
+    run: async () => {
+      await pool.query('select pg_last_wal_replay_lsn() >= $1::pg_lsn as "isCaughtUp"', [lsn])
+      return read()
+    },
+  }
+  const figures: Figure[] = []
+  for (const concurrency of CONCURRENCIES) {
+    const baseline = blockOf(without, concurrency)
+    const tokens = await comparePaired(baseline, blockOf(withToken, concurrency), effort)
+    figures.push(...figuresOf(`a read under a token, ${concurrency} at once`, tokens, { atLeast: 0.97 }))
+    const polled = await comparePaired(baseline, blockOf(polling, concurrency), effort)
+    figures.push(...figuresOf(`a read that asks the replica first, ${concurrency} at once`, polled))
+  }
+  return {
+    title: 'Reads on a replica that has all that the token has, against the same without a token',
+    note: noteOf(effort),
+    figures,
+  }
+}
+
+async function measureWrites(pool: RoutedPool, effort: typeof FULL): Promise<Section> {
+  const insert = () => pool.query('insert into note (body) values ($1)', ['a note'])
+  const transact = async (): Promise<void> => {
+    const client = await pool.connect()
+    try {
+      await client.query('BEGIN')
+      await client.query('insert into note (body) values ($1)', ['a note'])
+      await client.query('COMMIT')
+    } finally {
+      client.release()
+    }
+  }
+  const figures: Figure[] = []
+  for (const [name, write] of [
+    ['an insert', insert],
+    ['BEGIN, INSERT, COMMIT', transact],
+  ] as const) {
+    const without: Request = { trail: () => ({}), run: write }
+    const withToken: Request = { trail: () => ({ isWanted: true }), run: (scope) => readAndSettle(write, scope) }
+    const result = await comparePaired(blockOf(without, 1), blockOf(withToken, 1), effort)
+    figures.push(...figuresOf(`${name}, and its token`, result))
+  }
+  return {
+    title: 'A request that writes at home and gets a token, against the same without',
+    note: `${noteOf(effort)} An insert alone pays one more query; a COMMIT brings the position along.`,
+    figures,
+  }
+}
+
+function measureTokens(floor: Seen, isQuick: boolean): Section {
+  const now = Date.now()
+  const token = { ...floor, issuedAt: now, expires: now + 60_000 }
+  const text = signToken(token, SECRETS)
+  const samples = timeInTurns(
+    [
+      { name: 'sign', work: (count) => repeat(count, () => signToken(token, SECRETS).length) },
+      { name: 'verify', work: (count) => repeat(count, () => verifyToken(text, SECRETS, now)?.node ?? 1) },
+    ],
+    isQuick ? 20 : 100,
+  )
+  const figures = [...samples].map(([name, nanoseconds]) => ({
+    name: `${name} a token`,
+    unit: 'µs',
+    summary: summarise(nanoseconds.map((time) => time / 1000)),
+  }))
+  return { title: 'The token itself', note: 'HMAC-SHA-256 by node:crypto, one secret.', figures }
+}
+
+function repeat(count: number, work: () => number): number {
+  let sum = 0
+  for (let round = 0; round < count; round += 1) sum += work()
+  return sum
+}
+
+function figuresOf(name: string, result: PairedResult, target?: Figure['target']): Figure[] {
+  const throughput = { name: `${name}: throughput`, unit: '×', summary: result.throughput }
+  return [
+    target === undefined ? throughput : { ...throughput, target },
+    {
+      name: `${name}: CPU added`,
+      unit: 'µs',
+      summary: result.addedCpu,
+      beside: `to ${show(result.baselineCpu.median)} µs`,
+    },
+  ]
+}
+
+function noteOf({ pairs, blockMs }: typeof FULL): string {
+  return `${pairs} pairs of ${blockMs} ms blocks in alternating order, compared within each pair; each run is a request of its own.`
+}
+
+/** Each operation is one request: a token belongs to a request. */
+function blockOf({ trail, run }: Request, concurrency: number): Block {
+  return async (operations) => {
+    let left = operations
+    const caller = async (): Promise<void> => {
+      while (left-- > 0) {
+        const scope = new Scope({ kind: 'request', trail: trail() ?? {} })
+        await runInScope(scope, () => run(scope))
+      }
+    }
+    await Promise.all(Array.from({ length: concurrency }, caller))
+  }
+}
+
+async function readAndSettle(work: () => Promise<unknown>, scope: Scope): Promise<void> {
+  await work()
+  await scope.trail.settle()
+}
+
+async function seenAfterWrite(pool: RoutedPool): Promise<Seen> {
+  const scope = new Scope({ trail: { isWanted: true } })
+  const seen = await runInScope(scope, async () => {
+    await pool.query("insert into note (body) values ('second')")
+    return scope.trail.settle()
+  })
+  if (seen === undefined) throw new Error('[bench] a write left nothing to see')
+  return seen
+}
+
+/** Until the watcher has its first answer; asked of the server, which must be the replica. */
+async function untilReadsAreLocal(pool: RoutedPool, floor: Seen): Promise<void> {
+  const end = performance.now() + 10_000
+  for (;;) {
+    const scope = new Scope({ kind: 'request', trail: { floor } })
+    const { rows } = await runInScope(scope, () => pool.query('select is_standby from server'))
+    if (rows[0]?.is_standby === true) return
+    if (performance.now() > end) throw new Error('[bench] reads under a token did not reach the replica')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}

@@ -10,7 +10,8 @@ const SETTERS = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader'] as c
 export class HeldResponse {
   readonly #response: ServerResponse
   readonly #status: number
-  readonly #message: string
+  /** `undefined`: Node's own for the status. */
+  readonly #message: string | undefined
   readonly #calls: (() => unknown)[] = []
   readonly #shadows = new Map<string, PropertyDescriptor | undefined>()
   #isHeld = true
@@ -20,7 +21,8 @@ export class HeldResponse {
   constructor(response: ServerResponse) {
     this.#response = response
     this.#status = response.statusCode
-    this.#message = response.statusMessage
+    // HTTP/2 has none, and warns of who asks.
+    this.#message = Object.hasOwn(response, 'statusMessage') ? response.statusMessage : undefined
     this.#shadow('headersSent', { get: () => this.#isHeld })
     this.#shadow('writableEnded', { get: () => this.#hasEnded })
     this.#shadow('writableNeedDrain', { get: () => this.#isSomebodyWaiting && !this.#hasEnded })
@@ -61,7 +63,8 @@ export class HeldResponse {
       else Object.defineProperty(response, name, before)
     }
     response.statusCode = this.#status
-    response.statusMessage = this.#message
+    if (this.#message === undefined) Reflect.deleteProperty(response, 'statusMessage')
+    else response.statusMessage = this.#message
   }
 
   /** Makes the calls, in order. One that fails destroys the response, as its caller is gone. */

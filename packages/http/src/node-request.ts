@@ -30,7 +30,8 @@ function factsOf(request: IncomingMessage, url: string): RequestFacts {
       const value = request.headers[name]
       return typeof value === 'string' ? value : undefined
     },
-    isSecure: Reflect.get(request.socket, 'encrypted') === true,
+    // A request that no server made may have no socket.
+    isSecure: isObject(request.socket) && Reflect.get(request.socket, 'encrypted') === true,
   }
 }
 

@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
-import { connect } from 'node:net'
+import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
+import { type AddressInfo, connect } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { describe, expect, test } from 'vitest'
@@ -236,6 +237,60 @@ describe('while the head waits', () => {
     await new Promise((resolve) => setImmediate(resolve))
     expect(keeper.asked).toBe(1)
   })
+})
+
+test('pipelined requests are answered in order, while the first one waits', async () => {
+  const [first, second] = [new SlowKeeper(), new SlowKeeper()]
+  second.finish()
+  const server = createServer((request, response) => {
+    gateResponse(response, request.url === '/1' ? first : second)
+    response.write(request.url)
+    response.end('.')
+    if (request.url === '/2') setTimeout(() => first.finish(), WAIT)
+  })
+  await using running = await listen(server)
+  const socket = connect(running.port, '127.0.0.1').setEncoding('utf8')
+  let text = ''
+  socket.on('data', (chunk) => {
+    text += String(chunk)
+  })
+  socket.write('GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  await once(socket, 'close')
+  expect(text.match(/\/\d\r|headwater=1/g)).toEqual(['headwater=1', '/1\r', 'headwater=1', '/2\r'])
+})
+
+test('HTTP/2: the head waits, also one without a body, and nothing warns', async () => {
+  const warnings: Error[] = []
+  const warn = (warning: Error): void => {
+    warnings.push(warning)
+  }
+  process.on('warning', warn)
+  const server = createHttp2Server((request, response) => {
+    const keeper = new SlowKeeper()
+    gateResponse(response as unknown as ServerResponse, keeper)
+    setTimeout(() => keeper.finish(), WAIT)
+    if (request.url === '/body') response.write('a')
+    response.end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  try {
+    for (const path of ['/body', '/empty']) {
+      const stream = client.request({ ':path': path })
+      const [headers] = await once(stream, 'response')
+      expect([headers[':status'], headers['set-cookie']]).toEqual([200, ['headwater=1']])
+      let text = ''
+      for await (const chunk of stream) text += String(chunk)
+      expect(text).toBe(path === '/body' ? 'a' : '')
+    }
+    expect(warnings).toEqual([])
+  } finally {
+    process.off('warning', warn)
+    client.close()
+    server.close()
+    await once(server, 'close')
+  }
 })
 
 describe('what writeHead is given', () => {

@@ -21,7 +21,7 @@ export {
   WriteOnReplica,
 } from './error.ts'
 export { type Consistency, parseConsistency } from './freshness/consistency.ts'
-export { formatLsn, type Lsn, parseLsn, toLsn } from './freshness/lsn.ts'
+export { formatLsn, type Lsn, NEVER_REACHED, parseLsn, toLsn } from './freshness/lsn.ts'
 export { getToken, runWithToken, TIME_TO_LIVE, type TokenOptions } from './freshness/run-with-token.ts'
 export { parseSecrets } from './freshness/secrets.ts'
 export {

@@ -152,7 +152,12 @@ export class ReplicaChooser {
       const watch = this.#watches.get(node)
       if (watch === undefined) continue
       waiting += 1
-      watch.watcher.waitUntil(() => this.unfitnessOf(watch.watcher.latest, need) === undefined, maxWait, settle)
+      watch.watcher.waitUntil(
+        () => this.unfitnessOf(watch.watcher.latest, need) === undefined,
+        need.seen?.lsn,
+        maxWait,
+        settle,
+      )
     }
     if (waiting === 0) this.#tell(undefined, 'primary', first.why, 0, frame, done)
   }

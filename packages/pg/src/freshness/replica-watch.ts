@@ -1,8 +1,18 @@
-import type { ReplicaState } from '@headwater/core'
+import { formatLsn, type Lsn, NEVER_REACHED, type ReplicaState } from '@headwater/core'
 import type pg from 'pg'
 import type { PoolNode } from '../pool-node.ts'
 import { REPLICA_SAMPLE, type ReplicaSample, replicaSampleOf } from './replica-sample.ts'
 import { Watcher } from './watcher.ts'
+
+/**
+ * PostgreSQL 19's own wait, for the nearest of several places. Blind to timelines, so the sample behind it decides.
+ * Source: Postgres docs, "WAIT FOR". Not run so far: no PostgreSQL 19 was at hand.
+ */
+export function waitForLsn(targets: readonly Lsn[], patience: number): string {
+  let nearest = NEVER_REACHED
+  for (const target of targets) if (target < nearest) nearest = target
+  return `WAIT FOR LSN '${formatLsn(nearest)}' WITH (TIMEOUT '${patience}ms', NO_THROW)`
+}
 
 /** One replica, and what is known of how far it is. */
 export class ReplicaWatch {
@@ -21,6 +31,7 @@ export class ReplicaWatch {
       text: REPLICA_SAMPLE,
       read: replicaSampleOf,
       pause,
+      wait: { waitsFrom: 19, text: waitForLsn },
       onFailure: (error) => node.publish('connection-error', error),
     })
   }

@@ -1,3 +1,4 @@
+import type { Lsn } from '@headwater/core'
 import pg from 'pg'
 
 /** What a watcher asks its server, again and again. */
@@ -12,11 +13,17 @@ export interface Watch<Sample> {
   readonly read: (row: readonly (string | null)[], sentAt: number, receivedAt: number) => Sample
   /** The pause between two questions while nobody waits, in ms. */
   readonly pause: number
+  /**
+   * A text that the server answers once it is where `targets` ask for, or `patience` ms later; for servers from
+   * `waitsFrom` on (PostgreSQL's major version). Default: it is asked again and again.
+   */
+  readonly wait?: { readonly waitsFrom: number; readonly text: (targets: readonly Lsn[], patience: number) => string }
   /** Told of a connection that could not be made, or broke. */
   readonly onFailure: (error: unknown) => void
 }
 
 interface Waiter {
+  readonly target: Lsn | undefined
   readonly isEnough: () => boolean
   readonly done: (isEnough: boolean) => void
   readonly timer: NodeJS.Timeout
@@ -43,6 +50,7 @@ export class Watcher<Sample> {
   #latest: Sample | undefined
   #lookedAt = 0
   #askedAt = 0
+  #cannotWait = false
   #run: Promise<void> | undefined
   #wake: (() => void) | undefined
 
@@ -57,11 +65,19 @@ export class Watcher<Sample> {
     return this.#latest
   }
 
-  /** Calls back with `true` once `isEnough` holds behind a sample, or with `false` after `maxWait` ms or at the end. */
-  waitUntil(isEnough: () => boolean, maxWait: number, done: (isEnough: boolean) => void): void {
+  /**
+   * Calls back with `true` once `isEnough` holds behind a sample, or with `false` after `maxWait` ms or at the end. The
+   * `target` is where that may begin to be so.
+   */
+  waitUntil(
+    isEnough: () => boolean,
+    target: Lsn | undefined,
+    maxWait: number,
+    done: (isEnough: boolean) => void,
+  ): void {
     void this.latest
     if (this.#abort.signal.aborted) return done(false)
-    const waiter: Waiter = { isEnough, done, timer: setTimeout(() => this.#dismiss(waiter, false), maxWait) }
+    const waiter: Waiter = { target, isEnough, done, timer: setTimeout(() => this.#dismiss(waiter, false), maxWait) }
     this.#waiters.add(waiter)
     if (this.#waiters.size === 1) this.#wake?.()
   }
@@ -116,6 +132,10 @@ export class Watcher<Sample> {
       client.connection.stream.destroy()
     }
     let failure: unknown
+    let version = 0
+    client.connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
+      if (message.parameterName === 'server_version') version = Number.parseInt(message.parameterValue, 10)
+    })
     client.on('error', (error) => {
       failure = error
       this.#forget()
@@ -128,13 +148,32 @@ export class Watcher<Sample> {
       while (this.#isWanted()) {
         this.#keep(await this.#ask(client))
         answered()
-        await this.#sleep(jittered(this.#waiters.size > 0 ? EAGER : this.#watch.pause), true)
+        if (!(await this.#waitThere(client, version))) {
+          await this.#sleep(jittered(this.#waiters.size > 0 ? EAGER : this.#watch.pause), true)
+        }
         if (failure !== undefined) throw failure
       }
     } finally {
       this.#forget()
       this.#abort.signal.removeEventListener('abort', leave)
       await client.end().catch(() => undefined)
+    }
+  }
+
+  /** Lets the server say when somebody's wait is over. `false` when nobody waits, or it cannot. */
+  async #waitThere(client: pg.Client, version: number): Promise<boolean> {
+    const { wait } = this.#watch
+    if (wait === undefined || this.#cannotWait || version < wait.waitsFrom) return false
+    const targets = [...this.#waiters].flatMap(({ target }) => (target === undefined ? [] : [target]))
+    if (targets.length === 0) return false
+    try {
+      await client.query({ text: wait.text(targets, EAGER), query_timeout: TIMEOUT } as pg.QueryConfig)
+      return true
+    } catch (error) {
+      // What it is then, the next question shows; asked again and again it is known too.
+      this.#cannotWait = true
+      this.#watch.onFailure(error)
+      return false
     }
   }
 

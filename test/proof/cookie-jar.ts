@@ -25,10 +25,10 @@ export class CookieJar {
 
 /** `Max-Age` beats `Expires`; without either the cookie lives as long as the jar. */
 function expiryOf(attributes: readonly string[], now: number): number {
-  const valueOf = (wanted: string): string | undefined =>
+  const textOf = (wanted: string): string | undefined =>
     attributes.find((attribute) => attribute.toLowerCase().startsWith(`${wanted}=`))?.slice(wanted.length + 1)
-  const maxAge = valueOf('max-age')
+  const maxAge = textOf('max-age')
   if (maxAge !== undefined && /^-?\d+$/.test(maxAge)) return now + Number(maxAge) * 1000
-  const date = Date.parse(valueOf('expires') ?? '')
+  const date = Date.parse(textOf('expires') ?? '')
   return Number.isNaN(date) ? Number.POSITIVE_INFINITY : date
 }

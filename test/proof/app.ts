@@ -1,0 +1,111 @@
+import type { Server } from 'node:http'
+import { headwater } from '@headwater/http/hono'
+import type { RoutedPool } from '@headwater/pg'
+import { createAdaptorServer } from '@hono/node-server'
+import { Hono } from 'hono'
+import { listen, SECRET } from '../stage.ts'
+
+/** What one statement of a request showed, in the order in which they ran. */
+export type Observation =
+  | {
+      readonly kind: 'read'
+      readonly state: number
+      readonly version: number
+      readonly node: string
+      readonly isFromReplica: boolean
+    }
+  /** `serial` is `undefined` for a write that the handler rolled back. */
+  | { readonly kind: 'write'; readonly serial: number | undefined }
+
+/** How a write is sent: on its own, or in a transaction that reads first and then commits, or rolls back. */
+export const WRITE_WAYS = ['statement', 'transaction', 'rollback'] as const
+export type WriteWay = (typeof WRITE_WAYS)[number]
+
+/**
+ * `standing` hides in a view what is node-local: named in the statement itself, it would go to the primary (R2).
+ *
+ * Whoever writes takes the next number from `clock`, and with it a lock that is held until the commit.
+ */
+export const SCHEMA = `
+  create table clock (n int not null);
+  insert into clock values (0);
+  create table register (key int primary key, version int not null);
+  create table log (serial int primary key, key int not null, client int not null, sequence int not null);
+  create table noise (id int primary key generated always as identity, body text);
+  create view standing as
+    select n as state, current_setting('cluster_name') as node, pg_is_in_recovery() as is_replica from clock;
+`
+
+const READ = `
+  select standing.state, standing.node, standing.is_replica, register.version
+  from standing, register where register.key = $1`
+
+const WRITE = `
+  with tick as (update clock set n = n + 1 returning n),
+       put as (update register set version = tick.n from tick where register.key = $1)
+  insert into log (serial, key, client, sequence) select n, $1, $2, $3 from tick returning serial`
+
+export interface ProofAppOptions {
+  readonly pool: RoutedPool
+  readonly trackReads: 'always' | 'with-token'
+}
+
+/** The app under proof: reads and writes keys, and has no idea of regions. */
+export function startProofApp({ pool, trackReads }: ProofAppOptions): Promise<Server> {
+  const app = new Hono()
+  app.use(headwater({ pool, secret: SECRET, token: { trackReads } }))
+  app.get('/keys/:key', async (context) => {
+    const seen: Observation[] = []
+    for (let times = Number(context.req.query('times')); times > 0; times -= 1) {
+      seen.push(await read(pool, Number(context.req.param('key'))))
+    }
+    return context.json(seen)
+  })
+  app.post('/keys/:key', async (context) => {
+    const { client, sequence, way, times } = context.req.query()
+    const key = Number(context.req.param('key'))
+    const values = [key, Number(client), Number(sequence)]
+    const seen = way === 'statement' ? [await writeAlone(pool, values)] : await writeInTransaction(pool, values, way)
+    for (let left = Number(times); left > 0; left -= 1) seen.push(await read(pool, key))
+    return context.json(seen)
+  })
+  // Hono's own would print each; ours know what they say to a client.
+  app.onError((error, context) => {
+    if ('getResponse' in error && typeof error.getResponse === 'function') return error.getResponse()
+    const code = 'code' in error ? String(error.code) : error.name
+    return context.text(`${code}: ${error.message}`, 500)
+  })
+  return listen(createAdaptorServer(app) as Server)
+}
+
+/** What both a pool and one of its connections are. */
+interface Queryable {
+  query(text: string, values: unknown[]): Promise<{ rows: unknown[] }>
+}
+
+async function read(database: Queryable, key: number): Promise<Observation> {
+  const { rows } = await database.query(READ, [key])
+  const row = rows[0] as { state: number; node: string; is_replica: boolean; version: number }
+  return { kind: 'read', state: row.state, version: row.version, node: row.node, isFromReplica: row.is_replica }
+}
+
+async function writeAlone(database: Queryable, values: number[]): Promise<Observation> {
+  const { rows } = await database.query(WRITE, values)
+  return { kind: 'write', serial: (rows[0] as { serial: number }).serial }
+}
+
+async function writeInTransaction(pool: RoutedPool, values: number[], way: string | undefined): Promise<Observation[]> {
+  const client = await pool.connect()
+  try {
+    await client.query('begin')
+    const before = await read(client, values[0] ?? 0)
+    const written = await writeAlone(client, values)
+    await client.query(way === 'rollback' ? 'rollback' : 'commit')
+    return [before, way === 'rollback' ? { kind: 'write', serial: undefined } : written]
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined)
+    throw error
+  } finally {
+    client.release()
+  }
+}

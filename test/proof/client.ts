@@ -1,0 +1,140 @@
+import type { Agent } from 'node:http'
+import type { Observation, WriteWay } from './app.ts'
+import { CookieJar } from './cookie-jar.ts'
+import type { Operation } from './history.ts'
+import type { Random } from './random.ts'
+import { REGIONS, type Region } from './rig.ts'
+import { type Response, sendRequest } from './send-request.ts'
+
+const TOKEN_HEADER = 'headwater-token'
+
+export interface ClientOptions {
+  readonly number: number
+  /** Whether it carries its token in the header, as a service does, instead of in a cookie. */
+  readonly usesHeader: boolean
+  /** The probability that it writes; 0 for one that only ever reads. */
+  readonly writes: number
+  readonly keys: number
+  readonly random: Random
+  readonly agent: Agent
+  readonly urlOf: (region: Region) => string
+  readonly signal: AbortSignal
+}
+
+/** What came of one request. */
+export interface Visit {
+  readonly operations: readonly Operation[]
+  /** How long it took, in ms. */
+  readonly duration: number
+  readonly isWrite: boolean
+  /** Why it failed; `undefined` when it did not. */
+  readonly failure: string | undefined
+}
+
+/** The probability that a client moves before a request: to another region, or back home. */
+const WANDERLUST = 0.04
+
+/** One user: does one thing after the other, stays in a region for a while, and keeps what it is given to carry. */
+export class Client {
+  readonly #options: ClientOptions
+  readonly #home: Region
+  readonly #jar = new CookieJar()
+  #token: string | undefined
+  #region: Region
+  #writes = 0
+
+  constructor(options: ClientOptions) {
+    this.#options = options
+    this.#home = options.random.pick(REGIONS)
+    this.#region = this.#home
+  }
+
+  /** Sends one request. Never rejects: what failed is in the history too. */
+  async visit(): Promise<Visit> {
+    const { random, writes, keys } = this.#options
+    if (random.chance(WANDERLUST)) this.#region = this.#region === this.#home ? random.pick(REGIONS) : this.#home
+    const key = random.between(1, keys)
+    if (!random.chance(writes)) return this.#read(key, random.chance(0.2) ? random.between(2, 3) : 1)
+    const dice = random.next()
+    const way = dice < 0.7 ? 'statement' : dice < 0.97 ? 'transaction' : 'rollback'
+    return this.#write(key, way, random.chance(0.2) ? random.between(1, 2) : 0)
+  }
+
+  async #read(key: number, times: number): Promise<Visit> {
+    const invoked = performance.now()
+    const answer = await this.#send('GET', `/keys/${key}?times=${times}`)
+    const completed = performance.now()
+    const observations: readonly Observation[] =
+      answer.observations ?? Array(times).fill({ kind: 'read', state: 0, version: 0, node: undefined })
+    return this.#visitOf({ key, invoked, completed, ...answer, observations, isWrite: false })
+  }
+
+  async #write(key: number, way: WriteWay, times: number): Promise<Visit> {
+    this.#writes += 1
+    const query = `client=${this.#options.number}&sequence=${this.#writes}&way=${way}&times=${times}`
+    const invoked = performance.now()
+    const answer = await this.#send('POST', `/keys/${key}?${query}`)
+    const completed = performance.now()
+    const observations: readonly Observation[] = answer.observations ?? [{ kind: 'write', serial: undefined }]
+    return this.#visitOf({ key, invoked, completed, ...answer, observations, isWrite: true })
+  }
+
+  async #send(
+    method: 'GET' | 'POST',
+    path: string,
+  ): Promise<{ readonly observations: readonly Observation[] | undefined; readonly failure: string | undefined }> {
+    const { agent, urlOf, signal } = this.#options
+    const url = urlOf(this.#region) + path
+    try {
+      const response = await sendRequest(agent, { method, url, headers: this.#carried() }, signal)
+      this.#keep(response)
+      if (response.status === 200) {
+        return { observations: JSON.parse(response.body) as readonly Observation[], failure: undefined }
+      }
+      return { observations: undefined, failure: `${response.status} ${response.body.slice(0, 200)}` }
+    } catch (error) {
+      return { observations: undefined, failure: error instanceof Error ? error.message : String(error) }
+    }
+  }
+
+  #carried(): Record<string, string> {
+    if (this.#options.usesHeader) return this.#token === undefined ? {} : { [TOKEN_HEADER]: this.#token }
+    const cookie = this.#jar.header(Date.now())
+    return cookie === undefined ? {} : { cookie }
+  }
+
+  #keep({ headers }: Response): void {
+    if (!this.#options.usesHeader) return this.#jar.take(headers['set-cookie'] ?? [], Date.now())
+    const token = headers[TOKEN_HEADER]
+    if (typeof token === 'string') this.#token = token === '' ? undefined : token
+  }
+
+  /**
+   * The statements of one request ran one after the other somewhere between its two times, and no other request of this
+   * client was under way: each gets a part of that time, in their order.
+   */
+  #visitOf(visit: {
+    readonly key: number
+    readonly invoked: number
+    readonly completed: number
+    readonly observations: readonly Observation[]
+    readonly failure: string | undefined
+    readonly isWrite: boolean
+  }): Visit {
+    const { key, observations, failure, isWrite } = visit
+    const duration = visit.completed - visit.invoked
+    const part = duration / (2 * observations.length - 1)
+    const hasFailed = failure !== undefined
+    const operations = observations.map((seen, index): Operation => {
+      const invoked = visit.invoked + 2 * index * part
+      const deed = { client: this.#options.number, key, invoked, completed: invoked + part, region: this.#region }
+      if (seen.kind === 'read') {
+        const { state, version, node, isFromReplica } = seen
+        return { kind: 'read', ...deed, outcome: hasFailed ? 'failed' : 'ok', state, version, node, isFromReplica }
+      }
+      const outcome = hasFailed ? 'unknown' : seen.serial === undefined ? 'failed' : 'ok'
+      return { kind: 'write', ...deed, outcome, sequence: this.#writes, serial: seen.serial, node: undefined }
+    })
+    return { operations, duration, isWrite, failure }
+  }
+}

@@ -1,0 +1,75 @@
+import { parseArgs } from 'node:util'
+import type { Consistency } from '@headwater/core'
+import { type ProofOptions, runProof } from './harness.ts'
+import { hasFailed, renderFaults, renderTable } from './render.ts'
+
+/**
+ * Runs many clients over many regions against replicas that lag, and checks what they saw.
+ *
+ * `--operations N`, `--consistency session|bounded|eventual|strong`, `--track-reads always|with-token`, `--clients N`,
+ * `--seed N`, `--keys N`, `--max-lag MS` (default with bounded: 500), `--latency none|real`. Ends with 1 when what was
+ * promised did not hold.
+ */
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      operations: { type: 'string', default: '200000' },
+      consistency: { type: 'string', default: 'session' },
+      'track-reads': { type: 'string', default: 'always' },
+      clients: { type: 'string', default: '64' },
+      seed: { type: 'string', default: '1' },
+      keys: { type: 'string', default: '50' },
+      'max-lag': { type: 'string' },
+      latency: { type: 'string', default: 'none' },
+    },
+  })
+  const consistency = oneOf<Consistency>('consistency', values.consistency, [
+    'session',
+    'bounded',
+    'eventual',
+    'strong',
+  ])
+  const maxLag = values['max-lag'] ?? (consistency === 'bounded' ? '500' : undefined)
+  const controller = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      process.exitCode = signal === 'SIGINT' ? 130 : 143
+      controller.abort(new Error(`stopped by ${signal}`))
+    })
+  }
+  const options: ProofOptions = {
+    operations: wholeNumber('operations', values.operations),
+    consistency,
+    trackReads: oneOf('track-reads', values['track-reads'], ['always', 'with-token']),
+    maxLag: maxLag === undefined ? undefined : wholeNumber('max-lag', maxLag),
+    seed: wholeNumber('seed', values.seed),
+    clients: wholeNumber('clients', values.clients),
+    keys: wholeNumber('keys', values.keys),
+    latency: oneOf<'none' | 'real'>('latency', values.latency, ['none', 'real']),
+    signal: controller.signal,
+    onProgress: (operations) => console.error(`${operations} operations`),
+  }
+  const result = await runProof(options)
+  console.log(renderTable(options, result))
+  const faults = renderFaults(result)
+  if (faults !== '') console.log(`\n${faults}`)
+  if (hasFailed(options, result)) process.exitCode = 1
+}
+
+function oneOf<Word extends string>(option: string, value: string, words: readonly Word[]): Word {
+  const word = words.find((candidate) => candidate === value)
+  if (word === undefined) throw new RangeError(`--${option} is ${value}; expected one of ${words.join(', ')}`)
+  return word
+}
+
+function wholeNumber(option: string, value: string): number {
+  if (/^\d{1,9}$/.test(value)) return Number(value)
+  throw new RangeError(`--${option} is ${value}; expected a whole number`)
+}
+
+try {
+  await main()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode ||= 1
+}

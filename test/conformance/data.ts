@@ -3,6 +3,8 @@ import type { RoutedPool } from '@headwater/pg'
 /** What the suite asks of a data adapter, in that adapter's own words. Where one gives names of servers, each server said its own. */
 export interface Data {
   read(): Promise<string>
+  /** Who answers, and how many notes with this body it sees: `nrt sees 1`. */
+  find(body: string): Promise<string>
   /** Raw SQL with comments that lie, and a leading parenthesis. */
   readRaw(): Promise<string>
   readThroughCte(): Promise<string>

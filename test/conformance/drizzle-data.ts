@@ -46,6 +46,10 @@ export function drizzleData(name: string, { orm, core, drizzle }: DrizzleVersion
       }
       return {
         read: () => read(db),
+        find: async (body) => {
+          const [row] = await db.select({ who: server.who, n: db.$count(note, eq(note.body, body)) }).from(server)
+          return `${row?.who} sees ${row?.n}`
+        },
         readRaw: () => raw(sql`/* insert into note */ ((select who from server)) -- for update`),
         readThroughCte: () => {
           const s = db.$with('s').as(db.select().from(server))

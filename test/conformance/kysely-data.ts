@@ -39,6 +39,16 @@ export function kyselyData(name: string, { Kysely, sql, HeadwaterDialect }: Kyse
         (await query.execute(db)).rows[0]?.who ?? 'no row'
       return {
         read: () => read(db),
+        find: async (body) => {
+          const { who, n } = await db
+            .selectFrom('server')
+            .select(({ selectFrom, fn }) => [
+              'who',
+              selectFrom('note').select(fn.countAll().as('n')).where('body', '=', body).as('n'),
+            ])
+            .executeTakeFirstOrThrow()
+          return `${who} sees ${n}`
+        },
         readRaw: () => raw(sql`/* insert into note */ ((select who from server)) -- for update`),
         readThroughCte: () =>
           first(

@@ -41,6 +41,8 @@ function open(pool: RoutedPool): Data {
 
   return {
     read: () => who(pool, READ),
+    find: (body) =>
+      who(pool, `select who || ' sees ' || (select count(*) from note where body = $1) as who from server`, [body]),
     readRaw: () => who(pool, `/* insert into note */ ((${READ})) -- for update`),
     readThroughCte: () => who(pool, `with s as (${READ}) select who from s`),
     readOnlyTransaction: () =>

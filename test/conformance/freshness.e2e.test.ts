@@ -1,0 +1,143 @@
+import type { RoutedPool } from '@headwater/pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { listen, type Region, SECRET, Stage } from '../stage.ts'
+import type { Data, DataAdapter } from './data.ts'
+import { SCHEMA } from './data.ts'
+import { loadDataAdapters } from './data-adapters.ts'
+import { frontOf, HOSTS } from './hosts.ts'
+
+const ADAPTERS = await loadDataAdapters()
+const PAIRS = ADAPTERS.flatMap((adapter) =>
+  Object.entries(HOSTS).map(([prefix, { name }]) => ({ adapter, prefix, data: adapter.name, framework: name })),
+)
+type Pair = (typeof PAIRS)[number]
+
+/** What the handlers do; the note's text is in the request. */
+const ACTIONS: Readonly<Record<string, (data: Data, body: string) => Promise<unknown>>> = {
+  write: (data, body) => data.write(body),
+  transact: (data, body) => data.transaction(body),
+  find: (data, body) => data.find(body),
+}
+
+/** What a client carries from one response to its next request. */
+interface Carried {
+  readonly cookie: string
+  readonly header: string
+}
+
+let stage: Stage
+
+beforeAll(async () => {
+  stage = await Stage.open({
+    pool: () => ({ maxWait: 300 }),
+    startApp: ({ pool }) => listen(frontOf({ pool, secret: SECRET, earlyReplay: false }, endpointsOf(pool))),
+  })
+  await stage.admin.query(SCHEMA)
+  await stage.cluster.waitUntilCaughtUp()
+  // The watcher's first look.
+  const [pair] = PAIRS
+  if (pair !== undefined) await find(pair, 'none', { headers: { cookie: (await write(pair, 'first', 'ams')).cookie } })
+})
+afterAll(() => stage?.[Symbol.asyncDispose]())
+
+function endpointsOf(pool: RoutedPool) {
+  return ADAPTERS.flatMap((adapter, index) => {
+    const data = adapter.open(pool)
+    return Object.entries(ACTIONS).map(([name, act]) => ({
+      path: `/${index}/${name}`,
+      isStreamed: false,
+      handle: ({ body }: { readonly body: string }) => act(data, body),
+    }))
+  })
+}
+
+const pathOf = ({ adapter, prefix }: Pair, action: string) =>
+  `/${prefix}/${ADAPTERS.indexOf(adapter as DataAdapter)}/${action}`
+
+async function write(pair: Pair, body: string, region: Region = 'nrt', action = 'write'): Promise<Carried> {
+  const response = await stage.fetch(region, pathOf(pair, action), { method: 'POST', body })
+  expect(response.status).toBe(200)
+  await response.arrayBuffer()
+  const [cookie] = response.headers.getSetCookie()
+  const header = response.headers.get('headwater-token')
+  expect(cookie).toMatch(/^headwater=[\w-]{90}; .*HttpOnly/i)
+  expect(header).toMatch(/^[\w-]{90}$/)
+  return { cookie: cookie?.split(';')[0] ?? '', header: header ?? '' }
+}
+
+/** Who answers a client in nrt, and what that server sees of its note. */
+async function find(pair: Pair, body: string, init: RequestInit = {}): Promise<unknown> {
+  const response = await stage.fetch('nrt', `${pathOf(pair, 'find')}?body=${encodeURIComponent(body)}`, init)
+  expect(response.status).toBe(200)
+  return ((await response.json()) as { answer: unknown }).answer
+}
+
+const carriedIn = ({ cookie, header }: Carried): readonly RequestInit[] => [
+  { headers: { cookie } },
+  { headers: { 'headwater-token': header } },
+]
+
+describe('F1: who wrote sees it, away from home', () => {
+  test('with a replica that stands still: by a replay. Without a token: not', async () => {
+    const replica = stage.cluster.replicas[0]
+    await replica?.pauseReplay()
+    const outcomes: Record<string, unknown> = {}
+    const expected: Record<string, unknown> = {}
+    try {
+      for (const pair of PAIRS) {
+        const name = `${pair.data} on ${pair.framework}`
+        for (const action of ['write', 'transact']) {
+          const body = `${name}, paused, ${action}`
+          const carried = await write(pair, body, 'nrt', action)
+          const [byCookie, byHeader] = carriedIn(carried)
+          // Each waits in vain first; one carrier each is enough.
+          const told = await find(pair, body, action === 'write' ? byCookie : byHeader)
+          outcomes[`${name}, ${action}`] = [told, await find(pair, body)]
+          expected[`${name}, ${action}`] = ['primary sees 1', 'nrt sees 0']
+        }
+      }
+    } finally {
+      await replica?.resumeReplay()
+    }
+    expect(outcomes).toEqual(expected)
+    expect(Object.keys(outcomes)).toHaveLength(2 * PAIRS.length)
+  })
+
+  test.each(PAIRS)('next door, with $data on $framework, when the replica comes a moment later', async (pair) => {
+    const body = `${pair.data} on ${pair.framework}, lagging`
+    await stage.cluster.replicas[0]?.lag(40)
+    try {
+      for (const init of carriedIn(await write(pair, body))) expect(await find(pair, body, init)).toBe('nrt sees 1')
+    } finally {
+      await stage.cluster.replicas[0]?.lag(0)
+    }
+  })
+
+  test.each(PAIRS)('F5: then stays where it has read, with $data on $framework', async (pair) => {
+    const body = `${pair.data} on ${pair.framework}, staying`
+    const { cookie } = await write(pair, body)
+    await stage.cluster.waitUntilCaughtUp()
+    const first = await stage.fetch('nrt', `${pathOf(pair, 'find')}?body=${encodeURIComponent(body)}`, {
+      headers: { cookie },
+    })
+    expect(await first.json()).toEqual({ answer: 'nrt sees 1' })
+    const [next] = first.headers.getSetCookie()
+    expect(next).toMatch(/^headwater=/)
+    // From there on nothing changes, and so nothing is set; at home nobody can tell how far nrt was.
+    const again = await stage.fetch('nrt', `${pathOf(pair, 'find')}?body=x`, {
+      headers: { cookie: next?.split(';')[0] ?? '' },
+    })
+    expect(await again.json()).toEqual({ answer: 'nrt sees 0' })
+    expect(again.headers.getSetCookie()).toEqual([])
+  })
+})
+
+describe('F3: a token that is not ours', () => {
+  test.each(['', 'x', 'A'.repeat(90), '%', '"'])('%j is as none', async (value) => {
+    const [pair] = PAIRS
+    if (pair === undefined) throw new Error('unreachable')
+    for (const headers of [{ cookie: `headwater=${value}` }, { 'headwater-token': value }]) {
+      expect(await find(pair, 'nobody', { headers })).toBe('nrt sees 0')
+    }
+  })
+})

@@ -19,6 +19,8 @@ export interface ProofOptions {
   readonly seed: number
   readonly clients: number
   readonly keys?: number | undefined
+  /** Whether replicas lose their power now and then. Default `false`. */
+  readonly hasCrashes?: boolean | undefined
   /** Between regions. Default none, so that many operations take minutes. */
   readonly latency?: Latency | undefined
   readonly signal?: AbortSignal | undefined
@@ -71,7 +73,12 @@ export async function runProof(options: ProofOptions): Promise<ProofResult> {
   const agent = new Agent({ keepAlive: true, scheduling: 'fifo' })
   // Ends with the clients, whatever ends them.
   const over = new AbortController()
-  const weather = makeWeather(rig.cluster, random.fork(), over.signal)
+  const weather = makeWeather({
+    cluster: rig.cluster,
+    random: random.fork(),
+    hasCrashes: options.hasCrashes ?? false,
+    signal: over.signal,
+  })
   weather.catch(() => undefined)
   try {
     const operations: Operation[] = []

@@ -7,7 +7,8 @@ import { hasFailed, renderFaults, renderTable } from './render.ts'
  * Runs many clients over many regions against replicas that lag, and checks what they saw.
  *
  * `--operations N`, `--consistency session|bounded|eventual|strong`, `--track-reads always|with-token`, `--clients N`,
- * `--seed N`, `--keys N`, `--max-lag MS` (default with bounded: 500), `--latency none|real`. Ends with 1 when what was
+ * `--seed N`, `--keys N`, `--max-lag MS` (default with bounded: 500), `--latency none|real`,
+ * `--crashes`. Ends with 1 when what was
  * promised did not hold.
  */
 async function main(): Promise<void> {
@@ -21,6 +22,7 @@ async function main(): Promise<void> {
       keys: { type: 'string', default: '50' },
       'max-lag': { type: 'string' },
       latency: { type: 'string', default: 'none' },
+      crashes: { type: 'boolean', default: false },
     },
   })
   const consistency = oneOf<Consistency>('consistency', values.consistency, [
@@ -46,6 +48,7 @@ async function main(): Promise<void> {
     clients: wholeNumber('clients', values.clients),
     keys: wholeNumber('keys', values.keys),
     latency: oneOf<'none' | 'real'>('latency', values.latency, ['none', 'real']),
+    hasCrashes: values.crashes,
     signal: controller.signal,
     onProgress: (operations) => console.error(`${operations} operations`),
   }

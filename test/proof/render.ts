@@ -38,8 +38,8 @@ export function renderTable(options: ProofOptions, result: ProofResult): string 
     ['reading requests, ms: p50, p90, p99, most', percentiles(durations.reads)],
     ['writing requests, ms: p50, p90, p99, most', percentiles(durations.writes)],
     [
-      'delays changed, replays paused, jumps, strangers',
-      [weather.delays, weather.pauses, weather.jumps, weather.strangers].map(number).join(', '),
+      'delays changed, replays paused, jumps, crashes, strangers',
+      [weather.delays, weather.pauses, weather.jumps, weather.crashes, weather.strangers].map(number).join(', '),
     ],
   ]
   const width = Math.max(...rows.map(([name]) => name.length))

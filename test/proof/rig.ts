@@ -44,13 +44,11 @@ export class Rig {
 
   static async open(options: RigOptions): Promise<Rig> {
     await using building = new AsyncDisposableStack()
-    const { signal } = options
-    const cluster = building.use(
-      await startCluster({ replicas: REPLICAS, ...(signal === undefined ? {} : { signal }) }),
-    )
+    const abortable = options.signal === undefined ? {} : { signal: options.signal }
+    const cluster = building.use(await startCluster({ replicas: REPLICAS, ...abortable }))
     await cluster.primary.query(SCHEMA)
     await cluster.primary.query('insert into register select key, 0 from generate_series(1, $1) key', [options.keys])
-    await cluster.waitUntilCaughtUp(signal)
+    await cluster.waitUntilCaughtUp(abortable)
     const urls: string[] = []
     for (const region of MACHINES) {
       const pool = building.adopt(poolOf(region, cluster, options), endPool)

@@ -12,6 +12,8 @@ export interface WeatherReport {
   pauses: number
   /** A delay of a second that went away at once. */
   jumps: number
+  /** A replica that lost its power, and came back with less than it had shown. */
+  crashes: number
   /** Transactions of strangers at the primary. */
   strangers: number
 }
@@ -19,29 +21,47 @@ export interface WeatherReport {
 const LONGEST_DELAY = 300
 const LONGEST_PAUSE = 600
 const JUMP = 1_000
+/** How often, of all that happens to a replica, it crashes. */
+const CRASHES = 0.05
+
+export interface WeatherOptions {
+  readonly cluster: Cluster
+  readonly random: Random
+  /** Whether replicas crash too. */
+  readonly hasCrashes: boolean
+  readonly signal: AbortSignal
+}
 
 /**
  * Makes replicas lag, each on its own, now more, now less, until `signal` aborts; then lets them all go. And has strangers
  * write at the primary, some of whom keep what they wrote uncommitted, or commit without waiting for the disk.
  */
-export async function makeWeather(cluster: Cluster, random: Random, signal: AbortSignal): Promise<WeatherReport> {
-  const report: WeatherReport = { delays: 0, pauses: 0, jumps: 0, strangers: 0 }
-  const tasks = cluster.replicas.map((replica) => troubleReplica(replica, random.fork(), report, signal))
-  await Promise.all([...tasks, disturbPrimary(cluster.primary, random.fork(), report, signal)])
+export async function makeWeather(options: WeatherOptions): Promise<WeatherReport> {
+  const { cluster, random } = options
+  const report: WeatherReport = { delays: 0, pauses: 0, jumps: 0, crashes: 0, strangers: 0 }
+  const tasks = cluster.replicas.map((replica) =>
+    troubleReplica(replica, { ...options, random: random.fork() }, report),
+  )
+  await Promise.all([...tasks, disturbPrimary(cluster.primary, random.fork(), report, options.signal)])
   return report
 }
 
 async function troubleReplica(
   replica: ClusterNode,
-  random: Random,
+  { random, hasCrashes, signal }: WeatherOptions,
   report: WeatherReport,
-  signal: AbortSignal,
 ): Promise<void> {
-  const client = await openConnection(replica.url)
+  let client = await openConnection(replica.url)
   try {
     while (await pause(random.between(50, 500), signal)) {
       const dice = random.next()
-      if (dice < 0.65) {
+      if (hasCrashes && random.chance(CRASHES)) {
+        await client.end().catch(() => undefined)
+        await replica.kill()
+        await replica.start()
+        client = await openConnection(replica.url)
+        report.crashes += 1
+      } else if (dice < 0.65) {
         await delay(client, dice < 0.2 ? 0 : random.between(1, LONGEST_DELAY))
         report.delays += 1
       } else if (dice < 0.9) {

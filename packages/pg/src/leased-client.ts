@@ -284,13 +284,13 @@ export class LeasedClient extends LazyEmitter {
     const situation = this.#situationOf(query)
     if (onReplica !== undefined) {
       // A transaction lives on one node; a statement outside one may ask for more than the last.
-      if (situation.transaction.phase === 'open' || this.#router.isFit(onReplica, query, situation)) {
+      if (situation.transaction.phase === 'open' || this.#router.reads.isFit(onReplica, query, situation)) {
         query.noteTried(onReplica.node)
         return this.#run(query, onReplica)
       }
       this.#connections.drop(onReplica, false)
     }
-    this.#router.connectToReplica(query, situation, (error, connection, why = 'replica-lost') => {
+    this.#router.reads.connect(query, situation, (error, connection, why = 'replica-lost') => {
       if (error) return this.#finish(query, error)
       if (connection === undefined) return this.#elsewhere(query, why, query.lostTo)
       this.#connections.add(connection)

@@ -105,6 +105,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     tables,
     whenUnreachable,
     knowsEveryReplica,
+    warnsOfStaleReads,
     ...rest
   } = options
   const shared = withHidden(rest, options)
@@ -134,7 +135,11 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     region,
     mode,
     consistency: parseConsistency('consistency', consistency) ?? (mode === 'eventual' ? 'eventual' : 'session'),
-    freshness: freshnessOf({ maxWait, maxLag, tables, whenUnreachable, knowsEveryReplica }, consistency),
+    freshness: freshnessOf(
+      { maxWait, maxLag, tables, whenUnreachable, knowsEveryReplica, warnsOfStaleReads },
+      consistency,
+      environment['NODE_ENV'] === 'development',
+    ),
     outsideRequest,
     catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
     primary: nodeOf('primary', primaryRegion, primaryConfig),
@@ -142,8 +147,12 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
   })
 }
 
-function freshnessOf(options: FreshnessOptions, consistency: Consistency | undefined): ResolvedFreshness {
-  const freshness = resolveFreshness(options)
+function freshnessOf(
+  options: FreshnessOptions,
+  consistency: Consistency | undefined,
+  isDevelopment: boolean,
+): ResolvedFreshness {
+  const freshness = resolveFreshness(options, isDevelopment)
   if (consistency === 'bounded' && freshness.maxLag === undefined) {
     throw new OptionsInvalid('consistency', '"bounded" needs a bound; give maxLag too, such as { time: 5000 }')
   }

@@ -67,7 +67,7 @@ class RoutedPoolImplementation extends PgPool {
   }
 
   hasEveryReplica(seen: Seen): boolean {
-    return this.#router.hasEveryReplica(seen)
+    return this.#router.reads.hasEveryReplica(seen)
   }
 
   get totalCount(): number {
@@ -192,7 +192,7 @@ class RoutedPoolImplementation extends PgPool {
   }
 
   #onReplica(query: RoutedQuery): void {
-    this.#router.connectToReplica(query, this.#situationOf(query), (error, connection, why = 'replica-lost') => {
+    this.#router.reads.connect(query, this.#situationOf(query), (error, connection, why = 'replica-lost') => {
       if (error) finish(query, error)
       else if (connection === undefined) this.#elsewhere(query, why, query.lostTo)
       else this.#send(query, connection)

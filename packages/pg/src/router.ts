@@ -7,22 +7,17 @@ import {
   databaseErrorIn,
   diagnostics,
   type Frame,
-  isConnectionLoss,
   LearnedWriters,
-  NO_NODE,
   type Position,
   type PositionSource,
   type PrimaryReason,
   PrimaryUnavailable,
   type Refusal,
   ReplayImpossible,
-  ReplicaBehind,
-  type ReplicaState,
   type RouteEvent,
   refusalOf,
   route,
   routeToPrimary,
-  type Seen,
   type Situation,
   type Statement,
   type Topology,
@@ -35,15 +30,11 @@ import type pg from 'pg'
 import { CatalogCache } from './catalog/catalog-cache.ts'
 import { openConnection } from './catalog/open-connection.ts'
 import { askPrimary } from './freshness/ask-primary.ts'
-import { askReplica } from './freshness/ask-replica.ts'
-import { type Need, ReplicaChooser, type Unfit } from './freshness/replica-chooser.ts'
 import { TablePolicy } from './freshness/table-policy.ts'
 import type { ResolvedOptions } from './options.ts'
 import { type Connected, type Connection, PoolNode } from './pool-node.ts'
+import { isUnreachable, ReplicaConnector } from './replica-connector.ts'
 import { RoutedQuery } from './routed-query.ts'
-
-/** As `Connected`; without an error and a connection there is none to be had, and `why` says what was wrong with the last. */
-export type ConnectedToReplica = (error: unknown, connection?: Connection, why?: Unfit | 'replica-lost') => void
 
 /** What both the pool and its leased clients ask: where to, with which connection, and what an answer means. */
 export class Router implements PositionSource {
@@ -54,12 +45,12 @@ export class Router implements PositionSource {
   readonly #local: readonly PoolNode[]
   readonly #classifier = createClassifier()
   readonly #learned = new LearnedWriters()
-  readonly #chooser: ReplicaChooser
+  /** Where reads find a replica. */
+  readonly reads: ReplicaConnector
   readonly #tables: TablePolicy
   readonly #catalog: CatalogCache | undefined
   readonly #withReplica: Topology
   readonly #withoutReplica: Topology
-  #turn = 0
   #statements = 0
 
   constructor(options: ResolvedOptions) {
@@ -76,7 +67,8 @@ export class Router implements PositionSource {
     this.#catalog = this.#createCatalog()
     this.#tables = new TablePolicy(options.freshness.tables)
     const { primary, replicas } = this
-    this.#chooser = new ReplicaChooser({ ...options.freshness, primary, replicas, topology: () => this.topology })
+    const { isAtHome } = this.#withReplica
+    this.reads = new ReplicaConnector({ ...options.freshness, primary, replicas, local: this.#local, isAtHome })
   }
 
   /** Without a catalog, the app's own word still holds. */
@@ -102,7 +94,7 @@ export class Router implements PositionSource {
 
   /** Ends what the router itself holds; the pools are ended by their owner. */
   async end(): Promise<void> {
-    await Promise.all([this.#catalog?.end(), this.#chooser.end()])
+    await Promise.all([this.#catalog?.end(), this.reads.end()])
   }
 
   get nodes(): readonly PoolNode[] {
@@ -178,18 +170,17 @@ export class Router implements PositionSource {
     if (query.statement.because !== 'reads-only' && SETS_COMMIT.test(query.call.text ?? '')) {
       trail.isCommitAsync = true
     }
-    if (mayWrite(query.statement, situation)) query.writeSent(this)
-    else if (situation.consistency !== 'eventual') trail.readAtPrimary(this)
+    if (mayWrite(query.statement, situation)) {
+      query.writeSent(this)
+      this.reads.noteWrite(query)
+    } else if (situation.consistency !== 'eventual') {
+      trail.readAtPrimary(this)
+    }
   }
 
   /** Where the primary is, in one query on a connection of its pool (F2). Rejects after a second, and when it cannot say. */
   whereIsPrimary(isCommitAsync: boolean): Promise<Position> {
     return askPrimary(this.primary, isCommitAsync)
-  }
-
-  /** Whether every replica of the app is known to have all that was seen. */
-  hasEveryReplica(seen: Seen): boolean {
-    return this.#chooser.hasEveryReplica(seen)
   }
 
   /** The error that a decision to not run the statement here becomes. */
@@ -211,94 +202,6 @@ export class Router implements PositionSource {
   /** Takes a connection to the primary; one that cannot be made is a `PrimaryUnavailable`. */
   connectToPrimary(connected: Connected): void {
     this.primary.connect(connected, (error) => connected(isUnreachable(error) ? new PrimaryUnavailable(error) : error))
-  }
-
-  /**
-   * Takes a connection to a replica next door that is fresh enough for `query`, trying each once (F1, F5, F6).
-   *
-   * Without an error and a connection there is none.
-   */
-  connectToReplica(
-    query: RoutedQuery,
-    situation: Situation,
-    connected: ConnectedToReplica,
-    whyNotTheLast: Unfit | 'replica-lost' = 'replica-lost',
-  ): void {
-    const need = this.#chooser.needOf(query.frame, situation.consistency)
-    if (need === undefined) return this.#connectToAny(query, connected)
-    const nodes = this.#inOrder(query, need.seen)
-    if (nodes.length === 0) return connected(undefined, undefined, whyNotTheLast)
-    this.#chooser.choose(nodes, need, query.frame, (node, why) => {
-      if (node !== undefined) this.#connectToFit(node, query, situation, need, connected)
-      else if (query.frame?.scope?.whenBehind === 'throw') connected(new ReplicaBehind())
-      else if (this.#mayBeStale(query.frame)) this.#connectToAny(query, connected)
-      else connected(undefined, undefined, why)
-    })
-  }
-
-  /** Whether a connection that is held already leads to a replica that is fresh enough for `query`. */
-  isFit(connection: Connection, query: RoutedQuery, { consistency }: Situation): boolean {
-    const need = this.#chooser.needOf(query.frame, consistency)
-    if (need === undefined) return true
-    const state = this.#chooser.stateOf(connection.node, connection.client)
-    if (connection.node.isBalanced || this.#chooser.unfitnessOf(state, need) !== undefined) return false
-    if (state !== undefined) query.frame?.scope?.trail.readAtReplica(state)
-    return true
-  }
-
-  #connectToAny(query: RoutedQuery, connected: ConnectedToReplica): void {
-    const node = this.#pick(query)
-    if (node === undefined) return connected(undefined, undefined, 'replica-lost')
-    this.#connectTo(node, query, connected, () => this.#connectToAny(query, connected))
-  }
-
-  /** Looks again once the connection is there: it may be younger than what is known, or lead anywhere. */
-  #connectToFit(
-    node: PoolNode,
-    query: RoutedQuery,
-    situation: Situation,
-    need: Need,
-    connected: ConnectedToReplica,
-  ): void {
-    const again = (why?: Unfit) => this.connectToReplica(query, situation, connected, why)
-    const take: Connected = (error, connection) => {
-      if (connection === undefined) return connected(error)
-      const finish = (state: ReplicaState): void => {
-        const why = this.#chooser.unfitnessOf(state, need)
-        if (why !== undefined) {
-          connection.release()
-          return again(why)
-        }
-        query.frame?.scope?.trail.readAtReplica(state)
-        connected(undefined, connection)
-      }
-      const known = this.#chooser.stateOf(node, connection.client)
-      if (known !== undefined) return finish(known)
-      const isWaste = (state: ReplicaState) => this.#chooser.unfitnessOf(state, need) !== 'behind'
-      askReplica(connection.client, isWaste, node.isBalanced ? this.#chooser.maxWait : 0, (failure, state) => {
-        if (state !== undefined) {
-          this.#chooser.note(node, connection.client, state)
-          return finish(state)
-        }
-        connection.release(true)
-        node.publish('connection-error', failure)
-        again()
-      })
-    }
-    this.#connectTo(node, query, take, again)
-  }
-
-  #connectTo(node: PoolNode, query: RoutedQuery, connected: Connected, unreachable: () => void): void {
-    query.noteTried(node)
-    node.connect(connected, (error) => {
-      if (isUnreachable(error)) unreachable()
-      else connected(error)
-    })
-  }
-
-  /** The primary's region cannot be reached, and the app would rather show an older state than none. */
-  #mayBeStale(frame: Frame | undefined): boolean {
-    return this.options.freshness.whenUnreachable === 'stale' && frame?.scope?.obstacle === 'replay-failed'
   }
 
   /** What an error on `connection` means for routing; `isReadOnly` says that the app itself asked for READ ONLY. */
@@ -339,33 +242,12 @@ export class Router implements PositionSource {
     if (statement.access === 'read' || statement.because === 'unseen-function') this.#catalog?.doubt()
     if (call.text !== undefined) this.#learned.learn(call.text, statement, databaseErrorIn(error)?.where)
   }
-
-  /** One scope stays with one replica while it can be reached; outside a scope they take turns. */
-  #pick(query: RoutedQuery): PoolNode | undefined {
-    const count = this.#local.length
-    const start = query.frame?.scope?.number ?? this.#turn++
-    for (let step = 0; step < count; step += 1) {
-      const node = this.#local[(start + step) % count]
-      if (node !== undefined && !query.hasTried(node) && !node.isDown()) return node
-    }
-    return undefined
-  }
-
-  /** All that `#pick` would give, one after the other; in front the one where the client has read before (F5). */
-  #inOrder(query: RoutedQuery, seen: Seen | undefined): PoolNode[] {
-    const start = (query.frame?.scope?.number ?? this.#turn++) % Math.max(1, this.#local.length)
-    const nodes = [...this.#local.slice(start), ...this.#local.slice(0, start)]
-    const fit = nodes.filter((node) => !query.hasTried(node) && !node.isDown())
-    if (seen === undefined || seen.node === NO_NODE) return fit
-    const known = fit.findIndex((node) => this.#chooser.stateOf(node)?.node === seen.node)
-    return known <= 0 ? fit : [...fit.splice(known, 1), ...fit]
-  }
 }
-
-const KNOWN_WRITE: Statement = Object.freeze({ ...classify('select 1'), access: 'write', because: 'data-modification' })
 
 /** A Submittable that does not show its text: nobody can say what it does. */
 const UNSEEN: Statement = Object.freeze({ ...classify('select 1'), access: 'write', because: 'unseen-function' })
+
+const KNOWN_WRITE: Statement = Object.freeze({ ...classify('select 1'), access: 'write', because: 'data-modification' })
 
 const REFUSALS = {
   'write-in-with-replica':
@@ -383,10 +265,4 @@ const SETS_COMMIT = /synchronous_commit/i
 /** Reads, and what sets up a session or a transaction, leave nothing for a later read to miss. */
 function mayWrite(statement: Statement, situation: Situation): boolean {
   return accessIn(statement, situation.transaction) !== 'read' && statement.because !== 'session-state'
-}
-
-/** Whether no session could be had at all: nothing was sent. 57P03: the server is starting, stopping, or not accepting connections. */
-function isUnreachable(error: unknown): boolean {
-  const code = databaseErrorIn(error)?.code
-  return code === undefined ? isConnectionLoss(error) : code === '57P03'
 }

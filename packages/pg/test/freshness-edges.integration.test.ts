@@ -1,4 +1,13 @@
-import { getToken, ReplicaBehind, runInScope, runWithToken, Scope, type Seen } from '@headwater/core'
+import {
+  getToken,
+  ReplicaBehind,
+  runInScope,
+  runWithToken,
+  Scope,
+  type Seen,
+  withConsistency,
+  withReplica,
+} from '@headwater/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
 import { WHO, World } from './world.ts'
@@ -171,6 +180,62 @@ describe('when a token has done its work', () => {
     expect(knowing.hasEveryReplica(later)).toBe(false)
     await world.cluster.replicas[1]?.resumeReplay()
     await expect.poll(() => knowing.hasEveryReplica(later), { timeout: 5000 }).toBe(true)
+  })
+})
+
+describe('while an app is developed', () => {
+  async function warningsDuring(fn: () => Promise<unknown>): Promise<string[]> {
+    const warnings: string[] = []
+    const hear = (warning: Error & { code?: string }) => {
+      if (warning.code === 'HEADWATER_STALE_READ') warnings.push(warning.message)
+    }
+    process.on('warning', hear)
+    try {
+      await fn()
+      // Node emits a warning on its next tick.
+      await new Promise((resolve) => setImmediate(resolve))
+    } finally {
+      process.off('warning', hear)
+    }
+    return warnings
+  }
+  const readNotes = (pool: RoutedPool) => pool.query('select count(*) from note')
+
+  test('a read that may miss a write of its own scope, or of its client, is told of once', async () => {
+    const home = world.pool('ams', { warnsOfStaleReads: true })
+    await warm(home)
+    const own = await warningsDuring(() =>
+      runInScope(new Scope(), async () => {
+        await home.query(INSERT)
+        await withReplica(() => who(home))
+        for (let round = 0; round < 3; round += 1) await withReplica(() => readNotes(home))
+      }),
+    )
+    expect(own).toEqual([expect.stringMatching(/^"note" was read on replica-\d although the same scope/)])
+    await paused(async () => {
+      const floor = await write(home)
+      const scope = new Scope({ trail: { floor } })
+      const read = () => runInScope(scope, () => withConsistency('eventual', () => readNotes(home)))
+      expect(await warningsDuring(read)).toEqual([expect.stringContaining('this client, a moment ago')])
+    })
+  })
+
+  test('no warning where the read is held to what was written, and none by default', async () => {
+    const home = world.pool('ams', { warnsOfStaleReads: true })
+    const quiet = world.pool('ams')
+    const floor = await warm(home)
+    const warnings = await warningsDuring(async () => {
+      await runInScope(new Scope({ trail: { floor } }), async () => {
+        await readNotes(home)
+        await home.query(INSERT)
+        await readNotes(home)
+      })
+      await runInScope(new Scope(), async () => {
+        await quiet.query(INSERT)
+        await withReplica(() => readNotes(quiet))
+      })
+    })
+    expect(warnings).toEqual([])
   })
 })
 

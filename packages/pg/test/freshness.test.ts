@@ -2,6 +2,7 @@ import { OptionsInvalid, toLsn } from '@headwater/core'
 import { describe, expect, test } from 'vitest'
 import { resolveFreshness } from '../src/freshness/freshness-options.ts'
 import { PrimaryHistory } from '../src/freshness/primary-history.ts'
+import { writtenTables } from '../src/freshness/stale-read-detector.ts'
 import { TablePolicy } from '../src/freshness/table-policy.ts'
 
 const at = (lsn: bigint, sentAt: number) => ({ cluster: 7n, timeline: 1, lsn: toLsn(lsn), sentAt })
@@ -62,6 +63,18 @@ describe('a table that is read at the primary', () => {
   })
 })
 
+describe('what a text writes', () => {
+  test.each([
+    ["insert into note (body) values ('update other')", ['note']],
+    ['INSERT INTO "My Notes" values (1)', ['My Notes']],
+    ['update only app.Note set body = 1', ['note']],
+    ['with a as (delete from x returning *) insert into "a""b".y select * from a', ['x', 'y']],
+    ['merge into stock using sold on true when matched then delete', ['stock']],
+    ['truncate table note', ['note']],
+    ['select 1', []],
+  ])('%s', (text, tables) => expect(writtenTables(text)).toEqual(expect.arrayContaining(tables)))
+})
+
 describe('options about freshness', () => {
   test('are checked, and say what was expected', () => {
     for (const [options, option] of [
@@ -73,9 +86,14 @@ describe('options about freshness', () => {
       [{ whenUnreachable: 'fresh' as 'stale' }, 'whenUnreachable'],
       [{ knowsEveryReplica: 1 as unknown as boolean }, 'knowsEveryReplica'],
     ] as const) {
-      expect(() => resolveFreshness(options)).toThrow(OptionsInvalid)
-      expect(() => resolveFreshness(options)).toThrow(option)
+      expect(() => resolveFreshness(options, false)).toThrow(OptionsInvalid)
+      expect(() => resolveFreshness(options, false)).toThrow(option)
     }
-    expect(resolveFreshness({})).toMatchObject({ maxWait: undefined, maxLag: undefined, whenUnreachable: 'refuse' })
+    expect(resolveFreshness({}, true)).toMatchObject({
+      maxWait: undefined,
+      maxLag: undefined,
+      whenUnreachable: 'refuse',
+      warnsOfStaleReads: true,
+    })
   })
 })

@@ -32,6 +32,11 @@ export interface FreshnessOptions {
    * back once they have all of it. Default `false`: tokens run out.
    */
   readonly knowsEveryReplica?: boolean | undefined
+  /**
+   * Whether a process warning (`HEADWATER_STALE_READ`) tells of a read on a replica that may miss what its own scope, or its
+   * client a moment ago, has written. For development. Default: `true` when NODE_ENV is `development`, else `false`.
+   */
+  readonly warnsOfStaleReads?: boolean | undefined
 }
 
 /** The same, checked and complete. */
@@ -41,6 +46,7 @@ export interface ResolvedFreshness {
   readonly tables: readonly string[]
   readonly whenUnreachable: 'refuse' | 'stale'
   readonly knowsEveryReplica: boolean
+  readonly warnsOfStaleReads: boolean
 }
 
 /**
@@ -48,16 +54,17 @@ export interface ResolvedFreshness {
  *
  * @throws {OptionsInvalid} naming the option, what was expected, and what to do.
  */
-export function resolveFreshness(options: FreshnessOptions): ResolvedFreshness {
+export function resolveFreshness(options: FreshnessOptions, isDevelopment: boolean): ResolvedFreshness {
   const { maxWait, maxLag, tables = {}, whenUnreachable = 'refuse', knowsEveryReplica = false } = options
+  const { warnsOfStaleReads = isDevelopment } = options
   if (whenUnreachable !== 'refuse' && whenUnreachable !== 'stale') {
     throw new OptionsInvalid(
       'whenUnreachable',
       `${JSON.stringify(whenUnreachable)} is unknown; expected "refuse" or "stale"`,
     )
   }
-  if (typeof knowsEveryReplica !== 'boolean') {
-    throw new OptionsInvalid('knowsEveryReplica', `expected true or false, got ${typeof knowsEveryReplica}`)
+  for (const [option, value] of Object.entries({ knowsEveryReplica, warnsOfStaleReads })) {
+    if (typeof value !== 'boolean') throw new OptionsInvalid(option, `expected true or false, got ${typeof value}`)
   }
   for (const [table, policy] of Object.entries(tables)) {
     if (policy !== 'primary') {
@@ -73,6 +80,7 @@ export function resolveFreshness(options: FreshnessOptions): ResolvedFreshness {
     tables: Object.freeze(Object.keys(tables)),
     whenUnreachable,
     knowsEveryReplica,
+    warnsOfStaleReads,
   })
 }
 

@@ -7,7 +7,6 @@ import {
   type Seen,
   type Standing,
   standingOf,
-  type Topology,
 } from '@headwater/core'
 import type pg from 'pg'
 import type { PoolNode } from '../pool-node.ts'
@@ -33,7 +32,7 @@ export interface Need {
 export interface ChooserOptions extends ResolvedFreshness {
   readonly primary: PoolNode
   readonly replicas: readonly PoolNode[]
-  readonly topology: () => Topology
+  readonly isAtHome: boolean
 }
 
 /** The pause between two questions while nobody waits, in ms; shorter when `maxLag` asks for more. */
@@ -72,7 +71,7 @@ export class ReplicaChooser {
 
   /** How long a read may wait, in ms. */
   get maxWait(): number {
-    return this.#options.maxWait ?? (this.#options.topology().isAtHome ? 0 : DEFAULT_WAIT)
+    return this.#options.maxWait ?? (this.#options.isAtHome ? 0 : DEFAULT_WAIT)
   }
 
   /** What a read in `frame` asks for; `undefined` when any replica will do. */

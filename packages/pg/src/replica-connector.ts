@@ -1,0 +1,174 @@
+import {
+  databaseErrorIn,
+  type Frame,
+  isConnectionLoss,
+  NO_NODE,
+  ReplicaBehind,
+  type ReplicaState,
+  type Seen,
+  type Situation,
+} from '@headwater/core'
+import { askReplica } from './freshness/ask-replica.ts'
+import type { ResolvedFreshness } from './freshness/freshness-options.ts'
+import { type Need, ReplicaChooser, type Unfit } from './freshness/replica-chooser.ts'
+import { StaleReadDetector } from './freshness/stale-read-detector.ts'
+import type { Connected, Connection, PoolNode } from './pool-node.ts'
+import type { RoutedQuery } from './routed-query.ts'
+
+/** As `Connected`; without an error and a connection there is none to be had, and `why` says what was wrong with the last. */
+export type ConnectedToReplica = (error: unknown, connection?: Connection, why?: Unfit | 'replica-lost') => void
+
+export interface ConnectorOptions extends ResolvedFreshness {
+  readonly primary: PoolNode
+  readonly replicas: readonly PoolNode[]
+  /** The replicas next door, in the order of the configuration. */
+  readonly local: readonly PoolNode[]
+  readonly isAtHome: boolean
+}
+
+/** Finds the replica that a read may run on, and a connection to it. */
+export class ReplicaConnector {
+  readonly #local: readonly PoolNode[]
+  readonly #chooser: ReplicaChooser
+  readonly #detector: StaleReadDetector | undefined
+  readonly #whenUnreachable: 'refuse' | 'stale'
+  #turn = 0
+
+  constructor(options: ConnectorOptions) {
+    this.#local = options.local
+    this.#chooser = new ReplicaChooser(options)
+    this.#detector = options.warnsOfStaleReads ? new StaleReadDetector() : undefined
+    this.#whenUnreachable = options.whenUnreachable
+  }
+
+  /** Ends the watches; the pools are ended by their owner. */
+  end(): Promise<void> {
+    return this.#chooser.end()
+  }
+
+  /** Whether every replica of the app is known to have all that was seen. */
+  hasEveryReplica(seen: Seen): boolean {
+    return this.#chooser.hasEveryReplica(seen)
+  }
+
+  /** Notes a write on its way to the primary, for the warning about reads that may miss it. */
+  noteWrite({ call, frame }: RoutedQuery): void {
+    if (frame?.scope !== undefined) this.#detector?.noteWrite(call.text, frame.scope.trail, performance.now())
+  }
+
+  /**
+   * Takes a connection to a replica next door that is fresh enough for `query`, trying each once (F1, F5, F6).
+   *
+   * Without an error and a connection there is none.
+   */
+  connect(
+    query: RoutedQuery,
+    situation: Situation,
+    connected: ConnectedToReplica,
+    whyNotTheLast: Unfit | 'replica-lost' = 'replica-lost',
+  ): void {
+    const need = this.#chooser.needOf(query.frame, situation.consistency)
+    if (need === undefined) return this.#connectToAny(query, connected)
+    const nodes = this.#inOrder(query, need.seen)
+    if (nodes.length === 0) return connected(undefined, undefined, whyNotTheLast)
+    this.#chooser.choose(nodes, need, query.frame, (node, why) => {
+      if (node !== undefined) this.#connectToFit(node, query, situation, need, connected)
+      else if (query.frame?.scope?.whenBehind === 'throw') connected(new ReplicaBehind())
+      else if (this.#mayBeStale(query.frame)) this.#connectToAny(query, connected)
+      else connected(undefined, undefined, why)
+    })
+  }
+
+  /** Whether a connection that is held already leads to a replica that is fresh enough for `query`. */
+  isFit(connection: Connection, query: RoutedQuery, { consistency }: Situation): boolean {
+    const need = this.#chooser.needOf(query.frame, consistency)
+    if (need === undefined) return true
+    const state = this.#chooser.stateOf(connection.node, connection.client)
+    if (connection.node.isBalanced || this.#chooser.unfitnessOf(state, need) !== undefined) return false
+    if (state !== undefined) query.frame?.scope?.trail.readAtReplica(state)
+    return true
+  }
+
+  #connectToAny(query: RoutedQuery, connected: ConnectedToReplica): void {
+    const node = this.#pick(query)
+    if (node === undefined) return connected(undefined, undefined, 'replica-lost')
+    this.#detector?.check(query.call.text, query.frame, node.name, this.#chooser.stateOf(node), performance.now())
+    this.#connectTo(node, query, connected, () => this.#connectToAny(query, connected))
+  }
+
+  /** Looks again once the connection is there: it may be younger than what is known, or lead anywhere. */
+  #connectToFit(
+    node: PoolNode,
+    query: RoutedQuery,
+    situation: Situation,
+    need: Need,
+    connected: ConnectedToReplica,
+  ): void {
+    const again = (why?: Unfit) => this.connect(query, situation, connected, why)
+    const take: Connected = (error, connection) => {
+      if (connection === undefined) return connected(error)
+      const finish = (state: ReplicaState): void => {
+        const why = this.#chooser.unfitnessOf(state, need)
+        if (why !== undefined) {
+          connection.release()
+          return again(why)
+        }
+        query.frame?.scope?.trail.readAtReplica(state)
+        connected(undefined, connection)
+      }
+      const known = this.#chooser.stateOf(node, connection.client)
+      if (known !== undefined) return finish(known)
+      const isWaste = (state: ReplicaState) => this.#chooser.unfitnessOf(state, need) !== 'behind'
+      askReplica(connection.client, isWaste, node.isBalanced ? this.#chooser.maxWait : 0, (failure, state) => {
+        if (state !== undefined) {
+          this.#chooser.note(node, connection.client, state)
+          return finish(state)
+        }
+        connection.release(true)
+        node.publish('connection-error', failure)
+        again()
+      })
+    }
+    this.#connectTo(node, query, take, again)
+  }
+
+  #connectTo(node: PoolNode, query: RoutedQuery, connected: Connected, unreachable: () => void): void {
+    query.noteTried(node)
+    node.connect(connected, (error) => {
+      if (isUnreachable(error)) unreachable()
+      else connected(error)
+    })
+  }
+
+  /** The primary's region cannot be reached, and the app would rather show an older state than none. */
+  #mayBeStale(frame: Frame | undefined): boolean {
+    return this.#whenUnreachable === 'stale' && frame?.scope?.obstacle === 'replay-failed'
+  }
+
+  /** One scope stays with one replica while it can be reached; outside a scope they take turns. */
+  #pick(query: RoutedQuery): PoolNode | undefined {
+    const count = this.#local.length
+    const start = query.frame?.scope?.number ?? this.#turn++
+    for (let step = 0; step < count; step += 1) {
+      const node = this.#local[(start + step) % count]
+      if (node !== undefined && !query.hasTried(node) && !node.isDown()) return node
+    }
+    return undefined
+  }
+
+  /** All that `#pick` would give, one after the other; in front the one where the client has read before (F5). */
+  #inOrder(query: RoutedQuery, seen: Seen | undefined): PoolNode[] {
+    const start = (query.frame?.scope?.number ?? this.#turn++) % Math.max(1, this.#local.length)
+    const nodes = [...this.#local.slice(start), ...this.#local.slice(0, start)]
+    const fit = nodes.filter((node) => !query.hasTried(node) && !node.isDown())
+    if (seen === undefined || seen.node === NO_NODE) return fit
+    const known = fit.findIndex((node) => this.#chooser.stateOf(node)?.node === seen.node)
+    return known <= 0 ? fit : [...fit.splice(known, 1), ...fit]
+  }
+}
+
+/** Whether no session could be had at all: nothing was sent. 57P03: the server is starting, stopping, or not accepting connections. */
+export function isUnreachable(error: unknown): boolean {
+  const code = databaseErrorIn(error)?.code
+  return code === undefined ? isConnectionLoss(error) : code === '57P03'
+}

@@ -56,19 +56,11 @@ model writing {
 
 const require = createRequire(import.meta.url)
 
-/** Whether Prisma is installed here; it is no dependency unless somebody makes it one. */
-export function isPrismaInstalled(): boolean {
-  try {
-    require.resolve('prisma/package.json')
-    require.resolve('@prisma/extension-read-replicas')
-    require.resolve('@prisma/adapter-pg')
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Generates a client in a folder of its own, and loads it. */
+/**
+ * Generates a client in a folder of its own, and loads it. Needs no network: nothing runs but what is in the packages.
+ *
+ * @throws {Error} where Prisma is not installed, or its command does not run.
+ */
 export async function generatePrisma(): Promise<Prisma> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-prisma-'))
   const remove = () => rm(folder, { recursive: true })

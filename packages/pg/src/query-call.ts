@@ -30,14 +30,13 @@ export function queryCallOf(first: unknown, second: unknown, third: unknown): Qu
   const callback = callbackOf(typeof second === 'function' ? second : third)
   if (typeof first === 'string') return { text: first, config: first, values, callback, submittable: undefined }
   if (isSubmittable(first)) return { text: textOf(first), config: first, values, callback, submittable: first }
-  const own: unknown = Reflect.get(Object(first), 'callback')
   // The shape beyond this is pg's to check, as it would without us.
-  const config = first as QueryConfig
+  const config = first as QueryConfig & { readonly callback?: unknown }
   return {
     text: typeof config.text === 'string' ? config.text : '',
     config,
     values,
-    callback: callback ?? callbackOf(own),
+    callback: callback ?? callbackOf(config.callback),
     submittable: undefined,
   }
 }
@@ -49,7 +48,7 @@ function callbackOf(candidate: unknown): Settle | undefined {
 }
 
 function isSubmittable(candidate: object): candidate is Submittable {
-  return typeof Reflect.get(candidate, 'submit') === 'function'
+  return typeof (candidate as Partial<Submittable>).submit === 'function'
 }
 
 /** pg-cursor, pg.Query and the COPY streams have `text`; pg-query-stream has it on its cursor. */
@@ -99,8 +98,13 @@ export function sendText(client: TrackedClient, text: string, answered: Settle):
   Reflect.apply(client.query, client, [text, answered])
 }
 
+/** What pg may be given in the place of the app's own configuration; `text` in the place of its text. */
+export function ownConfig(config: object, text?: string): object {
+  return new SentConfig(config as AppConfig, text)
+}
+
 /** What pg reads from a query's configuration; its types do not declare the last ones. */
-interface OwnConfig extends QueryConfig {
+interface AppConfig extends QueryConfig {
   readonly rowMode?: unknown
   readonly queryMode?: unknown
   readonly query_timeout?: unknown
@@ -109,10 +113,52 @@ interface OwnConfig extends QueryConfig {
   readonly rows?: unknown
 }
 
-/** pg writes `values` and `callback` into the object that it is given; the app's own must stay as it is. */
-export function ownConfig(config: object): object {
-  const { text, values, name, rowMode, types, queryMode, query_timeout, binary, portal, rows } = config as OwnConfig
-  return { text, values, name, rowMode, types, queryMode, query_timeout, binary, portal, rows }
+/**
+ * What pg gets for the app's configuration: it writes `values` and `callback` into what it is given, and the app's own must
+ * stay as it is. pg 8.23.1 first copies every own property by its descriptor, for a microsecond each: this has three.
+ */
+class SentConfig {
+  readonly app: AppConfig
+  readonly text: string
+  values: unknown[] | undefined
+
+  constructor(app: AppConfig, text: string | undefined) {
+    this.app = app
+    this.text = text ?? app.text
+    this.values = app.values
+  }
+
+  get name() {
+    return this.app.name
+  }
+
+  get rowMode() {
+    return this.app.rowMode
+  }
+
+  get types() {
+    return this.app.types
+  }
+
+  get queryMode() {
+    return this.app.queryMode
+  }
+
+  get query_timeout() {
+    return this.app.query_timeout
+  }
+
+  get binary() {
+    return this.app.binary
+  }
+
+  get portal() {
+    return this.app.portal
+  }
+
+  get rows() {
+    return this.app.rows
+  }
 }
 
 /** Runs `start` with a settle function and gives back pg's promise for it: a database error's stack leads to the caller. */

@@ -28,7 +28,7 @@ export function sendWithPosition(
   const sample = isCommitAsync ? PRIMARY_SAMPLE_ASYNC : PRIMARY_SAMPLE
   // On a line of its own: the app's text may end in a comment.
   const text = `${call.text ?? ''}\n;${sample}`
-  const config = typeof call.config === 'string' ? { text } : { ...ownConfig(call.config), text }
+  const config = typeof call.config === 'string' ? { text } : ownConfig(call.config, text)
   const sentAt = performance.now()
   const answered = (error: unknown, results?: unknown): void => {
     if (error) return done(error)

@@ -1,7 +1,7 @@
 import { currentFrame, runInScope, Scope } from '@headwater/core'
 // The decision itself: what RoutedPool asks for each query, without a connection behind it.
 import { resolveOptions } from '../../packages/pg/src/options.ts'
-import { STANDS_ALONE } from '../../packages/pg/src/routed-query.ts'
+import { RoutedQuery, STANDS_ALONE } from '../../packages/pg/src/routed-query.ts'
 import { Router } from '../../packages/pg/src/router.ts'
 import type { Figure, Section } from './report.ts'
 import { summarise } from './statistics.ts'
@@ -78,13 +78,19 @@ function contendersOf({ region, hasReplica, isScoped, texts }: Situation): reado
   ]
 }
 
+/** Nobody waits for an answer here. */
+function ignore(): void {}
+
 function decideAll(router: Router, texts: readonly string[], iterations: number): number {
   let sum = 0
   const count = texts.length
   for (let iteration = 0, index = 0; iteration < iterations; iteration += 1) {
     const frame = currentFrame()
-    const statement = router.statementOf(texts[index])
-    const decision = router.decide({ statement, frame }, router.situationOf(frame, STANDS_ALONE, false))
+    const text = texts[index] ?? ''
+    const statement = router.statementOf(text)
+    const call = { text, config: text, values: undefined, callback: undefined, submittable: undefined }
+    const query = new RoutedQuery(call, frame, ignore, statement)
+    const decision = router.decide(query, router.situationOf(query, STANDS_ALONE, false))
     sum += decision.reason.length
     index = index + 1 === count ? 0 : index + 1
   }

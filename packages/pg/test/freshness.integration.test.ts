@@ -1,3 +1,4 @@
+import type { ClusterNode } from '@headwater/cluster'
 import {
   diagnostics,
   type FreshnessEvent,

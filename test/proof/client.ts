@@ -15,6 +15,8 @@ export interface ClientOptions {
   /** The probability that it writes; 0 for one that only ever reads. */
   readonly writes: number
   readonly keys: number
+  /** Whether it has several requests under way at once: then each is of one statement, whose time is known. */
+  readonly isParallel: boolean
   readonly random: Random
   readonly agent: Agent
   readonly urlOf: (region: Region) => string
@@ -34,7 +36,7 @@ export interface Visit {
 /** The probability that a client moves before a request: to another region, or back home. */
 const WANDERLUST = 0.04
 
-/** One user: does one thing after the other, stays in a region for a while, and keeps what it is given to carry. */
+/** One user: does one thing after the other, or several at once, stays in a region for a while, and keeps what it is given to carry. */
 export class Client {
   readonly #options: ClientOptions
   readonly #home: Region
@@ -51,10 +53,11 @@ export class Client {
 
   /** Sends one request. Never rejects: what failed is in the history too. */
   async visit(): Promise<Visit> {
-    const { random, writes, keys } = this.#options
+    const { random, writes, keys, isParallel } = this.#options
     if (random.chance(WANDERLUST)) this.#region = this.#region === this.#home ? random.pick(REGIONS) : this.#home
     const key = random.between(1, keys)
-    if (!random.chance(writes)) return this.#read(key, random.chance(0.2) ? random.between(2, 3) : 1)
+    if (!random.chance(writes)) return this.#read(key, !isParallel && random.chance(0.2) ? random.between(2, 3) : 1)
+    if (isParallel) return this.#write(key, 'statement', 0)
     const dice = random.next()
     const way = dice < 0.7 ? 'statement' : dice < 0.97 ? 'transaction' : 'rollback'
     return this.#write(key, way, random.chance(0.2) ? random.between(1, 2) : 0)
@@ -66,17 +69,18 @@ export class Client {
     const completed = performance.now()
     const observations: readonly Observation[] =
       answer.observations ?? Array(times).fill({ kind: 'read', state: 0, version: 0, node: undefined })
-    return this.#visitOf({ key, invoked, completed, ...answer, observations, isWrite: false })
+    return this.#visitOf({ key, invoked, completed, ...answer, observations, sequence: 0, isWrite: false })
   }
 
   async #write(key: number, way: WriteWay, times: number): Promise<Visit> {
     this.#writes += 1
-    const query = `client=${this.#options.number}&sequence=${this.#writes}&way=${way}&times=${times}`
+    const sequence = this.#writes
+    const query = `client=${this.#options.number}&sequence=${sequence}&way=${way}&times=${times}`
     const invoked = performance.now()
     const answer = await this.#send('POST', `/keys/${key}?${query}`)
     const completed = performance.now()
     const observations: readonly Observation[] = answer.observations ?? [{ kind: 'write', serial: undefined }]
-    return this.#visitOf({ key, invoked, completed, ...answer, observations, isWrite: true })
+    return this.#visitOf({ key, invoked, completed, ...answer, observations, sequence, isWrite: true })
   }
 
   async #send(
@@ -110,8 +114,8 @@ export class Client {
   }
 
   /**
-   * The statements of one request ran one after the other somewhere between its two times, and no other request of this
-   * client was under way: each gets a part of that time, in their order.
+   * The statements of one request ran one after the other somewhere between its two times, and when there are several, no
+   * other request of this client was under way: each gets a part of that time, in their order.
    */
   #visitOf(visit: {
     readonly key: number
@@ -119,9 +123,10 @@ export class Client {
     readonly completed: number
     readonly observations: readonly Observation[]
     readonly failure: string | undefined
+    readonly sequence: number
     readonly isWrite: boolean
   }): Visit {
-    const { key, observations, failure, isWrite } = visit
+    const { key, observations, failure, sequence, isWrite } = visit
     const duration = visit.completed - visit.invoked
     const part = duration / (2 * observations.length - 1)
     const hasFailed = failure !== undefined
@@ -133,7 +138,7 @@ export class Client {
         return { kind: 'read', ...deed, outcome: hasFailed ? 'failed' : 'ok', state, version, node, isFromReplica }
       }
       const outcome = hasFailed ? 'unknown' : seen.serial === undefined ? 'failed' : 'ok'
-      return { kind: 'write', ...deed, outcome, sequence: this.#writes, serial: seen.serial, node: undefined }
+      return { kind: 'write', ...deed, outcome, sequence, serial: seen.serial, node: undefined }
     })
     return { operations, duration, isWrite, failure }
   }

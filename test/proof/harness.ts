@@ -18,6 +18,8 @@ export interface ProofOptions {
   readonly maxLag?: number | undefined
   readonly seed: number
   readonly clients: number
+  /** How many requests each client has under way at once. Default 1: more is beyond what a cookie can carry. */
+  readonly parallel?: number | undefined
   readonly keys?: number | undefined
   /** Whether replicas lose their power now and then. Default `false`. */
   readonly hasCrashes?: boolean | undefined
@@ -55,7 +57,7 @@ const WRITES = 0.25
 
 /** Runs clients against a real cluster whose replicas lag, and checks what they saw. Leaves nothing behind. */
 export async function runProof(options: ProofOptions): Promise<ProofResult> {
-  const { consistency, trackReads, maxLag, keys = KEYS, latency = 'none', signal } = options
+  const { consistency, trackReads, maxLag, parallel = 1, keys = KEYS, latency = 'none', signal } = options
   const random = new Random(options.seed)
   const freshness = new Map<string, number>()
   const failures = new Map<string, number>()
@@ -69,8 +71,8 @@ export async function runProof(options: ProofOptions): Promise<ProofResult> {
     count(freshness, `${outcome}, ${reason}`)
   }
   diagnosticsChannel.subscribe('headwater:freshness', onFreshness)
-  // In turn, so that no connection rests so long that its server closes it just when it is used.
-  const agent = new Agent({ keepAlive: true, scheduling: 'fifo' })
+  // Few, and in turn: none may rest so long that its server closes it just when it is used.
+  const agent = new Agent({ keepAlive: true, scheduling: 'fifo', maxFreeSockets: 8 })
   // Ends with the clients, whatever ends them.
   const over = new AbortController()
   const weather = makeWeather({
@@ -99,6 +101,7 @@ export async function runProof(options: ProofOptions): Promise<ProofResult> {
         usesHeader: kind % 3 === 0 && kind / 3 < HEADERS,
         writes: kind % 3 === 1 && kind / 3 < READERS ? 0 : WRITES,
         keys,
+        isParallel: parallel > 1,
         random: random.fork(),
         agent,
         urlOf: (region) => rig.proxy.edge(region).url,
@@ -106,9 +109,11 @@ export async function runProof(options: ProofOptions): Promise<ProofResult> {
       })
     })
     await Promise.all(
-      clients.map(async (client) => {
-        while (operations.length < options.operations && signal?.aborted !== true) note(await client.visit())
-      }),
+      clients
+        .flatMap((client) => Array<Client>(parallel).fill(client))
+        .map(async (client) => {
+          while (operations.length < options.operations && signal?.aborted !== true) note(await client.visit())
+        }),
     )
     signal?.throwIfAborted()
     const seconds = (performance.now() - startedAt) / 1000

@@ -7,7 +7,7 @@ import { hasFailed, renderFaults, renderTable } from './render.ts'
  * Runs many clients over many regions against replicas that lag, and checks what they saw.
  *
  * `--operations N`, `--consistency session|bounded|eventual|strong`, `--track-reads always|with-token`, `--clients N`,
- * `--seed N`, `--keys N`, `--max-lag MS` (default with bounded: 500), `--latency none|real`,
+ * `--parallel N` requests of each at once (default 1), `--seed N`, `--keys N`, `--max-lag MS` (default with bounded: 500), `--latency none|real`,
  * `--crashes`. Ends with 1 when what was
  * promised did not hold.
  */
@@ -18,6 +18,7 @@ async function main(): Promise<void> {
       consistency: { type: 'string', default: 'session' },
       'track-reads': { type: 'string', default: 'always' },
       clients: { type: 'string', default: '64' },
+      parallel: { type: 'string', default: '1' },
       seed: { type: 'string', default: '1' },
       keys: { type: 'string', default: '50' },
       'max-lag': { type: 'string' },
@@ -46,6 +47,7 @@ async function main(): Promise<void> {
     maxLag: maxLag === undefined ? undefined : wholeNumber('max-lag', maxLag),
     seed: wholeNumber('seed', values.seed),
     clients: wholeNumber('clients', values.clients),
+    parallel: wholeNumber('parallel', values.parallel),
     keys: wholeNumber('keys', values.keys),
     latency: oneOf<'none' | 'real'>('latency', values.latency, ['none', 'real']),
     hasCrashes: values.crashes,

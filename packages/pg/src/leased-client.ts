@@ -9,7 +9,7 @@ import {
 } from '@headwater/core'
 import pg from 'pg'
 import { ConnectionSet } from './connection-set.ts'
-import { canCarryPosition, sendWithPosition } from './freshness/send-with-position.ts'
+import { type Committed, mayBringPosition, sendWithPosition } from './freshness/send-with-position.ts'
 import { HeldTransaction } from './held-transaction.ts'
 import { LazyEmitter } from './lazy-emitter.ts'
 import type { Connection } from './pool-node.ts'
@@ -333,29 +333,16 @@ export class LeasedClient extends LazyEmitter {
     const { client } = connection
     if (isAbandoned(call)) return this.#finish(query, undefined)
     if (call.submittable === undefined) {
-      if (this.#bringsPosition(query, connection)) return this.#commit(query, connection)
-      return sendQuery(client, call, (error, result) => this.#answered(query, connection, error, result))
+      const answered: Committed = (error, result, position) =>
+        this.#answered(query, connection, error, result, position)
+      const bringsPosition = this.#underway.length > 0 && mayBringPosition(query, connection)
+      return bringsPosition ? sendWithPosition(query, client, answered) : sendQuery(client, call, answered)
     }
     translateErrors(call.submittable, (error) =>
       this.#router.errorInPlace(query, connection, this.#situationOf(query), error),
     )
     client.query(call.submittable)
     client.whenSettled(() => this.#finish(query, undefined))
-  }
-
-  /** Whether this COMMIT ends writes of a scope whose client will be told where they are. */
-  #bringsPosition({ call, statement, frame }: RoutedQuery, { node, client }: Connection): boolean {
-    const trail = frame?.scope?.trail
-    if (trail?.isWanted !== true || this.#underway.length === 0 || node.kind !== 'primary') return false
-    return statement.control?.kind === 'commit' && !statement.control.isChained && canCarryPosition(client, call)
-  }
-
-  /** Commits and asks where that was, in one round trip (F2). */
-  #commit(query: RoutedQuery, connection: Connection): void {
-    const isAsync = query.frame?.scope?.trail.isCommitAsync === true
-    sendWithPosition(connection.client, query.call, isAsync, (error, result, position) =>
-      this.#answered(query, connection, error, result, position),
-    )
   }
 
   #answered(query: RoutedQuery, connection: Connection, error: unknown, result?: unknown, position?: Position): void {

@@ -1,14 +1,22 @@
 import type { Position } from '@headwater/core'
 import type { QueryConfig } from 'pg'
+import type { Connection } from '../pool-node.ts'
 import { ownConfig, type QueryCall } from '../query-call.ts'
+import type { RoutedQuery } from '../routed-query.ts'
 import type { TrackedClient } from '../tracked-client.ts'
 import { PRIMARY_SAMPLE, PRIMARY_SAMPLE_ASYNC, primarySampleOf } from './primary-sample.ts'
 
 /** What comes of a COMMIT that asked where it was; no position when that could not be read. */
 export type Committed = (error: unknown, result?: unknown, position?: Position) => void
 
+/** Whether this is a COMMIT at the primary of a scope whose client will be told where that was. */
+export function mayBringPosition({ call, statement, frame }: RoutedQuery, { node, client }: Connection): boolean {
+  if (frame?.scope?.trail.isWanted !== true || node.kind !== 'primary') return false
+  return statement.control?.kind === 'commit' && !statement.control.isChained && takesTwo(client, call)
+}
+
 /** Whether a second statement can travel in the same text: only the simple protocol takes two, and no pipeline does. */
-export function canCarryPosition(client: TrackedClient, { config, values, callback: _callback }: QueryCall): boolean {
+function takesTwo(client: TrackedClient, { config, values }: QueryCall): boolean {
   if (Reflect.get(client, 'pipeline') === true || (values !== undefined && values.length > 0)) return false
   if (typeof config === 'string') return true
   const own = config as QueryConfig & { readonly queryMode?: unknown }
@@ -16,16 +24,11 @@ export function canCarryPosition(client: TrackedClient, { config, values, callba
 }
 
 /**
- * Sends a COMMIT and, in the same round trip, the question where the primary is then. When the commit fails the question is
- * not run, and the error is the commit's own. The app gets the answer to its own statement.
+ * Sends a COMMIT and, in the same round trip, the question where the primary is then (F2). When the commit fails the
+ * question is not run, and the error is the commit's own. The app gets the answer to its own statement.
  */
-export function sendWithPosition(
-  client: TrackedClient,
-  call: QueryCall,
-  isCommitAsync: boolean,
-  done: Committed,
-): void {
-  const sample = isCommitAsync ? PRIMARY_SAMPLE_ASYNC : PRIMARY_SAMPLE
+export function sendWithPosition({ call, frame }: RoutedQuery, client: TrackedClient, done: Committed): void {
+  const sample = frame?.scope?.trail.isCommitAsync === true ? PRIMARY_SAMPLE_ASYNC : PRIMARY_SAMPLE
   // On a line of its own: the app's text may end in a comment.
   const text = `${call.text ?? ''}\n;${sample}`
   const config = typeof call.config === 'string' ? { text } : ownConfig(call.config, text)

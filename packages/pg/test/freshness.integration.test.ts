@@ -116,7 +116,7 @@ describe('F1, F4: a read whose client has written', () => {
     const scope = visit(away, seen)
     const start = performance.now()
     await expect(whoIn(scope, away)).rejects.toMatchObject({ code: 'HEADWATER_REPLAY_TO_PRIMARY', reason: 'behind' })
-    expect(performance.now() - start).toBeLessThan(500)
+    expect(performance.now() - start).toBeLessThan(2000)
     expect(performance.now() - start).toBeGreaterThan(40)
     expect(scope.hasNeededPrimary).toBe(false)
   })
@@ -432,9 +432,9 @@ describe('F6: a replica that lags further than allowed', () => {
   })
 
   test('an idle primary is no lag', async () => {
-    const pool = world.pool('ams', { consistency: 'bounded', maxLag: { time: 600 } })
+    const pool = world.pool('ams', { consistency: 'bounded', maxLag: { time: 1500 } })
     await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
-    const until = performance.now() + 2500
+    const until = performance.now() + 3500
     while (performance.now() < until) {
       expect(await whoIn(visit(pool, undefined), pool)).toMatch(/^nrt/)
       await new Promise((resolve) => setTimeout(resolve, 50))

@@ -5,8 +5,8 @@ const KEPT = 30
 const STEPS = [250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000]
 const NAMES = { read: 'Read', write: 'Write', naive: 'Naive write', view: 'Read that writes' }
 
-export function describe({ kind, region }) {
-  return `${NAMES[kind]} from ${region}`
+export function describe({ kind, region, isTokenless }) {
+  return `${NAMES[kind]} from ${region}${kind === 'read' && isTokenless ? ', tokens off' : ''}`
 }
 
 export function milliseconds(ms) {
@@ -27,13 +27,13 @@ export class Log {
   }
 
   /** A request is under way: its line stands there before its answer does, so that nothing jumps. */
-  start({ id, kind, region }) {
+  start({ id, kind, region, isTokenless }) {
     if (this.#rows.has(id)) return
     const item = document.createElement('li')
     item.className = `entry ${kind}`
     item.dataset.state = 'under-way'
     item.append(
-      make('p', 'what', describe({ kind, region })),
+      make('p', 'what', describe({ kind, region, isTokenless })),
       lanes(),
       make('div', 'way'),
       make('p', 'time', '…'),
@@ -57,6 +57,7 @@ export class Log {
     const { item } = row
     const isRefused = journey.status === undefined || journey.status >= 400
     item.dataset.state = isRefused ? 'refused' : 'answered'
+    if (journey.ownNote === 'missing') item.dataset.state = 'stale'
     item.querySelector('.time').textContent = milliseconds(journey.totalMs)
     item.querySelector('.story').textContent = journey.story
     this.#rescale()

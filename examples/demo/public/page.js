@@ -15,7 +15,23 @@ const soundings = new Soundings(
   world,
 )
 
-async function act(action) {
+const tokens = find('tokens')
+const isTokenless = () => tokens.getAttribute('aria-checked') === 'false'
+
+function tellTokens() {
+  tokens.textContent = isTokenless() ? 'off' : 'on'
+  find('tokens-note').textContent = isTokenless()
+    ? 'Any replica will do (consistency: eventual). A visitor may not find what it has just written.'
+    : 'Each region has one visitor, whose browser keeps a cookie: no answer is older than what it has seen.'
+}
+tellTokens()
+tokens.addEventListener('click', () => {
+  tokens.setAttribute('aria-checked', String(isTokenless()))
+  tellTokens()
+})
+
+async function act(request) {
+  const action = request.do === 'send' ? { ...request, isTokenless: isTokenless() } : request
   try {
     const response = await fetch('act', {
       method: 'POST',

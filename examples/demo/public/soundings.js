@@ -44,7 +44,9 @@ export class Soundings {
 
   take(journey) {
     const isHere = journey.region === this.#world.home || journey.edge !== journey.region
-    if (isHere || journey.status !== 200 || !this.#rows.has(journey.kind)) return
+    // A read that had to wait, or to go elsewhere, is not the usual one.
+    const isUsual = journey.freshness === undefined && !journey.isTokenless
+    if (isHere || journey.status !== 200 || !isUsual || !this.#rows.has(journey.kind)) return
     this.#latest.set(`${journey.region} ${journey.kind}`, journey)
     this.#show(journey.region)
   }

@@ -5,6 +5,7 @@ const REQUESTS = [
   ['write', 'Write'],
   ['naive', 'Naive write'],
   ['view', 'Read that writes'],
+  ['write-then-read', 'Write, then read at once'],
 ]
 const SAMPLES = 100
 const EVERY = 200
@@ -69,7 +70,10 @@ export class Stations {
       faults.append(button)
       toggles[name] = button
     }
-    if (!isHome) toggle('isPaused', 'Pause replay', 'pause', 'resume')
+    if (!isHome) {
+      toggle('isPaused', 'Pause replay', 'pause', 'resume')
+      toggle('isLate', 'Lag 30 ms more', 'lag', 'keep-up')
+    }
     toggle('isDatabaseDown', isHome ? 'Kill primary' : 'Kill replica', 'stop-database', 'start-database')
     toggle('isRegionDown', 'Region down', 'region-down', 'region-up')
     column.append(head, role, state, trace, requests, faults)
@@ -86,7 +90,7 @@ export class Stations {
     return button
   }
 
-  #updateOne({ code, isRegionDown, isDatabaseUp, isPaused, lag }) {
+  #updateOne({ code, isRegionDown, isDatabaseUp, isPaused, isLate, lag }) {
     const station = this.#columns.get(code)
     const { isHome, column, words, bytes, toggles } = station
     const condition = isRegionDown ? 'down' : !isDatabaseUp ? 'dead' : isPaused ? 'paused' : 'well'
@@ -98,6 +102,7 @@ export class Stations {
         ? ''
         : `${lag.bytes.toLocaleString('en')} bytes`
     press(toggles.isPaused, isPaused, isDatabaseUp)
+    press(toggles.isLate, isLate, isDatabaseUp)
     press(toggles.isDatabaseDown, !isDatabaseUp, !isRegionDown)
     press(toggles.isRegionDown, isRegionDown, true)
     station.behind = isHome || condition === 'down' || condition === 'dead' ? undefined : lag.milliseconds

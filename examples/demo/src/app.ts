@@ -1,3 +1,4 @@
+import { withConsistency } from '@headwater/core'
 import { headwater } from '@headwater/http/hono'
 import type { RoutedPool } from '@headwater/pg'
 import { type Context, Hono } from 'hono'
@@ -47,8 +48,12 @@ export function createApp(options: AppOptions): Hono<Environment> {
     await next()
   })
 
-  const run = async <Result>(context: Context<Environment>, from: pg.Pool, work: (ask: Ask) => Promise<Result>) =>
-    context.json(await lease(from, context.get('visit'), nodeAt, work))
+  const run = async <Result>(context: Context<Environment>, from: pg.Pool, work: (ask: Ask) => Promise<Result>) => {
+    const answer = (): Promise<Result> => lease(from, context.get('visit'), nodeAt, work)
+    // The page's switch: any replica will do, whatever the visitor has seen.
+    const isEventual = context.req.query('consistency') === 'eventual'
+    return context.json(await (isEventual ? withConsistency('eventual', answer) : answer()))
+  }
 
   app.get('/notes', (context) => run(context, pool, listNotes))
   app.get('/notes/newest', (context) => run(context, pool, viewNewestNote))

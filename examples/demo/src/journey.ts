@@ -1,6 +1,6 @@
-import type { RequestEvent } from '@headwater/fly-proxy'
+import type { FreshnessEvent } from '@headwater/core'
+import type { Account } from './journal.ts'
 import { HOME, type RegionCode, roundTrip } from './regions.ts'
-import type { Visit } from './visit.ts'
 
 /** What a person can ask for. `view` is a GET that turns out to write; `naive` is `write` without Headwater. */
 export type Kind = 'read' | 'write' | 'naive' | 'view'
@@ -16,6 +16,10 @@ export interface Answer {
   readonly status: number | undefined
   readonly retryAfter: string | undefined
   readonly body: string
+  /** Whether the read took any replica, whatever its visitor had seen. */
+  readonly isTokenless: boolean
+  /** Whether a list of notes had in it what the visitor wrote last; `undefined` when that is not the question. */
+  readonly ownNote: 'shown' | 'missing' | undefined
 }
 
 /** One query of a journey; times are milliseconds since the client sent the request. */
@@ -52,15 +56,20 @@ export interface Journey {
   /** Round trips between regions that this request waited for: of the request itself, and of its queries. */
   readonly crossings: number
   readonly reason: string | undefined
+  readonly isTokenless: boolean
+  readonly ownNote: 'shown' | 'missing' | undefined
+  /** What the first app did because the replica next door was not fresh enough; `undefined` when it was. */
+  readonly freshness: Freshness | undefined
+}
+
+export interface Freshness {
+  readonly outcome: FreshnessEvent['outcome']
+  readonly reason: FreshnessEvent['reason']
+  readonly waitedMs: number
 }
 
 /** Puts together what the client saw, what the proxy saw, and what the app instances wrote down. */
-export function journeyOf(
-  answer: Answer,
-  event: RequestEvent | undefined,
-  visits: readonly Visit[],
-  reason: string | undefined,
-): Journey {
+export function journeyOf(answer: Answer, { event, visits, reason, freshness }: Account): Journey {
   const since = (at: number): number => Math.max(0, at - answer.sentAt)
   const edge = (event?.servedBy ?? answer.region) as RegionCode
   const inOrder = visits.toSorted((a, b) => a.startedAt - b.startedAt)
@@ -88,8 +97,15 @@ export function journeyOf(
     (edge === answer.region ? 0 : 1) +
     (event?.hops.filter(({ roundTripMs, status }) => roundTripMs > 0 && status !== undefined).length ?? 0) +
     queries.filter(({ from, node }) => node !== undefined && roundTrip(from, node) > 0).length
-  const { kind, region, totalMs, status, retryAfter } = answer
-  return { kind, region, edge, totalMs, status, retryAfter, apps, queries, crossings, reason }
+  const { kind, region, totalMs, status, retryAfter, isTokenless, ownNote } = answer
+  return {
+    ...{ kind, region, edge, totalMs, status, retryAfter, isTokenless, ownNote },
+    ...{ apps, queries, crossings, reason, freshness: freshness && freshnessOf(freshness) },
+  }
+}
+
+function freshnessOf({ outcome, reason, waited }: FreshnessEvent): Freshness {
+  return { outcome, reason, waitedMs: waited }
 }
 
 /** Queries that only steer a transaction; a count of a handler's queries leaves them out. */
@@ -108,11 +124,32 @@ export function tellJourney(journey: Journey): string {
     return `${detour}${fromHome.length} round trips from the app in ${edge} to the primary in ${HOME}, ${distance}.`
   }
   const [first] = apps
+  const verdict = tellOwnNote(journey)
   if (first?.isReplayed)
-    return detour + tellReplay(journey, first, fromHome.filter(({ label }) => !CONTROL.has(label)).length)
+    return detour + tellReplay(journey, first, fromHome.filter(({ label }) => !CONTROL.has(label)).length) + verdict
   const nodes = [...new Set(answered.flatMap(({ node }) => (node === undefined ? [] : [node])))]
-  if (nodes.every((node) => node === HOME)) return `${detour}The primary in ${HOME} is next door here, and answered.`
-  return `${detour}The replica next door in ${nodes.join(', ')} answered.`
+  if (nodes.every((node) => node === HOME))
+    return `${detour}The primary in ${HOME} is next door here, and answered.${verdict}`
+  return `${detour}${tellWait(journey)}${nodes.join(', ')} answered.${verdict}`
+}
+
+/** How the replica next door came to answer; a place follows. */
+function tellWait({ freshness }: Journey): string {
+  switch (freshness?.outcome) {
+    case 'waited':
+      return `The read waited ${Math.round(freshness.waitedMs)} ms for what this visitor has seen, then the replica next door in `
+    case 'other-replica':
+      return 'One replica lacked what this visitor has seen; another one next door in '
+    default:
+      return 'The replica next door in '
+  }
+}
+
+function tellOwnNote({ ownNote }: Journey): string {
+  if (ownNote === undefined) return ''
+  return ownNote === 'shown'
+    ? ' The visitor’s own note is there.'
+    : ' “I saved it, and it is not there”: an older state than the visitor’s own note.'
 }
 
 function tellReplay(journey: Journey, first: AppStep, atHome: number): string {
@@ -123,21 +160,40 @@ function tellReplay(journey: Journey, first: AppStep, atHome: number): string {
 }
 
 /** Why the first app did not answer itself. */
-function tellHandOver({ kind, queries, reason }: Journey, { region, hasReachedHandler }: AppStep): string {
+function tellHandOver({ kind, queries, reason, freshness }: Journey, { region, hasReachedHandler }: AppStep): string {
   if (!hasReachedHandler) {
     return kind === 'write'
       ? `The app in ${region} passed it on before its handler ran.`
       : `The app in ${region} passed it on before its handler ran: this route needed the primary lately.`
   }
   if (reason === 'replica-lost' || reason === 'no-replica') return `The replica in ${region} is gone.`
+  if (freshness?.outcome === 'primary' && reason === freshness.reason) return tellUnfit(freshness, region)
   const local = queries.filter(({ from, node }) => from === region && node !== undefined).length
   return `The handler in ${region} read ${local === 1 ? 'once' : `${local} times`} next door and met a write, which never left ${region}.`
 }
 
-function tellFailure({ kind, status, retryAfter, edge }: Journey): string {
+/** Why no replica next door was fresh enough. */
+function tellUnfit({ reason, waitedMs }: Freshness, region: RegionCode): string {
+  switch (reason) {
+    case 'behind':
+      return waitedMs < 1
+        ? `The replica in ${region} lacks what this visitor has seen (behind).`
+        : `The replica in ${region} lacks what this visitor has seen, also after ${Math.round(waitedMs)} ms (behind).`
+    case 'seen-elsewhere':
+      return `This visitor has read from another server, and how far that was the replica in ${region} cannot tell (seen-elsewhere).`
+    case 'another-timeline':
+      return `A promotion lies between what this visitor has seen and the replica in ${region} (another-timeline).`
+    case 'lagging':
+      return `The replica in ${region} lags further than allowed (lagging).`
+  }
+}
+
+function tellFailure({ kind, status, retryAfter, edge, freshness }: Journey): string {
   const advice = retryAfter === undefined ? '' : ` Retry-After: ${retryAfter} s.`
   const wrote = kind === 'read' ? '' : ' Nothing was written.'
-  if (status === 503) return `503: the primary in ${HOME} cannot be reached from ${edge}.${wrote}${advice}`
+  const lack = freshness?.outcome === 'primary' ? `${tellUnfit(freshness, edge)} ` : ''
+  if (status === 503)
+    return `503: ${lack}${lack === '' ? 'the' : 'The'} primary in ${HOME} cannot be reached from ${edge}.${wrote}${advice}`
   if (status === 502) return `502 from the proxy: no app answers.${wrote}`
   return `${status}: the database could not be reached.${kind === 'naive' ? ' No advice when to try again.' : wrote}${advice}`
 }

@@ -8,13 +8,20 @@ export interface RegionState {
   readonly isRegionDown: boolean
   readonly isDatabaseUp: boolean
   readonly isPaused: boolean
+  /** Whether it applies what it gets a little later than it must. */
+  readonly isLate: boolean
   readonly lag: Lag
 }
 
 /** What the page is told; each arrives as a server-sent event of that name. */
 export interface FeedEvents {
   readonly state: readonly RegionState[]
-  readonly started: { readonly id: number; readonly kind: Kind; readonly region: RegionCode }
+  readonly started: {
+    readonly id: number
+    readonly kind: Kind
+    readonly region: RegionCode
+    readonly isTokenless: boolean
+  }
   readonly journey: Journey & { readonly id: number; readonly story: string; readonly at: number }
   readonly notice: { readonly text: string }
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type Flags, readFlags, USAGE } from './flags.ts'
+import type { Journey } from './journey.ts'
 import { PageServer } from './page-server.ts'
 import { Stage } from './stage.ts'
 import { runTour, type TourResult } from './tour.ts'
@@ -45,14 +46,17 @@ async function show(flags: Flags, paint: Paint, signal: AbortSignal): Promise<nu
   const hasHeld = tour?.checks.every(({ holds }) => holds) ?? true
   if (flags.isOnce) return hasHeld ? 0 : 1
   await using stage = new Stage(world)
-  for (const journey of tour === undefined ? [] : [tour.naive.journey, tour.write.journey, tour.read.journey]) {
-    stage.show(journey)
-  }
+  for (const journey of tour === undefined ? [] : memorable(tour)) stage.show(journey)
   await using page = await PageServer.start({ stage, tour, port: flags.port })
   process.stdout.write(`  ${paint('bold', page.url)}  the three regions, live. Ctrl-C ends everything.\n`)
   if (!signal.aborted) await once(signal, 'abort')
   process.stdout.write('\n')
   return hasHeld ? 0 : 1
+}
+
+/** What the page's log begins with. */
+function memorable({ naive, write, read, own }: TourResult): Journey[] {
+  return [naive.journey, write.journey, read.journey, own.tokenless, own.paused, own.late]
 }
 
 /** Somebody pressed Ctrl-C; no fault of anybody's. */

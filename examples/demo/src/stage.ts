@@ -2,28 +2,45 @@ import { type Journey, type Kind, tellJourney } from './journey.ts'
 import { LagSampler } from './lag-sampler.ts'
 import { LiveFeed } from './live-feed.ts'
 import { AWAY, HOME, isRegionCode, REGIONS, type RegionCode } from './regions.ts'
-import type { World } from './world.ts'
+import { EXTRA_LAG, type World } from './world.ts'
 
-const KINDS: readonly Kind[] = ['read', 'write', 'naive', 'view']
-const FAULTS = ['pause', 'resume', 'stop-database', 'start-database', 'region-down', 'region-up'] as const
+const KINDS = ['read', 'write', 'naive', 'view', 'write-then-read'] as const
+/** Only replicas can lag. */
+const REPLICA_FAULTS: ReadonlySet<string> = new Set(['pause', 'resume', 'lag', 'keep-up'])
+const FAULTS = [
+  'pause',
+  'resume',
+  'lag',
+  'keep-up',
+  'stop-database',
+  'start-database',
+  'region-down',
+  'region-up',
+] as const
 /** A person cannot click faster; a script that can would only measure its own queue. */
 const MOST_AT_ONCE = 20
 
 export type Action =
-  | { readonly do: 'send'; readonly kind: Kind; readonly region: RegionCode }
+  | {
+      readonly do: 'send'
+      readonly kind: Kind | 'write-then-read'
+      readonly region: RegionCode
+      /** Whether reads take any replica, whatever their visitor has seen. */
+      readonly isTokenless: boolean
+    }
   | { readonly do: (typeof FAULTS)[number]; readonly region: RegionCode }
 
 /** Reads what a page asks for; `undefined` when it is nothing that there is. */
 export function parseAction(value: unknown): Action | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { do: what, kind, region } = value as Record<string, unknown>
+  const { do: what, kind, region, isTokenless } = value as Record<string, unknown>
   if (!isRegionCode(region)) return undefined
   if (what === 'send') {
     const known = KINDS.find((candidate) => candidate === kind)
-    return known && { do: what, kind: known, region }
+    return known && { do: what, kind: known, region, isTokenless: isTokenless === true }
   }
   const fault = FAULTS.find((candidate) => candidate === what)
-  if (fault === undefined || ((fault === 'pause' || fault === 'resume') && !AWAY.includes(region))) return undefined
+  if (fault === undefined || (REPLICA_FAULTS.has(fault) && !AWAY.includes(region))) return undefined
   return { do: fault, region }
 }
 
@@ -53,7 +70,7 @@ export class Stage implements AsyncDisposable {
       return true
     }
     if (this.#sent.size >= MOST_AT_ONCE) return false
-    const sending = this.#send(action.kind, action.region).finally(() => this.#sent.delete(sending))
+    const sending = this.#sendAll(action).finally(() => this.#sent.delete(sending))
     this.#sent.add(sending)
     return true
   }
@@ -70,11 +87,18 @@ export class Stage implements AsyncDisposable {
     await this.#sampler[Symbol.asyncDispose]()
   }
 
-  async #send(kind: Kind, region: RegionCode): Promise<void> {
+  /** A read right behind the answer to a write is faster than anybody clicks. */
+  async #sendAll({ kind, region, isTokenless }: Extract<Action, { do: 'send' }>): Promise<void> {
+    if (kind !== 'write-then-read') return await this.#send(kind, region, isTokenless)
+    await this.#send('write', region, isTokenless)
+    await this.#send('read', region, isTokenless)
+  }
+
+  async #send(kind: Kind, region: RegionCode, isTokenless: boolean): Promise<void> {
     this.#number += 1
     const id = this.#number
-    this.feed.tell('started', { id, kind, region })
-    const { body: _body, ...journey } = await this.#world.send(kind, region)
+    this.feed.tell('started', { id, kind, region, isTokenless })
+    const { body: _body, ...journey } = await this.#world.send(kind, region, { isTokenless })
     this.#tellJourney(id, journey)
   }
 
@@ -100,6 +124,12 @@ export class Stage implements AsyncDisposable {
       case 'resume':
         await world.setPaused(region, false)
         return `Resumed: ${database} catches up.`
+      case 'lag':
+        await world.setLate(region, true)
+        return `Lagging: ${database} applies what it gets ${EXTRA_LAG} ms later.`
+      case 'keep-up':
+        await world.setLate(region, false)
+        return `Keeping up: ${database} is behind by the ocean alone.`
       case 'stop-database':
         await world.setDatabase(region, false)
         return `Killed: ${database} is gone, the app in ${region} still runs.`
@@ -123,6 +153,7 @@ export class Stage implements AsyncDisposable {
         isRegionDown: this.#world.isRegionDown(code),
         isDatabaseUp: this.#world.node(code).isRunning,
         isPaused: this.#world.isPaused(code),
+        isLate: this.#world.isLate(code),
         lag: this.#sampler.lagOf(code),
       })),
     )

@@ -1,7 +1,9 @@
 import { styleText } from 'node:util'
-import { tellJourney } from './journey.ts'
+import { type Journey, tellJourney } from './journey.ts'
+import type { OwnNotes } from './own-note.ts'
 import { HOME, REGIONS, roundTrip } from './regions.ts'
 import { STAGE, type TourResult } from './tour.ts'
+import { EXTRA_LAG } from './world.ts'
 
 /** Colours words, or leaves them as they are. */
 export type Paint = (style: 'bold' | 'dim' | 'blue' | 'magenta' | 'yellow' | 'green' | 'red', text: string) => string
@@ -33,7 +35,7 @@ export function introduce(startedInMs: number, paint: Paint): string {
 
 /** The tour as text, at most 100 columns wide. */
 export function reportTour(result: TourResult, paint: Paint): string {
-  const { read, write, naive, home, view, oceanMs, limitMs, checks } = result
+  const { read, write, naive, home, view, own, oceanMs, limitMs, checks } = result
   const most = naive.medianMs
   const row = (name: string, style: 'blue' | 'magenta' | 'yellow' | 'dim', ms: number, crossings: number): string =>
     `    ${name.padEnd(25)}${paint(style, bar(ms, most))} ${milliseconds(ms)}  ${paint('dim', `${crossings} ×`)}`
@@ -47,6 +49,7 @@ export function reportTour(result: TourResult, paint: Paint): string {
     ...step(2, `A write in ${STAGE}: BEGIN, five queries, COMMIT`, write.journey),
     ...step(3, `A GET in ${STAGE} that turns out to write`, view),
     ...step(4, 'The same write the naive way: a plain pool, straight to the primary', naive.journey),
+    ...ownChapter(own, paint),
     `  ${paint('bold', 'Side by side')}${paint('dim', `  medians of ${read.times}, ${write.times} and ${naive.times}; × counts ocean crossings`)}`,
     row('read, next door', 'blue', read.medianMs, read.journey.crossings),
     row('write, replayed', 'magenta', write.medianMs, write.journey.crossings),
@@ -65,6 +68,23 @@ export function reportTour(result: TourResult, paint: Paint): string {
     ]),
     '',
   ].join('\n')
+}
+
+/** One visitor writes, and reads at once, three times. */
+function ownChapter({ late, paused, tokenless }: OwnNotes, paint: Paint): string[] {
+  const scenes: [string, Journey][] = [
+    [`The replica is ${EXTRA_LAG} ms late`, late],
+    ['The replica is paused', paused],
+    ['The same, tokens off', tokenless],
+  ]
+  return [
+    `  ${paint('bold', `5  A visitor in ${STAGE} writes a note, and looks for it at once`)}`,
+    ...scenes.flatMap(([title, journey]) => [
+      `     ${title}:${paint('dim', `  ${Math.round(journey.totalMs)} ms`)}`,
+      ...wrap(tellJourney(journey), WIDTH - 7).map((line) => `       ${line}`),
+    ]),
+    '',
+  ]
 }
 
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉']

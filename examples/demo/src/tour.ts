@@ -1,5 +1,7 @@
 import type { Journey, Kind } from './journey.ts'
+import { checkOwnNotes, type OwnNotes, showOwnNotes } from './own-note.ts'
 import { HOME, type RegionCode, roundTrip } from './regions.ts'
+import { Visitor } from './visitor.ts'
 import type { World } from './world.ts'
 
 /** Where the tour stands. */
@@ -31,6 +33,7 @@ export interface TourResult {
   /** The same write, sent to the edge in the primary's own region. */
   readonly home: Sample
   readonly view: Journey
+  readonly own: OwnNotes
   readonly oceanMs: number
   /** One ocean crossing and the work itself: no write from here can be faster. */
   readonly limitMs: number
@@ -47,9 +50,10 @@ export async function runTour(world: World, signal: AbortSignal): Promise<TourRe
   const write = await measure(world, 'write', STAGE, TIMES.write, signal)
   const naive = await measure(world, 'naive', STAGE, TIMES.naive, signal)
   const marked = `tour ${crypto.randomUUID()}`
-  const journey = await world.send('write', STAGE, marked)
+  const journey = await world.send('write', STAGE, { body: marked })
   signal.throwIfAborted()
-  const view = await world.send('view', STAGE)
+  // Somebody else: who has just written may have to wait for the replica first.
+  const view = await world.send('view', STAGE, { visitor: new Visitor() })
   signal.throwIfAborted()
   await world.cluster.waitUntilCaughtUp({ signal })
   const after = await countersOf(world)
@@ -57,6 +61,7 @@ export async function runTour(world: World, signal: AbortSignal): Promise<TourRe
   const limitMs = oceanMs + home.medianMs
   const sent = TIMES.home + TIMES.write + TIMES.naive + 1
   const copies = await copiesOf(world, marked)
+  const own = await showOwnNotes(world, STAGE, signal)
   const checks: Check[] = [
     {
       what: `The read was answered by the replica in ${STAGE}, without crossing anything`,
@@ -88,8 +93,9 @@ export async function runTour(world: World, signal: AbortSignal): Promise<TourRe
       found: `${(naive.medianMs / write.medianMs).toFixed(1)} times as slow, ${naive.journey.crossings} crossings`,
       holds: naive.medianMs > write.medianMs,
     },
+    ...checkOwnNotes(own, STAGE),
   ]
-  return { read, write, naive, home, view, oceanMs, limitMs, checks }
+  return { read, write, naive, home, view, own, oceanMs, limitMs, checks }
 }
 
 /** Opens every connection that the measured requests use: connecting over the ocean is not what is measured. */

@@ -4,9 +4,10 @@ import { createFlyProxy, type FlyProxy } from '@headwater/fly-proxy'
 import { Instance } from './instance.ts'
 import { Journal } from './journal.ts'
 import { type Answer, type Journey, journeyOf, type Kind } from './journey.ts'
-import { SCHEMA } from './notes.ts'
+import { type Note, SCHEMA } from './notes.ts'
 import { AWAY, HOME, REGIONS, type RegionCode, roundTrip } from './regions.ts'
 import { Relay } from './relay.ts'
+import { hasNote, Visitor } from './visitor.ts'
 
 /** How long the proxy looks for the primary's region before it sends a request back, in ms. Short: people are watching. */
 const REPLAY_TIMEOUT = 1500
@@ -18,6 +19,18 @@ const REQUESTS: Readonly<Record<Kind, { method: string; path: string }>> = {
   naive: { method: 'POST', path: '/naive/notes' },
 }
 
+/** How much later than the ocean alone would make it a replica applies what it gets, once it is told to; in ms. */
+export const EXTRA_LAG = 30
+
+export interface SendOptions {
+  /** What a write says. */
+  readonly body?: string
+  /** Who sends it. Default: the one visitor of that region. */
+  readonly visitor?: Visitor
+  /** Whether reads take any replica, whatever the visitor has seen (`consistency: 'eventual'`). */
+  readonly isTokenless?: boolean
+}
+
 /** Three regions on this machine: databases, apps, the ocean between them, and a proxy in front. */
 export class World implements AsyncDisposable {
   readonly cluster: Cluster
@@ -26,7 +39,9 @@ export class World implements AsyncDisposable {
   readonly #journal: Journal
   readonly #relays: ReadonlyMap<RegionCode, Relay>
   readonly #resources: AsyncDisposableStack
+  readonly #visitors = new Map<RegionCode, Visitor>(REGIONS.map(({ code }) => [code, new Visitor()]))
   readonly #paused = new Set<RegionCode>()
+  readonly #late = new Set<RegionCode>()
   readonly #signal: AbortSignal
 
   private constructor(parts: {
@@ -56,7 +71,7 @@ export class World implements AsyncDisposable {
     await cluster.primary.query(SCHEMA)
     await cluster.waitUntilCaughtUp()
     // The write-ahead log crosses the same ocean as everything else.
-    await Promise.all(cluster.replicas.map((node) => node.lag(Math.round(roundTrip(HOME, codeOf(node)) / 2))))
+    await Promise.all(cluster.replicas.map((node) => node.lag(oneWayTo(codeOf(node)))))
     const journal = resources.use(new Journal())
     const relays = new Map<RegionCode, Relay>()
     for (const code of AWAY) {
@@ -96,26 +111,35 @@ export class World implements AsyncDisposable {
   }
 
   /** Sends one request as a client in `region` does, and tells its whole way. */
-  async send(kind: Kind, region: RegionCode, body = `Written from ${region}`): Promise<Journey & { body: string }> {
+  async send(kind: Kind, region: RegionCode, options: SendOptions = {}): Promise<Journey & { body: string }> {
     const { method, path } = REQUESTS[kind]
+    const { body = `Written from ${region}`, visitor = this.#visitors.get(region), isTokenless = false } = options
+    const query = isTokenless && kind !== 'naive' ? '?consistency=eventual' : ''
+    const { cookie, ownNote } = visitor ?? {}
     const sentAt = performance.now()
-    const sent = { kind, region, sentAt }
+    const sent = { kind, region, sentAt, isTokenless }
     try {
-      const response = await fetch(this.proxy.edge(region).url + path, {
+      const response = await fetch(this.proxy.edge(region).url + path + query, {
         method,
+        ...(cookie !== undefined && { headers: { cookie } }),
         ...(method === 'POST' && { body }),
         signal: AbortSignal.any([this.#signal, AbortSignal.timeout(30_000)]),
       })
       const text = await response.text()
+      visitor?.keep(response.headers.getSetCookie())
+      if (kind === 'write' && response.ok && visitor !== undefined) {
+        visitor.ownNote = BigInt((JSON.parse(text) as { note: Note }).note.id)
+      }
       const answer: Answer = {
         ...sent,
         totalMs: performance.now() - sentAt,
         status: response.status,
         retryAfter: response.headers.get('retry-after') ?? undefined,
         body: text,
+        ownNote: kind === 'read' && response.ok ? verdictOn(JSON.parse(text) as Note[], ownNote) : undefined,
       }
-      const { event, visits, reason } = await this.#journal.take(response.headers.get('fly-request-id') ?? '')
-      return { ...journeyOf(answer, event, visits, reason), body: text }
+      const account = await this.#journal.take(response.headers.get('fly-request-id') ?? '')
+      return { ...journeyOf(answer, account), body: text }
     } catch {
       const answer = {
         ...sent,
@@ -123,8 +147,9 @@ export class World implements AsyncDisposable {
         status: undefined,
         retryAfter: undefined,
         body: '',
+        ownNote: undefined,
       }
-      return { ...journeyOf(answer, undefined, [], undefined), body: '' }
+      return { ...journeyOf(answer, { event: undefined, visits: [] }), body: '' }
     }
   }
 
@@ -146,6 +171,17 @@ export class World implements AsyncDisposable {
     await (isPaused ? replica.pauseReplay() : replica.resumeReplay())
     if (isPaused) this.#paused.add(code)
     else this.#paused.delete(code)
+  }
+
+  isLate(code: RegionCode): boolean {
+    return this.#late.has(code)
+  }
+
+  /** Lets a replica apply what it gets later than the ocean alone would: by 30 ms, less than a read waits for it. */
+  async setLate(code: RegionCode, isLate: boolean): Promise<void> {
+    await this.#replica(code).lag(oneWayTo(code) + (isLate ? EXTRA_LAG : 0))
+    if (isLate) this.#late.add(code)
+    else this.#late.delete(code)
   }
 
   /** Pulls the plug of a region's database, or starts it again. */
@@ -184,6 +220,16 @@ export class World implements AsyncDisposable {
       throw new TypeError(`there is no replica in ${code}; the replicas are in ${AWAY.join(', ')}`)
     return replica
   }
+}
+
+function verdictOn(notes: readonly Note[], ownNote: bigint | undefined): Answer['ownNote'] {
+  if (ownNote === undefined) return undefined
+  return hasNote(notes, ownNote) ? 'shown' : 'missing'
+}
+
+/** How long the log travels, in ms. */
+function oneWayTo(code: RegionCode): number {
+  return Math.round(roundTrip(HOME, code) / 2)
 }
 
 /** Replicas are named after their region. */

@@ -1,12 +1,14 @@
+import type { FreshnessEvent } from '@headwater/core'
 import type { RequestEvent } from '@headwater/fly-proxy'
 import { describe, expect, test } from 'vitest'
-import { type Answer, journeyOf, tellJourney } from '../src/journey.ts'
+import { type Answer, type Journey, journeyOf, tellJourney } from '../src/journey.ts'
 import type { RegionCode } from '../src/regions.ts'
 import type { QueryRecord, Visit } from '../src/visit.ts'
 
 function answer(over: Partial<Answer>): Answer {
   return {
     ...{ kind: 'write', region: 'nrt', sentAt: 1000, totalMs: 250, status: 200, retryAfter: undefined, body: '' },
+    ...{ isTokenless: false, ownNote: undefined },
     ...over,
   }
 }
@@ -50,9 +52,33 @@ function event(
   }
 }
 
+function told(
+  client: Answer,
+  proxy: RequestEvent | undefined,
+  visits: readonly Visit[],
+  reason: string | undefined,
+  freshness?: Partial<FreshnessEvent>,
+): Journey {
+  const read = { outcome: 'primary', reason: 'behind', waited: 0, node: undefined, scope: 1 } as const
+  return journeyOf(client, {
+    ...{ event: proxy, visits },
+    ...(reason !== undefined && { reason }),
+    ...(freshness !== undefined && { freshness: { ...read, ...freshness } }),
+  })
+}
+
+const handedOver = (): [RequestEvent, Visit[]] => [
+  event('nrt', [
+    { region: 'nrt', ms: 0, isReplay: true },
+    { region: 'ams', ms: 240 },
+  ]),
+  [visit('nrt', 1001, [{ node: undefined, outcome: 'kept' }]), visit('ams', 1121, [{}])],
+]
+const nextDoor = (): [RequestEvent, Visit[]] => [event('nrt', [{ region: 'nrt', ms: 0 }]), [visit('nrt', 1001, [{}])]]
+
 describe('a journey', () => {
   test('counts crossings of the request and of its queries, and measures from when the client sent it', () => {
-    const replayed = journeyOf(
+    const replayed = told(
       answer({}),
       event('nrt', [
         { region: 'nrt', ms: 0, isReplay: true },
@@ -66,7 +92,7 @@ describe('a journey', () => {
       ['nrt', 1, true],
       ['ams', 121, false],
     ])
-    const naive = journeyOf(
+    const naive = told(
       answer({ kind: 'naive' }),
       event('nrt', [{ region: 'nrt', ms: 0 }]),
       [visit('nrt', 1001, [{ node: 'ams' }, { node: 'ams' }, { node: undefined, outcome: 'kept' }])],
@@ -75,7 +101,7 @@ describe('a journey', () => {
     expect(naive.crossings).toBe(2)
   })
 
-  test.each<[string, Parameters<typeof journeyOf>, RegExp]>([
+  test.each<[string, Parameters<typeof told>, RegExp]>([
     [
       'a read next door',
       [answer({ kind: 'read' }), event('nrt', [{ region: 'nrt', ms: 0 }]), [visit('nrt', 1001, [{}])], 'read'],
@@ -143,8 +169,40 @@ describe('a journey', () => {
       [answer({ kind: 'read' }), event('ord', [{ region: 'ord', ms: 0 }]), [visit('ord', 1080, [{}])], 'read'],
       /^nrt is down, so the edge in ord took the request\. The replica next door in ord answered\.$/,
     ],
+    [
+      'a read that waited, and found the own note',
+      [answer({ kind: 'read', ownNote: 'shown' }), ...nextDoor(), 'read', { outcome: 'waited', waited: 23.4 }],
+      /^The read waited 23 ms for what this visitor has seen, then the replica next door in nrt answered\. The visitor’s own note is there\.$/,
+    ],
+    [
+      'a read on another replica',
+      [answer({ kind: 'read' }), ...nextDoor(), 'read', { outcome: 'other-replica' }],
+      /^One replica lacked what this visitor has seen; another one next door in nrt answered\.$/,
+    ],
+    [
+      'a read that waited in vain',
+      [answer({ kind: 'read', ownNote: 'shown' }), ...handedOver(), 'behind', { waited: 50.2 }],
+      /^The replica in nrt lacks what this visitor has seen, also after 50 ms \(behind\)\. Handed over to ams: 1 query at the primary, one crossing\. The visitor’s own note is there\.$/,
+    ],
+    ...(['seen-elsewhere', 'another-timeline', 'lagging'] as const).map(
+      (reason): [string, Parameters<typeof told>, RegExp] => [
+        `a read that no replica may answer: ${reason}`,
+        [answer({ kind: 'read' }), ...handedOver(), reason, { reason }],
+        new RegExp(`nrt.* \\(${reason}\\)\\. Handed over to ams`),
+      ],
+    ),
+    [
+      'a stale read',
+      [answer({ kind: 'read', isTokenless: true, ownNote: 'missing' }), ...nextDoor(), 'read'],
+      /answered\. “I saved it, and it is not there”: an older state/,
+    ],
+    [
+      'a read that neither the replica nor the primary can answer',
+      [answer({ kind: 'read', status: 503, retryAfter: '1' }), ...nextDoor(), 'behind', { waited: 50 }],
+      /^503: The replica in nrt lacks what this visitor has seen, also after 50 ms \(behind\)\. The primary in ams cannot be reached from nrt\. Retry-After: 1 s\.$/,
+    ],
     ['no answer', [answer({ status: undefined }), undefined, [], undefined], /^No answer came/],
   ])('tells of %s', (_name, parts, expected) => {
-    expect(tellJourney(journeyOf(...parts))).toMatch(expected)
+    expect(tellJourney(told(...parts))).toMatch(expected)
   })
 })

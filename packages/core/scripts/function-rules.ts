@@ -15,7 +15,7 @@ export interface FunctionRule {
 export const FUNCTION_RULES: readonly FunctionRule[] = [
   {
     kind: 'reads-only',
-    names: /^(current_schemas?|lo_get|pg_wal_lsn_diff|pg_split_walfile_name|pg_collation_actual_version)$/,
+    names: /^(current_schemas?|lo_get|pg_wal_lsn_diff|pg_split_walfile_name|pg_collation_actual_version|currtid2)$/,
     why: 'parallel unsafe, or named like an admin function, and yet a standby answers as the primary does',
   },
   {
@@ -62,7 +62,7 @@ export const FUNCTION_RULES: readonly FunctionRule[] = [
   {
     kind: 'writing-function',
     names:
-      /^(binary_upgrade_|pg_logical_emit_message|pg_replication_origin_|pg_nextoid|pg_stop_making|pg_extension_config_dump|currtid2)/,
+      /^(binary_upgrade_|pg_logical_emit_message|pg_replication_origin_|pg_nextoid|pg_stop_making|pg_extension_config_dump)/,
     why: 'parallel unsafe, or needs the primary',
   },
   {

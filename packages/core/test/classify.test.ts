@@ -124,8 +124,7 @@ table('R1: what the text does not explain is unknown', [
   ['SELECT first(x) FROM t', 'unknown', 'unseen-function'],
   ['SELECT 1 FROM t GROUP BY a, f(b)', 'unknown', 'unseen-function'],
   ['SELECT cube(1) FROM t', 'unknown', 'unseen-function'],
-  ['CALL refresh_totals(1)', 'unknown', 'unseen-function'],
-  ["DO $$ BEGIN EXECUTE format('x'); END $$", 'unknown', 'procedural-code'],
+  ["DO $$ BEGIN EXECUTE format('select %s', x); END $$", 'unknown', 'procedural-code'],
 ])
 
 table('R1: what cannot be read is never a read', [
@@ -134,7 +133,6 @@ table('R1: what cannot be read is never a read', [
   ['SELECT $a$ b $c$', 'write', 'syntax'],
   ['SELECT 1 /* a /* b */', 'write', 'syntax'],
   ["SELECT E'a\\'", 'write', 'syntax'],
-  ["SELECT 'C:\\', x --'", 'write', 'syntax'],
   ['SELECT (1', 'write', 'syntax'],
   ['SELECT 1)', 'write', 'syntax'],
   ['SELECT 1FROM t', 'write', 'syntax'],
@@ -143,6 +141,45 @@ table('R1: what cannot be read is never a read', [
   ['SELEC 1', 'write', 'syntax'],
   ['SELECT 1\u0000', 'write', 'syntax'],
   ['SELECT U&"\\zzzz"(1)', 'write', 'syntax'],
+])
+
+table('R1: a backslash before a quote is read as with standard_conforming_strings on and off; the stricter counts', [
+  ["SELECT 'C:\\', x --'", 'read'],
+  ["SELECT * FROM t WHERE path = 'C:\\'", 'read'],
+  ["SELECT * FROM t WHERE path LIKE '%\\\\'", 'read'],
+  ["SELECT 'a\\'', ' || nextval('s') --'", 'write', 'sequence'],
+  ["SELECT 'a\\', ' || nextval(' --' || 's')", 'write', 'sequence'],
+  ["SELECT 'it\\'s', f(1)", 'write', 'syntax'],
+  ["SELECT 'a\\'; SELECT 'b'; --'", 'write', 'syntax'],
+  ["SELECT 'a\\'; DELETE FROM t; --'", 'write', 'data-modification'],
+  ["SELECT 'a\\'; SELECT ' , 1; SELECT 2 --'", 'read'],
+  ["SELECT 'a\\'; COMMIT; SELECT '", 'write'],
+  ["SELECT U&'\\' UESCAPE '!'", 'read'],
+  ["SELECT set_config('transaction\\x5fread_only', 'off', true)", 'write', 'transaction-control'],
+  ["SELECT current_setting('transaction\\x5fread_only')", 'write', 'node-local'],
+  ["DO 'BEGIN \\x50ERFORM f(); END'", 'write', 'procedural-code'],
+  ['SET standard_conforming_strings = off', 'session', 'session-state'],
+])
+
+table('R1: what is known by its name, or by the text that it is given', [
+  ['CALL refresh_totals(1)', 'write', 'unseen-function'],
+  ["SELECT run('ALTER TABLE t ADD x int')", 'write', 'procedural-code'],
+  ["SELECT run(format('insert into %I values (1)', x))", 'write', 'procedural-code'],
+  ["SELECT query_to_xml('delete from t returning 1', true, true, '')", 'write', 'procedural-code'],
+  ["SELECT translated('Create account'), translated('update now'), lower('insert into t values (1)')", 'unknown'],
+  ["SELECT bt_index_check('i'), 1", 'write', 'node-local'],
+  ['SELECT set_limit(0.3)', 'session', 'session-state'],
+  ["SELECT pg_relpages('t')", 'unknown', 'unseen-function'],
+  ['SELECT pg_stat_statements_reset()', 'write', 'node-local'],
+  ['MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN DO NOTHING', 'read'],
+  ['MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN DO NOTHING', 'read'],
+  [
+    'MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT DEFAULT VALUES',
+    'write',
+  ],
+  ['MERGE INTO t USING s ON t.id = f(s.id) WHEN MATCHED AND (CASE WHEN a THEN b END) THEN DO NOTHING', 'unknown'],
+  ["MERGE INTO t USING s ON t.id = nextval('s') WHEN MATCHED THEN DO NOTHING", 'write', 'sequence'],
+  ['MERGE INTO t USING s ON t.id = s.id', 'write', 'data-modification'],
 ])
 
 table('R2: session and transaction', [

@@ -1,6 +1,7 @@
 import type { Access, AccessReason } from '../statement.ts'
 import { K } from './keywords.ts'
-import type { Knowledge } from './knowledge.ts'
+import { ACCESS_RANK, type Knowledge } from './knowledge.ts'
+import type { Escapes } from './lexer.ts'
 import { scanQuery } from './query.ts'
 import { Scan } from './scan.ts'
 import { seeStatement } from './statements.ts'
@@ -40,7 +41,20 @@ export function seeBody(language: string, body: string, knowledge: Knowledge | u
     }
   }
   const scan = new Scan()
-  scan.open(body, knowledge, language === 'plpgsql')
+  const verdict = readBody(scan, 'on', language, body, knowledge)
+  if (!scan.lexer.isAmbiguous) return verdict
+  const other = readBody(scan, 'off', language, body, knowledge)
+  return scan.lexer.isRefused || ACCESS_RANK[other.access] <= ACCESS_RANK[verdict.access] ? verdict : other
+}
+
+function readBody(
+  scan: Scan,
+  escapes: Escapes,
+  language: 'sql' | 'plpgsql',
+  body: string,
+  knowledge: Knowledge | undefined,
+): Body {
+  scan.open(body, knowledge, language === 'plpgsql', escapes)
   scan.lexer.next()
   if (language === 'plpgsql') scanQuery(scan)
   else seeSqlBody(scan)

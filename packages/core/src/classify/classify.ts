@@ -1,6 +1,7 @@
 import type { Access, AccessReason, Statement } from '../statement.ts'
 import { HINT_PRIMARY } from './comments.ts'
-import type { Knowledge } from './knowledge.ts'
+import { ACCESS_RANK, type Knowledge } from './knowledge.ts'
+import type { Escapes } from './lexer.ts'
 import { Scan } from './scan.ts'
 import { seeStatement } from './statements.ts'
 import { T } from './tokens.ts'
@@ -24,10 +25,14 @@ function plain(because: AccessReason, count: number): Statement {
 const READ: Statement = plain('reads-only', 1)
 const EMPTY: Statement = plain('empty', 0)
 
+const AMBIGUOUS: Statement = Object.freeze({ ...EMPTY, access: 'write', because: 'syntax', count: 1 })
+
 const scan = new Scan()
 
 /**
  * What the text `sql` needs: one pass, in time linear in its length; never throws, reads no clock and does no I/O.
+ *
+ * Where `standard_conforming_strings` decides how the text reads, it is read both ways, and the stricter verdict counts.
  *
  * Without `knowledge`, what is not Postgres's own is `unknown`. The text alone does not show: casts that call a user's
  * function, attribute notation (`t.audit` calls `audit(t)` when there is no such column), domain checks, row security,
@@ -35,7 +40,21 @@ const scan = new Scan()
  * with one of Postgres's own. That is what {@link Knowledge} is for.
  */
 export function classify(sql: string, knowledge?: Knowledge): Statement {
-  scan.open(sql, knowledge, false)
+  const statement = classifyAs('on', sql, knowledge)
+  return scan.lexer.isAmbiguous ? strictestReading(statement, sql, knowledge) : statement
+}
+
+function strictestReading(statement: Statement, sql: string, knowledge: Knowledge | undefined): Statement {
+  const other = classifyAs('off', sql, knowledge)
+  if (scan.lexer.isRefused) return statement
+  if (statement.access === 'write') return statement
+  // What begins, ends or follows a transaction must not be in doubt.
+  if (other.count !== statement.count || (other.control ?? statement.control) !== undefined) return AMBIGUOUS
+  return ACCESS_RANK[other.access] > ACCESS_RANK[statement.access] ? other : statement
+}
+
+function classifyAs(escapes: Escapes, sql: string, knowledge: Knowledge | undefined): Statement {
+  scan.open(sql, knowledge, false, escapes)
   const { lexer } = scan
   let count = 0
   let kind = lexer.next()

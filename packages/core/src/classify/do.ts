@@ -33,12 +33,14 @@ export function seeDo(scan: Scan): void {
 }
 
 /** What a string constant holds; `undefined` when that would take more than undoubling quotes. */
-function bodyOf(text: string): string | undefined {
+export function bodyOf(text: string): string | undefined {
   if (text.startsWith('$')) {
     const tag = text.indexOf('$', 1) + 1
     return text.slice(tag, -tag)
   }
+  // What a backslash means in there is up to the session.
+  if (text.includes('\\')) return undefined
   if (text.startsWith("'")) return text.slice(1, -1).replaceAll("''", "'")
-  if (/^e'/i.test(text) && !text.includes('\\')) return text.slice(2, -1).replaceAll("''", "'")
+  if (/^e'/i.test(text)) return text.slice(2, -1).replaceAll("''", "'")
   return undefined
 }

@@ -151,6 +151,9 @@ export const K = {
   PERFORM: 149,
   ASSERT: 150,
   OPTIONS: 151,
+  NOTHING: 152,
+  USING: 153,
+  FORMAT: 154,
 } as const
 
 /** How the grammar treats a word: which names it may be. */

@@ -4,6 +4,12 @@ import { blockCommentEnd, hintAt, lineCommentEnd } from './comments.ts'
 import { T } from './tokens.ts'
 import { findWord, hashStep } from './words.ts'
 
+/**
+ * What a backslash in a plain string is taken for, which is up to the session's `standard_conforming_strings`: nothing
+ * (`on`, the default since PostgreSQL 9.1), an escape (`off`), or, where that would matter, an error (`unknown`).
+ */
+export type Escapes = 'on' | 'off' | 'unknown'
+
 const { END, WORD, QUOTED, STRING, NUMBER, PARAMETER, OPERATOR, DOT, CAST, MARK, BAD } = T
 
 const { SPACE, LETTER, DIGIT, OPERATOR_CODE, SINGLE_QUOTE, DOUBLE_QUOTE, DOLLAR, DOT_CODE } = C
@@ -14,8 +20,8 @@ const classes: Uint8Array = CLASS
 const folding: Uint8Array = FOLDED
 
 /**
- * PostgreSQL's lexical rules (`scan.l` of 18, `standard_conforming_strings = on`), one token at a time, each code unit
- * looked at a bounded number of times. Never throws: what it cannot read becomes a `BAD` token.
+ * PostgreSQL's lexical rules (`scan.l` of 18), one token at a time, each code unit looked at a bounded number of times.
+ * Never throws: what it cannot read becomes a `BAD` token.
  */
 export class Lexer {
   sql = ''
@@ -29,6 +35,11 @@ export class Lexer {
   /** Whether a quoted identifier must be decoded: it holds `""` or unicode escapes. */
   isEscaped = false
   hint = 0
+  /** A plain string here ends elsewhere when `standard_conforming_strings` is off: a backslash stands before a quote. */
+  isAmbiguous = false
+  /** With `standard_conforming_strings` off, Postgres refuses the whole text before it runs any of it. */
+  isRefused = false
+  #escapes: Escapes = 'unknown'
   #runStart = 0
   #runEnd = 0
   /** Where the operator that begins the run ends, its signs taken off. */
@@ -36,7 +47,10 @@ export class Lexer {
   /** Where the whitespace and semicolons begin that end the text; -1 before it is asked for. */
   #tail = -1
 
-  open(sql: string): void {
+  open(sql: string, escapes: Escapes = 'unknown'): void {
+    this.#escapes = escapes
+    this.isAmbiguous = false
+    this.isRefused = false
     this.sql = sql
     this.bytes = bytesOf(sql, this.bytes)
     this.kind = END
@@ -74,7 +88,7 @@ export class Lexer {
         case SLASH_CODE:
           if (bytes[position + 1] === STAR) {
             position = this.#blockComment(position)
-            if (position < 0) return this.#emit(BAD, -position - 1, this.sql.length)
+            if (position < 0) return this.#refuse(-position - 1, this.sql.length)
             continue
           }
           return this.#operator(position)
@@ -100,7 +114,7 @@ export class Lexer {
         default: {
           const length = this.sql.length
           if (position >= length) return this.#emit(END, length, length)
-          return this.#emit(BAD, position, position + 1)
+          return this.#refuse(position, position + 1)
         }
       }
     }
@@ -156,6 +170,12 @@ export class Lexer {
     return kind
   }
 
+  /** A character that no statement has, or something without an end: no server runs any of the text. */
+  #refuse(start: number, end: number): number {
+    if (this.#escapes === 'off') this.isRefused = true
+    return this.#emit(BAD, start, end)
+  }
+
   #word(start: number, first: number): number {
     const bytes = this.bytes
     let hash = 0
@@ -172,10 +192,14 @@ export class Lexer {
       if (code === QUOTE) {
         const prefix = first | 32
         if (prefix === 101) return this.#escapedString(start, position + 1)
-        if (prefix === 98 || prefix === 120 || prefix === 110) return this.#plainString(start, position + 1)
+        if (prefix === 110) return this.#plainString(start, position + 1)
+        if (prefix === 98 || prefix === 120) return this.#digitString(start, position + 1)
       } else if (code === 38 && (first | 32) === 117) {
         const quote = bytes[position + 1]
-        if (quote === QUOTE) return this.#plainString(start, position + 2)
+        if (quote === QUOTE) {
+          if (this.#escapes === 'off') this.isRefused = true
+          return this.#plainString(start, position + 2)
+        }
         if (quote === 34) return this.#quoted(start, position + 2, true)
       }
     }
@@ -191,7 +215,7 @@ export class Lexer {
     for (;;) {
       let code = bytes[position]
       while (code !== 34 && code !== 0) code = bytes[++position]
-      if (code === 0) return this.#emit(BAD, start, this.sql.length)
+      if (code === 0) return this.#refuse(start, this.sql.length)
       if (bytes[position + 1] !== 34) break
       isEscaped = true
       position += 2
@@ -202,8 +226,9 @@ export class Lexer {
     return this.#emit(isBad ? BAD : QUOTED, start, position + 1)
   }
 
-  /** A string in which only `''` is special. A backslash before a quote reads otherwise with `standard_conforming_strings = off`. */
+  /** A string in which only `''` is special, or, when `standard_conforming_strings` is off, the backslash too. */
   #plainString(start: number, from: number): number {
+    if (this.#escapes === 'off') return this.#escapedString(start, from)
     const bytes = this.bytes
     let position = from
     for (;;) {
@@ -217,11 +242,20 @@ export class Lexer {
       if (bytes[position - 1] === BACKSLASH && position > from) {
         let run = position - 1
         while (run > from && bytes[run - 1] === BACKSLASH) run--
-        if (((position - run) & 1) === 1) return this.#emit(BAD, start, this.sql.length)
+        if (((position - run) & 1) === 1) {
+          if (this.#escapes === 'unknown') return this.#emit(BAD, start, this.sql.length)
+          this.isAmbiguous = true
+        }
       }
       if (bytes[position + 1] !== QUOTE) return this.#emit(STRING, start, position + 1)
       position += 2
     }
+  }
+
+  /** `B'…'` and `X'…'`: a backslash is no digit, and escapes nothing. */
+  #digitString(start: number, from: number): number {
+    const close = this.sql.indexOf("'", from)
+    return close < 0 ? this.#refuse(start, this.sql.length) : this.#emit(STRING, start, close + 1)
   }
 
   /** `E'…'`: backslash escapes, also in the parts that continue it after a newline. */
@@ -240,7 +274,7 @@ export class Lexer {
         position = continued
       }
     }
-    return this.#emit(BAD, start, length)
+    return this.#refuse(start, length)
   }
 
   /** Where a string that closed before `from` goes on: behind the quote that follows whitespace with a newline; -1 when it does not. */
@@ -279,7 +313,7 @@ export class Lexer {
     for (let at = sql.indexOf('$', position + 1); at >= 0; at = sql.indexOf('$', at + 1)) {
       if (sql.startsWith(tag, at)) return this.#emit(STRING, start, at + tag.length)
     }
-    return this.#emit(BAD, start, length)
+    return this.#refuse(start, length)
   }
 
   #number(start: number): number {

@@ -1,4 +1,5 @@
 import type { AccessReason } from '../statement.ts'
+import { reasonOfExtensionFunction } from './extension-names.ts'
 import { K } from './keywords.ts'
 import { type Known, strictest } from './knowledge.ts'
 import type { Scan } from './scan.ts'
@@ -147,9 +148,12 @@ const NODE_SETTINGS: ReadonlySet<string> = new Set([
 ])
 export const isNodeSetting = (name: string): boolean => NODE_SETTINGS.has(name.toLowerCase())
 
+/** What {@link seeCall} returns for a function that runs text which it is given, or of which that is not known. */
+export const FUNCTION_MAY_RUN_TEXT = -1
+
 /**
  * Classifies a call of `name`; the current token is its `(`. Returns the function kind, so that the caller can watch
- * the arguments of `set_config` and `current_setting`.
+ * the arguments of `set_config`, `current_setting` and what runs text.
  */
 export function seeCall(scan: Scan, name: DottedName): number {
   const { last } = name
@@ -188,23 +192,28 @@ function seeOwn(
   if (because === 'procedural-code') {
     scan.addFunction(name)
     scan.raise('unknown', because, start, end)
-  } else scan.raise(because === 'session-state' ? 'session' : 'write', because, start, end)
+    return FUNCTION_MAY_RUN_TEXT
+  }
+  scan.raise(because === 'session-state' ? 'session' : 'write', because, start, end)
   return kind
 }
 
 function seeForeign(scan: Scan, schema: string | undefined, name: string, start: number, end: number): number {
   const known = scan.knowledge?.findFunction(schema, name)
   if (known !== undefined) {
-    if (known.access === 'unknown') scan.addFunction(schema === undefined ? name : `${schema}.${name}`)
     scan.raise(known.access, known.because, start, end)
-  } else if (schema?.startsWith('pg_temp') === true) scan.raise('write', 'session-state', start, end)
-  else if (name.startsWith('dblink') || name.startsWith('postgres_fdw_'))
-    scan.raise('write', 'remote-server', start, end)
-  // Extensions name their administration so (pg_stat_statements_reset, pg_prewarm); a standby accepts it for itself.
-  else if (name.startsWith('pg_')) scan.raise('write', 'node-local', start, end)
+    if (known.access !== 'unknown') return 0
+    scan.addFunction(schema === undefined ? name : `${schema}.${name}`)
+    return FUNCTION_MAY_RUN_TEXT
+  }
+  const reason = reasonOfExtensionFunction(name)
+  if (schema?.startsWith('pg_temp') === true) scan.raise('write', 'session-state', start, end)
+  else if (reason !== undefined) scan.raise(reason === 'session-state' ? 'session' : 'write', reason, start, end)
   else {
     scan.addFunction(schema === undefined ? name : `${schema}.${name}`)
     scan.raise('unknown', 'unseen-function', start, end)
+    scan.hasUnseenCall = true
+    return FUNCTION_MAY_RUN_TEXT
   }
   return 0
 }

@@ -1,6 +1,6 @@
 import { F, P, type Scan } from './scan.ts'
 
-const { OPERAND_FOLLOWS, SET_CONFIG } = F
+const { OPERAND_FOLLOWS, MAY_RUN_TEXT, SET_CONFIG } = F
 const { START, DISTINCT_ON, TRUE, OTHER, CLOSE } = P
 
 /** Remembers what has just been read, for the token behind it. */
@@ -10,8 +10,9 @@ export function pass(scan: Scan, previous: number): void {
 }
 
 export function openParenthesis(scan: Scan, flags: number): void {
+  const inherited = (scan.flags[scan.depth] as number) & MAY_RUN_TEXT
   scan.depth++
-  scan.flags[scan.depth] = scan.previous === DISTINCT_ON ? OPERAND_FOLLOWS : flags
+  scan.flags[scan.depth] = (scan.previous === DISTINCT_ON ? OPERAND_FOLLOWS : flags) | inherited
   pass(scan, START)
 }
 

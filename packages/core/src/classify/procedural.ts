@@ -1,6 +1,9 @@
+import { seeDynamicQuery } from './dynamic-query.ts'
 import { K } from './keywords.ts'
 import { P, type Scan } from './scan.ts'
+import { isHarmlessLocal } from './session.ts'
 import { T } from './tokens.ts'
+import { WRITING_WORDS } from './writing-words.ts'
 
 /**
  * What a word means in a PL/pgSQL body beyond what it means in a query. Returns the kind of the next token when the
@@ -33,8 +36,7 @@ export function seeProceduralWord(scan: Scan, keyword: number): number {
       scan.previousKeyword = keyword
       return lexer.next()
     case K.EXECUTE:
-      scan.hasDynamicQuery = true
-      scan.raiseHere('unknown', 'procedural-code')
+      seeDynamicQuery(scan)
       scan.previous = P.OTHER
       scan.previousKeyword = keyword
       return lexer.next()
@@ -46,7 +48,7 @@ export function seeProceduralWord(scan: Scan, keyword: number): number {
 function seeStatementStart(scan: Scan, keyword: number): number {
   const lexer = scan.lexer
   const { start, end } = lexer
-  const reason = REASONS.get(keyword)
+  const reason = WRITING_WORDS.get(keyword)
   if (reason === undefined) return -1
   const kind = lexer.next()
   // A variable of that name: `update := 1`, `comment.x = 2`.
@@ -60,40 +62,17 @@ function seeStatementStart(scan: Scan, keyword: number): number {
     scan.previous = P.OTHER
     return kind
   }
+  if (keyword === K.COMMIT || keyword === K.ROLLBACK) {
+    // A procedure may end its own transactions; on a standby these have written nothing.
+    scan.previous = P.OTHER
+    return kind
+  }
+  if (keyword === K.SET && isHarmlessLocal(scan)) {
+    scan.previous = P.OTHER
+    return lexer.kind
+  }
   scan.raise(reason === 'session-state' || reason === 'transaction-control' ? 'session' : 'write', reason, start, end)
   scan.previous = P.OTHER
   scan.previousKeyword = keyword
   return kind
 }
-
-const REASONS: ReadonlyMap<
-  number,
-  | 'schema-change'
-  | 'data-modification'
-  | 'table-lock'
-  | 'session-state'
-  | 'notification'
-  | 'maintenance'
-  | 'transaction-control'
-  | 'copy-from'
-  | 'prepared-statement'
-  | 'procedural-code'
-> = new Map([
-  ...[K.CREATE, K.ALTER, K.DROP, K.GRANT, K.REVOKE, K.COMMENT, K.SECURITY, K.IMPORT, K.REASSIGN].map(
-    (keyword) => [keyword, 'schema-change'] as const,
-  ),
-  ...[K.TRUNCATE, K.INSERT, K.UPDATE, K.DELETE, K.MERGE].map((keyword) => [keyword, 'data-modification'] as const),
-  ...[K.REINDEX, K.VACUUM, K.CLUSTER, K.CHECKPOINT, K.REFRESH, K.ANALYZE, K.ANALYSE].map(
-    (keyword) => [keyword, 'maintenance'] as const,
-  ),
-  ...[K.SET, K.RESET, K.DISCARD, K.LOAD].map((keyword) => [keyword, 'session-state'] as const),
-  ...[K.COMMIT, K.ROLLBACK, K.ABORT, K.SAVEPOINT, K.RELEASE, K.START].map(
-    (keyword) => [keyword, 'transaction-control'] as const,
-  ),
-  ...[K.LISTEN, K.UNLISTEN, K.NOTIFY].map((keyword) => [keyword, 'notification'] as const),
-  [K.LOCK, 'table-lock'],
-  [K.COPY, 'copy-from'],
-  [K.PREPARE, 'prepared-statement'],
-  [K.DEALLOCATE, 'prepared-statement'],
-  [K.DO, 'procedural-code'],
-])

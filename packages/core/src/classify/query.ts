@@ -1,3 +1,4 @@
+import { seeTextToRun } from './dynamic-query.ts'
 import {
   CATEGORY_COLUMN,
   CATEGORY_FUNCTION,
@@ -117,6 +118,10 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
         kind = lexer.nextBehindConstants()
         break
       case STRING:
+        if (((scan.flags[scan.depth] as number) & F.MAY_RUN_TEXT) !== 0) seeTextToRun(scan)
+        pass(scan, AFTER_OPERAND)
+        kind = lexer.next()
+        break
       case CLOSE_BRACKET:
         pass(scan, AFTER_OPERAND)
         kind = lexer.next()

@@ -1,6 +1,6 @@
 import type { Access, AccessReason, TransactionControl } from '../statement.ts'
 import { ACCESS_RANK, type Knowledge } from './knowledge.ts'
-import { Lexer } from './lexer.ts'
+import { type Escapes, Lexer } from './lexer.ts'
 
 /** What the token before the current one was, as far as it tells a call from a name. */
 export const P = {
@@ -32,6 +32,8 @@ export const F = {
   /** What follows the closing parenthesis is an operand: `DISTINCT ON (…)`. */
   OPERAND_FOLLOWS: 8,
   GROUP_BY: 16,
+  /** The arguments of a function that may run text which it is given. */
+  MAY_RUN_TEXT: 32,
 } as const
 
 /** The state of one pass over one text. Made once and used again: a pass allocates nothing but its result. */
@@ -49,6 +51,8 @@ export class Scan {
   tokenEnd = -1
   functions: string[] = []
   seen: Set<string> | undefined
+  /** Whether something was called that neither the catalog nor `knowledge` knows. */
+  hasUnseenCall = false
   control: TransactionControl | undefined
   isTransactionLocal = false
   /** PL/pgSQL only. */
@@ -61,8 +65,8 @@ export class Scan {
   /** By depth: bits of `F`. */
   flags: number[] = [0]
 
-  open(sql: string, knowledge: Knowledge | undefined, isProcedural: boolean): void {
-    this.lexer.open(sql)
+  open(sql: string, knowledge: Knowledge | undefined, isProcedural: boolean, escapes: Escapes = 'unknown'): void {
+    this.lexer.open(sql, escapes)
     this.knowledge = knowledge
     this.isProcedural = isProcedural
     this.isDry = false
@@ -72,6 +76,7 @@ export class Scan {
     this.tokenEnd = -1
     if (this.functions.length > 0) this.functions = []
     this.seen = undefined
+    this.hasUnseenCall = false
     this.control = undefined
     this.isTransactionLocal = false
     this.hasExceptionBlock = false

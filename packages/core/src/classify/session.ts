@@ -20,6 +20,15 @@ export function seeSet(scan: Scan): void {
   scan.raise('session', 'session-state', start, end)
 }
 
+/** LOCAL and a setting that does not steer the transaction, at the current token: it is gone with the transaction. */
+export function isHarmlessLocal(scan: Scan): boolean {
+  if (!take(scan, K.LOCAL)) return false
+  const kind = scan.lexer.kind
+  if (kind !== T.WORD && kind !== T.QUOTED) return false
+  dotted.read(scan)
+  return dotted.count > 1 || !isNodeSetting(textOf(scan, dotted.last))
+}
+
 function seeLocal(scan: Scan, start: number, end: number): void {
   const kind = scan.lexer.kind
   if (kind === T.WORD || kind === T.QUOTED) {

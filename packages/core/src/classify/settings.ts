@@ -1,19 +1,22 @@
-import { isNodeSetting, type Part } from './names.ts'
+import { FUNCTION_MAY_RUN_TEXT, isNodeSetting, type Part } from './names.ts'
 import { F, type Scan } from './scan.ts'
 import { T } from './tokens.ts'
 import { FUNCTION_CURRENT_SETTING, FUNCTION_SET_CONFIG } from './words.ts'
 
-const { CLOSE, COMMA, END, OPEN, STRING } = T
+const { CAST, CLOSE, COMMA, END, OPEN, STRING, WORD } = T
 
-/** Looks at the first argument where the name of a setting decides; returns flags for its parenthesis. */
+/** Looks at the first argument where the name of a setting decides; returns flags for the parenthesis of a call. */
 export function watchSetting(scan: Scan, functionKind: number, { start, end }: Part): number {
+  if (functionKind === FUNCTION_MAY_RUN_TEXT) return F.MAY_RUN_TEXT
   if (functionKind !== FUNCTION_SET_CONFIG && functionKind !== FUNCTION_CURRENT_SETTING) return 0
   const setting = settingName(scan)
   if (functionKind === FUNCTION_SET_CONFIG) {
-    if (isNodeSetting(setting ?? '')) scan.raise('write', 'transaction-control', start, end)
+    if (isNodeSetting(setting ?? '') || setting?.includes('\\') === true)
+      scan.raise('write', 'transaction-control', start, end)
     return F.SET_CONFIG
   }
-  if (setting === undefined || isNodeSetting(setting)) scan.raise('write', 'node-local', start, end)
+  if (setting === undefined || setting.includes('\\') || isNodeSetting(setting))
+    scan.raise('write', 'node-local', start, end)
   return 0
 }
 
@@ -23,7 +26,9 @@ function settingName(scan: Scan): string | undefined {
   const { start, end } = lexer
   const isLiteral = lexer.next() === STRING && lexer.sql.charCodeAt(lexer.start) === 39
   const setting = isLiteral ? lexer.sql.slice(lexer.start + 1, lexer.end - 1) : undefined
-  const following = isLiteral ? lexer.next() : END
+  let following = isLiteral ? lexer.next() : END
+  // As Postgres prints its views, policies and defaults: `'app.tenant'::text`.
+  if (following === CAST && lexer.next() === WORD && lexer.sql.startsWith('text', lexer.start)) following = lexer.next()
   lexer.start = start
   lexer.end = end
   lexer.kind = OPEN

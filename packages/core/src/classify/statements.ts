@@ -22,10 +22,11 @@ export function seeStatement(scan: Scan): void {
     case K.INSERT:
     case K.UPDATE:
     case K.DELETE:
-    case K.MERGE:
     case K.TRUNCATE:
       scan.raiseHere('write', 'data-modification')
       return skip(scan)
+    case K.MERGE:
+      return seeMerge(scan)
     case K.BEGIN:
     case K.START:
     case K.COMMIT:
@@ -347,6 +348,40 @@ function isString(scan: Scan): boolean {
   return following === T.STRING
 }
 
+/** MERGE writes by its actions: where each of them is DO NOTHING, a standby runs it like a query. */
+function seeMerge(scan: Scan): void {
+  const lexer = scan.lexer
+  const { start, end } = lexer
+  if (scan.rank === 3 || !doesNothing(scan)) {
+    scan.raise('write', 'data-modification', start, end)
+    return skip(scan)
+  }
+  lexer.end = end
+  lexer.next()
+  take(scan, K.INTO)
+  scanQuery(scan)
+}
+
+/** Whether each THEN outside of parentheses is followed by DO NOTHING; the current token is MERGE. */
+function doesNothing(scan: Scan): boolean {
+  const lexer = scan.lexer
+  let depth = 0
+  let actions = 0
+  for (let kind = lexer.next(); kind !== T.END && kind !== T.SEMICOLON && kind !== T.BAD; kind = lexer.next()) {
+    if (kind === T.OPEN) depth++
+    else if (kind === T.CLOSE) depth--
+    else if (depth === 0 && keywordHere(scan) === K.THEN) {
+      lexer.next()
+      if (keywordHere(scan) !== K.DO) return false
+      lexer.next()
+      if (keywordHere(scan) !== K.NOTHING) return false
+      actions++
+    }
+  }
+  return actions > 0
+}
+
+/** What nobody has looked into is, as procedures go, there to write. */
 function seeCallStatement(scan: Scan): void {
   const { start, end } = scan.lexer
   const kind = scan.lexer.next()
@@ -354,5 +389,7 @@ function seeCallStatement(scan: Scan): void {
     scan.raise('write', 'syntax', start, end)
     return skip(scan)
   }
+  scan.hasUnseenCall = false
   scanQuery(scan)
+  if (scan.knowledge === undefined && scan.hasUnseenCall) scan.raise('write', 'unseen-function', start, end)
 }

@@ -2,10 +2,15 @@ import type { Known } from '@headwater/core'
 
 const UNSEEN: Known = Object.freeze({ access: 'unknown', because: 'procedural-code' })
 const SWALLOWS: Known = Object.freeze({ access: 'write', because: 'swallows-errors' })
+const WRITES: Known = Object.freeze({ access: 'write', because: 'writing-function' })
 const REACHES_OUT: Known = Object.freeze({ access: 'write', because: 'remote-server' })
 
 /** How the languages catch an error: `except` (Python), `eval` (Perl), `catch` and `try` (Tcl, JavaScript), `pcall` (Lua). */
 const CATCHES = /\b(?:except|eval|catch|try|pcall|xpcall|tryCatch|rescue)\b/
+
+/** A statement that writes, at the beginning of what may be a constant of the language. */
+const STATES_WRITE =
+  /["'{([]\s*(?:insert\s+into|update\s+[\w".]+\s+set|delete\s+from|merge\s+into|truncate|(?:create|alter|drop)\s+\w+)\s/i
 
 /** How an untrusted language gets hold of what is outside the database. */
 const REACHES = /\b(?:import|require|use|open|exec|system|socket|source|package)\b|`/
@@ -20,5 +25,6 @@ const REACHES = /\b(?:import|require|use|open|exec|system|socket|source|package)
 export function knownOfForeignBody(body: string, isTrusted: boolean): Known {
   if (CATCHES.test(body)) return SWALLOWS
   if (!isTrusted && REACHES.test(body)) return REACHES_OUT
+  if (STATES_WRITE.test(body)) return WRITES
   return UNSEEN
 }

@@ -4,6 +4,7 @@ const READS: Known = Object.freeze({ access: 'read', because: 'reads-only' })
 const SESSION: Known = Object.freeze({ access: 'session', because: 'session-state' })
 const RUNS_TEXT: Known = Object.freeze({ access: 'unknown', because: 'procedural-code' })
 const NODE_LOCAL: Known = Object.freeze({ access: 'write', because: 'node-local' })
+const WRITES: Known = Object.freeze({ access: 'write', because: 'writing-function' })
 const REMOTE: Known = Object.freeze({ access: 'write', because: 'remote-server' })
 
 /**
@@ -13,13 +14,13 @@ const REMOTE: Known = Object.freeze({ access: 'write', because: 'remote-server' 
 const READING =
   'address_standardizer bloom bool_plperl btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hll ' +
   'hstore hstore_plperl hstore_plpython3u intagg intarray ip4r isn jsonb_plperl jsonb_plpython3u lo ltree ltree_plpython3u ' +
-  'pg_hashids pg_jsonschema pgstattuple pg_trgm pg_uuidv7 pgcrypto postgis postgis_raster postgis_sfcgal prefix rum seg semver tablefunc ' +
+  'pageinspect pg_hashids pg_jsonschema pgstattuple pg_trgm pg_uuidv7 pg_visibility pgcrypto postgis postgis_raster postgis_sfcgal prefix rum seg semver tablefunc ' +
   'tsm_system_rows tsm_system_time unaccent uuid-ossp vector xml2'
 
 /** Extensions that show or change the server they run on: a standby answers for itself. */
 const ADMINISTERING =
-  'adminpack amcheck hypopg old_snapshot pageinspect pg_buffercache pg_cron pg_freespacemap pg_logicalinspect pg_overexplain ' +
-  'pg_prewarm pg_qualstats pg_stat_kcache pg_stat_statements pg_surgery pg_visibility pg_wait_sampling pg_walinspect ' +
+  'adminpack amcheck hypopg old_snapshot pg_buffercache pg_cron pg_freespacemap pg_logicalinspect pg_overexplain ' +
+  'pg_prewarm pg_qualstats pg_stat_kcache pg_stat_statements pg_surgery pg_wait_sampling pg_walinspect ' +
   'pgrowlocks sslinfo'
 
 /** Extensions that reach other servers: what they do there is done, whatever node asked for it. */
@@ -29,6 +30,20 @@ const REMOTE_CALLING =
 const EXCEPTIONS: Readonly<Record<string, Readonly<Record<string, Known>>>> = {
   hll: { hll_set_defaults: SESSION, hll_set_max_sparse: SESSION, hll_set_output_version: SESSION },
   isn: { isn_weak: SESSION },
+  // What reads the pages of a relation shows the hint bits of one node; what takes a page only computes.
+  pageinspect: {
+    bt_metap: NODE_LOCAL,
+    bt_multi_page_stats: NODE_LOCAL,
+    bt_page_items: NODE_LOCAL,
+    bt_page_stats: NODE_LOCAL,
+    get_raw_page: NODE_LOCAL,
+    get_raw_page_fork: NODE_LOCAL,
+    hash_bitmap_info: NODE_LOCAL,
+  },
+  // Dead entries of a hash index are hints.
+  pgstattuple: { pgstathashindex: NODE_LOCAL },
+  // The map is replicated; the checks look for damage in the files of one node.
+  pg_visibility: { pg_check_frozen: NODE_LOCAL, pg_check_visible: NODE_LOCAL, pg_truncate_visibility_map: WRITES },
   pg_trgm: { set_limit: SESSION },
   tablefunc: {
     connectby: RUNS_TEXT,

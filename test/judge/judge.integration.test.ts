@@ -55,8 +55,8 @@ describe('R1, R2: a real standby, by the text alone', () => {
       expect(tally.judged, tally.corpus).toBeGreaterThan(300)
       expect(examples(tally, 'silent'), tally.corpus).toEqual([])
       expect(examples(tally, 'caught'), tally.corpus).toEqual([])
-      // A MERGE that does nothing, a lock in a table expression that nobody reads, a lone backslash in quotes.
-      expect(tally.counts.costly, tally.corpus).toBeLessThanOrEqual(4)
+      // A MERGE that does nothing behind WITH, a lock in a table expression that nobody reads.
+      expect(tally.counts.costly, tally.corpus).toBeLessThanOrEqual(2)
     }
   })
 
@@ -70,10 +70,11 @@ describe('R1, R2: a real standby, by the text alone', () => {
 })
 
 describe('R1, R2: a real standby, with what its catalog tells', () => {
-  test('nothing is silent, and only what runs a text of its own is caught', { timeout: 120_000 }, async () => {
+  test('nothing is silent, nothing is caught', { timeout: 120_000 }, async () => {
     const tallies = await judge([standbyTable, grammarOddities], { learn: readCatalog })
-    for (const tally of tallies.values()) expect(examples(tally, 'silent'), tally.corpus).toEqual([])
-    expect(examples(tallies.get('standby-table'), 'caught')).toEqual(["SELECT f_dyn('insert into t2(v) values(1)')"])
-    expect(examples(tallies.get('grammar-oddities'), 'caught')).toEqual([])
+    for (const tally of tallies.values()) {
+      expect(examples(tally, 'silent'), tally.corpus).toEqual([])
+      expect(examples(tally, 'caught'), tally.corpus).toEqual([])
+    }
   })
 })

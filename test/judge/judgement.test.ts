@@ -8,12 +8,14 @@ const ok: Outcome = { isOk: true, rows: [], code: undefined, message: undefined,
 const refused: Outcome = { isOk: false, rows: [], code: '25006', message: '', refusal: 'refused' }
 const failed: Outcome = { isOk: false, rows: [], code: '22012', message: '', refusal: undefined }
 const missing: Outcome = { isOk: false, rows: [], code: '42P01', message: '', refusal: 'unknown-object' }
+const ownError: Outcome = { isOk: false, rows: [], code: '38000', message: 'argument missing', refusal: 'refused' }
 const plain: Label = {
   belongsOnPrimary: undefined,
   livesInSession: undefined,
   writes: undefined,
   isExplain: false,
   isParsed: true,
+  isRandom: false,
   relations: [],
   calls: [],
 }
@@ -23,6 +25,7 @@ const quiet: Facts = {
   differs: false,
   isTemporary: false,
   isSequence: false,
+  isForeign: false,
 }
 const count = (
   access: Access,
@@ -41,6 +44,16 @@ describe('what we would try on the standby', () => {
     ['it lacks a temporary table', missing, ok, {}, { isTemporary: true }, 'session'],
     ['it fails where the primary does not', failed, ok, {}, {}, 'silent'],
     ['both fail', failed, failed, {}, {}, 'failed'],
+    ['both fail by the function’s own error', ownError, ownError, {}, {}, 'failed'],
+    [
+      'it fails as such a function does, the primary otherwise',
+      ownError,
+      { ...ownError, message: '' },
+      {},
+      {},
+      'caught',
+    ],
+    ['it fails as such a function does, the primary does not', ownError, ok, {}, {}, 'caught'],
     ['it accepts a lock', ok, ok, { belongsOnPrimary: 'lock' }, {}, 'silent'],
     ['it swallows a refusal', ok, ok, {}, { wroteOnPrimary: true }, 'silent'],
     ['it writes through dblink', ok, ok, {}, { wroteFromStandby: true }, 'silent'],
@@ -61,6 +74,7 @@ describe('what we would send to the primary', () => {
     ['it lives in its session', ok, ok, { livesInSession: 'FETCH' }, {}, 'right'],
     ['the standby swallows a refusal', ok, ok, {}, { wroteOnPrimary: true }, 'right'],
     ['the standby answers other rows', ok, ok, {}, { differs: true }, 'right'],
+    ['it reads a foreign table', ok, ok, {}, { isForeign: true }, 'right'],
     ['both fail', failed, failed, {}, {}, 'failed'],
   ] as const)('%s', (_, standby, primary, label, facts, expected) => {
     expect(count('write', standby, primary, label, facts)).toBe(expected)

@@ -32,11 +32,16 @@ export interface Facts {
   readonly isTemporary: boolean
   /** It reads a sequence as a relation. */
   readonly isSequence: boolean
+  /** It reads a foreign table: another server, or a file of this one. R1 keeps that off a standby, whatever it answers. */
+  readonly isForeign: boolean
 }
 
 /** The count for one text: a pure function of the verdict, both answers, the label and what was seen around them. */
 export function judge(access: Access, standby: Outcome, primary: Outcome, label: Label, facts: Facts): Judgement {
   const isTried = access === 'read' || access === 'unknown'
+  // A function's own error, in a language that gives all of them one SQLSTATE, a standby's refusal among them.
+  const isOwnError = standby.code === '38000' && primary.code === '38000' && standby.message === primary.message
+  if (isOwnError) return { count: 'failed', cause: '38000' }
   if (standby.refusal === 'refused') {
     if (!isTried) return right
     // An unlogged relation is refused on any standby, and its text is that of any other.
@@ -61,7 +66,7 @@ export function judge(access: Access, standby: Outcome, primary: Outcome, label:
     return right
   }
   const isExcused = label.belongsOnPrimary !== undefined || label.livesInSession !== undefined || facts.isSequence
-  if (isExcused || facts.isTemporary || facts.wroteFromStandby || facts.wroteOnPrimary) return right
+  if (isExcused || facts.isForeign || facts.isTemporary || facts.wroteFromStandby || facts.wroteOnPrimary) return right
   if (!primary.isOk || facts.differs) return right
   return { count: 'costly', cause: access }
 }

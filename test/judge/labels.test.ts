@@ -14,6 +14,7 @@ test.each([
   'COPY (SELECT 1) TO STDOUT',
   'DECLARE c CURSOR FOR SELECT 1',
   'DO $$ BEGIN PERFORM 1; END $$',
+  'MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN DO NOTHING',
 ])('nothing in the text says primary: %s', (sql) => {
   expect(labelOf(sql)).toMatchObject({ writes: undefined, belongsOnPrimary: undefined, isParsed: true })
 })
@@ -28,6 +29,10 @@ test.each([
   ['DECLARE c CURSOR FOR SELECT * FROM t FOR UPDATE', 'row lock'],
   ['SELECT 1; DROP TABLE t', 'DropStmt'],
   ['VACUUM', 'VacuumStmt'],
+  [
+    'MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT DEFAULT VALUES',
+    'MergeStmt',
+  ],
 ])('%s writes: %s', (sql, writes) => {
   expect(labelOf(sql).writes).toBe(writes)
 })
@@ -53,10 +58,20 @@ test.each([
   'FETCH 1 FROM c',
   'SET TRANSACTION READ ONLY',
   "DO $$ BEGIN SET work_mem = '8MB'; END $$",
+  "DO $$\tBEGIN\n\t\t\tPERFORM 1;\n\t\t\tSET work_mem = '8MB'; END $$",
   "DO $$ BEGIN PERFORM 1; -- now\n  SET work_mem = '8MB'; END $$",
 ])('R3: %s lives in its session', (sql) => {
   expect(labelOf(sql)).toMatchObject({ belongsOnPrimary: undefined, writes: undefined })
   expect(labelOf(sql).livesInSession).toBeDefined()
+})
+
+test('what is drawn by lot is not held against a node', () => {
+  const isRandom = (sql: string) => labelOf(sql).isRandom
+  expect(isRandom('SELECT * FROM t TABLESAMPLE system (5)')).toBe(true)
+  expect(isRandom('SELECT * FROM t TABLESAMPLE system (5) REPEATABLE (1)')).toBe(false)
+  expect(isRandom('SELECT count(*) FROM t WHERE pg_catalog.random() > 0.5')).toBe(true)
+  expect(isRandom('SELECT gen_random_uuid() IS NULL')).toBe(true)
+  expect(isRandom('SELECT random FROM t')).toBe(false)
 })
 
 test('names of relations keep their case and schema', () => {

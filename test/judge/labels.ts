@@ -12,6 +12,8 @@ export interface Label {
   readonly isExplain: boolean
   /** Postgres's own grammar takes it. */
   readonly isParsed: boolean
+  /** Its answer is drawn by lot: two nodes may well differ, and even agree with themselves for a while. */
+  readonly isRandom: boolean
   /** Relations that it names, for a look at what they are. */
   readonly relations: readonly string[]
   /** Last names of the functions that it calls. */
@@ -24,6 +26,7 @@ interface Finding {
   writes: string | undefined
   isExplain: boolean
   isParsed: boolean
+  isRandom: boolean
   relations: string[]
   calls: string[]
 }
@@ -38,6 +41,7 @@ export function labelOf(sql: string): Label {
     writes: undefined,
     isExplain: false,
     isParsed: true,
+    isRandom: false,
     relations: [],
     calls: [],
   }
@@ -108,15 +112,31 @@ function seeStatement(finding: Finding, kind: string, node: Node): void {
       return
     case 'DoStmt':
       // The tree ends at its body. A SET in there outlives the DO (R2).
-      if (SET_IN_BODY.test(JSON.stringify(node['args'] ?? []).replaceAll(/--.*?\\n/g, ' ')))
+      if (
+        SET_IN_BODY.test(
+          JSON.stringify(node['args'] ?? [])
+            .replaceAll(/--.*?\\n/g, ' ')
+            .replaceAll('\\t', ' '),
+        )
+      )
         finding.livesInSession ??= 'SET in DO'
       return
     case 'CallStmt':
       walk(finding, node['funccall'] === undefined ? undefined : { FuncCall: node['funccall'] })
       return
+    case 'MergeStmt':
+      if (!doesNothing(node)) finding.writes ??= kind
+      walk(finding, node)
+      return
     default:
       finding.writes ??= kind
   }
+}
+
+/** A MERGE all of whose actions are DO NOTHING. */
+function doesNothing(node: Node): boolean {
+  const clauses = Array.isArray(node['mergeWhenClauses']) ? (node['mergeWhenClauses'] as readonly Node[]) : []
+  return clauses.every((clause) => (clause['MergeWhenClause'] as Node | undefined)?.['commandType'] === 'CMD_NOTHING')
 }
 
 const SET_IN_BODY = /(;|\b(begin|then|loop|else))(\s|\\n)+set\s+(?!local\b)/i
@@ -180,8 +200,10 @@ function seeNode(finding: Finding, kind: string, node: Node): void {
     case 'InsertStmt':
     case 'UpdateStmt':
     case 'DeleteStmt':
-    case 'MergeStmt':
       finding.writes ??= kind
+      return
+    case 'MergeStmt':
+      if (!doesNothing(node)) finding.writes ??= kind
       return
     case 'intoClause':
       finding.writes ??= 'SELECT INTO'
@@ -189,6 +211,9 @@ function seeNode(finding: Finding, kind: string, node: Node): void {
     case 'lockingClause':
     case 'LockingClause':
       finding.writes ??= 'row lock'
+      return
+    case 'RangeTableSample':
+      if (node['repeatable'] === undefined) finding.isRandom = true
       return
     case 'RangeVar':
     case 'relation':
@@ -227,12 +252,19 @@ const FUNCTIONS: readonly (readonly [string, RegExp])[] = [
     /^(lo_(open|close|creat|create|export|from_bytea|import|lseek\w*|put|tell\w*|truncate\w*|unlink)|loread|lowrite)$/,
   ],
   ['remote server', /^(dblink(_\w+)?|postgres_fdw_\w+)$/],
-  ['session state', /^(setseed|pg_my_temp_schema)$/],
+  ['session state', /^(setseed|pg_my_temp_schema|set_limit|isn_weak)$/],
+  // What amcheck and pageinspect look at, and pg_visibility's checks, are the files of the node that answers: damage and
+  // hint bits are not replicated.
+  [
+    'node-local',
+    /^(bt_index_check|bt_index_parent_check|gin_index_check|verify_heapam|get_raw_page|bt_metap|bt_page_stats|bt_page_items|bt_multi_page_stats|hash_bitmap_info|pgstathashindex|pg_check_(frozen|visible)|pg_freespace)$/,
+  ],
   [
     'node-local',
     /^(pg_stat_(?!s$)\w+|pg_is_in_recovery|pg_is_wal_replay_paused|pg_last_(wal|xact_replay)\w*|pg_wal_(replay|summar)\w+|pg_get_wal_\w+|pg_current_wal\w*|pg_switch_wal|pg_walfile\w*|pg_split_walfile_name|pg_promote|pg_backend_pid|inet_(server|client)_(addr|port)|pg_(cancel|terminate)_backend|pg_reload_conf|pg_rotate_logfile\w*|pg_current_logfile|pg_read_(binary_)?file\w*|pg_ls_\w+|pg_control_\w+|pg_backup_\w+|pg_(create|drop|copy)_\w*slot|pg_replication_(slot|origin)\w*|pg_logical_slot\w*|pg_create_restore_point|pg_log_\w+|pg_lock_status|pg_blocking_pids|pg_safe_snapshot_blocking_pids|pg_prepared_(statement|xact)|pg_cursor|pg_postmaster_start_time|pg_conf_load_time|pg_show_all_settings|pg_show_all_file_settings|pg_hba_file_rules|pg_get_backend_memory_contexts|pg_get_shmem\w*|pg_get_aios|pg_get_replication_slots|pg_prewarm|autoprewarm\w*|pg_buffercache\w*|pg_config|pg_database_collation_actual_version|pg_collation_actual_version|pg_numa_available|pg_sync_replication_slots|pg_get_loaded_modules|pg_isolation_test_session_is_blocked|pg_jit_available)$/,
   ],
 ]
+const RANDOM = /^(random(_normal)?|gen_random_(uuid|bytes)|gen_salt|normal_rand|uuidv[47]|uuid_generate_v[14]\w*)$/
 const STATE_SETTINGS = /^(in_hot_standby|(default_)?transaction_(read_only|isolation|deferrable))$/
 
 function seeCall(finding: Finding, node: Node): void {
@@ -241,6 +273,7 @@ function seeCall(finding: Finding, node: Node): void {
   )
   const name = path.at(-1) ?? ''
   finding.calls.push(name)
+  if (RANDOM.test(name)) finding.isRandom = true
   const args = Array.isArray(node['args']) ? (node['args'] as readonly unknown[]) : []
   if (name === 'set_config') {
     if (isTrue(args[2])) finding.livesInSession ??= 'set_config'

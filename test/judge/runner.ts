@@ -45,7 +45,7 @@ const KINDS = `
     union select inhrelid from pg_catalog.pg_inherits join family on inhparent operator(pg_catalog.=) oid)
   select distinct relkind::text operator(pg_catalog.||) relpersistence::text from pg_catalog.pg_class join family using (oid)`
 
-const ORDINARY = { isTemporary: false, isSequence: false } as const
+const ORDINARY = { isTemporary: false, isSequence: false, isForeign: false } as const
 
 let databases = 0
 
@@ -163,6 +163,7 @@ class Bench {
         primary.isOk &&
         !wroteOnPrimary &&
         !label.isExplain &&
+        !label.isRandom &&
         (await this.#differs(sql, label, standby, primary)),
       ...(await this.#kinds(label, statement, standby)),
     }
@@ -191,12 +192,12 @@ class Bench {
     { relations }: Label,
     { access }: Statement,
     standby: Outcome,
-  ): Promise<Pick<Facts, 'isTemporary' | 'isSequence'>> {
+  ): Promise<Pick<Facts, 'isTemporary' | 'isSequence' | 'isForeign'>> {
     if (standby.refusal === 'refused') return ORDINARY
     if (standby.refusal === 'unknown-object') {
       // It has replayed everything, so what it lacks is of the primary's session alone.
       const { rows } = await this.#primary.ask('select pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0')
-      return { isTemporary: rows[0] === '["t"]', isSequence: false }
+      return { ...ORDINARY, isTemporary: rows[0] === '["t"]' }
     }
     const isTried = access === 'read' || access === 'unknown'
     const named = isTried ? relations.filter((name) => !/^"(pg_|information_schema)/.test(name)) : relations
@@ -207,6 +208,7 @@ class Bench {
     return {
       isTemporary: kinds.some((kind) => kind.endsWith('t')),
       isSequence: kinds.some((kind) => kind.startsWith('S')),
+      isForeign: kinds.some((kind) => kind.startsWith('f')),
     }
   }
 }

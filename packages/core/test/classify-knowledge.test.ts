@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { classifyBody } from '../src/classify/body.ts'
 import { classify } from '../src/classify/classify.ts'
@@ -147,5 +148,52 @@ describe('classifyBody', () => {
     expect(classify('DO LANGUAGE plpython3u $$ x $$').access).toBe('write')
     expect(classify("DO 'BEGIN PERFORM ''x''; END'").access).toBe('read')
     expect(classify("DO E'BEGIN \\x50ERFORM f(); END'").access).toBe('write')
+  })
+})
+
+describe('names that knowledge may know', () => {
+  const written = { access: 'write', because: 'writing-function' } as const
+  const long = 'ä'.repeat(40)
+  const name = fc.oneof(
+    fc.constantFrom('a', 'ab', 'Ab', 'orders', 'order_items_id_seq', 'ä', long, 'a.b', 'x'.repeat(63), ''),
+    fc.string({ maxLength: 30 }),
+    fc.string({ unit: 'grapheme', maxLength: 30 }),
+  )
+
+  test('R1: a name that is known is found, whatever letters it has, cut or not', () => {
+    fc.assert(
+      fc.property(fc.array(name, { maxLength: 5 }), name, (names, asked) => {
+        if (asked === '' || asked.includes('\0')) return
+        const knowledge = createKnowledge({
+          relations: names.map((known) => [`public.${known}`, written]),
+          types: names.map((known) => [`public.${known}x`, written]),
+          attributes: names.map((known) => [`${known}y`, written]),
+        })
+        const { names: _, ...unfiltered } = knowledge
+        for (const identifier of [asked, ...names].filter((known) => known !== '' && !known.includes('\0'))) {
+          for (const end of ['', 'x', 'y', 'z'.repeat(40)]) {
+            const quoted = `"${(identifier + end).replaceAll('"', '""')}"`
+            for (const sql of [
+              `SELECT * FROM ${quoted}`,
+              `SELECT t.${quoted} AS "a", ${quoted}.b FROM public.${quoted}`,
+              `SELECT CAST(a AS ${quoted})`,
+              `SELECT ${identifier + end} FROM t`,
+            ])
+              expect(classify(sql, knowledge)).toEqual(classify(sql, unfiltered))
+          }
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('operators and overrides too', () => {
+    const operators = createKnowledge({ operators: [['public.=', written]] })
+    expect(classify('SELECT 1 = 2', operators).access).toBe('write')
+    expect(classify('SELECT 1 < 2', operators).access).toBe('read')
+    const overrides = createKnowledge({ overrides: { 'app.report': 'write', totals: 'unknown' } })
+    expect(classify('SELECT * FROM report', overrides).access).toBe('write')
+    expect(classify('SELECT * FROM app.report', overrides).access).toBe('write')
+    expect(classify('SELECT * FROM totals', overrides).access).toBe('unknown')
   })
 })

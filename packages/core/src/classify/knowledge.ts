@@ -1,4 +1,5 @@
 import type { Access, AccessReason } from '../statement.ts'
+import { NameFilter } from './name-filter.ts'
 
 /** What is known about one function, operator or relation. */
 export interface Known {
@@ -23,6 +24,11 @@ export interface Knowledge {
   findRelation(schema: string | undefined, name: string): Known | undefined
   /** Only types whose use needs more than a read: a domain's check that writes, a cast by a function. */
   findType?(schema: string | undefined, name: string): Known | undefined
+  /**
+   * Holds every name that `findRelation`, `findType` and `findOperator` may know; others are not looked up, which saves
+   * most of the time that knowledge costs. Without it each name is. {@link createKnowledge} makes it.
+   */
+  readonly names?: NameFilter
 }
 
 /** Entries are keyed `name` or `schema.name`, as Postgres folds them. */
@@ -30,6 +36,9 @@ export interface KnowledgeTables {
   readonly functions?: Iterable<readonly [string, Known]>
   readonly operators?: Iterable<readonly [string, Known]>
   readonly relations?: Iterable<readonly [string, Known]>
+  readonly types?: Iterable<readonly [string, Known]>
+  /** Functions that `x.f` calls when x is a row without such a column; looked up where no relation is found. */
+  readonly attributes?: Iterable<readonly [string, Known]>
   /** The user's own word, by name: it beats everything else that is known. */
   readonly overrides?: Readonly<Record<string, Access>>
 }
@@ -50,6 +59,8 @@ export function createKnowledge(tables: KnowledgeTables): Knowledge {
   const functions = index(tables.functions ?? [])
   const operators = index(tables.operators ?? [])
   const relations = index(tables.relations ?? [])
+  const types = index(tables.types ?? [])
+  const attributes = index(tables.attributes ?? [])
   const overrides = new Map<string, Known>()
   for (const [name, access] of Object.entries(tables.overrides ?? {})) {
     overrides.set(name, Object.freeze({ access, because: 'override' as const }))
@@ -67,11 +78,33 @@ export function createKnowledge(tables: KnowledgeTables): Knowledge {
     return table.get(qualified ?? name)
   }
 
+  function findRelation(schema: string | undefined, name: string): Known | undefined {
+    const relation = find(relations, schema, name)
+    if (relation !== undefined || schema === undefined) return relation
+    const attribute = attributes.get(name)
+    return attribute?.access === 'read' ? undefined : attribute
+  }
+
   return Object.freeze({
     findFunction: (schema: string | undefined, name: string) => find(functions, schema, name),
     findOperator: (schema: string | undefined, name: string) => find(operators, schema, name),
-    findRelation: (schema: string | undefined, name: string) => find(relations, schema, name),
+    findRelation,
+    findType: (schema: string | undefined, name: string) =>
+      types.get(schema === undefined ? name : `${schema}.${name}`),
+    names: filterOf([operators, relations, types, attributes, overrides]),
   })
+}
+
+/** Every name that a lookup may ask for: behind each dot, as a schema may have one in its name, and so may a function. */
+function filterOf(tables: readonly ReadonlyMap<string, Known>[]): NameFilter {
+  const names = new NameFilter()
+  for (const table of tables) {
+    for (const key of table.keys()) {
+      names.add(key)
+      for (let dot = key.indexOf('.'); dot >= 0; dot = key.indexOf('.', dot + 1)) names.add(key.slice(dot + 1))
+    }
+  }
+  return names
 }
 
 function index(entries: Iterable<readonly [string, Known]>): ReadonlyMap<string, Known> {

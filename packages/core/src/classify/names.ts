@@ -246,9 +246,19 @@ function seePart(scan: Scan, part: Part): void {
     scan.raise('session', 'session-state', part.start, part.end)
 }
 
+/** Whether a part of a name may be one that is known. */
+function mayBeKnown({ knowledge, lexer }: Scan, { start, end, isQuoted, decoded }: Part): boolean {
+  const names = knowledge?.names
+  if (names === undefined || decoded !== undefined) return true
+  return isQuoted ? names.mayHave(lexer.bytes, start + 1, end - 1) : names.mayHave(lexer.bytes, start, end)
+}
+
 function seeKnownRelation(scan: Scan, name: DottedName): void {
   const knowledge = scan.knowledge
   if (knowledge === undefined) return
+  const { count, first, last, schema } = name
+  if (!mayBeKnown(scan, first) && (count < 2 || !mayBeKnown(scan, last)) && (count < 3 || !mayBeKnown(scan, schema)))
+    return
   // `a.b` is a table of a schema or a column of a table: look at both.
   let known = knowledge.findRelation(undefined, textOf(scan, name.first))
   if (name.count > 1) {

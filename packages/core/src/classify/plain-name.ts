@@ -1,3 +1,4 @@
+import type { NameFilter } from './name-filter.ts'
 import { pass } from './parentheses.ts'
 import { P, type Scan } from './scan.ts'
 import { T } from './tokens.ts'
@@ -12,19 +13,21 @@ const LOWER_A = 97
 const LOWER_S = 115
 
 /**
- * Steps over the name at the current token when all there is to know of it is that it is one: nothing is known of this
- * database, it is not called and it is not one of PostgreSQL's own relations. Most names are so, and need no
+ * Steps over the name at the current token when all there is to know of it is that it is one: no such name is known of
+ * this database, it is not called and it is not one of PostgreSQL's own relations. Most names are so, and need no
  * {@link DottedName}. Returns the kind of the token behind it; -1, and stays, when the name must be read.
  */
 export function seePlainName(scan: Scan): number {
-  if (scan.knowledge !== undefined) return -1
+  const { knowledge } = scan
+  if (knowledge !== undefined && knowledge.names === undefined) return -1
+  const names = knowledge?.names
   const lexer = scan.lexer
   const { start, end, kind, word, isEscaped } = lexer
   let isLabelled = false
-  while (isPlain(scan)) {
-    lexer.end = behindQuotedParts(lexer.bytes, lexer.end)
+  while (isPlain(scan, names)) {
+    lexer.end = behindQuotedParts(lexer.bytes, lexer.end, names)
     // Only once: a chain of them with a call at its end would be read anew from each of its links.
-    if (!isLabelled) lexer.end = behindLabel(lexer.bytes, lexer.end)
+    if (!isLabelled) lexer.end = behindLabel(lexer.bytes, lexer.end, names)
     isLabelled = true
     let following = lexer.next()
     if (following === DOT) {
@@ -43,15 +46,16 @@ export function seePlainName(scan: Scan): number {
   return -1
 }
 
-function isPlain({ lexer }: Scan): boolean {
-  const { word, start, end } = lexer
-  if (word !== 0) return relationKindOf(informationOf(word)) === 0
-  if (lexer.kind === QUOTED) return !lexer.isEscaped && isPlainPart(lexer.bytes, start + 1, end - 1)
-  return !isOfPostgres(lexer.bytes, start)
+function isPlain({ lexer }: Scan, names: NameFilter | undefined): boolean {
+  const { bytes, word, start, end } = lexer
+  if (lexer.kind === QUOTED) return !lexer.isEscaped && isPlainPart(bytes, start + 1, end - 1, names)
+  if (names?.mayHave(bytes, start, end) === true) return false
+  return word !== 0 ? relationKindOf(informationOf(word)) === 0 : !isOfPostgres(bytes, start)
 }
 
 /** Whether what stands in quotes, where no word is looked up, is none of PostgreSQL's own relations, nor `last_value`. */
-function isPlainPart(bytes: Uint8Array, start: number, end: number): boolean {
+function isPlainPart(bytes: Uint8Array, start: number, end: number, names: NameFilter | undefined): boolean {
+  if (names?.mayHave(bytes, start, end) === true) return false
   return !isOfPostgres(bytes, start) && (bytes[start] !== 108 || end - start !== 'last_value'.length)
 }
 
@@ -62,10 +66,10 @@ function isOfPostgres(bytes: Uint8Array, start: number): boolean {
 }
 
 /** The end of the `."b"."c"` at `from`, as far as they are plain. What generated SQL is full of need not become tokens. */
-function behindQuotedParts(bytes: Uint8Array, from: number): number {
+function behindQuotedParts(bytes: Uint8Array, from: number, names: NameFilter | undefined): number {
   let end = from
   while (bytes[end] === DOT_CODE && bytes[end + 1] === DOUBLE_QUOTE) {
-    const behind = behindPlainPart(bytes, end + 2)
+    const behind = behindPlainPart(bytes, end + 2, names)
     if (behind < 0) break
     end = behind
   }
@@ -73,19 +77,19 @@ function behindQuotedParts(bytes: Uint8Array, from: number): number {
 }
 
 /** The end of the ` as "label"` at `from`, when it is one, and plain. */
-function behindLabel(bytes: Uint8Array, from: number): number {
+function behindLabel(bytes: Uint8Array, from: number, names: NameFilter | undefined): number {
   if (bytes[from] !== BLANK || ((bytes[from + 1] as number) | 32) !== LOWER_A) return from
   if (((bytes[from + 2] as number) | 32) !== LOWER_S || bytes[from + 3] !== BLANK) return from
   if (bytes[from + 4] !== DOUBLE_QUOTE) return from
-  const behind = behindPlainPart(bytes, from + 5)
+  const behind = behindPlainPart(bytes, from + 5, names)
   return behind < 0 ? from : behind
 }
 
 /** Behind the quote that ends the part at `start`; -1 when there is more to that part than its letters. */
-function behindPlainPart(bytes: Uint8Array, start: number): number {
+function behindPlainPart(bytes: Uint8Array, start: number, names: NameFilter | undefined): number {
   let end = start
   let code = bytes[end]
   while (code !== DOUBLE_QUOTE && code !== 0) code = bytes[++end]
   if (code === 0 || end === start || bytes[end + 1] === DOUBLE_QUOTE) return -1
-  return isPlainPart(bytes, start, end) ? end + 1 : -1
+  return isPlainPart(bytes, start, end, names) ? end + 1 : -1
 }

@@ -166,9 +166,9 @@ function seeWord(scan: Scan): number {
   return readName(scan, category, keyword)
 }
 
-/** Whether nothing behind the current token can change the result any more: no statement, no call and no known relation. */
+/** Whether nothing behind the current token can change the result any more: no statement, and no call. */
 function isSettled(scan: Scan): boolean {
-  if (scan.rank < 3 || scan.knowledge !== undefined || scan.isProcedural) return false
+  if (scan.rank < 3 || scan.isProcedural) return false
   return scan.lexer.isInLastStatement && !scan.lexer.isFollowedBy('(')
 }
 
@@ -392,7 +392,7 @@ function readOperator(scan: Scan): number {
 function seeOperator(scan: Scan, schema: string | undefined): void {
   const { bytes, sql, start, end } = scan.lexer
   const isOwn = (schema === undefined || schema === 'pg_catalog') && isCatalogOperator(bytes, start, end)
-  if (isOwn && scan.knowledge === undefined) return
+  if (isOwn && (scan.knowledge === undefined || scan.knowledge.names?.mayHave(bytes, start, end) === false)) return
   const known = scan.knowledge?.findOperator(schema, sql.slice(start, end))
   if (known !== undefined) scan.raise(known.access, known.because, start, end)
   else if (!isOwn) scan.raise('unknown', 'unseen-operator', start, end)

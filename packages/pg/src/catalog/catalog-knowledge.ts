@@ -32,19 +32,9 @@ export function knowledgeOf(
     // `domain(x)` is a cast that looks like a call.
     if (kind === 'type') functions.push([`${schema}.${name}`, known])
   }
-  const known = createKnowledge({ functions, operators, relations, overrides })
-  const knownTypes = createKnowledge({ relations: types })
-  const knownAttributes = createKnowledge({ functions: attributes, overrides })
+  const known = createKnowledge({ functions, operators, relations, types, attributes, overrides })
   return Object.freeze({
-    findFunction: known.findFunction,
-    findOperator: known.findOperator,
-    findRelation: (schema: string | undefined, name: string) => {
-      const relation = known.findRelation(schema, name)
-      // `t.f` calls f(t) when t has no column of that name.
-      if (relation !== undefined || schema === undefined || attributes.length === 0) return relation
-      const attribute = knownAttributes.findFunction(undefined, name)
-      return attribute?.access === 'read' ? undefined : attribute
-    },
-    findType: knownTypes.findRelation,
+    ...known,
+    findType: (schema: string | undefined, name: string) => known.findType?.(schema, name),
   })
 }

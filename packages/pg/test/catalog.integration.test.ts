@@ -48,7 +48,10 @@ const CALLS = `
   create function catches_only_reads(x text) returns int language plpgsql stable as 'begin return x::int; exception when invalid_text_representation then return -1; end';
 
   create function dynamic_write() returns void language plpgsql as 'begin execute format(''insert into %I (body) values (1)'', ''log''); end';
-  create function dynamic_read() returns int language plpgsql as 'declare n int; begin execute ''select 1'' into n; return n; end';
+  create function constant_read() returns int language plpgsql as 'declare n int; begin execute ''select 1'' into n; return n; end';
+  create function constant_write() returns void language plpgsql as 'begin execute ''insert into log (body) values (1)''; end';
+  create function dynamic_read() returns int language plpgsql as 'declare n int; begin execute ''select '' || 1 into n; return n; end';
+  create function dynamic_update(t text) returns void language plpgsql as 'begin execute ''with x as (select 1) update '' || t || '' set body = body''; end';
 
   create function over_loaded(int) returns int language sql as 'select 1';
   create function over_loaded(text) returns int language sql as 'select sql_write()';
@@ -198,8 +201,14 @@ describe('R1: a function is as strong as what it can reach', () => {
   })
 
   it('dynamic SQL is unknown: the standby may be asked', async () => {
-    await world.judge('select dynamic_write()', 'unknown', 'refuses', 'procedural-code')
+    await world.judge("select dynamic_update('log')", 'unknown', 'refuses', 'procedural-code')
     await world.judge('select dynamic_read()', 'unknown', 'answers', 'procedural-code')
+  })
+
+  it('dynamic SQL that begins with a constant is what that says', async () => {
+    await world.judge('select dynamic_write()', 'write', 'refuses', 'writing-function')
+    await world.judge('select constant_write()', 'write', 'refuses', 'writing-function')
+    await world.judge('select constant_read()', 'read', 'answers')
   })
 
   it('overloads and schemas: the strictest of a name that is not qualified', async () => {

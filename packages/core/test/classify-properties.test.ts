@@ -319,9 +319,42 @@ describe('linear on any input', () => {
       'f$$ ',
       'BEGIN ATOMIC ',
     ],
-    ...["E''\n", 'a + ', '+-', 'f(1), ', "'a'\n"],
+    ...["E''\n", 'a + ', '+-', 'f(1), ', "'a'\n", "'\\', ", "f('update x', ", "f('insert into t'), "],
+    ...['; merge into t using s on a when matched then do nothing ', 'merge ', '; call f() '],
   ])('select %j over and over', (part) => {
-    const build = (length: number): string => `select ${part.repeat(Math.ceil(length / part.length))}`
+    expectLinear((length) => `select ${part.repeat(Math.ceil(length / part.length))}`)
+  })
+
+  test.each([
+    'execute ',
+    "execute 'select 1'; ",
+    "execute 'insert ' || x; ",
+    'execute format(',
+    "execute 'do ''begin perform 1; end'''; ",
+    "x := 'a\\'; ",
+    'set local a = 1; ',
+    'commit; ',
+  ])('a body of %j over and over', (part) => {
+    expectLinear((length) => `do $$ begin ${part.repeat(Math.ceil(length / part.length))} end $$`)
+  })
+
+  test('text that runs text that runs text', () => {
+    expectLinear((length) => {
+      const levels = Math.ceil(length / 24)
+      let sql = ''
+      for (let level = 0; level < levels; level++) sql += `do $a${level}$ begin execute `
+      return sql
+    })
+    let nested = 'insert into t values (1)'
+    for (let level = 0; level < 3; level++)
+      nested = `do $a${level}$ begin execute $b${level}$${nested}$b${level}$; end $a${level}$`
+    expect(classify(nested).access).toBe('write')
+    for (let level = 3; level < 12; level++)
+      nested = `do $a${level}$ begin execute $b${level}$${nested}$b${level}$; end $a${level}$`
+    expect(classify(nested).access).not.toBe('read')
+  })
+
+  function expectLinear(build: (length: number) => string): void {
     classify(build(20_000))
     // Eight times the text: linear is 8, quadratic 64. The floor keeps the clock's grain out, and what else the machine
     // does only ever adds: one good try is enough.
@@ -330,7 +363,7 @@ describe('linear on any input', () => {
       ratio = Math.min(ratio, best(build(320_000)) / Math.max(best(build(40_000)), 2_000))
     }
     expect(ratio).toBeLessThan(24)
-  })
+  }
 
   test('a dollar quote whose tag is half the text', () => {
     const tag = `$${'a'.repeat(100_000)}$`

@@ -11,7 +11,8 @@ export type Observation =
       readonly kind: 'read'
       readonly state: number
       readonly version: number
-      readonly node: string
+      /** `undefined` when there was no answer. */
+      readonly node: string | undefined
       readonly isFromReplica: boolean
     }
   /** `serial` is `undefined` for a write that the handler rolled back. */
@@ -75,7 +76,10 @@ export function startProofApp({ pool, trackReads }: ProofAppOptions): Promise<Se
     const code = 'code' in error ? String(error.code) : error.name
     return context.text(`${code}: ${error.message}`, 500)
   })
-  return listen(createAdaptorServer(app) as Server)
+  const server = createAdaptorServer(app) as Server
+  // On a busy machine a connection that rests for 5 s may be closed just as the proxy uses it: that is a 502.
+  server.keepAliveTimeout = 60_000
+  return listen(server)
 }
 
 /** What both a pool and one of its connections are. */

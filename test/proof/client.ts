@@ -33,6 +33,8 @@ export interface Visit {
   readonly failure: string | undefined
 }
 
+const NOTHING_READ: Observation = { kind: 'read', state: 0, version: 0, node: undefined, isFromReplica: false }
+
 /** The probability that a client moves before a request: to another region, or back home. */
 const WANDERLUST = 0.04
 
@@ -67,8 +69,7 @@ export class Client {
     const invoked = performance.now()
     const answer = await this.#send('GET', `/keys/${key}?times=${times}`)
     const completed = performance.now()
-    const observations: readonly Observation[] =
-      answer.observations ?? Array(times).fill({ kind: 'read', state: 0, version: 0, node: undefined })
+    const observations: readonly Observation[] = answer.observations ?? Array<Observation>(times).fill(NOTHING_READ)
     return this.#visitOf({ key, invoked, completed, ...answer, observations, sequence: 0, isWrite: false })
   }
 

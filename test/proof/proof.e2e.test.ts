@@ -10,7 +10,7 @@ async function prove(options: Pick<ProofOptions, 'consistency' | 'trackReads' | 
   expect(failed, renderFaults(result)).toBeLessThan(result.requests / 100)
   expect(result.verdict.damage, renderFaults(result)).toEqual({ lost: 0, doubled: 0, undead: 0, torn: 0 })
   // And who has nothing but fresh replicas around needs no tokens.
-  const ofReplicas = result.history.operations.filter((one) => one.kind === 'read' && one.isFromReplica === true)
+  const ofReplicas = result.history.operations.filter((one) => one.kind === 'read' && one.isFromReplica)
   expect(ofReplicas.length).toBeGreaterThan(options.operations / 4)
   expect(result.verdict.staleReads).toBeGreaterThan(options.operations / 20)
   return result

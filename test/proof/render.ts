@@ -8,12 +8,16 @@ export function renderTable(options: ProofOptions, result: ProofResult): string 
   const counted = (isWanted: (operation: (typeof operations)[number]) => boolean): number =>
     operations.reduce((sum, operation) => sum + (isWanted(operation) ? 1 : 0), 0)
   const reads = counted(({ kind, outcome }) => kind === 'read' && outcome === 'ok')
-  const fromReplicas = counted((operation) => operation.kind === 'read' && operation.isFromReplica === true)
+  const fromReplicas = counted((operation) => operation.kind === 'read' && operation.isFromReplica)
+  const fromAfar = counted(
+    (one) => one.kind === 'read' && one.isFromReplica && one.node?.startsWith(one.region) === false,
+  )
   const written = (wanted: string): number => counted(({ kind, outcome }) => kind === 'write' && outcome === wanted)
   const rows: [string, string][] = [
     ['consistency, reads tracked, clients, seed', settingsOf(options)],
     ['operations', `${number(operations.length)} in ${number(requests)} requests`],
     ['reads from replicas', `${number(fromReplicas)} (${percent(fromReplicas, reads)})`],
+    ['of these, from one of another region: replayed', `${number(fromAfar)} (${percent(fromAfar, reads)})`],
     ['reads from the primary', number(reads - fromReplicas)],
     ['writes: ok, rolled back, unknown', [written('ok'), written('failed'), written('unknown')].map(number).join(', ')],
     ['requests replayed', `${number(replays)} (${percent(replays, requests)})`],

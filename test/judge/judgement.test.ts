@@ -4,11 +4,25 @@ import { type Facts, judge } from './judgement.ts'
 import type { Label } from './labels.ts'
 import type { Outcome } from './session.ts'
 
-const ok: Outcome = { isOk: true, rows: [], code: undefined, message: undefined, refusal: undefined }
-const refused: Outcome = { isOk: false, rows: [], code: '25006', message: '', refusal: 'refused' }
-const failed: Outcome = { isOk: false, rows: [], code: '22012', message: '', refusal: undefined }
-const missing: Outcome = { isOk: false, rows: [], code: '42P01', message: '', refusal: 'unknown-object' }
-const ownError: Outcome = { isOk: false, rows: [], code: '38000', message: 'argument missing', refusal: 'refused' }
+const ok: Outcome = { isOk: true, rows: [], code: undefined, message: undefined, where: undefined, refusal: undefined }
+const refused: Outcome = { isOk: false, rows: [], code: '25006', message: '', where: undefined, refusal: 'refused' }
+const failed: Outcome = { isOk: false, rows: [], code: '22012', message: '', where: undefined, refusal: undefined }
+const missing: Outcome = {
+  isOk: false,
+  rows: [],
+  code: '42P01',
+  message: '',
+  where: undefined,
+  refusal: 'unknown-object',
+}
+const ownError: Outcome = {
+  isOk: false,
+  rows: [],
+  code: '38000',
+  message: 'argument missing',
+  where: undefined,
+  refusal: 'refused',
+}
 const plain: Label = {
   belongsOnPrimary: undefined,
   livesInSession: undefined,

@@ -1,5 +1,5 @@
 import type { Cluster } from '@headwater/cluster'
-import { classify, type Knowledge, type Statement } from '@headwater/core'
+import { classify, type Knowledge, LearnedWriters, type Statement } from '@headwater/core'
 import { CorpusUnavailable, type Script, type Suite, type Text } from './corpus.ts'
 import { type Facts, type Judgement, judge } from './judgement.ts'
 import { type Label, labelOf } from './labels.ts'
@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly signal: AbortSignal
   /** Reads what is known of the database at `url`; asked again behind each change of the schema. Default: nothing is known. */
   readonly learn?: (url: string) => Promise<Knowledge>
+  /** Whether what a standby refused is remembered, as the pool does (P2). Default `false`: `classify` alone is judged. */
+  readonly remembers?: boolean
   /** Stops after this many texts. */
   readonly limit: number
 }
@@ -54,6 +56,7 @@ export async function* runSuite(suite: Suite, options: RunOptions): AsyncGenerat
   const standbyUrl = options.cluster.replicas[0]?.url ?? ''
   const primaryUrl = options.cluster.primary.url
   const database = `judge_${++databases}`
+  const learned = new LearnedWriters()
   await using witness = await Witness.open(options.cluster)
   await witness.arrange(`create database ${database} template template0`)
   let left = options.limit
@@ -66,6 +69,7 @@ export async function* runSuite(suite: Suite, options: RunOptions): AsyncGenerat
         new Session(primaryUrl, database),
         options,
         database,
+        learned,
       )
       try {
         for await (const verdict of bench.run(script)) {
@@ -98,11 +102,20 @@ class Bench {
   readonly #primary: Session
   readonly #options: RunOptions
   readonly #url: string
+  readonly #learned: LearnedWriters
   #knowledge: Knowledge | undefined
   #isStale = true
   #position: Position | undefined
 
-  constructor(witness: Witness, standby: Session, primary: Session, options: RunOptions, database: string) {
+  constructor(
+    witness: Witness,
+    standby: Session,
+    primary: Session,
+    options: RunOptions,
+    database: string,
+    learned: LearnedWriters,
+  ) {
+    this.#learned = learned
     this.#witness = witness
     this.#standby = standby
     this.#primary = primary
@@ -143,12 +156,15 @@ class Bench {
   async #judge(script: string, { sql, input }: Text): Promise<Verdict> {
     if (this.#isStale && this.#options.learn !== undefined) this.#knowledge = await this.#options.learn(this.#url)
     this.#isStale = false
-    const statement = classify(sql, this.#knowledge)
+    const statement = this.#statementOf(sql)
     const label = labelOf(sql)
     const before = this.#position ?? (await this.#witness.position())
     await this.#witness.replayed(before, this.#options.signal)
 
     const standby = await askOne(this.#standby, sql, input)
+    if (this.#options.remembers && statement.access === 'unknown' && standby.refusal === 'refused') {
+      this.#learned.learn(sql, statement, standby.where)
+    }
     const between = await this.#witness.position()
     const primary = await askOne(this.#primary, sql, input)
     const after = await this.#witness.position()
@@ -169,6 +185,12 @@ class Bench {
     }
     const judgement = judge(statement.access, standby, primary, label, facts)
     return { ...judgement, script, sql, statement, standby, primary, label, facts }
+  }
+
+  #statementOf(sql: string): Statement {
+    const statement = classify(sql, this.#knowledge)
+    if (statement.access === 'write' || !this.#learned.isKnown(sql, statement)) return statement
+    return { ...statement, access: 'write', because: 'learned' }
   }
 
   /** Other rows than the primary's, and not by chance: each node gives its own ones again and again. */

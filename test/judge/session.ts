@@ -1,4 +1,4 @@
-import { refusalOf } from '@headwater/core'
+import { databaseErrorIn, refusalOf } from '@headwater/core'
 import pg from 'pg'
 
 /** What one node said to one text. */
@@ -9,6 +9,8 @@ export interface Outcome {
   /** SQLSTATE, and `lost` when the connection went away. */
   readonly code: string | undefined
   readonly message: string | undefined
+  /** The call stack inside the server; it names the functions that were running. */
+  readonly where: string | undefined
   /** What the error says about where the text belongs, had a standby raised it. */
   readonly refusal: ReturnType<typeof refusalOf>
 }
@@ -18,7 +20,14 @@ const LIMITS = '-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transactio
 /** Beyond the server's own limit: a text may lift that. */
 const PATIENCE = 20_000
 
-const LOST: Outcome = { isOk: false, rows: [], code: 'lost', message: 'connection lost', refusal: 'replica-lost' }
+const LOST: Outcome = {
+  isOk: false,
+  rows: [],
+  code: 'lost',
+  message: 'connection lost',
+  where: undefined,
+  refusal: 'replica-lost',
+}
 
 /** The two methods of pg's connection that COPY needs; pg publishes no types for them. */
 interface CopyConnection {
@@ -126,6 +135,7 @@ function failure(error: Error): Outcome {
     rows: [],
     code: typeof code === 'string' ? code : 'lost',
     message: error.message,
+    where: databaseErrorIn(error)?.where,
     refusal: refusalOf(error, true),
   }
 }
@@ -135,5 +145,5 @@ function success(results: unknown, copied: readonly string[]): Outcome {
   for (const result of Array.isArray(results) ? results : [results]) {
     for (const row of (result as { rows?: readonly unknown[] } | undefined)?.rows ?? []) rows.push(JSON.stringify(row))
   }
-  return { isOk: true, rows: rows.sort(), code: undefined, message: undefined, refusal: undefined }
+  return { isOk: true, rows: rows.sort(), code: undefined, message: undefined, where: undefined, refusal: undefined }
 }

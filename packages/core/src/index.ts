@@ -9,6 +9,7 @@ export {
   type Knowledge,
   type KnowledgeTables,
   type Known,
+  type NameFilter,
 } from './classify/index.ts'
 export { diagnostics, type FreshnessEvent, type NodeEvent, type ReplayEvent, type RouteEvent } from './diagnostics.ts'
 export {

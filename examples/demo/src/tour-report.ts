@@ -1,6 +1,6 @@
 import { styleText } from 'node:util'
 import { type Journey, tellJourney } from './journey.ts'
-import type { OwnNotes } from './own-note.ts'
+import type { OwnNotes } from './own-notes.ts'
 import { HOME, REGIONS, roundTrip } from './regions.ts'
 import { STAGE, type TourResult } from './tour.ts'
 import { EXTRA_LAG } from './world.ts'

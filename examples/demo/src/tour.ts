@@ -1,5 +1,5 @@
 import type { Journey, Kind } from './journey.ts'
-import { checkOwnNotes, type OwnNotes, showOwnNotes } from './own-note.ts'
+import { checkOwnNotes, type OwnNotes, showOwnNotes } from './own-notes.ts'
 import { HOME, type RegionCode, roundTrip } from './regions.ts'
 import { Visitor } from './visitor.ts'
 import type { World } from './world.ts'

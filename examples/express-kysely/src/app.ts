@@ -32,8 +32,7 @@ export function createApp(pool: RoutedPool, database: Database, environment: Env
   app.use(sessions(pool, SESSION_SECRET))
 
   const show = async (request: Request, response: Response, complaint?: string): Promise<void> => {
-    const including = Number.parseInt(String(request.query['including']), 10) || 0
-    const notes = await listNotes(database, including)
+    const notes = await listNotes(database)
     const { name } = request.session
     response.status(complaint === undefined ? 200 : 400).type('html')
     response.send(page({ notes, name, region, complaint }).text)
@@ -55,8 +54,8 @@ export function createApp(pool: RoutedPool, database: Database, environment: Env
     if (!input.success) return await show(request, response, messageOf(input.error))
     const { name } = request.session
     if (name === undefined) return await show(request, response, 'Sign in first.')
-    const { id } = await addNote(database, name, input.data.body, region)
-    response.redirect(303, `/?including=${id}`)
+    await addNote(database, name, input.data.body, region)
+    response.redirect(303, '/')
   })
 
   app.get('/api/session', (request, response) => {

@@ -1,8 +1,7 @@
 import type { RoutedPool } from '@headwater/pg'
 import connectPgSimple from 'connect-pg-simple'
 import type { Request, RequestHandler } from 'express'
-import session, { type SessionData } from 'express-session'
-import { atSource } from './at-source.ts'
+import session from 'express-session'
 
 declare module 'express-session' {
   interface SessionData {
@@ -18,29 +17,16 @@ const COOKIE = 'guest_book'
 
 const PgStore = connectPgSimple(session)
 
-/** Called for cookies whose signature holds; a wrong one never gets as far as the store. */
-class RegionalStore extends PgStore {
-  /**
-   * A session that the replica does not know was either ended, or opened a moment ago in the primary's region: the primary
-   * knows.
-   */
-  override get(id: string, done: (error: unknown, session?: SessionData | null) => void): void {
-    const find = (): Promise<SessionData | null | undefined> =>
-      new Promise((resolve, reject) => {
-        super.get(id, (error: unknown, found?: SessionData | null) => (error ? reject(error) : resolve(found)))
-      })
-    find()
-      .then((found) => found ?? atSource(find))
-      .then((found) => done(null, found), done)
-  }
-}
-
-/** express-session over the routed pool, told to write only when somebody signs in or out. */
+/**
+ * express-session over the routed pool, told to write only when somebody signs in or out.
+ *
+ * A session that was opened a moment ago, in the primary's region, is found all the same: signing in gave the guest a token.
+ */
 export function sessions(pool: RoutedPool, secret: string): RequestHandler {
   return session({
     name: COOKIE,
     secret,
-    store: new RegionalStore({
+    store: new PgStore({
       pool,
       // Prolonging a session would be a write, and an ocean, in every request that reads.
       disableTouch: true,

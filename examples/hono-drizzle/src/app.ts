@@ -47,8 +47,7 @@ export function createApp(database: Database, environment: Environment): Hono {
     deleteCookie(context, COOKIE, { path: '/' })
   }
   const show = async (context: Context, complaint?: string): Promise<Response> => {
-    const including = Number.parseInt(context.req.query('including') ?? '', 10) || 0
-    const [notes, session] = [await listNotes(database, including), await sessionOf(context)]
+    const [notes, session] = [await listNotes(database), await sessionOf(context)]
     return await context.html(
       page({ notes, name: session?.name, region, complaint }),
       complaint === undefined ? 200 : 400,
@@ -76,8 +75,8 @@ export function createApp(database: Database, environment: Environment): Hono {
     if (!input.success) return await show(context, messageOf(input.error))
     const session = await sessionOf(context)
     if (session === undefined) return await show(context, 'Sign in first.')
-    const { id } = await addNote(database, session.name, input.data.body, region)
-    return context.redirect(`/?including=${id}`, 303)
+    await addNote(database, session.name, input.data.body, region)
+    return context.redirect('/', 303)
   })
 
   app.get('/api/session', async (context) => {

@@ -47,7 +47,7 @@ export function createApp(pool: RoutedPool, environment: Environment): Koa {
     context.cookies.set(COOKIE, null, { signed: true })
   }
   const show = async (context: RouterContext, complaint?: string): Promise<void> => {
-    const notes = await listNotes(pool, Number.parseInt(String(context.query['including']), 10) || 0)
+    const notes = await listNotes(pool)
     const session = await sessionOf(context)
     context.status = complaint === undefined ? 200 : 400
     context.type = 'html'
@@ -80,8 +80,8 @@ export function createApp(pool: RoutedPool, environment: Environment): Koa {
     if (!input.success) return await show(context, messageOf(input.error))
     const session = await sessionOf(context)
     if (session === undefined) return await show(context, 'Sign in first.')
-    const { id } = await addNote(pool, session.name, input.data.body, region)
-    seeOther(context, `/?including=${id}`)
+    await addNote(pool, session.name, input.data.body, region)
+    seeOther(context, '/')
   })
 
   router.get('/api/session', async (context) => {

@@ -1,5 +1,6 @@
 import type { Position } from '@headwater/core'
 import type { Connection, PoolNode } from '../pool-node.ts'
+import { AS_TEXT } from './as-text.ts'
 import { PRIMARY_SAMPLE, PRIMARY_SAMPLE_ASYNC, primarySampleOf } from './primary-sample.ts'
 
 /** How long a response may be held back for it, in ms. */
@@ -42,6 +43,3 @@ export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<P
     }, fail)
   })
 }
-
-/** Every value as Postgres prints it, whatever parsers the app has set. */
-const AS_TEXT = { getTypeParser: () => String }

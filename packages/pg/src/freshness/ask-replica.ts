@@ -1,4 +1,5 @@
 import type { TrackedClient } from '../tracked-client.ts'
+import { AS_TEXT } from './as-text.ts'
 import { REPLICA_SAMPLE, type ReplicaSample, replicaSampleOf } from './replica-sample.ts'
 
 /** How long the answer may take, in ms. */
@@ -32,6 +33,3 @@ export function askReplica(
   const config = { text: REPLICA_SAMPLE, rowMode: 'array', types: AS_TEXT, query_timeout: TIMEOUT }
   Reflect.apply(client.query, client, [config, answered])
 }
-
-/** Every value as Postgres prints it, whatever parsers the app has set. */
-const AS_TEXT = { getTypeParser: () => String }

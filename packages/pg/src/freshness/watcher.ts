@@ -1,5 +1,6 @@
 import type { Lsn } from '@headwater/core'
 import pg from 'pg'
+import { AS_TEXT } from './as-text.ts'
 
 /** What a watcher asks its server, again and again. */
 export interface Watch<Sample> {
@@ -216,9 +217,6 @@ export class Watcher<Sample> {
     })
   }
 }
-
-/** Every value as Postgres prints it. */
-const AS_TEXT = { getTypeParser: () => String }
 
 /** Spread by a quarter, so that a fleet does not ask all at once. */
 function jittered(pause: number): number {

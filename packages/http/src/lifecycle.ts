@@ -60,15 +60,15 @@ export class RequestLife implements HeadKeeper {
     const length = bodyLengthOf(facts)
     const isReplayed = verifyState(options.secrets, facts, this.#arrival.state, clocks.wall()) !== undefined
     const obstacle = obstacleOf(this.#arrival.hasFailed, isReplayed, length !== 'unknown' && length > options.bodyLimit)
+    const { topology } = options.pool
     this.#token = options.token && new RequestToken(options.token, options.secrets, facts, clocks.wall())
     this.scope = new RequestScope({
-      trail: this.#token?.trail,
+      trail: this.#token && { ...this.#token.trail, isVisiting: isReplayed && topology.isAtHome },
       obstacle,
       topology: () => options.pool.topology,
       retryAfter: options.retryAfter,
       onPrimaryNeeded: () => this.#learnLateNeed(),
     })
-    const { topology } = options.pool
     this.#route = options.earlyReplay && !topology.isAtHome ? options.route(facts) : undefined
     // A body of unknown length is read and counted here first: it may be over the limit.
     this.#isEarly =

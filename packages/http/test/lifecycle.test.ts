@@ -50,6 +50,16 @@ describe('what speaks against a replay', () => {
     expect(life.head()).toBeUndefined()
   })
 
+  test('F5: only who was replayed to the primary’s region visits it', () => {
+    const headers = replayedHeaders('GET', '/thing')
+    const isVisiting = (topology: Topology, asked: Asked) => open(lifecycleOf(topology), asked).scope.trail.isVisiting
+    expect(isVisiting(home, { headers })).toBe(true)
+    expect(isVisiting(home, {})).toBe(false)
+    // It came back, or went astray: its reads must go on here.
+    expect(isVisiting(away, { headers: { ...headers, ...failedHeaders } })).toBe(false)
+    expect(isVisiting(away, { headers })).toBe(false)
+  })
+
   test('P4: a body of exactly the limit can be replayed', () => {
     const life = open(lifecycleOf(away), { method: 'POST', headers: { 'content-length': '1048576' } })
     expect(life.isSpent).toBe(true)

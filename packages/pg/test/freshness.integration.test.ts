@@ -400,6 +400,27 @@ describe('F5: what a client reads never gets older', () => {
     await expect.poll(() => whoIn(visit(home, freed), home)).toMatch(/^nrt/)
   })
 
+  test('a client that was replayed here reads at the primary, and then next door to where it is', async () => {
+    const home = world.pool('ams')
+    const away = world.pool('nrt')
+    await warm(home)
+    await warm(away)
+    const floor = await write(home)
+    await world.cluster.waitUntilCaughtUp()
+    const visiting = new Scope({
+      kind: 'request',
+      obstacle: 'already-replayed',
+      topology: () => home.topology,
+      trail: { floor, isVisiting: true, isWanted: true },
+    })
+    expect(await whoIn(visiting, home)).toBe('primary')
+    const next = await visiting.trail.settle()
+    // No server's mark: on any other it would lead back here, read after read.
+    expect(next?.node).toBe(0)
+    await world.cluster.waitUntilCaughtUp()
+    await expect.poll(() => whoIn(visit(away, next), away).catch(() => '')).toMatch(/^nrt/)
+  })
+
   test('a scope that has read at the primary goes on there', async () => {
     const home = world.pool('ams')
     await warm(home)

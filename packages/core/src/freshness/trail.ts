@@ -14,6 +14,12 @@ export interface TrailOptions {
   readonly floor?: Seen | undefined
   /** Whether what reads see here counts for the client's next request too (F5). Default: with a floor. */
   readonly isTracked?: boolean | undefined
+  /**
+   * Whether the client is next door to other replicas than this scope: its request was replayed here. Then tracked reads run
+   * at the primary, so that its token says how far, and not on which server; else each later read would come here again.
+   * Default `false`.
+   */
+  readonly isVisiting?: boolean | undefined
   /** Whether somebody will ask for `settle()`: then a COMMIT may bring the position along. Default `false`. */
   readonly isWanted?: boolean | undefined
 }
@@ -22,6 +28,7 @@ export interface TrailOptions {
 export class Trail {
   readonly floor: Seen | undefined
   readonly isTracked: boolean
+  readonly isVisiting: boolean
   readonly isWanted: boolean
   /** Whether a commit here may be answered before it is flushed. */
   isCommitAsync = false
@@ -39,13 +46,14 @@ export class Trail {
   constructor(options: TrailOptions = {}) {
     this.floor = options.floor
     this.isTracked = options.isTracked ?? options.floor !== undefined
+    this.isVisiting = options.isVisiting ?? false
     this.isWanted = options.isWanted ?? false
   }
 
   /** What the next read here must not be older than: the floor, and where this scope has read already (F5). */
   get seen(): Seen | undefined {
     if (!this.isTracked) return this.floor
-    if (this.#hasReadPrimary) return SEEN_UNKNOWN
+    if (this.#hasReadPrimary || this.isVisiting) return SEEN_UNKNOWN
     return withNode(this.floor, this.#readOn)
   }
 

@@ -36,6 +36,11 @@ export interface Situation {
   readonly transaction: TransactionState
   /** Whether this leased client holds session state or has written, and so stays with its primary connection. */
   readonly isPinned: boolean
+  /**
+   * Whether what functions do is about to be known, and is not yet. Then none is tried on a standby: it may swallow the
+   * refusal, and nobody would hear of the write that was lost (R1).
+   */
+  readonly isCatalogAwaited: boolean
 }
 
 /** Why a statement may run on a replica. */
@@ -162,7 +167,9 @@ function alone(statement: Statement, situation: Situation): Decision {
   }
   if (situation.mode === 'explicit') return routeToPrimary('explicit-mode', situation)
   if (situation.consistency === 'strong') return routeToPrimary('strong', situation)
-  if (access === 'unknown' && situation.topology.isAtHome) return routeToPrimary('unknown', situation)
+  if (access === 'unknown' && (situation.topology.isAtHome || situation.isCatalogAwaited)) {
+    return routeToPrimary('unknown', situation)
+  }
   if (mustSeeOwnWrites(situation)) return routeToPrimary('after-write', situation)
   if (!situation.topology.hasReplica) return routeToPrimary('no-replica', situation)
   return access === 'read' ? REPLICA.read : REPLICA.tried

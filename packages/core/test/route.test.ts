@@ -25,7 +25,7 @@ describe('route', () => {
         (transaction.phase === 'held' && transaction.modes.isReadOnly === true)
       if (isReadOnly) return true
       const isTried = route(given, where).route === 'replica'
-      return !isTried || (transaction.phase === 'none' && !where.topology.isAtHome)
+      return !isTried || (transaction.phase === 'none' && !where.topology.isAtHome && !where.isCatalogAwaited)
     })
   })
 

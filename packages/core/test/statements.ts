@@ -52,6 +52,7 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({
   ),
   forced: fc.constantFrom(undefined, 'primary' as const, 'replica' as const),
   isPinned: fc.boolean(),
+  isCatalogAwaited: fc.boolean(),
   transaction: fc.oneof(
     fc.constant({ phase: 'none' as const }),
     modes.map((held) => ({ phase: 'held' as const, modes: held })),
@@ -74,6 +75,7 @@ export function situation(changes: Partial<Situation> = {}): Situation {
     forced: undefined,
     transaction: { phase: 'none' },
     isPinned: false,
+    isCatalogAwaited: false,
     ...changes,
   }
 }

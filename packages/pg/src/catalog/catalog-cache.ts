@@ -44,6 +44,7 @@ export class CatalogCache {
   #startedAt = Number.NEGATIVE_INFINITY
   #isDoubted = false
   #failures = 0
+  #isLoaded = false
   #running: Promise<Knowledge> | undefined
   #connection: CatalogConnection | undefined
 
@@ -54,6 +55,11 @@ export class CatalogCache {
     this.#refreshAfter = options.refreshAfter ?? REFRESH_AFTER
     this.#now = options.now ?? (() => performance.now())
     if (Object.keys(this.#functions).length > 0) options.onKnowledge(createKnowledge({ overrides: this.#functions }))
+  }
+
+  /** Whether it was loaded once. What is known then stays known when a later load fails. */
+  get isLoaded(): boolean {
+    return this.#isLoaded
   }
 
   /** To be called with each statement: starts a load in the background when one is due. */
@@ -102,6 +108,7 @@ export class CatalogCache {
       this.#failures = 0
       this.#due = this.#isDoubted ? this.#startedAt + DOUBT_PAUSE : this.#now() + this.#refreshAfter
       this.#options.onKnowledge(knowledge)
+      this.#isLoaded = true
       return knowledge
     } catch (error) {
       if (signal.aborted) throw signal.reason

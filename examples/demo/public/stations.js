@@ -28,7 +28,7 @@ export class Stations {
     return states.map((state) => this.#updateOne(state))
   }
 
-  #build(parent, { code, city, roundTripMs }, isHome) {
+  #build(parent, { code, city, roundTripMs, replicas }, isHome) {
     const column = make('article', 'column')
     column.dataset.region = code
     column.setAttribute('aria-label', `${city}, ${code}`)
@@ -37,7 +37,9 @@ export class Stations {
     const role = make(
       'p',
       'role',
-      isHome ? 'Primary. Every write ends here.' : `Replica, ${Math.round(roundTripMs)} ms from ams and back.`,
+      isHome
+        ? 'Primary. Every write ends here.'
+        : `${replicas > 1 ? 'Two replicas' : 'Replica'}, ${Math.round(roundTripMs)} ms from ams and back.`,
     )
     const state = make('p', 'state')
     const lamp = make('i', 'lamp')
@@ -72,9 +74,15 @@ export class Stations {
     }
     if (!isHome) {
       toggle('isPaused', 'Pause replay', 'pause', 'resume')
+      if (replicas > 1) toggle('isOnePaused', 'Pause one of two', 'pause-one', 'resume')
       toggle('isLate', 'Lag 30 ms more', 'lag', 'keep-up')
     }
-    toggle('isDatabaseDown', isHome ? 'Kill primary' : 'Kill replica', 'stop-database', 'start-database')
+    toggle(
+      'isDatabaseDown',
+      isHome ? 'Kill primary' : replicas > 1 ? 'Kill replicas' : 'Kill replica',
+      'stop-database',
+      'start-database',
+    )
     toggle('isRegionDown', 'Region down', 'region-down', 'region-up')
     column.append(head, role, state, trace, requests, faults)
     parent.append(column)
@@ -90,18 +98,19 @@ export class Stations {
     return button
   }
 
-  #updateOne({ code, isRegionDown, isDatabaseUp, isPaused, isLate, lag }) {
+  #updateOne({ code, isRegionDown, isDatabaseUp, paused, isLate, lag }) {
     const station = this.#columns.get(code)
     const { isHome, column, words, bytes, toggles } = station
-    const condition = isRegionDown ? 'down' : !isDatabaseUp ? 'dead' : isPaused ? 'paused' : 'well'
-    const text = wordsOf(condition, isHome, lag)
+    const condition = isRegionDown ? 'down' : !isDatabaseUp ? 'dead' : paused === 'none' ? 'well' : 'paused'
+    const text = wordsOf(condition, isHome, lag, paused === 'one')
     column.dataset.condition = condition
     if (words.textContent !== text.long) words.textContent = text.long
     bytes.textContent =
       isHome || condition === 'down' || condition === 'dead' || lag.bytes === undefined
         ? ''
         : `${lag.bytes.toLocaleString('en')} bytes`
-    press(toggles.isPaused, isPaused, isDatabaseUp)
+    press(toggles.isPaused, paused === 'all', isDatabaseUp)
+    press(toggles.isOnePaused, paused === 'one', isDatabaseUp)
     press(toggles.isLate, isLate, isDatabaseUp)
     press(toggles.isDatabaseDown, !isDatabaseUp, !isRegionDown)
     press(toggles.isRegionDown, isRegionDown, true)
@@ -125,17 +134,20 @@ function trace({ isHome, line, history, behind }) {
   line.setAttribute('d', path)
 }
 
-function wordsOf(condition, isHome, { milliseconds }) {
+function wordsOf(condition, isHome, { milliseconds }, isOnePaused) {
   if (condition === 'down') return { long: 'Region down.', short: 'down' }
   if (condition === 'dead')
     return {
-      long: isHome ? 'Primary killed. Nobody takes writes.' : 'Replica killed. The app runs on.',
+      long: isHome ? 'Primary killed. Nobody takes writes.' : 'Killed. The app runs on.',
       short: 'no database',
     }
   if (isHome) return { long: 'Takes writes.', short: 'primary' }
   const behind = milliseconds === undefined ? 'primary out of sight' : `${lagWords(milliseconds)} behind`
   return condition === 'paused'
-    ? { long: `Paused, ${behind}`, short: `paused, ${behind}` }
+    ? {
+        long: `${isOnePaused ? 'One paused' : 'Paused'}, ${behind}`,
+        short: `${isOnePaused ? 'one ' : ''}paused, ${behind}`,
+      }
     : { long: behind, short: `replica, ${behind}` }
 }
 

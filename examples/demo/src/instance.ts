@@ -10,8 +10,8 @@ import { HOME } from './regions.ts'
 export interface InstanceOptions extends Omit<AppOptions, 'pool' | 'naivePool'> {
   /** The primary as seen from here: over the ocean, unless we are at home. */
   readonly primaryUrl: string
-  /** The replica next door; none at home. */
-  readonly replicaUrl: string | undefined
+  /** The replicas next door; none at home. */
+  readonly replicaUrls: readonly string[]
 }
 
 /** The app of one region: its pools and its HTTP server. */
@@ -25,11 +25,11 @@ export class Instance implements AsyncDisposable {
   }
 
   static async start(options: InstanceOptions): Promise<Instance> {
-    const { region, primaryUrl, replicaUrl } = options
+    const { region, primaryUrl, replicaUrls } = options
     const pool = new RoutedPool({
       region,
       primary: { region: HOME, connectionString: primaryUrl },
-      replicas: replicaUrl === undefined ? [] : [{ region, connectionString: replicaUrl }],
+      replicas: replicaUrls.map((connectionString) => ({ region, connectionString })),
       connectionTimeoutMillis: 3000,
       // A crossing of the ocean to connect anew would be measured as part of some request.
       idleTimeoutMillis: 0,

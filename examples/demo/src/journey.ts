@@ -66,6 +66,8 @@ export interface Freshness {
   readonly outcome: FreshnessEvent['outcome']
   readonly reason: FreshnessEvent['reason']
   readonly waitedMs: number
+  /** Whether the read ran on another replica than the first of its region's. */
+  readonly isOnSecond: boolean
 }
 
 /** Puts together what the client saw, what the proxy saw, and what the app instances wrote down. */
@@ -104,8 +106,8 @@ export function journeyOf(answer: Answer, { event, visits, reason, freshness }: 
   }
 }
 
-function freshnessOf({ outcome, reason, waited }: FreshnessEvent): Freshness {
-  return { outcome, reason, waitedMs: waited }
+function freshnessOf({ outcome, reason, waited, node }: FreshnessEvent): Freshness {
+  return { outcome, reason, waitedMs: waited, isOnSecond: node !== undefined && node !== 'replica-0' }
 }
 
 /** Queries that only steer a transaction; a count of a handler's queries leaves them out. */
@@ -137,9 +139,9 @@ export function tellJourney(journey: Journey): string {
 function tellWait({ freshness }: Journey): string {
   switch (freshness?.outcome) {
     case 'waited':
-      return `The read waited ${Math.round(freshness.waitedMs)} ms for what this visitor has seen, then the replica next door in `
+      return `The read waited ${Math.round(freshness.waitedMs)} ms for what this visitor has seen, then the ${freshness.isOnSecond ? 'second ' : ''}replica next door in `
     case 'other-replica':
-      return 'One replica lacked what this visitor has seen; another one next door in '
+      return 'One replica lacks what this visitor has seen; the other one next door in '
     default:
       return 'The replica next door in '
   }
@@ -177,14 +179,14 @@ function tellUnfit({ reason, waitedMs }: Freshness, region: RegionCode): string 
   switch (reason) {
     case 'behind':
       return waitedMs < 1
-        ? `The replica in ${region} lacks what this visitor has seen (behind).`
-        : `The replica in ${region} lacks what this visitor has seen, also after ${Math.round(waitedMs)} ms (behind).`
+        ? `No replica in ${region} has what this visitor has seen (behind).`
+        : `No replica in ${region} has what this visitor has seen, also after ${Math.round(waitedMs)} ms (behind).`
     case 'seen-elsewhere':
-      return `This visitor has read from another server, and how far that was the replica in ${region} cannot tell (seen-elsewhere).`
+      return `This visitor has read from another server, and how far that was no replica in ${region} can tell (seen-elsewhere).`
     case 'another-timeline':
-      return `A promotion lies between what this visitor has seen and the replica in ${region} (another-timeline).`
+      return `A promotion lies between what this visitor has seen and the replicas in ${region} (another-timeline).`
     case 'lagging':
-      return `The replica in ${region} lags further than allowed (lagging).`
+      return `Every replica in ${region} lags further than allowed (lagging).`
   }
 }
 

@@ -2,12 +2,13 @@ import type { ServerResponse } from 'node:http'
 import type { Journey, Kind } from './journey.ts'
 import type { Lag } from './lag-sampler.ts'
 import type { RegionCode } from './regions.ts'
+import type { Paused } from './world.ts'
 
 export interface RegionState {
   readonly code: RegionCode
   readonly isRegionDown: boolean
   readonly isDatabaseUp: boolean
-  readonly isPaused: boolean
+  readonly paused: Paused
   /** Whether it applies what it gets a little later than it must. */
   readonly isLate: boolean
   readonly lag: Lag

@@ -56,7 +56,7 @@ async function show(flags: Flags, paint: Paint, signal: AbortSignal): Promise<nu
 
 /** What the page's log begins with. */
 function memorable({ naive, write, read, own }: TourResult): Journey[] {
-  return [naive.journey, write.journey, read.journey, own.tokenless, own.paused, own.late]
+  return [naive.journey, write.journey, read.journey, own.tokenless, own.paused, own.other, own.late]
 }
 
 /** Somebody pressed Ctrl-C; no fault of anybody's. */

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { HOME, REGIONS, roundTrip } from './regions.ts'
+import { HOME, REGIONS, replicasIn, roundTrip } from './regions.ts'
 import { parseAction, type Stage } from './stage.ts'
 import type { TourResult } from './tour.ts'
 
@@ -80,7 +80,11 @@ export class PageServer implements AsyncDisposable {
   }
 
   #world(response: ServerResponse): void {
-    const regions = REGIONS.map((region) => ({ ...region, roundTripMs: roundTrip(region.code, HOME) }))
+    const regions = REGIONS.map((region) => ({
+      ...region,
+      roundTripMs: roundTrip(region.code, HOME),
+      replicas: replicasIn(region.code),
+    }))
     const tour = this.#tour && {
       readMs: this.#tour.read.medianMs,
       writeMs: this.#tour.write.medianMs,

@@ -23,6 +23,21 @@ export const HOME: RegionCode = 'ams'
 /** Where the replicas are. */
 export const AWAY: readonly RegionCode[] = ['ord', 'nrt']
 
+/** The replicas, named after their region. Tokyo has two, so that a read can go to the other one. */
+export const REPLICAS: readonly string[] = ['ord', 'nrt', 'nrt-2']
+
+/** The region of a server that is named after it. */
+export function regionOf(name: string): RegionCode {
+  const code = REGIONS.find((region) => name === region.code || name.startsWith(`${region.code}-`))?.code
+  if (code === undefined) throw new TypeError(`the node ${name} is in no region`)
+  return code
+}
+
+/** How many replicas a region has. */
+export function replicasIn(code: RegionCode): number {
+  return REPLICAS.filter((name) => regionOf(name) === code).length
+}
+
 /** Milliseconds there and back: the proxy's own table of real cable routes, so that databases are as far away as apps are. */
 export function roundTrip(from: RegionCode, to: RegionCode): number {
   return realRoundTrip(from, to)

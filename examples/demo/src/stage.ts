@@ -1,14 +1,15 @@
 import { type Journey, type Kind, tellJourney } from './journey.ts'
 import { LagSampler } from './lag-sampler.ts'
 import { LiveFeed } from './live-feed.ts'
-import { AWAY, HOME, isRegionCode, REGIONS, type RegionCode } from './regions.ts'
+import { AWAY, isRegionCode, REGIONS, type RegionCode } from './regions.ts'
 import { EXTRA_LAG, type World } from './world.ts'
 
 const KINDS = ['read', 'write', 'naive', 'view', 'write-then-read'] as const
 /** Only replicas can lag. */
-const REPLICA_FAULTS: ReadonlySet<string> = new Set(['pause', 'resume', 'lag', 'keep-up'])
+const REPLICA_FAULTS: ReadonlySet<string> = new Set(['pause', 'pause-one', 'resume', 'lag', 'keep-up'])
 const FAULTS = [
   'pause',
+  'pause-one',
   'resume',
   'lag',
   'keep-up',
@@ -116,26 +117,28 @@ export class Stage implements AsyncDisposable {
 
   async #perform(what: Exclude<Action['do'], 'send'>, region: RegionCode): Promise<string> {
     const world = this.#world
-    const database = region === HOME ? `the primary in ${region}` : `the replica in ${region}`
     switch (what) {
       case 'pause':
-        await world.setPaused(region, true)
-        return `Paused: ${database} answers, and falls behind.`
+        await world.setPaused(region, 'all')
+        return `Paused: reads in ${region} are still answered next door, from a state that stands still.`
+      case 'pause-one':
+        await world.setPaused(region, 'one')
+        return `Paused: one replica in ${region} stands still, the other one does not.`
       case 'resume':
-        await world.setPaused(region, false)
-        return `Resumed: ${database} catches up.`
+        await world.setPaused(region, 'none')
+        return `Resumed: what was held back in ${region} is caught up with.`
       case 'lag':
         await world.setLate(region, true)
-        return `Lagging: ${database} applies what it gets ${EXTRA_LAG} ms later.`
+        return `Lagging: what comes to ${region} is applied ${EXTRA_LAG} ms later.`
       case 'keep-up':
         await world.setLate(region, false)
-        return `Keeping up: ${database} is behind by the ocean alone.`
+        return `Keeping up: ${region} is behind by the ocean alone.`
       case 'stop-database':
         await world.setDatabase(region, false)
-        return `Killed: ${database} is gone, the app in ${region} still runs.`
+        return `Killed: ${region} has no database, and its app still runs.`
       case 'start-database':
         await world.setDatabase(region, true)
-        return `Started: ${database} is back.`
+        return `Started: ${region} has its database again.`
       case 'region-down':
         await world.setRegion(region, false)
         return `Region down: ${region} is off the map, app and database.`
@@ -152,7 +155,7 @@ export class Stage implements AsyncDisposable {
         code,
         isRegionDown: this.#world.isRegionDown(code),
         isDatabaseUp: this.#world.node(code).isRunning,
-        isPaused: this.#world.isPaused(code),
+        paused: this.#world.pausedIn(code),
         isLate: this.#world.isLate(code),
         lag: this.#sampler.lagOf(code),
       })),

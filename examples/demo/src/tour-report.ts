@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
 import { type Journey, tellJourney } from './journey.ts'
 import type { OwnNotes } from './own-notes.ts'
-import { HOME, REGIONS, roundTrip } from './regions.ts'
+import { HOME, REGIONS, replicasIn, roundTrip } from './regions.ts'
 import { STAGE, type TourResult } from './tour.ts'
 import { EXTRA_LAG } from './world.ts'
 
@@ -18,7 +18,9 @@ const BAR = 44
 export function introduce(startedInMs: number, paint: Paint): string {
   const lines = REGIONS.map(({ code, city }) => {
     const distance =
-      code === HOME ? 'primary' : `replica, ${Math.round(roundTrip(code, HOME))} ms from ${HOME} and back`
+      code === HOME
+        ? 'primary'
+        : `${replicasIn(code) === 1 ? 'replica' : 'two replicas'}, ${Math.round(roundTrip(code, HOME))} ms from ${HOME} and back`
     return `    ${paint('bold', code)}  ${city.padEnd(11)} ${paint('dim', distance)}`
   })
   return [
@@ -27,7 +29,7 @@ export function introduce(startedInMs: number, paint: Paint): string {
     '',
     ...lines,
     '',
-    paint('dim', `  A PostgreSQL primary with two standbys, three apps and a proxy, up in ${seconds(startedInMs)}.`),
+    paint('dim', `  A PostgreSQL primary with three standbys, three apps and a proxy, up in ${seconds(startedInMs)}.`),
     paint('dim', `  Measuring from ${STAGE}; the naive way takes its time …`),
     '',
   ].join('\n')
@@ -70,11 +72,12 @@ export function reportTour(result: TourResult, paint: Paint): string {
   ].join('\n')
 }
 
-/** One visitor writes, and reads at once, three times. */
-function ownChapter({ late, paused, tokenless }: OwnNotes, paint: Paint): string[] {
+/** One visitor writes, and reads at once, four times. */
+function ownChapter({ late, other, paused, tokenless }: OwnNotes, paint: Paint): string[] {
   const scenes: [string, Journey][] = [
-    [`The replica is ${EXTRA_LAG} ms late`, late],
-    ['The replica is paused', paused],
+    [`The replicas are ${EXTRA_LAG} ms late`, late],
+    ['One of them is paused', other],
+    ['Both are paused', paused],
     ['The same, tokens off', tokenless],
   ]
   return [

@@ -71,7 +71,10 @@ export async function runTour(world: World, signal: AbortSignal): Promise<TourRe
     {
       what: 'A replayed write is there exactly once, on every server',
       found: copies.map(({ name, count }) => `${name} ${count}`).join(', '),
-      holds: copies.length === 3 && copies.every(({ count }) => count === 1) && journey.crossings === 1,
+      holds:
+        copies.length === 1 + world.cluster.replicas.length &&
+        copies.every(({ count }) => count === 1) &&
+        journey.crossings === 1,
     },
     {
       what: `Of ${sent} writes, ${sent} notes, ${sent} counted, ${sent} audited`,

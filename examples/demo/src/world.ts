@@ -5,7 +5,7 @@ import { Instance } from './instance.ts'
 import { Journal } from './journal.ts'
 import { type Answer, type Journey, journeyOf, type Kind } from './journey.ts'
 import { type Note, SCHEMA } from './notes.ts'
-import { AWAY, HOME, REGIONS, type RegionCode, roundTrip } from './regions.ts'
+import { AWAY, HOME, REGIONS, REPLICAS, type RegionCode, regionOf, roundTrip } from './regions.ts'
 import { Relay } from './relay.ts'
 import { hasNote, Visitor } from './visitor.ts'
 
@@ -31,6 +31,9 @@ export interface SendOptions {
   readonly isTokenless?: boolean
 }
 
+/** Which of a region's replicas stand still. */
+export type Paused = 'none' | 'one' | 'all'
+
 /** Three regions on this machine: databases, apps, the ocean between them, and a proxy in front. */
 export class World implements AsyncDisposable {
   readonly cluster: Cluster
@@ -40,7 +43,7 @@ export class World implements AsyncDisposable {
   readonly #relays: ReadonlyMap<RegionCode, Relay>
   readonly #resources: AsyncDisposableStack
   readonly #visitors = new Map<RegionCode, Visitor>(REGIONS.map(({ code }) => [code, new Visitor()]))
-  readonly #paused = new Set<RegionCode>()
+  readonly #paused = new Map<RegionCode, Paused>()
   readonly #late = new Set<RegionCode>()
   readonly #signal: AbortSignal
 
@@ -67,11 +70,11 @@ export class World implements AsyncDisposable {
     const startedAt = performance.now()
     // Whatever fails half-way, what was started by then ends.
     await using resources = new AsyncDisposableStack()
-    const cluster = resources.use(await startCluster({ replicas: [...AWAY], signal }))
+    const cluster = resources.use(await startCluster({ replicas: [...REPLICAS], signal }))
     await cluster.primary.query(SCHEMA)
     await cluster.waitUntilCaughtUp()
     // The write-ahead log crosses the same ocean as everything else.
-    await Promise.all(cluster.replicas.map((node) => node.lag(oneWayTo(codeOf(node)))))
+    await Promise.all(cluster.replicas.map((node) => node.lag(oneWayTo(regionOf(node.name)))))
     const journal = resources.use(new Journal())
     const relays = new Map<RegionCode, Relay>()
     for (const code of AWAY) {
@@ -80,7 +83,7 @@ export class World implements AsyncDisposable {
     }
     const regionAt = new Map<number, RegionCode>([[cluster.primary.port, HOME]])
     for (const relay of relays.values()) regionAt.set(relay.port, HOME)
-    for (const node of cluster.replicas) regionAt.set(node.port, codeOf(node))
+    for (const node of cluster.replicas) regionAt.set(node.port, regionOf(node.name))
     const secret = randomBytes(32).toString('base64')
     const machines = []
     for (const { code } of REGIONS) {
@@ -88,7 +91,7 @@ export class World implements AsyncDisposable {
       const instance = await Instance.start({
         region: code,
         primaryUrl: relay ? `postgres://postgres@127.0.0.1:${relay.port}/postgres` : cluster.primary.url,
-        replicaUrl: cluster.replicas.find((node) => codeOf(node) === code)?.url,
+        replicaUrls: cluster.replicas.filter(({ name }) => regionOf(name) === code).map(({ url }) => url),
         secret,
         replayTimeout: REPLAY_TIMEOUT,
         nodeAt: (port) => regionAt.get(port),
@@ -153,42 +156,45 @@ export class World implements AsyncDisposable {
     }
   }
 
+  /** The database of a region; of several, the first. */
   node(code: RegionCode): ClusterNode {
-    return code === HOME ? this.cluster.primary : this.#replica(code)
+    const [node] = this.#nodes(code)
+    if (node === undefined) throw new TypeError(`there is no database in ${code}`)
+    return node
   }
 
-  isPaused(code: RegionCode): boolean {
-    return this.#paused.has(code)
+  pausedIn(code: RegionCode): Paused {
+    return this.#paused.get(code) ?? 'none'
   }
 
   isRegionDown(code: RegionCode): boolean {
     return this.proxy.faults.downRegions.includes(code)
   }
 
-  /** Holds a replica where it is: it goes on receiving and answering, and falls behind. */
-  async setPaused(code: RegionCode, isPaused: boolean): Promise<void> {
-    const replica = this.#replica(code)
-    await (isPaused ? replica.pauseReplay() : replica.resumeReplay())
-    if (isPaused) this.#paused.add(code)
-    else this.#paused.delete(code)
+  /** Holds replicas where they are: they go on receiving and answering, and fall behind. */
+  async setPaused(code: RegionCode, paused: Paused): Promise<void> {
+    for (const [index, replica] of this.#replicas(code).entries()) {
+      const isPaused = paused === 'all' || (paused === 'one' && index === 0)
+      await (isPaused ? replica.pauseReplay() : replica.resumeReplay())
+    }
+    this.#paused.set(code, paused)
   }
 
   isLate(code: RegionCode): boolean {
     return this.#late.has(code)
   }
 
-  /** Lets a replica apply what it gets later than the ocean alone would: by 30 ms, less than a read waits for it. */
+  /** Lets replicas apply what they get later than the ocean alone would: by 30 ms, less than a read waits for it. */
   async setLate(code: RegionCode, isLate: boolean): Promise<void> {
-    await this.#replica(code).lag(oneWayTo(code) + (isLate ? EXTRA_LAG : 0))
+    const delay = oneWayTo(code) + (isLate ? EXTRA_LAG : 0)
+    await Promise.all(this.#replicas(code).map((replica) => replica.lag(delay)))
     if (isLate) this.#late.add(code)
     else this.#late.delete(code)
   }
 
-  /** Pulls the plug of a region's database, or starts it again. */
+  /** Pulls the plug of a region's databases, or starts them again. */
   async setDatabase(code: RegionCode, isUp: boolean): Promise<void> {
-    const node = this.node(code)
-    if (isUp) await node.start()
-    else await node.kill()
+    await Promise.all(this.#nodes(code).map((node) => (isUp ? node.start() : node.kill())))
     // A server that starts replays whether it was paused or not.
     this.#paused.delete(code)
   }
@@ -214,11 +220,12 @@ export class World implements AsyncDisposable {
     await this.#resources.disposeAsync()
   }
 
-  #replica(code: RegionCode): Replica {
-    const replica = this.cluster.replicas.find((node) => codeOf(node) === code)
-    if (replica === undefined)
-      throw new TypeError(`there is no replica in ${code}; the replicas are in ${AWAY.join(', ')}`)
-    return replica
+  #nodes(code: RegionCode): readonly ClusterNode[] {
+    return code === HOME ? [this.cluster.primary] : this.#replicas(code)
+  }
+
+  #replicas(code: RegionCode): readonly Replica[] {
+    return this.cluster.replicas.filter(({ name }) => regionOf(name) === code)
   }
 }
 
@@ -230,11 +237,4 @@ function verdictOn(notes: readonly Note[], ownNote: bigint | undefined): Answer[
 /** How long the log travels, in ms. */
 function oneWayTo(code: RegionCode): number {
   return Math.round(roundTrip(HOME, code) / 2)
-}
-
-/** Replicas are named after their region. */
-function codeOf(node: ClusterNode): RegionCode {
-  const region = REGIONS.find(({ code }) => code === node.name)
-  if (region === undefined) throw new TypeError(`the node ${node.name} is in no region`)
-  return region.code
 }

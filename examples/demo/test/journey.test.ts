@@ -175,14 +175,19 @@ describe('a journey', () => {
       /^The read waited 23 ms for what this visitor has seen, then the replica next door in nrt answered\. The visitor’s own note is there\.$/,
     ],
     [
+      'a read that waited, and found one of two',
+      [answer({ kind: 'read' }), ...nextDoor(), 'read', { outcome: 'waited', waited: 1, node: 'replica-1' }],
+      /^The read waited 1 ms for what this visitor has seen, then the second replica next door in nrt answered\.$/,
+    ],
+    [
       'a read on another replica',
       [answer({ kind: 'read' }), ...nextDoor(), 'read', { outcome: 'other-replica' }],
-      /^One replica lacked what this visitor has seen; another one next door in nrt answered\.$/,
+      /^One replica lacks what this visitor has seen; the other one next door in nrt answered\.$/,
     ],
     [
       'a read that waited in vain',
       [answer({ kind: 'read', ownNote: 'shown' }), ...handedOver(), 'behind', { waited: 50.2 }],
-      /^The replica in nrt lacks what this visitor has seen, also after 50 ms \(behind\)\. Handed over to ams: 1 query at the primary, one crossing\. The visitor’s own note is there\.$/,
+      /^No replica in nrt has what this visitor has seen, also after 50 ms \(behind\)\. Handed over to ams: 1 query at the primary, one crossing\. The visitor’s own note is there\.$/,
     ],
     ...(['seen-elsewhere', 'another-timeline', 'lagging'] as const).map(
       (reason): [string, Parameters<typeof told>, RegExp] => [
@@ -199,7 +204,7 @@ describe('a journey', () => {
     [
       'a read that neither the replica nor the primary can answer',
       [answer({ kind: 'read', status: 503, retryAfter: '1' }), ...nextDoor(), 'behind', { waited: 50 }],
-      /^503: The replica in nrt lacks what this visitor has seen, also after 50 ms \(behind\)\. The primary in ams cannot be reached from nrt\. Retry-After: 1 s\.$/,
+      /^503: No replica in nrt has what this visitor has seen, also after 50 ms \(behind\)\. The primary in ams cannot be reached from nrt\. Retry-After: 1 s\.$/,
     ],
     ['no answer', [answer({ status: undefined }), undefined, [], undefined], /^No answer came/],
   ])('tells of %s', (_name, parts, expected) => {

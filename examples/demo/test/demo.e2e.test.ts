@@ -186,7 +186,9 @@ describe.skipIf(executablePath === undefined)('the page', () => {
       await newest().getByText('The visitor’s own note is there.').waitFor()
       stories.push(await newest().locator('.story').textContent())
     }
-    expect(stories.at(-1)).toMatch(/^The read waited \d+ ms for .*, then the (second )?replica next door in nrt answered\./)
+    expect(stories.at(-1)).toMatch(
+      /^The read waited \d+ ms for .*, then the (second )?replica next door in nrt answered\./,
+    )
     await lag.click()
     await expect.poll(() => lag.getAttribute('aria-pressed')).toBe('false')
   })

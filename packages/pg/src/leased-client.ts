@@ -273,7 +273,10 @@ export class LeasedClient extends LazyEmitter {
     const { onPrimary } = this.#connections
     if (onPrimary !== undefined) return this.#run(query, onPrimary)
     this.#router.connectToPrimary((error, connection) => {
-      if (connection === undefined) return this.#finish(query, error)
+      if (connection === undefined) {
+        query.notSent()
+        return this.#finish(query, error)
+      }
       this.#connections.add(connection)
       this.#run(query, connection)
     })

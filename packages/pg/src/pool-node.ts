@@ -79,6 +79,8 @@ export class PoolNode {
   }
 
   markDown(error: unknown): void {
+    // Many that ask at once fail together: that is one failure, not a reason to wait for minutes.
+    if (this.isResting()) return
     this.#failures += 1
     this.#downUntil = performance.now() + this.#pause()
     if (this.#failures === 1) this.publish('down', error)

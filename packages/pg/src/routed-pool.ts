@@ -181,8 +181,9 @@ class RoutedPoolImplementation extends PgPool {
       case 'primary':
       case 'direct':
         return this.#router.connectToPrimary((error, connection) => {
-          if (connection === undefined) finish(query, error)
-          else this.#send(query, connection)
+          if (connection !== undefined) return this.#send(query, connection)
+          query.notSent()
+          query.settle(error)
         })
       case 'replay':
       case 'impossible':

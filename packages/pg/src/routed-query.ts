@@ -15,6 +15,7 @@ export class RoutedQuery {
   /** The error with which the last replica was lost. */
   lostTo: unknown
   #writesIn: Trail | undefined
+  #readsIn: Trail | undefined
 
   constructor(call: QueryCall, frame: Frame | undefined, settle: Settle, statement: Statement) {
     this.call = call
@@ -33,6 +34,20 @@ export class RoutedQuery {
     if (this.#writesIn !== undefined) return
     this.#writesIn = this.frame?.scope?.trail
     this.#writesIn?.writeSent(source)
+  }
+
+  /** Before it is sent to the primary as a read. */
+  readSent(source: PositionSource): void {
+    const trail = this.frame?.scope?.trail
+    if (trail?.readAtPrimary(source) === true) this.#readsIn = trail
+  }
+
+  /** When no connection to the primary could be had. */
+  notSent(): void {
+    this.#writesIn?.writeNotSent()
+    this.#readsIn?.readNotSent()
+    this.#writesIn = undefined
+    this.#readsIn = undefined
   }
 
   /** When its transaction has ended, one way or another; more than once does no harm. */

@@ -175,7 +175,7 @@ export class Router implements PositionSource {
       query.writeSent(this)
       this.reads.noteWrite(query)
     } else if (situation.consistency !== 'eventual') {
-      trail.readAtPrimary(this)
+      query.readSent(this)
     }
   }
 

@@ -51,6 +51,28 @@ describe('faults', () => {
     for (let n = 0; n < 4; n += 1) expect((await pool.query(WHO)).rows).toEqual([{ who: 'nrt-2' }])
   })
 
+  it('X3: many connections that fail at once are one failure, and its pause is short', async () => {
+    const pool = world.pool('nrt', { max: 20, replicas: [{ region: 'nrt', connectionString: replica(0).url }] })
+    const changes: string[] = []
+    const hear = (event: unknown) => {
+      const { node, change } = event as NodeEvent
+      if (node === 'replica-0') changes.push(change)
+    }
+    await replica(0).stop('immediate')
+    diagnostics.node.subscribe(hear)
+    try {
+      await Promise.all(Array.from({ length: 20 }, () => pool.query(WHO)))
+      expect(changes.filter((change) => change === 'down')).toHaveLength(1)
+      await replica(0).start()
+      // The first pause is 250 ms, spread by a quarter.
+      const since = performance.now()
+      await expect.poll(async () => (await pool.query(WHO)).rows[0]?.who, { timeout: 5000, interval: 20 }).toBe('nrt')
+      expect(performance.now() - since).toBeLessThan(1500)
+    } finally {
+      diagnostics.node.unsubscribe(hear)
+    }
+  })
+
   it('X2: a read whose replica dies under it is answered elsewhere', async () => {
     const pool = world.pool('ams', { replicas: [{ region: 'ams', connectionString: replica(0).url }] })
     const slow = pool.query('select who, pg_sleep(1) from server')

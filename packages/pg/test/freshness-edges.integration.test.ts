@@ -262,6 +262,26 @@ describe('P8: with the primary out of reach', () => {
   })
 })
 
+describe('P8: with the primary gone', () => {
+  test('what could not be sent leaves nothing to see, and reads go on next door', async () => {
+    const floor = await warm(world.pool('ams'))
+    // Nobody listens there.
+    const pool = world.pool('ams', { primary: { region: 'ams', connectionString: 'postgres://127.0.0.1:1/none' } })
+    await expect.poll(() => whoFor(pool, floor).catch(() => ''), { timeout: 5000 }).toMatch(/^nrt/)
+    const scope = new Scope({ trail: { floor, isWanted: true } })
+    await runInScope(scope, async () => {
+      await expect(pool.query(INSERT)).rejects.toMatchObject({ code: 'HEADWATER_PRIMARY_UNAVAILABLE' })
+      const client = await pool.connect()
+      await expect(client.query(INSERT)).rejects.toMatchObject({ code: 'HEADWATER_PRIMARY_UNAVAILABLE' })
+      client.release()
+      await expect(withConsistency('strong', () => who(pool))).rejects.toMatchObject({ status: 503 })
+      expect(await who(pool)).toMatch(/^nrt/)
+    })
+    expect(scope.hasWritten).toBe(false)
+    expect(await scope.trail.settle()).toMatchObject({ lsn: floor.lsn })
+  })
+})
+
 // Last: it changes who is the primary.
 describe('F7: a promotion', () => {
   test('changes the timeline: a token from before reads at the primary, one from after at a replica that has followed', async () => {

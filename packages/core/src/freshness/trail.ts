@@ -36,7 +36,8 @@ export class Trail {
   hasWritten = false
   /** The replica that was read from: its mark, its history. */
   #readOn: Seen | undefined
-  #hasReadPrimary = false
+  #primaryReads = 0
+  #writes = 0
   #underway = 0
   /** Counts what the primary did for this scope, so that a position can be told to be behind all of it. */
   #done = 0
@@ -53,13 +54,14 @@ export class Trail {
   /** What the next read here must not be older than: the floor, and where this scope has read already (F5). */
   get seen(): Seen | undefined {
     if (!this.isTracked) return this.floor
-    if (this.#hasReadPrimary || this.isVisiting) return SEEN_UNKNOWN
+    if (this.#primaryReads > 0 || this.isVisiting) return SEEN_UNKNOWN
     return withNode(this.floor, this.#readOn)
   }
 
   /** Before a write is sent. It is underway until `writeEnded()`: committed, rolled back, or lost. */
   writeSent(source: PositionSource): void {
     this.hasWritten = true
+    this.#writes += 1
     this.#underway += 1
     this.#from(source)
   }
@@ -70,12 +72,25 @@ export class Trail {
     this.#done += 1
   }
 
-  /** Before a read is sent to the primary. */
-  readAtPrimary(source: PositionSource): void {
-    if (!this.isTracked && !this.hasWritten) return
-    this.#hasReadPrimary = true
+  /** In place of `writeEnded()`, when no connection could be had: then there is nothing to see. */
+  writeNotSent(): void {
+    this.#underway -= 1
+    this.#writes -= 1
+    if (this.#writes === 0) this.hasWritten = false
+  }
+
+  /** Before a read is sent to the primary. Says whether it counts. */
+  readAtPrimary(source: PositionSource): boolean {
+    if (!this.isTracked && !this.hasWritten) return false
+    this.#primaryReads += 1
     this.#done += 1
     this.#from(source)
+    return true
+  }
+
+  /** Takes back a `readAtPrimary()` that counted, when no connection could be had. */
+  readNotSent(): void {
+    this.#primaryReads -= 1
   }
 
   /** Before a read is sent to a replica. */
@@ -105,7 +120,7 @@ export class Trail {
   /** The same without asking: `SEEN_UNKNOWN` where the primary would have to be asked. */
   settleNow(): Seen | undefined {
     if (this.#underway > 0) return SEEN_UNKNOWN
-    if (!this.hasWritten && !this.#hasReadPrimary) return withNode(this.floor, this.#readOn)
+    if (!this.hasWritten && this.#primaryReads === 0) return withNode(this.floor, this.#readOn)
     const position =
       this.#onlySource === undefined || this.#known?.done !== this.#done ? undefined : this.#known.position
     return position === undefined ? SEEN_UNKNOWN : seenAtPrimary(this.floor, position)
@@ -113,7 +128,7 @@ export class Trail {
 
   /** Whether `settle()` has to ask the primary, which takes a round trip. */
   get mustAsk(): boolean {
-    const hasToSay = this.hasWritten || this.#hasReadPrimary
+    const hasToSay = this.hasWritten || this.#primaryReads > 0
     return hasToSay && this.#underway === 0 && this.#onlySource !== undefined && this.#known?.done !== this.#done
   }
 

@@ -219,7 +219,7 @@ export function describeGuestBook(name: string, { folder, more }: GuestBook): vo
       expect(response.status).toBe(503)
       expect(response.headers.get('retry-after')).toMatch(/^\d+$/)
       expect((await guest.ask('nrt', '/health')).status).toBe(200)
-      const page = await new Guest(world).ask('nrt', '/')
+      const page = await guest.ask('nrt', '/')
       expect([page.status, page.headers.get('x-served-by')]).toEqual([200, 'nrt'])
       expect(await page.text()).toContain('Before the others')
       await world.cluster.primary.start()

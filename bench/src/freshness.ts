@@ -161,7 +161,9 @@ function blockOf({ trail, run }: Request, concurrency: number): Block {
 
 async function readAndSettle(work: () => Promise<unknown>, scope: Scope): Promise<void> {
   await work()
-  await scope.trail.settle()
+  // As the HTTP adapters do: most answers need not wait.
+  if (scope.trail.mustAsk) await scope.trail.settle()
+  else scope.trail.settleNow()
 }
 
 async function seenAfterWrite(pool: RoutedPool): Promise<Seen> {

@@ -69,6 +69,10 @@ export class ReplicaConnector {
   ): void {
     const need = this.#chooser.needOf(query.frame, situation.consistency)
     if (need === undefined) return this.#connectToAny(query, connected)
+    const preferred = this.#preferred(query, need.seen)
+    if (preferred !== undefined && !preferred.isBalanced && this.#isKnownFit(preferred, need)) {
+      return this.#connectToFit(preferred, query, situation, need, connected)
+    }
     const nodes = this.#inOrder(query, need.seen)
     if (nodes.length === 0) return connected(undefined, undefined, whyNotTheLast)
     this.#chooser.choose(nodes, need, query.frame, (node, why) => {
@@ -104,32 +108,54 @@ export class ReplicaConnector {
     need: Need,
     connected: ConnectedToReplica,
   ): void {
-    const again = (why?: Unfit) => this.connect(query, situation, connected, why)
     const take: Connected = (error, connection) => {
       if (connection === undefined) return connected(error)
-      const finish = (state: ReplicaState): void => {
-        const why = this.#chooser.unfitnessOf(state, need)
-        if (why !== undefined) {
-          connection.release()
-          return again(why)
-        }
-        query.frame?.scope?.trail.readAtReplica(state)
-        connected(undefined, connection)
-      }
-      const known = this.#chooser.stateOf(node, connection.client)
-      if (known !== undefined) return finish(known)
-      const isWaste = (state: ReplicaState) => this.#chooser.unfitnessOf(state, need) !== 'behind'
-      askReplica(connection.client, isWaste, node.isBalanced ? this.#chooser.maxWait : 0, (failure, state) => {
-        if (state !== undefined) {
-          this.#chooser.note(node, connection.client, state)
-          return finish(state)
-        }
-        connection.release(true)
-        node.publish('connection-error', failure)
-        again()
-      })
+      const state = this.#chooser.stateOf(node, connection.client)
+      if (state === undefined) return this.#askThere(connection, query, situation, need, connected)
+      this.#takeIfFit(connection, state, query, situation, need, connected)
     }
-    this.#connectTo(node, query, take, again)
+    this.#connectTo(node, query, take, () => this.connect(query, situation, connected))
+  }
+
+  #askThere(
+    connection: Connection,
+    query: RoutedQuery,
+    situation: Situation,
+    need: Need,
+    connected: ConnectedToReplica,
+  ): void {
+    const { node, client } = connection
+    const isEnough = (state: ReplicaState) => this.#chooser.unfitnessOf(state, need) !== 'behind'
+    askReplica(client, isEnough, node.isBalanced ? this.#chooser.maxWait : 0, (failure, state) => {
+      if (state !== undefined) {
+        this.#chooser.note(node, client, state)
+        return this.#takeIfFit(connection, state, query, situation, need, connected)
+      }
+      connection.release(true)
+      node.publish('connection-error', failure)
+      this.connect(query, situation, connected)
+    })
+  }
+
+  #takeIfFit(
+    connection: Connection,
+    state: ReplicaState,
+    query: RoutedQuery,
+    situation: Situation,
+    need: Need,
+    connected: ConnectedToReplica,
+  ): void {
+    const why = this.#chooser.unfitnessOf(state, need)
+    if (why === undefined) {
+      query.frame?.scope?.trail.readAtReplica(state)
+      return connected(undefined, connection)
+    }
+    connection.release()
+    this.connect(query, situation, connected, why)
+  }
+
+  #isKnownFit(node: PoolNode, need: Need): boolean {
+    return this.#chooser.unfitnessOf(this.#chooser.stateOf(node), need) === undefined
   }
 
   #connectTo(node: PoolNode, query: RoutedQuery, connected: Connected, unreachable: () => void): void {
@@ -156,14 +182,26 @@ export class ReplicaConnector {
     return undefined
   }
 
-  /** All that `#pick` would give, one after the other; in front the one where the client has read before (F5). */
+  /** Where the client has read before (F5), else the one that is the scope's turn. Asks nobody down to be the probe. */
+  #preferred(query: RoutedQuery, seen: Seen | undefined): PoolNode | undefined {
+    const local = this.#local
+    const known = seen === undefined || seen.node === NO_NODE ? undefined : this.#markedBy(seen.node)
+    const node = known ?? local[(query.frame?.scope?.number ?? this.#turn) % Math.max(1, local.length)]
+    return node === undefined || query.hasTried(node) || node.isResting() ? undefined : node
+  }
+
+  #markedBy(mark: number): PoolNode | undefined {
+    for (const node of this.#local) if (this.#chooser.stateOf(node)?.node === mark) return node
+    return undefined
+  }
+
+  /** All that are left, one after the other; in front the one where the client has read before. */
   #inOrder(query: RoutedQuery, seen: Seen | undefined): PoolNode[] {
     const start = (query.frame?.scope?.number ?? this.#turn++) % Math.max(1, this.#local.length)
     const nodes = [...this.#local.slice(start), ...this.#local.slice(0, start)]
-    const fit = nodes.filter((node) => !query.hasTried(node) && !node.isDown())
-    if (seen === undefined || seen.node === NO_NODE) return fit
-    const known = fit.findIndex((node) => this.#chooser.stateOf(node)?.node === seen.node)
-    return known <= 0 ? fit : [...fit.splice(known, 1), ...fit]
+    const left = nodes.filter((node) => !query.hasTried(node) && !node.isResting())
+    const known = seen === undefined || seen.node === NO_NODE ? undefined : this.#markedBy(seen.node)
+    return known === undefined || !left.includes(known) ? left : [known, ...left.filter((node) => node !== known)]
   }
 }
 

@@ -20,7 +20,7 @@ function watch(changes: Partial<Watch<number>> = {}): { watcher: Watcher<number>
   const failures: unknown[] = []
   const watcher = new Watcher<number>({
     pool,
-    text: 'select count(*) from note',
+    textFor: () => 'select count(*) from note',
     read: ([count]) => Number(count),
     pause: 60_000,
     onFailure: (error) => failures.push(error),

@@ -98,8 +98,9 @@ export class Trail {
     if (!this.isTracked) return
     // Behind a write it may see more than what the primary said then.
     if (this.hasWritten) this.#done += 1
-    const { node } = this.#readOn ?? replica
-    this.#readOn = { ...replica, node: joinNodes(node, replica.node) }
+    const before = this.#readOn
+    if (before === undefined || before.node === replica.node) this.#readOn = replica
+    else this.#readOn = { ...replica, node: joinNodes(before.node, replica.node) }
   }
 
   /** What the primary said of itself right behind a commit. */
@@ -159,6 +160,7 @@ export class Trail {
 function withNode(floor: Seen | undefined, replica: Seen | undefined): Seen | undefined {
   if (replica === undefined) return floor
   if (floor === undefined || floor.cluster !== replica.cluster) return { ...replica, lsn: LOWEST }
+  if (floor.node === replica.node) return floor
   return { ...floor, node: joinNodes(floor.node, replica.node) }
 }
 

@@ -1,7 +1,7 @@
 import type { Position } from '@headwater/core'
 import type { Connection, PoolNode } from '../pool-node.ts'
 import { AS_TEXT } from './as-text.ts'
-import { PRIMARY_SAMPLE, PRIMARY_SAMPLE_ASYNC, primarySampleOf } from './primary-sample.ts'
+import { primarySampleOf, primarySampleText } from './primary-sample.ts'
 
 /** How long a response may be held back for it, in ms. */
 const TIMEOUT = 1_000
@@ -28,18 +28,19 @@ export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<P
     primary.connect((_error, connected) => {
       if (connected === undefined || isOver) return connected?.release()
       connection = connected
+      const { client } = connected
       const sentAt = performance.now()
-      const config = { text: isCommitAsync ? PRIMARY_SAMPLE_ASYNC : PRIMARY_SAMPLE, rowMode: 'array', types: AS_TEXT }
+      const config = { text: primarySampleText(client, isCommitAsync, sentAt), rowMode: 'array', types: AS_TEXT }
       const answered = (error: unknown, result?: { readonly rows: readonly (readonly unknown[])[] }): void => {
         if (error) return fail(error)
         if (!end(false)) return
         try {
-          resolve(primarySampleOf(result?.rows[0] ?? [], sentAt))
+          resolve(primarySampleOf(client, result?.rows[0] ?? [], sentAt))
         } catch (unreadable) {
           reject(unreadable)
         }
       }
-      Reflect.apply(connected.client.query, connected.client, [config, answered])
+      Reflect.apply(client.query, client, [config, answered])
     }, fail)
   })
 }

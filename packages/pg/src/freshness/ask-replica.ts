@@ -22,7 +22,7 @@ export function askReplica(
   const answered = (error: unknown, result?: { readonly rows: readonly (readonly (string | null)[])[] }): void => {
     if (error) return done(error)
     try {
-      const sample = replicaSampleOf(result?.rows[0] ?? [], sentAt, performance.now())
+      const sample = replicaSampleOf(result?.rows[0] ?? [], performance.now())
       const left = maxWait - (sample.receivedAt - sentAt) - PAUSE
       if (left <= 0 || isEnough(sample)) done(undefined, sample)
       else setTimeout(() => askReplica(client, isEnough, left, done), PAUSE)

@@ -12,7 +12,7 @@ import type pg from 'pg'
 import type { PoolNode } from '../pool-node.ts'
 import type { ResolvedFreshness } from './freshness-options.ts'
 import { PrimaryHistory } from './primary-history.ts'
-import { PRIMARY_SAMPLE, type PrimarySample, primarySampleOf } from './primary-sample.ts'
+import { type PrimarySample, primarySampleOf, primarySampleText } from './primary-sample.ts'
 import { ReplicaWatch } from './replica-watch.ts'
 import { Watcher } from './watcher.ts'
 
@@ -58,10 +58,10 @@ export class ReplicaChooser {
     this.#watches = new Map(watched.map((node) => [node, new ReplicaWatch(node, pause)]))
     this.#primary = new Watcher({
       pool: options.primary.pool,
-      text: PRIMARY_SAMPLE,
+      textFor: (connection, now) => primarySampleText(connection, false, now),
       pause,
-      read: (row, sentAt) => {
-        const sample = primarySampleOf(row, sentAt)
+      read: (row, { connection, sentAt }) => {
+        const sample = primarySampleOf(connection, row, sentAt)
         this.#history.add(sample)
         return sample
       },

@@ -29,7 +29,7 @@ export const REPLICA_SAMPLE = `
  *
  * @throws {Error} when it is not one, as before the first replayed record.
  */
-export function replicaSampleOf(row: readonly (string | null)[], _sentAt: number, receivedAt: number): ReplicaSample {
+export function replicaSampleOf(row: readonly (string | null)[], receivedAt: number): ReplicaSample {
   const [position, timeline, cluster, incarnation] = row
   const lsn = parseLsn(position ?? '')
   if (lsn === undefined || !timeline || !cluster || !incarnation) {

@@ -28,8 +28,12 @@ export class ReplicaWatch {
     pool.on('connect', (client) => this.#madeAt.set(client, performance.now()))
     this.watcher = new Watcher({
       pool,
-      text: REPLICA_SAMPLE,
-      read: replicaSampleOf,
+      textFor: () => REPLICA_SAMPLE,
+      read: (row, { receivedAt }) => {
+        // It answers, whatever was thought of it.
+        node.markUp()
+        return replicaSampleOf(row, receivedAt)
+      },
       pause,
       wait: { waitsFrom: 19, text: waitForLsn },
       onFailure: (error) => node.publish('connection-error', error),

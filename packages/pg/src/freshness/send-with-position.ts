@@ -4,7 +4,7 @@ import type { Connection } from '../pool-node.ts'
 import { ownConfig, type QueryCall } from '../query-call.ts'
 import type { RoutedQuery } from '../routed-query.ts'
 import type { TrackedClient } from '../tracked-client.ts'
-import { PRIMARY_SAMPLE, PRIMARY_SAMPLE_ASYNC, primarySampleOf } from './primary-sample.ts'
+import { primarySampleOf, primarySampleText } from './primary-sample.ts'
 
 /** What comes of a COMMIT that asked where it was; no position when that could not be read. */
 export type Committed = (error: unknown, result?: unknown, position?: Position) => void
@@ -28,24 +28,28 @@ function takesTwo(client: TrackedClient, { config, values }: QueryCall): boolean
  * question is not run, and the error is the commit's own. The app gets the answer to its own statement.
  */
 export function sendWithPosition({ call, frame }: RoutedQuery, client: TrackedClient, done: Committed): void {
-  const sample = frame?.scope?.trail.isCommitAsync === true ? PRIMARY_SAMPLE_ASYNC : PRIMARY_SAMPLE
+  const sentAt = performance.now()
+  const sample = primarySampleText(client, frame?.scope?.trail.isCommitAsync === true, sentAt)
   // On a line of its own: the app's text may end in a comment.
   const text = `${call.text ?? ''}\n;${sample}`
   const config = typeof call.config === 'string' ? { text } : ownConfig(call.config, text)
-  const sentAt = performance.now()
   const answered = (error: unknown, results?: unknown): void => {
     if (error) return done(error)
     const [own, asked] = Array.isArray(results) ? results : [results]
-    done(undefined, own, positionIn(asked, sentAt))
+    done(undefined, own, positionIn(client, asked, sentAt))
   }
   Reflect.apply(client.query, client, [config, answered])
 }
 
-function positionIn(result: { readonly rows?: readonly unknown[] } | undefined, sentAt: number): Position | undefined {
+function positionIn(
+  client: TrackedClient,
+  result: { readonly rows?: readonly unknown[] } | undefined,
+  sentAt: number,
+): Position | undefined {
   const [row] = result?.rows ?? []
   if (typeof row !== 'object' || row === null) return undefined
   try {
-    return primarySampleOf(Object.values(row), sentAt)
+    return primarySampleOf(client, Object.values(row), sentAt)
   } catch {
     return undefined
   }

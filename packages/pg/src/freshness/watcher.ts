@@ -2,16 +2,23 @@ import type { Lsn } from '@headwater/core'
 import pg from 'pg'
 import { AS_TEXT } from './as-text.ts'
 
+/** On which connection a question was put, and when, in ms of this process's monotonic clock: the answer is true between. */
+export interface Asked {
+  readonly connection: object
+  readonly sentAt: number
+  readonly receivedAt: number
+}
+
 /** What a watcher asks its server, again and again. */
 export interface Watch<Sample> {
   /** Whose settings the connection has. */
   readonly pool: pg.Pool
-  readonly text: string
+  /** What is asked on a connection. */
+  readonly textFor: (connection: object, now: number) => string
   /**
-   * Makes a sample of the answer's only row. `sentAt` and `receivedAt` are on this process's monotonic clock, in ms: the
-   * server answered somewhere between them.
+   * Makes a sample of the answer's only row.
    */
-  readonly read: (row: readonly (string | null)[], sentAt: number, receivedAt: number) => Sample
+  readonly read: (row: readonly (string | null)[], asked: Asked) => Sample
   /** The pause between two questions while nobody waits, in ms. */
   readonly pause: number
   /**
@@ -50,6 +57,7 @@ export class Watcher<Sample> {
   readonly #abort = new AbortController()
   #latest: Sample | undefined
   #lookedAt = 0
+  #isLookedAt = false
   #askedAt = 0
   #cannotWait = false
   #run: Promise<void> | undefined
@@ -61,7 +69,8 @@ export class Watcher<Sample> {
 
   /** The last sample; `undefined` while there is none. Each look keeps the watch going. */
   get latest(): Sample | undefined {
-    this.#lookedAt = performance.now()
+    // The clock is the loop's to read: this is asked for with every read.
+    this.#isLookedAt = true
     if (this.#run === undefined && !this.#abort.signal.aborted) this.#run = this.#watchOn()
     return this.#latest
   }
@@ -121,7 +130,10 @@ export class Watcher<Sample> {
 
   #isWanted(): boolean {
     if (this.#abort.signal.aborted) return false
-    return this.#waiters.size > 0 || performance.now() - this.#lookedAt < PATIENCE
+    const now = performance.now()
+    if (this.#isLookedAt) this.#lookedAt = now
+    this.#isLookedAt = false
+    return this.#waiters.size > 0 || now - this.#lookedAt < PATIENCE
   }
 
   /** Asks on one connection until nobody wants to know any more. Throws when the connection fails. */
@@ -179,14 +191,14 @@ export class Watcher<Sample> {
   }
 
   async #ask(client: pg.Client): Promise<Sample> {
-    const { text, read } = this.#watch
+    const { textFor, read } = this.#watch
     const sentAt = performance.now()
     this.#askedAt = sentAt
-    const query = { text, rowMode: 'array', types: AS_TEXT, query_timeout: TIMEOUT }
+    const query = { text: textFor(client, sentAt), rowMode: 'array', types: AS_TEXT, query_timeout: TIMEOUT }
     const { rows } = await client.query<(string | null)[]>(query as unknown as pg.QueryArrayConfig)
     const [row] = rows
     if (row === undefined) throw new Error(`[headwater] ${client.host}:${client.port} answered a watcher with no row`)
-    return read(row, sentAt, performance.now())
+    return read(row, { connection: client, sentAt, receivedAt: performance.now() })
   }
 
   #keep(sample: Sample): void {

@@ -63,6 +63,7 @@ export class Stage {
         primary: { region: 'ams', connectionString: own.primary.url },
         // The view `server` hides that it asks for what is node-local; the catalog would see through it.
         catalog: false,
+        functions: { write_note: 'unknown' },
         replicas: own.replicas.map(({ url }) => ({ region: 'nrt', connectionString: url })),
         ...options.pool?.(region, own),
       })

@@ -12,7 +12,6 @@ export interface JudgeOptions {
   readonly seed: number
   readonly signal: AbortSignal
   readonly learn?: RunOptions['learn'] | undefined
-  readonly remembers?: boolean
   readonly report?: (line: string) => void
 }
 
@@ -47,8 +46,7 @@ export async function judgeAll(options: JudgeOptions): Promise<JudgeResult> {
 
   async function judgeSuite(suite: Suite, tally: Tally): Promise<void> {
     const limit = options.limit - tally.texts
-    const { remembers = false } = options
-    const run = { cluster, signal, limit, remembers, ...(options.learn === undefined ? {} : { learn: options.learn }) }
+    const run = { cluster, signal, limit, ...(options.learn === undefined ? {} : { learn: options.learn }) }
     for await (const verdict of runSuite(suite, run)) tally.add(verdict)
   }
 

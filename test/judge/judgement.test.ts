@@ -4,15 +4,15 @@ import { type Facts, judge } from './judgement.ts'
 import type { Label } from './labels.ts'
 import type { Outcome } from './session.ts'
 
-const ok: Outcome = { isOk: true, rows: [], code: undefined, message: undefined, where: undefined, refusal: undefined }
-const refused: Outcome = { isOk: false, rows: [], code: '25006', message: '', where: undefined, refusal: 'refused' }
-const failed: Outcome = { isOk: false, rows: [], code: '22012', message: '', where: undefined, refusal: undefined }
+const ok: Outcome = { isOk: true, rows: [], code: undefined, message: undefined, refusal: undefined }
+const refused: Outcome = { isOk: false, rows: [], code: '25006', message: '', refusal: 'refused' }
+const failed: Outcome = { isOk: false, rows: [], code: '22012', message: '', refusal: undefined }
 const missing: Outcome = {
   isOk: false,
   rows: [],
   code: '42P01',
   message: '',
-  where: undefined,
+
   refusal: 'unknown-object',
 }
 const ownError: Outcome = {
@@ -20,7 +20,7 @@ const ownError: Outcome = {
   rows: [],
   code: '38000',
   message: 'argument missing',
-  where: undefined,
+
   refusal: 'refused',
 }
 const plain: Label = {
@@ -47,7 +47,8 @@ const count = (
   primary: Outcome,
   label: Partial<Label> = {},
   facts: Partial<Facts> = {},
-) => judge(access, standby, primary, { ...plain, ...label }, { ...quiet, ...facts }).count
+  hasCatalog = true,
+) => judge(access, hasCatalog, standby, primary, { ...plain, ...label }, { ...quiet, ...facts }).count
 
 describe('what we would try on the standby', () => {
   test.each([
@@ -93,5 +94,7 @@ describe('what we would send to the primary', () => {
   ] as const)('%s', (_, standby, primary, label, facts, expected) => {
     expect(count('write', standby, primary, label, facts)).toBe(expected)
     expect(count('session', standby, primary, label, facts)).toBe(expected)
+    const withoutCatalog = expected === 'costly' ? 'kept' : expected
+    expect(count('unknown', standby, primary, label, facts, false)).toBe(withoutCatalog)
   })
 })

@@ -7,12 +7,13 @@ import type { Outcome } from './session.ts'
  * - `caught`: we would have tried it on the standby, and it refused: wasteful, then replayed.
  * - `silent`: we would have run it on the standby, which answers, wrongly, and nothing tells us.
  * - `costly`: we said that it needs the primary, and the standby would have answered the same.
+ * - `kept`: we did not know, and no catalog says what it calls, so R1 keeps it from the standby, which would have answered the same.
  * - `session`: it needs what an earlier write made in the primary's session (a temporary table). No text shows that;
  *   R4 sends it after that write.
  * - `failed`: both nodes refused it as a statement; no route is better than another.
  */
-export type Count = 'right' | 'caught' | 'silent' | 'costly' | 'session' | 'failed'
-export const COUNTS: readonly Count[] = ['caught', 'silent', 'costly', 'right', 'session', 'failed']
+export type Count = 'right' | 'caught' | 'silent' | 'costly' | 'kept' | 'session' | 'failed'
+export const COUNTS: readonly Count[] = ['caught', 'silent', 'costly', 'kept', 'right', 'session', 'failed']
 
 export interface Judgement {
   readonly count: Count
@@ -36,9 +37,21 @@ export interface Facts {
   readonly isForeign: boolean
 }
 
+/** Whether the pool tries it on a standby, away from home: what nobody knows only with a catalog (R1). */
+export function isTriedOnStandby(access: Access, hasCatalog: boolean): boolean {
+  return access === 'read' || (access === 'unknown' && hasCatalog)
+}
+
 /** The count for one text: a pure function of the verdict, both answers, the label and what was seen around them. */
-export function judge(access: Access, standby: Outcome, primary: Outcome, label: Label, facts: Facts): Judgement {
-  const isTried = access === 'read' || access === 'unknown'
+export function judge(
+  access: Access,
+  hasCatalog: boolean,
+  standby: Outcome,
+  primary: Outcome,
+  label: Label,
+  facts: Facts,
+): Judgement {
+  const isTried = isTriedOnStandby(access, hasCatalog)
   // A function's own error, in a language that gives all of them one SQLSTATE, a standby's refusal among them.
   const isOwnError = standby.code === '38000' && primary.code === '38000' && standby.message === primary.message
   if (isOwnError) return { count: 'failed', cause: '38000' }
@@ -68,7 +81,7 @@ export function judge(access: Access, standby: Outcome, primary: Outcome, label:
   const isExcused = label.belongsOnPrimary !== undefined || label.livesInSession !== undefined || facts.isSequence
   if (isExcused || facts.isForeign || facts.isTemporary || facts.wroteFromStandby || facts.wroteOnPrimary) return right
   if (!primary.isOk || facts.differs) return right
-  return { count: 'costly', cause: access }
+  return { count: access === 'unknown' ? 'kept' : 'costly', cause: access }
 }
 
 const right: Judgement = { count: 'right', cause: '' }

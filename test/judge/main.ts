@@ -11,7 +11,7 @@ import { renderOffences, renderTable } from './tally.ts'
  * Puts every text of every corpus to a real hot standby and to its primary, and counts where `classify` was wrong.
  *
  * `--sample N` texts of each corpus at most, `--corpus NAME` (may be repeated), `--catalog` with what the database's
- * catalog tells about its functions, `--remember` with what standbys have refused, as the pool does, `--seed N` for what is grown, `--json`. Ends with 1 when a verdict is silently wrong.
+ * catalog tells about its functions, `--seed N` for what is grown, `--json`. Ends with 1 when a verdict is silently wrong.
  */
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -21,7 +21,6 @@ async function main(): Promise<void> {
       seed: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
       catalog: { type: 'boolean', default: false },
-      remember: { type: 'boolean', default: false },
     },
   })
   const names = values.corpus ?? CORPORA.map(({ name }) => name)
@@ -46,7 +45,6 @@ async function main(): Promise<void> {
     seed: wholeNumber('seed', values.seed) ?? 1,
     signal: controller.signal,
     learn: values.catalog ? readCatalog : undefined,
-    remembers: values.remember,
     report: values.json ? () => undefined : (line) => console.error(line),
   })
   if (values.json) {

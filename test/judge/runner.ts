@@ -1,7 +1,7 @@
 import type { Cluster } from '@headwater/cluster'
-import { classify, type Knowledge, LearnedWriters, type Statement } from '@headwater/core'
+import { classify, type Knowledge, type Statement } from '@headwater/core'
 import { CorpusUnavailable, type Script, type Suite, type Text } from './corpus.ts'
-import { type Facts, type Judgement, judge } from './judgement.ts'
+import { type Facts, isTriedOnStandby, type Judgement, judge } from './judgement.ts'
 import { type Label, labelOf } from './labels.ts'
 import { type Outcome, Session } from './session.ts'
 import { type Position, Witness } from './witness.ts'
@@ -22,8 +22,6 @@ export interface RunOptions {
   readonly signal: AbortSignal
   /** Reads what is known of the database at `url`; asked again behind each change of the schema. Default: nothing is known. */
   readonly learn?: (url: string) => Promise<Knowledge>
-  /** Whether what a standby refused is remembered, as the pool does (P2). Default `false`: `classify` alone is judged. */
-  readonly remembers?: boolean
   /** Stops after this many texts. */
   readonly limit: number
 }
@@ -56,21 +54,14 @@ export async function* runSuite(suite: Suite, options: RunOptions): AsyncGenerat
   const standbyUrl = options.cluster.replicas[0]?.url ?? ''
   const primaryUrl = options.cluster.primary.url
   const database = `judge_${++databases}`
-  const learned = new LearnedWriters()
   await using witness = await Witness.open(options.cluster)
   await witness.arrange(`create database ${database} template template0`)
   let left = options.limit
   try {
     await setUp(suite, new Session(primaryUrl, database))
     for (const script of suite.scripts) {
-      const bench = new Bench(
-        witness,
-        new Session(standbyUrl, database),
-        new Session(primaryUrl, database),
-        options,
-        database,
-        learned,
-      )
+      const sessions = [new Session(standbyUrl, database), new Session(primaryUrl, database)] as const
+      const bench = new Bench(witness, ...sessions, options, database)
       try {
         for await (const verdict of bench.run(script)) {
           yield verdict
@@ -102,20 +93,11 @@ class Bench {
   readonly #primary: Session
   readonly #options: RunOptions
   readonly #url: string
-  readonly #learned: LearnedWriters
   #knowledge: Knowledge | undefined
   #isStale = true
   #position: Position | undefined
 
-  constructor(
-    witness: Witness,
-    standby: Session,
-    primary: Session,
-    options: RunOptions,
-    database: string,
-    learned: LearnedWriters,
-  ) {
-    this.#learned = learned
+  constructor(witness: Witness, standby: Session, primary: Session, options: RunOptions, database: string) {
     this.#witness = witness
     this.#standby = standby
     this.#primary = primary
@@ -156,15 +138,13 @@ class Bench {
   async #judge(script: string, { sql, input }: Text): Promise<Verdict> {
     if (this.#isStale && this.#options.learn !== undefined) this.#knowledge = await this.#options.learn(this.#url)
     this.#isStale = false
-    const statement = this.#statementOf(sql)
+    const statement = classify(sql, this.#knowledge)
+    const isTried = isTriedOnStandby(statement.access, this.#knowledge !== undefined)
     const label = labelOf(sql)
     const before = this.#position ?? (await this.#witness.position())
     await this.#witness.replayed(before, this.#options.signal)
 
     const standby = await askOne(this.#standby, sql, input)
-    if (this.#options.remembers && statement.access === 'unknown' && standby.refusal === 'refused') {
-      this.#learned.learn(sql, statement, standby.where)
-    }
     const between = await this.#witness.position()
     const primary = await askOne(this.#primary, sql, input)
     const after = await this.#witness.position()
@@ -181,16 +161,10 @@ class Bench {
         !label.isExplain &&
         !label.isRandom &&
         (await this.#differs(sql, label, standby, primary)),
-      ...(await this.#kinds(label, statement, standby)),
+      ...(await this.#kinds(label, isTried, standby)),
     }
-    const judgement = judge(statement.access, standby, primary, label, facts)
+    const judgement = judge(statement.access, this.#knowledge !== undefined, standby, primary, label, facts)
     return { ...judgement, script, sql, statement, standby, primary, label, facts }
-  }
-
-  #statementOf(sql: string): Statement {
-    const statement = classify(sql, this.#knowledge)
-    if (statement.access === 'write' || !this.#learned.isKnown(sql, statement)) return statement
-    return { ...statement, access: 'write', because: 'learned' }
   }
 
   /** Other rows than the primary's, and not by chance: each node gives its own ones again and again. */
@@ -212,7 +186,7 @@ class Bench {
   /** Looks at what the text names where that can decide: the text of a sequence, or of a temporary table, is that of a table. */
   async #kinds(
     { relations }: Label,
-    { access }: Statement,
+    isTried: boolean,
     standby: Outcome,
   ): Promise<Pick<Facts, 'isTemporary' | 'isSequence' | 'isForeign'>> {
     if (standby.refusal === 'refused') return ORDINARY
@@ -221,7 +195,6 @@ class Bench {
       const { rows } = await this.#primary.ask('select pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0')
       return { ...ORDINARY, isTemporary: rows[0] === '["t"]' }
     }
-    const isTried = access === 'read' || access === 'unknown'
     const named = isTried ? relations.filter((name) => !/^"(pg_|information_schema)/.test(name)) : relations
     if (named.length === 0) return ORDINARY
     const names = named.map((name) => `'${name.replaceAll("'", "''")}'`).join(',')

@@ -1,4 +1,4 @@
-import { databaseErrorIn, refusalOf } from '@headwater/core'
+import { refusalOf } from '@headwater/core'
 import pg from 'pg'
 
 /** What one node said to one text. */
@@ -9,8 +9,6 @@ export interface Outcome {
   /** SQLSTATE, and `lost` when the connection went away. */
   readonly code: string | undefined
   readonly message: string | undefined
-  /** The call stack inside the server; it names the functions that were running. */
-  readonly where: string | undefined
   /** What the error says about where the text belongs, had a standby raised it. */
   readonly refusal: ReturnType<typeof refusalOf>
 }
@@ -25,7 +23,6 @@ const LOST: Outcome = {
   rows: [],
   code: 'lost',
   message: 'connection lost',
-  where: undefined,
   refusal: 'replica-lost',
 }
 
@@ -135,7 +132,6 @@ function failure(error: Error): Outcome {
     rows: [],
     code: typeof code === 'string' ? code : 'lost',
     message: error.message,
-    where: databaseErrorIn(error)?.where,
     refusal: refusalOf(error, true),
   }
 }
@@ -145,5 +141,5 @@ function success(results: unknown, copied: readonly string[]): Outcome {
   for (const result of Array.isArray(results) ? results : [results]) {
     for (const row of (result as { rows?: readonly unknown[] } | undefined)?.rows ?? []) rows.push(JSON.stringify(row))
   }
-  return { isOk: true, rows: rows.sort(), code: undefined, message: undefined, where: undefined, refusal: undefined }
+  return { isOk: true, rows: rows.sort(), code: undefined, message: undefined, refusal: undefined }
 }

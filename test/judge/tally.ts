@@ -17,12 +17,22 @@ export interface Offence {
 
 const EXAMPLES = 5
 
+const noneOfAny = (): Record<Count, number> => ({
+  right: 0,
+  caught: 0,
+  silent: 0,
+  costly: 0,
+  kept: 0,
+  session: 0,
+  failed: 0,
+})
+
 /** Adds verdicts up. */
 export class Tally {
   readonly corpus: string
-  readonly counts: Record<Count, number> = { right: 0, caught: 0, silent: 0, costly: 0, session: 0, failed: 0 }
+  readonly counts: Record<Count, number> = noneOfAny()
   /** Of the wrong ones, those whose syntax tree shows it: no catalog is needed to know better. */
-  readonly shown: Record<Count, number> = { right: 0, caught: 0, silent: 0, costly: 0, session: 0, failed: 0 }
+  readonly shown: Record<Count, number> = noneOfAny()
   readonly accesses: Record<Access, number> = { read: 0, unknown: 0, session: 0, write: 0 }
   /** Of those that both nodes refused, how many with which SQLSTATE. */
   readonly failures: Record<string, number> = {}

@@ -85,7 +85,7 @@ function situationOf(place: Place, mode: Mode): Situation {
     forced: undefined,
     transaction: { phase: 'none' },
     isPinned: false,
-    isCatalogAwaited: false,
+    isCatalogMissing: false,
   }
 }
 

@@ -51,7 +51,7 @@ export const DECISION_SENTENCES: Readonly<Record<DecisionReason, string>> = {
   'forced-replica': 'it runs inside withReplica()',
   write: 'a write needs the primary',
   session: 'what changes its session stays with the primary’s connection',
-  unknown: 'what cannot be seen into is not tried while the primary is next door',
+  unknown: 'what nobody can see into is not tried where the primary is next door, nor without a catalog',
   'after-write': 'the scope has written before',
   'forced-primary': 'it runs inside withPrimary()',
   'explicit-mode': 'in this mode only withReplica() leads to a replica',

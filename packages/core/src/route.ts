@@ -37,10 +37,10 @@ export interface Situation {
   /** Whether this leased client holds session state or has written, and so stays with its primary connection. */
   readonly isPinned: boolean
   /**
-   * Whether what functions do is about to be known, and is not yet. Then none is tried on a standby: it may swallow the
-   * refusal, and nobody would hear of the write that was lost (R1).
+   * Whether nobody has read what the database's functions do, or not yet. Then none is tried on a standby: it may swallow
+   * the refusal, and nobody would hear of the write that was lost (R1). But for those that the app itself calls `unknown`.
    */
-  readonly isCatalogAwaited: boolean
+  readonly isCatalogMissing: boolean
 }
 
 /** Why a statement may run on a replica. */
@@ -167,12 +167,15 @@ function alone(statement: Statement, situation: Situation): Decision {
   }
   if (situation.mode === 'explicit') return routeToPrimary('explicit-mode', situation)
   if (situation.consistency === 'strong') return routeToPrimary('strong', situation)
-  if (access === 'unknown' && (situation.topology.isAtHome || situation.isCatalogAwaited)) {
-    return routeToPrimary('unknown', situation)
-  }
+  if (access === 'unknown' && !mayBeTried(statement, situation)) return routeToPrimary('unknown', situation)
   if (mustSeeOwnWrites(situation)) return routeToPrimary('after-write', situation)
   if (!situation.topology.hasReplica) return routeToPrimary('no-replica', situation)
   return access === 'read' ? REPLICA.read : REPLICA.tried
+}
+
+/** R1: whether the standby itself may judge what an `unknown` statement does. */
+function mayBeTried({ because }: Statement, { topology, isCatalogMissing }: Situation): boolean {
+  return !topology.isAtHome && (!isCatalogMissing || because === 'override')
 }
 
 function atFirstStatement(statement: Statement, situation: Situation, modes: TransactionModes): Decision {

@@ -187,6 +187,18 @@ describe('names that knowledge may know', () => {
     )
   })
 
+  test('R1: that the app calls something unknown does not vouch for what else the text calls', () => {
+    const overrides = createKnowledge({ overrides: { vouched: 'unknown' } })
+    expect(classify('select vouched()', overrides)).toMatchObject({ access: 'unknown', because: 'override' })
+    for (const text of ['select vouched(), other()', 'select other(), vouched()', 'select other(vouched())']) {
+      expect(classify(text, overrides), text).toMatchObject({
+        access: 'unknown',
+        because: 'unseen-function',
+        token: 'other',
+      })
+    }
+  })
+
   test('operators and overrides too', () => {
     const operators = createKnowledge({ operators: [['public.=', written]] })
     expect(classify('SELECT 1 = 2', operators).access).toBe('write')

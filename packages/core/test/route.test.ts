@@ -25,7 +25,8 @@ describe('route', () => {
         (transaction.phase === 'held' && transaction.modes.isReadOnly === true)
       if (isReadOnly) return true
       const isTried = route(given, where).route === 'replica'
-      return !isTried || (transaction.phase === 'none' && !where.topology.isAtHome && !where.isCatalogAwaited)
+      const isVouchedFor = !where.isCatalogMissing || given.because === 'override'
+      return !isTried || (transaction.phase === 'none' && !where.topology.isAtHome && isVouchedFor)
     })
   })
 

@@ -1,12 +1,24 @@
 import fc from 'fast-check'
-import type { Access, IsolationLevel, Situation, Statement, Topology, TransactionModes } from '../src/index.ts'
+import type {
+  Access,
+  AccessReason,
+  IsolationLevel,
+  Situation,
+  Statement,
+  Topology,
+  TransactionModes,
+} from '../src/index.ts'
 import { topologyOf } from '../src/index.ts'
 
 /** A verdict as the classifier would give it. */
-export function statement(access: Access, functions: readonly string[] = []): Statement {
+export function statement(
+  access: Access,
+  functions: readonly string[] = [],
+  because: AccessReason = access === 'read' ? 'reads-only' : 'data-modification',
+): Statement {
   return {
     access,
-    because: access === 'read' ? 'reads-only' : 'data-modification',
+    because,
     token: undefined,
     position: -1,
     functions,
@@ -32,8 +44,11 @@ const modes: fc.Arbitrary<TransactionModes> = fc.record({
 })
 
 export const anyStatement: fc.Arbitrary<Statement> = fc
-  .constantFrom<Access>('read', 'unknown', 'session', 'write')
-  .map((access) => statement(access))
+  .tuple(
+    fc.constantFrom<Access>('read', 'unknown', 'session', 'write'),
+    fc.constantFrom<AccessReason>('unseen-function', 'override'),
+  )
+  .map(([access, because]) => statement(access, [], because))
 
 export const anySituation: fc.Arbitrary<Situation> = fc.record({
   topology: fc
@@ -52,7 +67,7 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({
   ),
   forced: fc.constantFrom(undefined, 'primary' as const, 'replica' as const),
   isPinned: fc.boolean(),
-  isCatalogAwaited: fc.boolean(),
+  isCatalogMissing: fc.boolean(),
   transaction: fc.oneof(
     fc.constant({ phase: 'none' as const }),
     modes.map((held) => ({ phase: 'held' as const, modes: held })),
@@ -75,7 +90,7 @@ export function situation(changes: Partial<Situation> = {}): Situation {
     forced: undefined,
     transaction: { phase: 'none' },
     isPinned: false,
-    isCatalogAwaited: false,
+    isCatalogMissing: false,
     ...changes,
   }
 }

@@ -50,12 +50,13 @@ export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
   readonly outsideRequest?: 'direct' | 'throw' | undefined
   /**
    * Whether the catalog of the database is read, in the background at the first statement, so that a function or view
-   * that only reads is known as a read, and one that writes as a write. Default: `true` with replicas, else `false`.
+   * that only reads is known as a read, and one that writes as a write. Without it a statement that calls one needs the
+   * primary, unless `functions` says what it does. Default: `true` with replicas, else `false`.
    */
   readonly catalog?: boolean | CatalogOptions | undefined
   /**
    * The app's own word on functions and views, by name or `schema.name` as Postgres folds it, such as
-   * `{ 'audit.touch': 'write' }`. It beats what the catalog says. Default: none.
+   * `{ 'audit.touch': 'write' }`. It beats what the catalog says; `unknown` has a standby tried. Default: none.
    */
   readonly functions?: Readonly<Record<string, Access>> | undefined
 }

@@ -139,7 +139,7 @@ export class Router implements PositionSource {
       forced: frame?.forced,
       transaction,
       isPinned,
-      isCatalogAwaited: this.#catalog !== undefined && !this.#catalog.isLoaded,
+      isCatalogMissing: this.#catalog?.isLoaded !== true,
     }
   }
 

@@ -48,6 +48,21 @@ it('R1: at home, a function that only reads is answered by a replica once the ca
     .toMatchObject({ is_standby: true })
 })
 
+it('R1: without a catalog no standby is asked what a function does, but for those that the app calls unknown', async () => {
+  const pool = world.pool('nrt', { catalog: false, functions: { write_deeply: 'unknown' } })
+  const call = (text: string) => runInScope(world.request(pool), () => pool.query(text))
+  // A standby would answer `lost`, and nobody would hear of it.
+  for (const text of ["select swallow_note('y')", "select write_deeply('y'), swallow_note('y')"]) {
+    await expect(call(text)).rejects.toMatchObject({ name: 'ReplayToPrimary', reason: 'unknown' })
+  }
+  await expect(call("select write_deeply('y')")).rejects.toMatchObject({
+    name: 'ReplayToPrimary',
+    reason: 'refused',
+    cause: { code: '25006' },
+  })
+  expect(await world.notes('y')).toBe(0)
+})
+
 it('the app’s own word holds with and without a catalog', async () => {
   for (const catalog of [true, false]) {
     const pool = world.pool('nrt', { catalog, functions: { count_notes: 'write' } })

@@ -36,6 +36,8 @@ export const F = {
   MAY_RUN_TEXT: 32,
 } as const
 
+const UNKNOWN_RANK = ACCESS_RANK.unknown
+
 /** The state of one pass over one text. Made once and used again: a pass allocates nothing but its result. */
 export class Scan {
   readonly lexer: Lexer = new Lexer()
@@ -84,10 +86,13 @@ export class Scan {
     if (this.flags.length > 1024) this.flags = [0]
   }
 
-  /** Raises the verdict; the first reason of the highest access stays. */
+  /**
+   * Raises the verdict; the first reason of the highest access stays. Only that the app calls something `unknown` gives way
+   * to what nobody knows at all.
+   */
   raise(access: Access, because: AccessReason, start: number, end: number): void {
     const rank = ACCESS_RANK[access]
-    if (rank <= this.rank) return
+    if (rank < this.rank || (rank === this.rank && (rank !== UNKNOWN_RANK || this.because !== 'override'))) return
     if (this.isDry && because !== 'syntax' && because !== 'unlogged') return
     this.rank = rank
     this.because = because

@@ -93,6 +93,7 @@ export class Lexer {
           }
           return this.#operator(position)
         case OPERATOR_CODE:
+          if (OPERATOR_KIND[bytes[position + 1] as number] === 0) return this.#emit(OPERATOR, position, position + 1)
           return this.#operator(position)
         case SINGLE_QUOTE:
           return this.#plainString(position, position + 1)

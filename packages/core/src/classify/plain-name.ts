@@ -4,9 +4,11 @@ import { P, type Scan } from './scan.ts'
 import { T } from './tokens.ts'
 import { informationOf, relationKindOf } from './words.ts'
 
-const { DOT, OPEN, QUOTED, WORD } = T
-const { NAME } = P
+const { DOT, OPEN, QUOTED, STRING, WORD } = T
+const { COMMA, NAME } = P
 const BLANK = 32
+const COMMA_SIGN = 44
+const OPEN_SIGN = 40
 const DOUBLE_QUOTE = 34
 const DOT_CODE = 46
 const LOWER_A = 97
@@ -22,12 +24,28 @@ export function seePlainName(scan: Scan): number {
   if (knowledge !== undefined && knowledge.names === undefined) return -1
   const names = knowledge?.names
   const lexer = scan.lexer
-  const { start, end, kind, word, isEscaped } = lexer
+  const { bytes } = lexer
+  if (bytes[lexer.end] === OPEN_SIGN) return -1
+  let { start, end, kind, word, isEscaped } = lexer
   let isLabelled = false
   while (isPlain(scan, names)) {
-    lexer.end = behindQuotedParts(lexer.bytes, lexer.end, names)
+    lexer.end = behindQuotedParts(bytes, lexer.end, names)
     // Only once: a chain of them with a call at its end would be read anew from each of its links.
-    if (!isLabelled) lexer.end = behindLabel(lexer.bytes, lexer.end, names)
+    if (!isLabelled) {
+      lexer.end = behindLabel(bytes, lexer.end, names)
+      for (let listed = behindComma(bytes, lexer.end); listed >= 0; listed = behindComma(bytes, lexer.end)) {
+        const behind = behindPlainPart(bytes, listed + 1, names)
+        if (behind < 0) break
+        // What is behind a comma begins anew: nothing is left to know of the names before it.
+        pass(scan, COMMA)
+        start = listed
+        end = behind
+        kind = QUOTED
+        word = 0
+        isEscaped = false
+        lexer.end = behindLabel(bytes, behindQuotedParts(bytes, behind, names), names)
+      }
+    }
     isLabelled = true
     let following = lexer.next()
     if (following === DOT) {
@@ -38,6 +56,25 @@ export function seePlainName(scan: Scan): number {
     pass(scan, NAME)
     return following
   }
+  lexer.start = start
+  lexer.end = end
+  lexer.kind = kind
+  lexer.word = word
+  lexer.isEscaped = isEscaped
+  return -1
+}
+
+/**
+ * Steps over the keyword at the current token when it is only that: no name, no call, no cast, though the grammar would let
+ * it be one. Returns as {@link seePlainName}.
+ */
+export function seePlainKeyword(scan: Scan): number {
+  const { knowledge, lexer } = scan
+  if (knowledge !== undefined && knowledge.names === undefined) return -1
+  if (!isPlain(scan, knowledge?.names)) return -1
+  const { start, end, kind, word, isEscaped } = lexer
+  const following = lexer.next()
+  if (following !== DOT && following !== OPEN && following !== STRING) return following
   lexer.start = start
   lexer.end = end
   lexer.kind = kind
@@ -63,6 +100,13 @@ function isPlainPart(bytes: Uint8Array, start: number, end: number, names: NameF
 function isOfPostgres(bytes: Uint8Array, start: number): boolean {
   if (((bytes[start] as number) | 32) !== 112) return false
   return ((bytes[start + 1] as number) | 32) === 103 && bytes[start + 2] === 95
+}
+
+/** Where the `"` of the next name is in a list of them, behind the comma at `from`; -1 when there is none. */
+function behindComma(bytes: Uint8Array, from: number): number {
+  if (bytes[from] !== COMMA_SIGN) return -1
+  const next = bytes[from + 1] === BLANK ? from + 2 : from + 1
+  return bytes[next] === DOUBLE_QUOTE ? next : -1
 }
 
 /** The end of the `."b"."c"` at `from`, as far as they are plain. What generated SQL is full of need not become tokens. */

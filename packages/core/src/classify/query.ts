@@ -9,7 +9,7 @@ import {
 } from './keywords.ts'
 import { DottedName, seeCall, seeField, seeName, seeType, textOf } from './names.ts'
 import { closeParenthesis, openParenthesis, pass } from './parentheses.ts'
-import { seePlainName } from './plain-name.ts'
+import { seePlainKeyword, seePlainName } from './plain-name.ts'
 import { seeProceduralWord } from './procedural.ts'
 import { F, P, type Scan } from './scan.ts'
 import { watchSetting } from './settings.ts'
@@ -46,7 +46,7 @@ const {
   DISTINCT_ON: AFTER_DISTINCT_ON,
 } = P
 const { WITH_LIST } = F
-const { AS, INSERT, MERGE, OPERATOR: OPERATOR_WORD, VALUES } = K
+const { AS, INSERT, MERGE, OPERATOR: OPERATOR_WORD, ORDINALITY, VALUES } = K
 
 const dotted: DottedName = new DottedName()
 
@@ -163,6 +163,14 @@ function seeWord(scan: Scan): number {
   }
   if (keyword === OPERATOR_WORD && peekKind(scan) === OPEN) return readOperator(scan)
   if (keyword === VALUES) endWithList(scan)
+  if (category !== CATEGORY_NAME && keyword !== ORDINALITY) {
+    const kind = seePlainKeyword(scan)
+    if (kind >= 0) {
+      scan.previous = category === CATEGORY_FUNCTION ? AFTER_FUNCTION_KEYWORD : AFTER_KEYWORD
+      scan.previousKeyword = keyword
+      return kind
+    }
+  }
   return readName(scan, category, keyword)
 }
 

@@ -132,8 +132,13 @@ function packOperator(operator: string): number {
   return packed
 }
 
+/** Those of one character. */
+const operatorSigns: Uint8Array = new Uint8Array(256)
+for (const packed of operators) if (packed > 0 && packed < 128) operatorSigns[packed] = 1
+
 /** Whether the bytes at `[start, end)` are an operator that pg_catalog has. */
 export function isCatalogOperator(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start === 1) return operatorSigns[bytes[start] as number] === 1
   if (end - start > 4) return false
   let packed = 0
   for (let index = start; index < end; index++) packed = (packed << 7) | (bytes[index] as number)

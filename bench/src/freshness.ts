@@ -1,14 +1,14 @@
-import { startCluster } from '@headwater/cluster'
 import { formatLsn, runInScope, Scope, type Seen, signToken, type Trail, verifyToken } from '@headwater/core'
 import { RoutedPool } from '@headwater/pg'
-import { type Block, comparePaired, type PairedResult } from './paired.ts'
+import { type Block, comparePairs, measurePairs, type PairedResult } from './paired.ts'
+import { startPinnedCluster } from './pinned-cluster.ts'
 import { SCHEMA } from './pool-workloads.ts'
 import { type Figure, type Section, show } from './report.ts'
 import { summarise } from './statistics.ts'
 import { timeInTurns } from './timing.ts'
 
 const QUICK = { pairs: 15, blockMs: 20 }
-const FULL = { pairs: 80, blockMs: 25 }
+const FULL = { pairs: 240, blockMs: 25 }
 const CONCURRENCIES = [1, 10] as const
 const READ = 'select id, body from note where id = $1'
 const SECRETS = ['a secret that is only for measuring']
@@ -21,7 +21,8 @@ interface Request {
 
 /** What tokens cost: reads under one that every replica has, and requests that write and so get one. */
 export async function measureFreshness(isQuick: boolean): Promise<readonly Section[]> {
-  await using cluster = await startCluster({ replicas: ['ams'] })
+  await using pinned = await startPinnedCluster({ replicas: ['ams'] })
+  const { cluster } = pinned
   const [replica] = cluster.replicas
   if (replica === undefined) throw new Error('[bench] the cluster has no replica')
   await cluster.primary.query(SCHEMA)
@@ -41,7 +42,9 @@ export async function measureFreshness(isQuick: boolean): Promise<readonly Secti
     const floor = await seenAfterWrite(pool)
     await cluster.waitUntilCaughtUp()
     await untilReadsAreLocal(pool, floor)
-    return [await measureReads(pool, floor, effort), await measureWrites(pool, effort), measureTokens(floor, isQuick)]
+    const sections = [await measureReads(pool, floor, effort), await measureWrites(pool, effort)]
+    const pinnedSections = sections.map((section) => ({ ...section, note: `${section.note} ${pinned.note}` }))
+    return [...pinnedSections, measureTokens(floor, isQuick)]
   } finally {
     await pool.end()
   }
@@ -62,9 +65,9 @@ async function measureReads(pool: RoutedPool, floor: Seen, effort: typeof FULL):
   const figures: Figure[] = []
   for (const concurrency of CONCURRENCIES) {
     const baseline = blockOf(without, concurrency)
-    const tokens = await comparePaired(baseline, blockOf(withToken, concurrency), effort)
+    const tokens = comparePairs(await measurePairs(baseline, blockOf(withToken, concurrency), effort))
     figures.push(...figuresOf(`a read under a token, ${concurrency} at once`, tokens, { atLeast: 0.97 }))
-    const polled = await comparePaired(baseline, blockOf(polling, concurrency), effort)
+    const polled = comparePairs(await measurePairs(baseline, blockOf(polling, concurrency), effort))
     figures.push(...figuresOf(`a read that asks the replica first, ${concurrency} at once`, polled))
   }
   return {
@@ -93,7 +96,7 @@ async function measureWrites(pool: RoutedPool, effort: typeof FULL): Promise<Sec
   ] as const) {
     const without: Request = { trail: () => ({}), run: write }
     const withToken: Request = { trail: () => ({ isWanted: true }), run: (scope) => readAndSettle(write, scope) }
-    const result = await comparePaired(blockOf(without, 1), blockOf(withToken, 1), effort)
+    const result = comparePairs(await measurePairs(blockOf(without, 1), blockOf(withToken, 1), effort))
     figures.push(...figuresOf(`${name}, and its token`, result))
   }
   return {

@@ -1,4 +1,4 @@
-import { type Cluster, type ClusterNode, startCluster } from '@headwater/cluster'
+import type { Cluster, ClusterNode } from '@headwater/cluster'
 import { RoutedPool } from '@headwater/pg'
 import pg from 'pg'
 import { concurrentBlock } from './concurrent-block.ts'
@@ -14,33 +14,66 @@ import {
   type Runs,
   type Sides,
 } from './orm-contender.ts'
-import { comparePaired } from './paired.ts'
+import { comparePairs, measurePairs, type Pair } from './paired.ts'
+import { startPinnedCluster } from './pinned-cluster.ts'
 import { type Figure, type Section, show } from './report.ts'
 
-const QUICK = { pairs: 12, blockMs: 15, warmUp: 200 }
-const FULL = { pairs: 30, blockMs: 24, warmUp: 1_000 }
+const QUICK = { generations: 2, pairs: 6, blockMs: 15, warmUp: 200 }
+/** New pools now and then: which of two twins has the luckier backends must not decide. */
+const FULL = { generations: 6, pairs: 20, blockMs: 24, warmUp: 500 }
 
 const CONCURRENCIES = [1, 10] as const
 
 /** What each contender's connections are called on the servers. */
 const NAMES = { routed: 'bench-routed', bare: 'bench-bare', peer: 'bench-peer' } as const
 
+/** A figure while it is measured: pairs come in from each generation. */
+interface Measured {
+  readonly section: string
+  readonly name: string
+  readonly opponent: Opponent
+  readonly pairs: Pair[]
+}
+
 /** Kysely and Drizzle over a `RoutedPool` at home, each against its bare self and its peer, on the same two servers. */
 export async function measureOrm(isQuick: boolean): Promise<readonly Section[]> {
-  await using cluster = await startCluster({ replicas: ['ams'] })
+  await using pinned = await startPinnedCluster({ replicas: ['ams'] })
+  const { cluster } = pinned
   await cluster.primary.query(ORM_SCHEMA)
   await cluster.waitUntilCaughtUp()
-  const pools = openPools(cluster)
-  const sections: Section[] = []
-  try {
-    for (const contest of [await kyselyContest(pools), drizzleContest(pools)]) {
-      sections.push(await measureContest(contest, cluster, isQuick ? QUICK : FULL))
+  const effort = isQuick ? QUICK : FULL
+  const measured = new Map<string, Measured>()
+  let contests: readonly OrmContest[] = []
+  for (let generation = 0; generation < effort.generations; generation += 1) {
+    const pools = openPools(cluster)
+    try {
+      contests = [await kyselyContest(pools), drizzleContest(pools)]
+      for (const contest of contests) await measureContest(contest, cluster, effort, measured)
+    } finally {
+      const { routed, bare, peer } = pools
+      await Promise.all([routed, bare.primary, bare.replica, peer.primary, peer.replica].map((pool) => pool.end()))
     }
-  } finally {
-    const { routed, bare, peer } = pools
-    await Promise.all([routed, bare.primary, bare.replica, peer.primary, peer.replica].map((pool) => pool.end()))
   }
-  return sections
+  const note =
+    `${effort.generations} times new pools, ${effort.pairs} pairs of ${effort.blockMs} ms blocks with each, in alternating order, compared ` +
+    'within each pair; throughput. Reads on the local replica, inserts on the primary, for all. Beside: the time of the other, and ' +
+    `the CPU time that ours adds. ${pinned.note}`
+  return contests.map(({ title, remarks }) => ({
+    title,
+    note: [note, ...remarks].join('\n'),
+    figures: [...measured.values()].filter(({ section }) => section === title).map(figureOf),
+  }))
+}
+
+function figureOf({ name, opponent, pairs }: Measured): Figure {
+  const { throughput, addedCpu, baselineTime } = comparePairs(pairs)
+  return {
+    name,
+    unit: `× ${opponent.name}`,
+    summary: throughput,
+    target: { atLeast: opponent.atLeast },
+    beside: `${show(baselineTime.median)} µs, CPU ${addedCpu.median < 0 ? '' : '+'}${show(addedCpu.median)} µs`,
+  }
 }
 
 function openPools(cluster: Cluster): OrmPools {
@@ -65,29 +98,27 @@ function openPools(cluster: Cluster): OrmPools {
   }
 }
 
-async function measureContest(contest: OrmContest, cluster: Cluster, effort: typeof FULL): Promise<Section> {
-  const figures: Figure[] = []
+async function measureContest(
+  contest: OrmContest,
+  cluster: Cluster,
+  effort: typeof FULL,
+  measured: Map<string, Measured>,
+): Promise<void> {
   for (const workload of ORM_WORKLOADS) {
     for (const opponent of contest.opponents) {
       await warmUp(opponent, workload, cluster, effort.warmUp)
       for (const concurrency of CONCURRENCIES) {
         const theirs = blockOf(opponent.runs, workload, concurrency)
         const ours = blockOf(opponent.ours, workload, concurrency)
-        const { throughput, addedCpu, baselineTime } = await comparePaired(theirs, ours, effort)
-        figures.push({
-          name: `${workload.name}, ${concurrency} at once`,
-          unit: `× ${opponent.name}`,
-          summary: throughput,
-          target: { atLeast: opponent.atLeast },
-          beside: `${show(baselineTime.median)} µs, CPU ${addedCpu.median < 0 ? '' : '+'}${show(addedCpu.median)} µs`,
-        })
+        const pairs = await measurePairs(theirs, ours, effort)
+        const name = `${workload.name}, ${concurrency} at once`
+        const key = `${contest.title} ${opponent.name} ${name}`
+        const before = measured.get(key)
+        if (before === undefined) measured.set(key, { section: contest.title, name, opponent, pairs: [...pairs] })
+        else before.pairs.push(...pairs)
       }
     }
   }
-  const note =
-    `${effort.pairs} pairs of ${effort.blockMs} ms blocks in alternating order, compared within each pair; throughput. Reads on ` +
-    'the local replica, inserts on the primary, for all. Beside: the time of the other, and the CPU time that ours adds.'
-  return { title: contest.title, note: [note, ...contest.remarks].join('\n'), figures }
 }
 
 /** Also opens all connections, and makes sure that like is compared with like. */

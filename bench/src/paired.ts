@@ -26,31 +26,39 @@ interface Cost {
   readonly cpu: number
 }
 
+/** One block of each, one right after the other. */
+export interface Pair {
+  readonly baseline: Cost
+  readonly candidate: Cost
+}
+
 /**
- * Runs short blocks of both, one after the other, and compares within each pair only: what a busy machine does to one
+ * Runs short blocks of both, one after the other, to be compared within each pair only: what a busy machine does to one
  * it does to its neighbour. Every second pair runs in the other order.
  */
-export async function comparePaired(baseline: Block, candidate: Block, options: PairedOptions): Promise<PairedResult> {
+export async function measurePairs(
+  baseline: Block,
+  candidate: Block,
+  options: PairedOptions,
+): Promise<readonly Pair[]> {
   const operations = await operationsIn(options.blockMs, baseline, candidate)
-  const throughput: number[] = []
-  const addedCpu: number[] = []
-  const baselineCpu: number[] = []
-  const baselineTime: number[] = []
+  const pairs: Pair[] = []
   for (let pair = 0; pair < options.pairs; pair += 1) {
     const isSwapped = pair % 2 === 1
     const first = await costOf(isSwapped ? candidate : baseline, operations)
     const second = await costOf(isSwapped ? baseline : candidate, operations)
-    const [base, other] = isSwapped ? [second, first] : [first, second]
-    throughput.push(base.time / other.time)
-    addedCpu.push(other.cpu - base.cpu)
-    baselineCpu.push(base.cpu)
-    baselineTime.push(base.time)
+    pairs.push(isSwapped ? { baseline: second, candidate: first } : { baseline: first, candidate: second })
   }
+  return pairs
+}
+
+/** What the pairs say together. */
+export function comparePairs(pairs: readonly Pair[]): PairedResult {
   return {
-    throughput: summarise(throughput),
-    addedCpu: summarise(addedCpu),
-    baselineCpu: summarise(baselineCpu),
-    baselineTime: summarise(baselineTime),
+    throughput: summarise(pairs.map(({ baseline, candidate }) => baseline.time / candidate.time)),
+    addedCpu: summarise(pairs.map(({ baseline, candidate }) => candidate.cpu - baseline.cpu)),
+    baselineCpu: summarise(pairs.map(({ baseline }) => baseline.cpu)),
+    baselineTime: summarise(pairs.map(({ baseline }) => baseline.time)),
   }
 }
 

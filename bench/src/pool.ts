@@ -1,99 +1,134 @@
-import { startCluster } from '@headwater/cluster'
+import type { Cluster } from '@headwater/cluster'
 import { RoutedPool } from '@headwater/pg'
 import pg from 'pg'
 import { compareAllocations } from './allocation.ts'
 import { concurrentBlock } from './concurrent-block.ts'
-import { type Block, comparePaired, type PairedResult } from './paired.ts'
+import { type Block, comparePairs, measurePairs, type Pair, type PairedResult } from './paired.ts'
+import { startPinnedCluster } from './pinned-cluster.ts'
 import { SCHEMA, WORKLOADS, type Workload } from './pool-workloads.ts'
 import { type Figure, type Section, show } from './report.ts'
 
 const THROUGHPUT = { atLeast: 0.97 }
 const ADDED_MICROSECONDS_PER_QUERY = 3
 
-const QUICK = { pairs: 15, blockMs: 20, allocationPairs: 5, warmUp: 2_000 }
-const FULL = { pairs: 80, blockMs: 25, allocationPairs: 15, warmUp: 5_000 }
+const QUICK = { generations: 2, pairs: 8, blockMs: 20, allocationPairs: 5, warmUp: 2_000 }
+/** New pools now and then: which of two twins has the luckier backends must not decide. */
+const FULL = { generations: 6, pairs: 20, blockMs: 25, allocationPairs: 15, warmUp: 2_000 }
 
 /** How many connections each pool may have, and how many callers use it at once. */
 const CONCURRENCIES = [1, 10] as const
 
-interface Setup {
-  readonly title: string
+interface Pools {
   readonly bare: pg.Pool
   readonly routed: pg.Pool
+}
+
+interface Setup {
+  readonly title: string
+  readonly open: () => Pools
   readonly workloads: readonly Workload[]
+}
+
+/** What one workload is run with. */
+interface Variant {
+  readonly name: string
+  readonly workload: Workload
+  readonly concurrency: number
+  readonly isScoped: boolean
 }
 
 /** `RoutedPool` against a bare `pg.Pool`, both at home, on the same server. */
 export async function measurePool(isQuick: boolean): Promise<readonly Section[]> {
-  await using cluster = await startCluster({ replicas: ['ams'] })
-  const [replica] = cluster.replicas
-  if (replica === undefined) throw new Error('[bench] the cluster has no replica')
+  await using pinned = await startPinnedCluster({ replicas: ['ams'] })
+  const { cluster } = pinned
   await cluster.primary.query(SCHEMA)
   await cluster.primary.query("insert into note (body) values ('first')")
   await cluster.waitUntilCaughtUp()
   const [server] = await cluster.primary.query('show server_version')
-  const common: pg.PoolConfig = { max: 10, idleTimeoutMillis: 0 }
-  const primary = { region: 'ams', connectionString: cluster.primary.url }
-  const setups: readonly Setup[] = [
-    {
-      title: `RoutedPool without replicas, against pg.Pool on the same primary (PostgreSQL ${server?.['server_version']})`,
-      bare: new pg.Pool({ ...common, connectionString: cluster.primary.url }),
-      routed: new RoutedPool({ ...common, region: 'ams', primary, replicas: [] }),
-      workloads: WORKLOADS,
-    },
-    {
-      title: 'RoutedPool reading from a local replica, against pg.Pool on that replica',
-      bare: new pg.Pool({ ...common, connectionString: replica.url }),
-      routed: new RoutedPool({
-        ...common,
-        region: 'ams',
-        primary,
-        replicas: [{ region: 'ams', connectionString: replica.url }],
-      }),
-      workloads: WORKLOADS.filter(({ doesWrite }) => !doesWrite),
-    },
-  ]
+  const effort = isQuick ? QUICK : FULL
+  const note =
+    `${effort.generations} times new pools, ${effort.pairs} pairs of ${effort.blockMs} ms blocks with each, in alternating order, compared ` +
+    `within each pair. Added time is CPU time of this process per run; the target is 3 µs per query in it. ${pinned.note}`
   const sections: Section[] = []
-  try {
-    for (const setup of setups) sections.push(await measureSetup(setup, isQuick ? QUICK : FULL))
-  } finally {
-    await Promise.all(setups.flatMap(({ bare, routed }) => [bare.end(), routed.end()]))
+  for (const setup of setupsOn(cluster, String(server?.['server_version']))) {
+    sections.push({ title: setup.title, note, figures: await measureSetup(setup, effort) })
   }
   return sections
 }
 
-async function measureSetup(setup: Setup, effort: typeof FULL): Promise<Section> {
-  const figures: Figure[] = []
-  for (const workload of setup.workloads) {
-    // Compiled before it is measured: what is added is small beside what a compiler takes.
-    await blockOf(setup.routed, workload, 1, true)(effort.warmUp)
-    await blockOf(setup.bare, workload, 1, true)(effort.warmUp)
-    for (const concurrency of CONCURRENCIES) {
-      for (const isScoped of [false, true]) {
-        const bare = blockOf(setup.bare, workload, concurrency, isScoped)
-        const routed = blockOf(setup.routed, workload, concurrency, isScoped)
-        const result = await comparePaired(bare, routed, effort)
-        const name = `${workload.name}, ${concurrency} at once${isScoped ? ', in a scope' : ''}`
-        figures.push(...figuresOf(name, workload, result))
-      }
-    }
-    const bare = blockOf(setup.bare, workload, 1, true)
-    const routed = blockOf(setup.routed, workload, 1, true)
-    const bytes = await compareAllocations(bare, routed, effort.allocationPairs)
-    figures.push({
-      name: `${workload.name}: heap added`,
-      unit: 'B',
-      summary: bytes.added,
-      beside: `to ${show(bytes.baseline.median)} B`,
-    })
-  }
-  const note =
-    `${effort.pairs} pairs of ${effort.blockMs} ms blocks in alternating order, compared within each pair. ` +
-    'Added time is CPU time of this process per run; the target is 3 µs per query in it.'
-  return { title: setup.title, note, figures }
+function setupsOn(cluster: Cluster, version: string): readonly Setup[] {
+  const [replica] = cluster.replicas
+  if (replica === undefined) throw new Error('[bench] the cluster has no replica')
+  const common: pg.PoolConfig = { max: 10, idleTimeoutMillis: 0 }
+  const primary = { region: 'ams', connectionString: cluster.primary.url }
+  const replicas = [{ region: 'ams', connectionString: replica.url }]
+  return [
+    {
+      title: `RoutedPool without replicas, against pg.Pool on the same primary (PostgreSQL ${version})`,
+      open: () => ({
+        bare: new pg.Pool({ ...common, connectionString: cluster.primary.url }),
+        routed: new RoutedPool({ ...common, region: 'ams', primary, replicas: [] }),
+      }),
+      workloads: WORKLOADS,
+    },
+    {
+      title: 'RoutedPool reading from a local replica, against pg.Pool on that replica',
+      open: () => ({
+        bare: new pg.Pool({ ...common, connectionString: replica.url }),
+        routed: new RoutedPool({ ...common, region: 'ams', primary, replicas }),
+      }),
+      workloads: WORKLOADS.filter(({ doesWrite }) => !doesWrite),
+    },
+  ]
 }
 
-function figuresOf(name: string, workload: Workload, result: PairedResult): Figure[] {
+async function measureSetup(setup: Setup, effort: typeof FULL): Promise<Figure[]> {
+  const variants = variantsOf(setup.workloads)
+  const pairs = new Map<Variant, Pair[]>(variants.map((variant) => [variant, []]))
+  const heap: Figure[] = []
+  for (let generation = 0; generation < effort.generations; generation += 1) {
+    const { bare, routed } = setup.open()
+    try {
+      for (const variant of variants) {
+        const blocks = [blockOf(bare, variant), blockOf(routed, variant)] as const
+        // Compiled and connected before it is measured: what is added is small beside that.
+        for (const block of blocks) await block(effort.warmUp)
+        pairs.get(variant)?.push(...(await measurePairs(...blocks, effort)))
+      }
+      if (generation > 0) continue
+      for (const workload of setup.workloads) heap.push(await heapOf(workload, bare, routed, effort.allocationPairs))
+    } finally {
+      await Promise.all([bare.end(), routed.end()])
+    }
+  }
+  return [...[...pairs].flatMap(([variant, measured]) => figuresOf(variant, comparePairs(measured))), ...heap]
+}
+
+function variantsOf(workloads: readonly Workload[]): readonly Variant[] {
+  return workloads.flatMap((workload) =>
+    CONCURRENCIES.flatMap((concurrency) =>
+      [false, true].map((isScoped) => ({
+        name: `${workload.name}, ${concurrency} at once${isScoped ? ', in a scope' : ''}`,
+        workload,
+        concurrency,
+        isScoped,
+      })),
+    ),
+  )
+}
+
+async function heapOf(workload: Workload, bare: pg.Pool, routed: pg.Pool, pairs: number): Promise<Figure> {
+  const variant = { name: '', workload, concurrency: 1, isScoped: true }
+  const bytes = await compareAllocations(blockOf(bare, variant), blockOf(routed, variant), pairs)
+  return {
+    name: `${workload.name}: heap added`,
+    unit: 'B',
+    summary: bytes.added,
+    beside: `to ${show(bytes.baseline.median)} B`,
+  }
+}
+
+function figuresOf({ name, workload }: Variant, result: PairedResult): Figure[] {
   return [
     { name: `${name}: throughput`, unit: '× pg', summary: result.throughput, target: THROUGHPUT },
     {
@@ -106,6 +141,6 @@ function figuresOf(name: string, workload: Workload, result: PairedResult): Figu
   ]
 }
 
-function blockOf(pool: pg.Pool, workload: Workload, concurrency: number, isScoped: boolean): Block {
+function blockOf(pool: pg.Pool, { workload, concurrency, isScoped }: Variant): Block {
   return concurrentBlock(() => workload.run(pool), concurrency, isScoped)
 }

@@ -1,0 +1,56 @@
+import { spawnSync } from 'node:child_process'
+import { type Cluster, type ClusterOptions, startCluster } from '@headwater/cluster'
+
+/** A cluster, and whether its servers have processors of their own. */
+export interface PinnedCluster extends AsyncDisposable {
+  readonly cluster: Cluster
+  /** What is to be said of it under a table. */
+  readonly note: string
+}
+
+const PINNED = 'This process has one processor, the servers have the others.'
+const LOOSE = 'This process and the servers share the processors as the system likes (no taskset, or one processor).'
+
+/**
+ * Starts a cluster on all processors but the first, and keeps this process on the first until the cluster is disposed of.
+ *
+ * In production the database is another machine. Here, a scheduler that moves servers onto the client's processor and away
+ * again makes twins differ by a fifth. Linux with `taskset`; elsewhere nothing is pinned.
+ */
+export async function startPinnedCluster(options: ClusterOptions): Promise<PinnedCluster> {
+  const all = processorsOfThisProcess()
+  const [first, ...others] = all
+  // What is started inherits it.
+  const isPinned = first !== undefined && others.length > 0 && moveThisProcess(others)
+  try {
+    const cluster = await startCluster(options)
+    if (isPinned) moveThisProcess([first])
+    return {
+      cluster,
+      note: isPinned ? PINNED : LOOSE,
+      [Symbol.asyncDispose]: async () => {
+        if (isPinned) moveThisProcess(all)
+        await cluster.stop()
+      },
+    }
+  } catch (error) {
+    if (isPinned) moveThisProcess(all)
+    throw error
+  }
+}
+
+/** Empty where that is not known. */
+function processorsOfThisProcess(): readonly number[] {
+  const { status, stdout } = spawnSync('taskset', ['-cp', String(process.pid)], { encoding: 'utf8' })
+  if (status !== 0) return []
+  // `pid 7's current affinity list: 0-2,5`
+  const list = /:\s*([\d,-]+)\s*$/.exec(stdout)?.[1] ?? ''
+  return list.split(',').flatMap((range) => {
+    const [low = Number.NaN, high = low] = range.split('-').map(Number)
+    return Array.from({ length: high - low + 1 || 0 }, (_, index) => low + index)
+  })
+}
+
+function moveThisProcess(processors: readonly number[]): boolean {
+  return spawnSync('taskset', ['-acp', processors.join(','), String(process.pid)]).status === 0
+}

@@ -198,7 +198,7 @@ export class LeasedClient extends LazyEmitter {
 
   /** Committed, rolled back, or lost: nothing of it is underway any more. */
   #endWrites(): void {
-    for (const write of this.#underway.splice(0)) write.writeEnded()
+    if (this.#underway.length > 0) for (const write of this.#underway.splice(0)) write.writeEnded()
   }
 
   /** Settles on a later turn, so that a caller sees one order of things whatever the answer. */

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ClientBase, QueryConfig, Submittable } from 'pg'
+import { type AppConfig, copyOf, sentQueryOf } from './sent-query.ts'
 import type { TrackedClient } from './tracked-client.ts'
 
 /** What a query ends with: pg's own two arguments. */
@@ -86,79 +87,18 @@ export function isAbandoned(call: QueryCall): boolean {
   return call.submittable !== undefined && Reflect.get(call.submittable, 'destroyed') === true
 }
 
-/** Sends an ordinary query in pg's callback form. */
-export function sendQuery(client: ClientBase, call: QueryCall, answered: Settle): void {
-  const config = typeof call.config === 'string' ? call.config : ownConfig(call.config)
-  // pg takes undefined values; its types do not.
-  client.query(config as string, call.values as unknown[], answered)
+/** Sends an ordinary query in pg's callback form; `text` in the place of its text. */
+export function sendQuery(client: ClientBase, { config, values }: QueryCall, answered: Settle, text?: string): void {
+  const { query } = client
+  if (typeof config === 'string') return void Reflect.apply(query, client, [text ?? config, values, answered])
+  const app = config as AppConfig
+  const sent = sentQueryOf(client, app, values, answered, text)
+  Reflect.apply(query, client, sent === false ? [copyOf(app, text), values, answered] : [sent])
 }
 
 /** Sends a text of our own. */
 export function sendText(client: TrackedClient, text: string, answered: Settle): void {
   Reflect.apply(client.query, client, [text, answered])
-}
-
-/** What pg may be given in the place of the app's own configuration; `text` in the place of its text. */
-export function ownConfig(config: object, text?: string): object {
-  return new SentConfig(config as AppConfig, text)
-}
-
-/** What pg reads from a query's configuration; its types do not declare the last ones. */
-interface AppConfig extends QueryConfig {
-  readonly rowMode?: unknown
-  readonly queryMode?: unknown
-  readonly query_timeout?: unknown
-  readonly binary?: unknown
-  readonly portal?: unknown
-  readonly rows?: unknown
-}
-
-/**
- * What pg gets for the app's configuration: it writes `values` and `callback` into what it is given, and the app's own must
- * stay as it is. pg 8.23.1 first copies every own property by its descriptor, for a microsecond each: this has three.
- */
-class SentConfig {
-  readonly app: AppConfig
-  readonly text: string
-  values: unknown[] | undefined
-
-  constructor(app: AppConfig, text: string | undefined) {
-    this.app = app
-    this.text = text ?? app.text
-    this.values = app.values
-  }
-
-  get name() {
-    return this.app.name
-  }
-
-  get rowMode() {
-    return this.app.rowMode
-  }
-
-  get types() {
-    return this.app.types
-  }
-
-  get queryMode() {
-    return this.app.queryMode
-  }
-
-  get query_timeout() {
-    return this.app.query_timeout
-  }
-
-  get binary() {
-    return this.app.binary
-  }
-
-  get portal() {
-    return this.app.portal
-  }
-
-  get rows() {
-    return this.app.rows
-  }
 }
 
 /** Runs `start` with a settle function and gives back pg's promise for it: a database error's stack leads to the caller. */

@@ -1,7 +1,7 @@
 import type { Position } from '@headwater/core'
 import type { QueryConfig } from 'pg'
 import type { Connection } from '../pool-node.ts'
-import { ownConfig, type QueryCall } from '../query-call.ts'
+import { type QueryCall, sendQuery } from '../query-call.ts'
 import type { RoutedQuery } from '../routed-query.ts'
 import type { TrackedClient } from '../tracked-client.ts'
 import { primarySampleOf, primarySampleText } from './primary-sample.ts'
@@ -32,13 +32,12 @@ export function sendWithPosition({ call, frame }: RoutedQuery, client: TrackedCl
   const sample = primarySampleText(client, frame?.scope?.trail.isCommitAsync === true, sentAt)
   // On a line of its own: the app's text may end in a comment.
   const text = `${call.text ?? ''}\n;${sample}`
-  const config = typeof call.config === 'string' ? { text } : ownConfig(call.config, text)
   const answered = (error: unknown, results?: unknown): void => {
     if (error) return done(error)
     const [own, asked] = Array.isArray(results) ? results : [results]
     done(undefined, own, positionIn(client, asked, sentAt))
   }
-  Reflect.apply(client.query, client, [config, answered])
+  sendQuery(client, call, answered, text)
 }
 
 function positionIn(

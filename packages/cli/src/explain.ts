@@ -50,10 +50,11 @@ export const MODES: readonly Mode[] = ['safe', 'explicit', 'eventual']
 
 /**
  * Says what a text needs, why, and where it goes in each mode from each place: alone, outside of any transaction, with a
- * replica that can be reached, in a scope that has not written yet.
+ * replica that can be reached, in a scope that has not written yet. Without `knowledge`, as a pool without a catalog does.
  */
 export function explain(sql: string, knowledge?: Knowledge): Explanation {
   const statement = classify(sql, knowledge)
+  const hasCatalog = knowledge !== undefined
   const { access, because, token, position, functions, count } = statement
   return {
     access,
@@ -64,17 +65,19 @@ export function explain(sql: string, knowledge?: Knowledge): Explanation {
     functions,
     statements: count,
     note: noteOn(statement),
-    routes: PLACES.flatMap((place) => MODES.map((mode) => ({ place, mode, ...outcomeOf(statement, place, mode) }))),
+    routes: PLACES.flatMap((place) =>
+      MODES.map((mode) => ({ place, mode, ...outcomeOf(statement, situationOf(place, mode, hasCatalog)) })),
+    ),
   }
 }
 
-function outcomeOf(statement: Statement, place: Place, mode: Mode): Outcome {
-  const decision = route(statement, situationOf(place, mode))
+function outcomeOf(statement: Statement, situation: Situation): Outcome {
+  const decision = route(statement, situation)
   const sentence = `${ROUTE_WORDS[decision.route]}: ${DECISION_SENTENCES[decision.reason]}`
   return { route: decision.route, reason: decision.reason, sentence }
 }
 
-function situationOf(place: Place, mode: Mode): Situation {
+function situationOf(place: Place, mode: Mode, hasCatalog: boolean): Situation {
   const region = place === 'home' ? 'home' : 'away'
   return {
     topology: topologyOf({ region, primaryRegion: 'home', hasReplica: true }),
@@ -85,7 +88,7 @@ function situationOf(place: Place, mode: Mode): Situation {
     forced: undefined,
     transaction: { phase: 'none' },
     isPinned: false,
-    isCatalogMissing: false,
+    isCatalogMissing: !hasCatalog,
   }
 }
 

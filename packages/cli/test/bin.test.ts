@@ -53,12 +53,12 @@ it('prints JSON with every mode and place', async () => {
     'home, safe: primary',
     'home, explicit: primary',
     'home, eventual: primary',
-    'away in a request, safe: replica',
+    'away in a request, safe: replay',
     'away in a request, explicit: replay',
-    'away in a request, eventual: replica',
-    'away outside a request, safe: replica',
+    'away in a request, eventual: replay',
+    'away outside a request, safe: direct',
     'away outside a request, explicit: direct',
-    'away outside a request, eventual: replica',
+    'away outside a request, eventual: direct',
   ])
 })
 

@@ -1,4 +1,4 @@
-import { classify } from '@headwater/core'
+import { classify, createKnowledge } from '@headwater/core'
 import { expect, it } from 'vitest'
 import { explain } from '../src/explain.ts'
 import { ACCESS_SENTENCES, DECISION_SENTENCES, ROUTE_WORDS } from '../src/reasons.ts'
@@ -75,4 +75,11 @@ it('NO_COLOR, FORCE_COLOR and the terminal decide about colour', () => {
   expect(isColourWanted({ FORCE_COLOR: '1', NO_COLOR: '1' }, false)).toBe(true)
   expect(isColourWanted({ FORCE_COLOR: '0' }, true)).toBe(false)
   expect(isColourWanted({ TERM: 'dumb' }, true)).toBe(false)
+})
+
+it('R1: only with a catalog is a replica tried with what nobody can see into', () => {
+  const routeOf = (...args: Parameters<typeof explain>) =>
+    explain(...args).routes.find(({ place, mode }) => place === 'away in a request' && mode === 'safe')?.route
+  expect(routeOf('select f(1)')).toBe('replay')
+  expect(routeOf('select f(1)', createKnowledge({}))).toBe('replica')
 })

@@ -1,2 +1,2 @@
-export { drizzle, type RoutedDatabase, type RoutedDrizzleConfig } from './drizzle.ts'
+export { type AnyShape, drizzle, type NoShape, type RoutedDatabase, type RoutedDrizzleConfig } from './drizzle.ts'
 export { type ReadonlyDatabase, type ReadonlyTransaction, readonly } from './readonly.ts'

@@ -6,7 +6,14 @@ import type { NodePgDatabase as NodePgDatabase1 } from 'drizzle-orm-1.0/node-pos
 import type { PgAsyncTransaction as PgTransaction1 } from 'drizzle-orm-1.0/pg-core'
 import type pg from 'pg'
 import { describe, expectTypeOf, it } from 'vitest'
-import { drizzle, type ReadonlyDatabase, readonly } from '../src/index.ts'
+import {
+  type AnyShape,
+  drizzle,
+  type NoShape,
+  type ReadonlyDatabase,
+  type RoutedDatabase,
+  readonly,
+} from '../src/index.ts'
 
 const author = pgTable('author', { id: integer().primaryKey(), name: text().notNull() })
 const note = pgTable('note', { id: integer().primaryKey(), authorId: integer('author_id'), body: text().notNull() })
@@ -56,12 +63,22 @@ type KeptOf<Members> = {
 
 describe('types of Drizzle', () => {
   it('drizzle() gives Drizzle’s own database, over a RoutedPool only', () => {
+    expectTypeOf<AnyShape>().toEqualTypeOf<Record<string, unknown>>()
+    expectTypeOf<NoShape>().toEqualTypeOf<Record<string, never>>()
+    expectTypeOf(db).toEqualTypeOf<RoutedDatabase<typeof schema>>()
     expectTypeOf(db).toExtend<NodePgDatabase<typeof schema>>()
     expectTypeOf(db.$client).toEqualTypeOf<RoutedPool>()
     expectTypeOf(db.query.author.findFirst({ with: { notes: true } }).execute()).resolves.toExtend<
       { id: number; name: string; notes: { body: string }[] } | undefined
     >()
     drizzle({ client: pool, schema, logger: true, casing: 'snake_case' })
+    expectTypeOf(drizzle({ client: pool })).toEqualTypeOf<RoutedDatabase>()
+    // @ts-expect-error it was told of no tables
+    drizzle({ client: pool }).query.author
+    // @ts-expect-error what 1.0 takes; drizzle-1.0-types/app.ts is the same for it
+    drizzle({ client: pool, relations: {} })
+    // @ts-expect-error what 1.0 takes
+    drizzle({ client: pool, codecs: {} })
     // @ts-expect-error a plain pool is not routed
     drizzle({ client: {} as pg.Pool, schema })
     // @ts-expect-error a pool is needed

@@ -18,9 +18,13 @@ const BESIDE = [
 
 /**
  * Makes an app of `folder`, in whose node_modules the unpacked packages are already. What they ask for is linked from
- * this repository, so that nothing is downloaded.
+ * this repository, so that nothing is downloaded; from another folder of it where `instead` names one.
  */
-export async function makeConsumer(folder: string, packages: readonly PackedPackage[]): Promise<void> {
+export async function makeConsumer(
+  folder: string,
+  packages: readonly PackedPackage[],
+  instead: Readonly<Record<string, string>> = {},
+): Promise<void> {
   await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
   const targets = new Map(BESIDE.map((name) => [name, join(ROOT, 'test/node_modules', name)]))
   targets.set('@types/node', join(ROOT, 'node_modules/@types/node'))
@@ -32,6 +36,7 @@ export async function makeConsumer(folder: string, packages: readonly PackedPack
       if (!existsSync(join(folder, 'node_modules', name)) && existsSync(target)) targets.set(name, target)
     }
   }
+  for (const [name, target] of Object.entries(instead)) targets.set(name, target)
   for (const [name, target] of targets) {
     const path = join(folder, 'node_modules', name)
     await mkdir(dirname(path), { recursive: true })

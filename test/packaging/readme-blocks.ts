@@ -6,13 +6,15 @@ export interface ReadmeBlock {
   readonly code: string
 }
 
-/** The blocks of a Markdown file that are marked `ts`; those marked `ts fragment` cannot stand alone and are left out. */
-export async function readmeBlocks(file: string): Promise<readonly ReadmeBlock[]> {
+/**
+ * The blocks of a Markdown file that are marked `ts`, or with `mark`; those marked `ts fragment` cannot stand alone and
+ * are left out.
+ */
+export async function readmeBlocks(file: string, mark = 'ts'): Promise<readonly ReadmeBlock[]> {
   const text = await readFile(file, 'utf8')
-  return [...text.matchAll(/^```ts[ \t]*\n(.*?)^```$/gms)].map((match) => ({
-    line: text.slice(0, match.index).split('\n').length,
-    code: match[1] ?? '',
-  }))
+  return [...text.matchAll(/^```(ts[^\n]*)\n(.*?)^```$/gms)]
+    .filter(([, info = '']) => info.trim() === mark)
+    .map((match) => ({ line: text.slice(0, match.index).split('\n').length, code: match[2] ?? '' }))
 }
 
 /** What a reader has from the lines before: the app of the framework that a block imports, and the pool. */

@@ -47,7 +47,7 @@ export async function measureOrm(isQuick: boolean): Promise<readonly Section[]> 
   for (let generation = 0; generation < effort.generations; generation += 1) {
     const pools = openPools(cluster)
     try {
-      contests = [await kyselyContest(pools), drizzleContest(pools)]
+      contests = [kyselyContest(pools), drizzleContest(pools)]
       for (const contest of contests) await measureContest(contest, cluster, effort, measured)
     } finally {
       const { routed, bare, peer } = pools

@@ -1,4 +1,3 @@
-import type { Dialect } from 'kysely'
 import { type Generated, Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely-0.28'
 import { KyselyReplicationDialect } from 'kysely-replication'
 import { RoundRobinReplicaStrategy } from 'kysely-replication/strategy/round-robin'
@@ -17,27 +16,19 @@ interface Database {
 
 const WHO = sql<string>`(select who from server)`.as('who')
 
-/**
- * It asks for Kysely 0.28, and gets that; the types that it is installed beside may be of another version. Of Kysely's
- * own code it runs nothing but a comparison of node kinds.
- */
-const foreign = <Type>(value: object): Type => value as Type
-
 async function open({ primary, replicas }: Nodes): Promise<Opened> {
   const dialect = (connectionString: string) => {
     const pool = new pg.Pool({ connectionString })
     pool.on('error', () => undefined)
-    return foreign<Dialect>(new PostgresDialect({ pool }))
+    return new PostgresDialect({ pool })
   }
   const [one, two] = replicas
   const db = new Kysely<Database>({
-    dialect: foreign(
-      new KyselyReplicationDialect({
-        primaryDialect: dialect(primary),
-        replicaDialects: [dialect(one), dialect(two)],
-        replicaStrategy: new RoundRobinReplicaStrategy({ onTransaction: 'error' }),
-      }),
-    ),
+    dialect: new KyselyReplicationDialect({
+      primaryDialect: dialect(primary),
+      replicaDialects: [dialect(one), dialect(two)],
+      replicaStrategy: new RoundRobinReplicaStrategy({ onTransaction: 'error' }),
+    }),
   })
   type Handle = Kysely<Database>
 

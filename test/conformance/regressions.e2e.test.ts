@@ -79,7 +79,7 @@ describe.each(ADAPTERS.map((adapter) => ({ adapter, data: adapter.name })))('$da
     }
   })
 
-  test('pgdog#823, proxysql#3433: and in the next one', async () => {
+  test('pgdog#823, #912, proxysql#3433, libsql-client-ts#145: and in the next one', async () => {
     const body = `${name} next request`
     await replica().pauseReplay()
     try {

@@ -36,7 +36,7 @@ async function treeOf(adapter: string, orm: Parameters<typeof npmTree>[2][number
   return await npmTree(await mkdtemp(join(folder, 'npm-')), chosen, [orm, ...DRIVER])
 }
 
-describe('npm installs an adapter', { timeout: 60_000 }, () => {
+describe('extension-read-replicas#42: npm installs an adapter', { timeout: 60_000 }, () => {
   it.each([
     { adapter: 'drizzle', name: 'drizzle-orm', version: '0.45', orm: DRIZZLE_045 },
     { adapter: 'drizzle', name: 'drizzle-orm', version: '1.0.0-rc', orm: DRIZZLE_1 },

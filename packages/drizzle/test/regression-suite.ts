@@ -9,25 +9,25 @@ export function regressions(stage: Stage): void {
   const { note, server } = version.tables
 
   describe(`${name}: what went wrong in others`, () => {
-    it('#1834, #3951, #4039: no method of the database is lost', async () => {
+    it('drizzle-orm#1834, #3951, #4039: no method of the database is lost', async () => {
       for (const method of ['$with', 'with', '$count', 'selectDistinctOn', 'refreshMaterializedView'] as const) {
         expect(typeof stage.atHome[method]).toBe('function')
       }
       expect(await stage.atHome.$count(note)).toBeGreaterThan(0)
     })
 
-    it('#6161, #6198: $with keeps its second argument', async () => {
+    it('drizzle-orm#6161, #6198: $with keeps its second argument', async () => {
       const cte = stage.atHome.$with('cte', { who: server.who }).as(sql`select who from server`)
       expect(await stage.atHome.with(cte).select({ who: cte.who }).from(cte)).toEqual([{ who: 'nrt' }])
     })
 
-    it('#4185: a CTE that writes reaches the database once, through the primary', async () => {
+    it('drizzle-orm#4185: a CTE that writes reaches the database once, through the primary', async () => {
       const cte = stage.atHome.$with('cte').as(stage.atHome.insert(note).values({ body: '#4185' }).returning())
       expect(await stage.atHome.with(cte).select({ body: cte.body }).from(cte)).toEqual([{ body: '#4185' }])
       expect(await stage.world.notes('#4185')).toBe(1)
     })
 
-    it('#6234, better-auth #5887: a read in a transaction sees what the transaction wrote', async () => {
+    it('drizzle-orm#6234, better-auth#5887: a read in a transaction sees what the transaction wrote', async () => {
       await stage.atHome.transaction(async (tx) => {
         await stage.add(tx, '#6234')
         const found = eq(note.body, '#6234')

@@ -77,7 +77,7 @@ export function statementsOf({ orm, core, tables }: Version): Record<'reads' | '
           .select(db.select({ name: author.name }).from(author))
           .returning({ who }),
       ),
-    onConflictDoUpdate: async (db) =>
+    'mikro-orm#4868: onConflictDoUpdate': async (db) =>
       one(
         await db
           .insert(author)
@@ -102,7 +102,7 @@ export function statementsOf({ orm, core, tables }: Version): Record<'reads' | '
       const cte = db.$with('cte').as(db.select({ one: sql`1`.as('one') }).from(server))
       return one(await db.with(cte).insert(note).values({ body: 'with' }).returning({ who }))
     },
-    '#4185: with().update': async (db) => {
+    'drizzle-orm#4185: with().update': async (db) => {
       const cte = db.$with('cte').as(db.select({ id: note.id }).from(note).limit(1))
       return one(
         await db
@@ -121,7 +121,7 @@ export function statementsOf({ orm, core, tables }: Version): Record<'reads' | '
         .where(inArray(note.id, sql`(select id from ${cte})`))
       return 'primary'
     },
-    '#4185: a writing CTE': async (db) => {
+    'drizzle-orm#4185: a writing CTE': async (db) => {
       const cte = db.$with('cte').as(db.insert(note).values({ body: 'cte' }).returning({ id: note.id }))
       return one(await db.with(cte).select({ who }).from(cte))
     },

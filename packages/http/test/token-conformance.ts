@@ -203,7 +203,7 @@ export function describeTokens(name: string, adapter: HttpAdapter): void {
       expectReplay(sent)
     })
 
-    test('F1: the cookie is taken away once every replica has passed it', async () => {
+    test('F1, gitlab#413203: the cookie is taken away once every replica has passed it', async () => {
       const asked: Seen[] = []
       const pool = {
         topology: home,

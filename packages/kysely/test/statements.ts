@@ -72,7 +72,7 @@ export const STATEMENTS: readonly StatementCase[] = [
   read('raw sql with a comment and parentheses', template(sql`/* insert */ ((select who from server))`)),
   read('raw text', raw('select who from server -- for update')),
   write('insert … returning', (db) => db.insertInto('note').values({ body: 'inserted' }).returning(WHO).execute()),
-  write('insert … on conflict', (db) =>
+  write('mikro-orm#4868: insert … on conflict', (db) =>
     db
       .insertInto('note')
       .values({ body: 'upserted' })

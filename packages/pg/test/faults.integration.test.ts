@@ -82,6 +82,26 @@ describe('faults', () => {
     expect((await slow).rows).toMatchObject([{ who: 'primary' }])
   })
 
+  it('X2: sequelize#7179, graph-node#4327, PostgREST#3673, spicedb#2233: a read that recovery cancels is answered elsewhere', async () => {
+    const pool = world.pool('ams', { replicas: [{ region: 'ams', connectionString: replica(0).url }] })
+    await replica(0).query('alter system set max_standby_streaming_delay = 0')
+    await replica(0).query('select pg_reload_conf()')
+    try {
+      const slow = pool.query('select who, pg_sleep(1) from server, (select count(*) from note) as notes')
+      const onReplica = "select 1 from pg_stat_activity where state = 'active' and wait_event = 'PgSleep'"
+      await expect.poll(() => replica(0).query(onReplica)).toHaveLength(1)
+      // Replayed, the lock meets the one that the read holds.
+      await world.admin.query('begin; lock table note in access exclusive mode; commit')
+      expect((await slow).rows).toMatchObject([{ who: 'primary' }])
+      await expect.poll(() => replica(0).log()).toContain('canceling statement due to conflict with recovery')
+      // Its server is as well as before.
+      expect((await pool.query(WHO)).rows).toEqual([{ who: 'nrt' }])
+    } finally {
+      await replica(0).query('alter system reset max_standby_streaming_delay')
+      await replica(0).query('select pg_reload_conf()')
+    }
+  })
+
   it('X2: with every replica gone, reads fall to the primary at home and are replayed away; it comes back by itself', async () => {
     const events: string[] = []
     const listen = (event: unknown) => events.push((event as NodeEvent).change)

@@ -431,7 +431,7 @@ describe('F5: what a client reads never gets older', () => {
   })
 })
 
-describe('F6: a replica that lags further than allowed', () => {
+describe('F6, pgdog#215, postgres_exporter#385, #534, ubicloud#6213, check_postgres#121: a replica that lags further than allowed', () => {
   test('is not read from, by bytes and by time; eventual reads do not care', async () => {
     const home = world.pool('ams', { maxLag: { time: 400 } })
     const bytes = world.pool('ams', { maxLag: { bytes: 0 } })

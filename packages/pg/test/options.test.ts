@@ -25,7 +25,7 @@ describe('options', () => {
     expect(resolveOptions({}, {})).toMatchObject({ region: undefined, replicas: [], primary: { region: undefined } })
   })
 
-  it('on top hold for every node, except where the primary is', () => {
+  it('mikro-orm#1963, #4813: on top hold for every node, except where the primary is', () => {
     const { primary, replicas } = resolveOptions(
       { host: 'one', port: 1, max: 7, password: 'p', replicas: [{ host: 'two' }] },
       {},

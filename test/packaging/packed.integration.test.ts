@@ -154,7 +154,8 @@ describe('what is installed', () => {
   })
 
   it('is what the READMEs show, in types', { timeout: 120_000 }, async () => {
-    const files = [join(ROOT, 'README.md'), ...packages.map(({ source }) => join(source, 'README.md'))]
+    const pages = ['README.md', 'docs/promises.md'].map((page) => join(ROOT, page))
+    const files = [...pages, ...packages.map(({ source }) => join(source, 'README.md'))]
     let count = 0
     for (const file of files.filter((path) => existsSync(path))) {
       for (const block of await readmeBlocks(file)) {

@@ -6,20 +6,33 @@ export interface ReadmeBlock {
   readonly code: string
 }
 
-/**
- * The blocks of a Markdown file that are marked `ts`, or with `mark`; those marked `ts fragment` cannot stand alone and
- * are left out.
- */
-export async function readmeBlocks(file: string, mark = 'ts'): Promise<readonly ReadmeBlock[]> {
+/** How a block says what it is checked beside: the newest of everything, or that version. */
+const MARKS = ['ts', 'ts drizzle-1.0'] as const
+
+/** The blocks of a Markdown file that are marked `mark`; one with a mark of its own invention would be checked by nobody. */
+export async function readmeBlocks(file: string, mark: (typeof MARKS)[number] = 'ts'): Promise<readonly ReadmeBlock[]> {
   const text = await readFile(file, 'utf8')
-  return [...text.matchAll(/^```(ts[^\n]*)\n(.*?)^```$/gms)]
-    .filter(([, info = '']) => info.trim() === mark)
-    .map((match) => ({ line: text.slice(0, match.index).split('\n').length, code: match[2] ?? '' }))
+  const blocks = [...text.matchAll(/^```(ts[^\n]*)\n(.*?)^```$/gms)].map((match) => ({
+    mark: match[1]?.trim(),
+    line: text.slice(0, match.index).split('\n').length,
+    code: match[2] ?? '',
+  }))
+  const stray = blocks.find((block) => MARKS.every((known) => known !== block.mark))
+  if (stray !== undefined) throw new Error(`${file}, line ${stray.line}: nobody checks a block marked ${stray.mark}`)
+  return blocks.filter((block) => block.mark === mark)
 }
 
-/** What a reader has from the lines before: the app of the framework that a block imports, and the pool. */
+/** What a reader has: the app of the framework that a block imports, the pool, and things of an app's own. */
 const ALREADY_THERE: readonly { readonly name: string; readonly when: RegExp; readonly type: string }[] = [
   { name: 'pool', when: /\bpool\b/, type: "import('@headwater/pg').RoutedPool" },
+  { name: 'noteId', when: /\bnoteId\b/, type: 'number' },
+  { name: 'job', when: /\bjob\./, type: '{ noteId: number; token: string | undefined }' },
+  {
+    name: 'queue',
+    when: /\bqueue\./,
+    type: '{ add(job: { noteId: number; token: string | undefined }): Promise<void> }',
+  },
+  { name: 'sendMail', when: /\bsendMail\(/, type: '(noteId: number) => Promise<void>' },
   { name: 'app', when: /@headwater\/http\/hono/, type: "import('hono').Hono" },
   { name: 'app', when: /@headwater\/http\/express/, type: "import('express').Express" },
   { name: 'app', when: /@headwater\/http\/koa/, type: "import('koa')" },

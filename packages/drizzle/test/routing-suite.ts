@@ -103,6 +103,62 @@ export function whereStatementsGo(stage: Stage): void {
     })
   })
 
+  describe(`${name}: prepared statements`, () => {
+    it('take their placeholders at each run, in inserts, updates and relational queries', async () => {
+      const { eq } = version.orm
+      const { placeholder } = sql
+      const add = stage.atHome
+        .insert(note)
+        .values({ body: placeholder('body') })
+        .returning({ id: note.id })
+        .prepare('add')
+      const change = stage.atHome
+        .update(note)
+        .set({ body: sql`${placeholder('to')}` })
+        .where(eq(note.body, placeholder('from')))
+        .prepare('change')
+      const page = stage.atHome.query.note.findMany({ limit: placeholder('limit') }).prepare('page')
+      await inJob(async () => {
+        await add.execute({ body: 'placed' })
+        await add.execute({ body: 'placed twice' })
+        await change.execute({ from: 'placed twice', to: 'placed' })
+      })
+      expect(await stage.world.notes('placed')).toBe(2)
+      expect(await page.execute({ limit: 1 })).toHaveLength(1)
+      expect(await page.execute({ limit: 2 })).toHaveLength(2)
+      const error = await inRequest(stage.away, () =>
+        errorOf(
+          stage.abroad
+            .insert(note)
+            .values({ body: placeholder('body') })
+            .prepare('add')
+            .execute({ body: 'placed away' }),
+        ),
+      )
+      expect(findReplay(error)).toBeDefined()
+    })
+
+    it('run in the transaction that prepared them', async () => {
+      const body = 'prepared in a transaction'
+      await errorOf(
+        stage.atHome.transaction(async (tx) => {
+          const add = tx
+            .insert(note)
+            .values({ body: sql.placeholder('body') })
+            .prepare('add_in_transaction')
+          await add.execute({ body })
+          const find = tx
+            .select({ body: note.body })
+            .from(note)
+            .where(version.orm.eq(note.body, sql.placeholder('body')))
+          expect(await find.prepare('find_in_transaction').execute({ body })).toEqual([{ body }])
+          tx.rollback()
+        }),
+      )
+      expect(await stage.world.notes(body)).toBe(0)
+    })
+  })
+
   describe(`${name}: errors`, () => {
     it('a database error surfaces as Drizzle gives it, with pg’s own as its cause', async () => {
       const error = await errorOf(stage.atHome.insert(version.tables.author).values({ name: 'ada' }))

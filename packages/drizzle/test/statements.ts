@@ -144,6 +144,16 @@ export function statementsOf({ orm, core, tables }: Version): Record<'reads' | '
       return one(await db.select({ who }).from(locked))
     },
     nextval: async (db) => one(await db.select({ next: sql`nextval('ticket')`, who }).from(server)),
+    'nextval of a pgSequence': async (db) => {
+      const { seqName } = core.pgSequence('ticket')
+      return one(await db.select({ next: sql`nextval(${seqName})`, who }).from(server))
+    },
+    'setval of a pgSequence, raw': async (db) => {
+      const { seqName } = core.pgSequence('ticket')
+      return raw(await db.execute(sql`select setval(${seqName}, 7), ${who} as who`))
+    },
+    'a sequence, read as a table': async (db) =>
+      raw(await db.execute(sql`select last_value, ${who} as who from ${sql.identifier('ticket')}`)),
     'an advisory lock': async (db) =>
       one(await db.select({ got: sql`pg_try_advisory_xact_lock(42)`, who }).from(server)),
     'a prepared insert': async (db) => {

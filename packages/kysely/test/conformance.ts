@@ -203,6 +203,53 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
         await expect.poll(() => app.pool.totalCount - app.pool.idleCount).toBe(0)
       })
 
+      it('R3: controlled ones take access modes and isolation levels, too', async () => {
+        const seen = await app.run(async () => {
+          const trx = await db
+            .startTransaction()
+            .setAccessMode('read only')
+            .setIsolationLevel('repeatable read')
+            .execute()
+          const session = await trx.selectFrom('server').select(['who', 'isolation']).executeTakeFirst()
+          await trx.commit().execute()
+          return session
+        })
+        expect(seen).toEqual({ who: 'nrt', isolation: 'repeatable read' })
+        const strict = await app.run(async () => {
+          const trx = await db.startTransaction().setIsolationLevel('serializable').execute()
+          try {
+            return await who(trx)
+          } finally {
+            await trx.rollback().execute()
+          }
+        })
+        expect(strict).toBe(setting.write)
+        expect(app.pool.idleCount).toBe(app.pool.totalCount)
+      })
+
+      it('R3: a stream in one is of its server and its snapshot', async () => {
+        const body = `streamed in a transaction ${version} ${setting.setting}`
+        const streamed = async (trx: Kysely<Database>) => {
+          const rows: unknown[] = []
+          const query = trx
+            .selectFrom('note')
+            .select(sql<string>`(select who from server)`.as('who'))
+            .where('body', '=', body)
+          for await (const row of query.stream(1)) rows.push(row)
+          return rows
+        }
+        const result = await app.run(() =>
+          db.transaction().execute(async (trx) => {
+            await trx.insertInto('note').values([{ body }, { body }]).execute()
+            return streamed(trx)
+          }),
+        )
+        expect(result).toEqual(isReplayed ? 'replay' : [{ who: 'primary' }, { who: 'primary' }])
+        await world.cluster.waitUntilCaughtUp()
+        const read = await app.run(() => db.transaction().setAccessMode('read only').execute(streamed))
+        expect(read).toEqual(isReplayed ? [] : [{ who: 'nrt' }, { who: 'nrt' }])
+      })
+
       it('a COMMIT of a failed one is what this Kysely makes of it', async () => {
         const outcome = await app.run(() =>
           errorOf(

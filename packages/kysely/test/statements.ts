@@ -96,6 +96,18 @@ export const STATEMENTS: readonly StatementCase[] = [
       .returning(WHO)
       .execute(),
   ),
+  write('a CTE, then a merge from it', (db) =>
+    db
+      .with('source', (creator) => creator.selectFrom('other.note').select('body'))
+      .mergeInto('note')
+      .using('source', 'source.body', 'note.body')
+      .whenMatched()
+      .thenUpdateSet({ body: 'elsewhere' })
+      .whenNotMatched()
+      .thenInsertValues({ body: 'elsewhere' })
+      .returning(WHO)
+      .execute(),
+  ),
   write('select in a CTE, then an insert from it', (db) =>
     db
       .with('source', (creator) => creator.selectNoFrom(sql<string>`'from a CTE'`.as('body')))

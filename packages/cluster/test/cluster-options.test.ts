@@ -34,7 +34,10 @@ describe('options', () => {
   test('take the binaries that the environment names, unless the caller says which', () => {
     const environment = { HEADWATER_CLUSTER_BIN: '/opt/postgres/bin' }
     expect(resolveOptions({}, environment)).toMatchObject({ provider: 'binaries', bin: '/opt/postgres/bin' })
-    expect(resolveOptions({ provider: 'embedded' }, environment)).toMatchObject({ provider: 'embedded', bin: undefined })
+    expect(resolveOptions({ provider: 'embedded' }, environment)).toMatchObject({
+      provider: 'embedded',
+      bin: undefined,
+    })
     expect(resolveOptions({ provider: 'binaries', bin: '/bin' }, environment).bin).toBe('/bin')
     expect(resolveOptions({}, { HEADWATER_CLUSTER_BIN: '' }).provider).toBe('embedded')
     // Forgotten `provider`: as wrong as without the variable.

@@ -1,18 +1,9 @@
-import { formatLsn, type Lsn, NEVER_REACHED, type ReplicaState } from '@headwater/core'
+import type { ReplicaState } from '@headwater/core'
 import type pg from 'pg'
 import type { PoolNode } from '../pool-node.ts'
 import { REPLICA_SAMPLE, type ReplicaSample, replicaSampleOf } from './replica-sample.ts'
+import { WAIT_FOR_LSN } from './wait-for-lsn.ts'
 import { Watcher } from './watcher.ts'
-
-/**
- * PostgreSQL 19's own wait, for the nearest of several places. Blind to timelines, so the sample behind it decides.
- * Source: Postgres docs, "WAIT FOR". Not run so far: no PostgreSQL 19 was at hand.
- */
-export function waitForLsn(targets: readonly Lsn[], patience: number): string {
-  let nearest = NEVER_REACHED
-  for (const target of targets) if (target < nearest) nearest = target
-  return `WAIT FOR LSN '${formatLsn(nearest)}' WITH (TIMEOUT '${patience}ms', NO_THROW)`
-}
 
 /** One replica, and what is known of how far it is. */
 export class ReplicaWatch {
@@ -35,7 +26,7 @@ export class ReplicaWatch {
         return replicaSampleOf(row, receivedAt)
       },
       pause,
-      wait: { waitsFrom: 19, text: waitForLsn },
+      wait: WAIT_FOR_LSN,
       onFailure: (error) => node.publish('connection-error', error),
     })
   }

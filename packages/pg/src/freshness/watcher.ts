@@ -9,6 +9,15 @@ export interface Asked {
   readonly receivedAt: number
 }
 
+/** A wait that runs in the server. */
+export interface ServerWait {
+  readonly waitsFrom: number
+  /** What the server answers once it is at `target`, or `patience` ms later. */
+  readonly text: (target: Lsn, patience: number) => string
+  /** What that answer means; `undefined`: this server will never say when. */
+  readonly read: (answer: string | null | undefined) => 'there' | 'not-yet' | undefined
+}
+
 /** What a watcher asks its server, again and again. */
 export interface Watch<Sample> {
   /** Whose settings the connection has. */
@@ -22,16 +31,17 @@ export interface Watch<Sample> {
   /** The pause between two questions while nobody waits, in ms. */
   readonly pause: number
   /**
-   * A text that the server answers once it is where `targets` ask for, or `patience` ms later; for servers from
-   * `waitsFrom` on (PostgreSQL's major version). Default: it is asked again and again.
+   * How the server itself is asked to wait, where it is of major version `waitsFrom` or later. Default: the question is
+   * put again and again.
    */
-  readonly wait?: { readonly waitsFrom: number; readonly text: (targets: readonly Lsn[], patience: number) => string }
+  readonly wait?: ServerWait
   /** Told of a connection that could not be made, or broke. */
   readonly onFailure: (error: unknown) => void
 }
 
 interface Waiter {
-  readonly target: Lsn | undefined
+  /** Where the server may be told to wait for; `undefined` once it has said that it is there. */
+  target: Lsn | undefined
   readonly isEnough: () => boolean
   readonly done: (isEnough: boolean) => void
   readonly timer: NodeJS.Timeout
@@ -59,7 +69,6 @@ export class Watcher<Sample> {
   #lookedAt = 0
   #isLookedAt = false
   #askedAt = 0
-  #cannotWait = false
   #run: Promise<void> | undefined
   #wake: (() => void) | undefined
 
@@ -158,12 +167,14 @@ export class Watcher<Sample> {
       await client.connect()
       // A process that has nothing else to do may end.
       Reflect.apply(Reflect.get(client, 'unref'), client, [])
+      const waitsFrom = this.#watch.wait?.waitsFrom ?? Number.POSITIVE_INFINITY
+      let mayWait = true
       while (this.#isWanted()) {
         this.#keep(await this.#ask(client))
         answered()
-        if (!(await this.#waitThere(client, version))) {
-          await this.#sleep(jittered(this.#waiters.size > 0 ? EAGER : this.#watch.pause), true)
-        }
+        const outcome = mayWait && version >= waitsFrom ? await this.#waitThere(client) : undefined
+        if (outcome === 'refused') mayWait = false
+        if (outcome !== 'waited') await this.#sleep(jittered(this.#waiters.size > 0 ? EAGER : this.#watch.pause), true)
         if (failure !== undefined) throw failure
       }
     } finally {
@@ -173,21 +184,33 @@ export class Watcher<Sample> {
     }
   }
 
-  /** Lets the server say when somebody's wait is over. `false` when nobody waits, or it cannot. */
-  async #waitThere(client: pg.Client, version: number): Promise<boolean> {
+  /**
+   * Lets the server say when the nearest wait may be over. `undefined` when there is nothing that it could say: then it
+   * is asked at its usual pace, as an answer that comes at once would be asked for without a pause.
+   */
+  async #waitThere(client: pg.Client): Promise<'waited' | 'refused' | undefined> {
     const { wait } = this.#watch
-    if (wait === undefined || this.#cannotWait || version < wait.waitsFrom) return false
-    const targets = [...this.#waiters].flatMap(({ target }) => (target === undefined ? [] : [target]))
-    if (targets.length === 0) return false
-    try {
-      await client.query({ text: wait.text(targets, EAGER), query_timeout: TIMEOUT } as pg.QueryConfig)
-      return true
-    } catch (error) {
-      // What it is then, the next question shows; asked again and again it is known too.
-      this.#cannotWait = true
-      this.#watch.onFailure(error)
-      return false
+    let nearest: Lsn | undefined
+    for (const { target } of this.#waiters) {
+      if (target !== undefined && (nearest === undefined || target < nearest)) nearest = target
     }
+    if (wait === undefined || nearest === undefined) return undefined
+    const query = { text: wait.text(nearest, EAGER), rowMode: 'array', types: AS_TEXT, query_timeout: TIMEOUT }
+    try {
+      const { rows } = await client.query<(string | null)[]>(query as unknown as pg.QueryArrayConfig)
+      const answer = wait.read(rows[0]?.[0])
+      if (answer !== 'there') return answer === undefined ? undefined : 'waited'
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError)) throw error
+      // Cancelled, or a server that says 19 and is something else: this connection is asked again and again instead.
+      this.#watch.onFailure(error)
+      return 'refused'
+    }
+    // Who is not served by the next sample waits for more than a position: the server would answer at once, for ever.
+    for (const waiter of this.#waiters) {
+      if (waiter.target !== undefined && waiter.target <= nearest) waiter.target = undefined
+    }
+    return 'waited'
   }
 
   async #ask(client: pg.Client): Promise<Sample> {

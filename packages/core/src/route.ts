@@ -228,11 +228,22 @@ function inOpenTransaction(
   }
   const access = accessIn(statement, situation.transaction)
   const here = transaction.isReadOnly ? REPLICA['read-only-transaction'] : REPLICA['undecided-transaction']
+  if (mustReadAtPrimary(statement, situation)) return startAgain('strong', situation)
   if (access === 'read') return here
   // Inside READ ONLY the primary would refuse what the standby refuses, so the standby may judge what nobody can see into.
   if (access === 'unknown' && transaction.isReadOnly) return here
   if (situation.forced === 'replica') return REFUSE['write-in-with-replica']
-  const elsewhere = routeToPrimary(access, situation)
-  // A transaction lives on one node: only a request can start again elsewhere.
+  return startAgain(access, situation)
+}
+
+/** A read that was asked for at the primary, and that its transaction would give a replica's answer. */
+function mustReadAtPrimary({ access, control }: Statement, { consistency, forced }: Situation): boolean {
+  const isRead = control === undefined && (access === 'read' || access === 'unknown')
+  return isRead && consistency === 'strong' && forced !== 'replica'
+}
+
+/** A transaction lives on one node: only a request can start again elsewhere. */
+function startAgain(reason: PrimaryReason, situation: Situation): Decision {
+  const elsewhere = routeToPrimary(reason, situation)
   return elsewhere.route === 'replay' || elsewhere.route === 'impossible' ? elsewhere : REFUSE['transaction-on-replica']
 }

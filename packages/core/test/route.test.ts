@@ -40,6 +40,20 @@ describe('route', () => {
     })
   })
 
+  it('R3: a read that must run at the primary never gets the answer of the replica that its transaction is on', () => {
+    always((given, where) => {
+      const isOnReplica = where.transaction.phase === 'open' && where.transaction.on === 'replica'
+      if (!isOnReplica || where.consistency !== 'strong' || where.forced === 'replica') return true
+      return given.control !== undefined || given.access === 'session' || route(given, where).route !== 'replica'
+    })
+    const open = { phase: 'open' as const, on: 'replica' as const, isReadOnly: true }
+    const strong = { consistency: 'strong' as const, transaction: open }
+    expect(route(statement('read'), situation(strong))).toEqual({ route: 'replay', reason: 'strong' })
+    const refused = { route: 'refuse', reason: 'transaction-on-replica' }
+    expect(route(statement('read'), situation({ ...strong, topology: HOME }))).toEqual(refused)
+    expect(route(statement('read'), situation({ ...strong, scope: undefined }))).toEqual(refused)
+  })
+
   it('R3: SERIALIZABLE and READ WRITE are never tried on a replica', () => {
     always((given, where) => {
       const { transaction } = where

@@ -186,6 +186,36 @@ describe('F1, F4: a read whose client has written', () => {
     expect(scope.hasWritten).toBe(false)
   })
 
+  test('a table that asks for the primary, in a transaction that is on a replica: no silent answer', async () => {
+    const note = 'select count(*) from note'
+    const home = world.pool('ams', { tables: { note: 'primary' } })
+    const away = world.pool('nrt', { tables: { note: 'primary' } })
+    const client = await home.connect()
+    await client.query('begin read only')
+    expect((await client.query<{ who: string }>(WHO)).rows[0]?.who).toMatch(/^nrt/)
+    await expect(client.query(note)).rejects.toMatchObject({ code: 'HEADWATER_WRITE_ON_REPLICA' })
+    const strong = withConsistency('strong', () => client.query(WHO))
+    await expect(strong).rejects.toThrow(/came in a transaction that runs on a replica.*withPrimary/)
+    // Nothing was sent: the transaction goes on, and ends as ever.
+    expect((await client.query<{ who: string }>(WHO)).rows[0]?.who).toMatch(/^nrt/)
+    expect(await client.query('commit')).toMatchObject({ command: 'COMMIT' })
+    client.release()
+    for (const begin of ['begin', 'begin read only']) {
+      const scope = visit(away, undefined)
+      const reading = runInScope(scope, async () => {
+        const leased = await away.connect()
+        try {
+          await leased.query(begin)
+          expect((await leased.query<{ who: string }>(WHO)).rows[0]?.who).toMatch(/^nrt/)
+          await leased.query(note)
+        } finally {
+          leased.release()
+        }
+      })
+      await expect(reading).rejects.toMatchObject({ code: 'HEADWATER_REPLAY_TO_PRIMARY', reason: 'strong' })
+    }
+  })
+
   test('a token that nobody can place reads at the primary until it expires', async () => {
     const home = world.pool('ams')
     await warm(home)
@@ -463,12 +493,16 @@ describe('F6, pgdog#215, postgres_exporter#385, #534, ubicloud#6213, check_postg
   })
 
   test('a receiver that is dead is lag, as soon as the primary goes on', async () => {
-    const pool = world.pool('ams', { consistency: 'bounded', maxLag: { time: 400 } })
-    await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
+    const pools = [{ time: 400 }, { bytes: 0 }].map((maxLag) => world.pool('ams', { consistency: 'bounded', maxLag }))
+    for (const pool of pools) {
+      await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
+    }
     for (const replica of world.cluster.replicas) await replica.disconnect()
     try {
       await world.admin.query(INSERT)
-      await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toBe('primary')
+      for (const pool of pools) {
+        await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toBe('primary')
+      }
     } finally {
       for (const replica of world.cluster.replicas) await replica.reconnect()
     }

@@ -282,6 +282,29 @@ describe('P8: with the primary gone', () => {
   })
 })
 
+describe('F6: with the primary gone', () => {
+  test('with maxLag: by bytes reads go on, by time they are refused once it has been silent for that long', async () => {
+    const byTime = world.pool('ams', { maxLag: { time: 500 } })
+    const byBytes = world.pool('ams', { maxLag: { bytes: 1_000_000 } })
+    for (const pool of [byTime, byBytes]) {
+      await expect.poll(() => whoFor(pool, undefined), { timeout: 5000 }).toMatch(/^nrt/)
+    }
+    await world.cluster.primary.kill()
+    try {
+      const refused = { code: 'HEADWATER_PRIMARY_UNAVAILABLE', status: 503 }
+      await expect
+        .poll(() => whoFor(byTime, undefined).catch((error: unknown) => error), { timeout: 5000 })
+        .toMatchObject(refused)
+      expect(await whoFor(byBytes, undefined)).toMatch(/^nrt/)
+      expect(await withConsistency('eventual', () => who(byTime))).toMatch(/^nrt/)
+    } finally {
+      await world.cluster.primary.restart()
+      await world.cluster.waitUntilCaughtUp()
+    }
+    await expect.poll(() => whoFor(byTime, undefined).catch(() => ''), { timeout: 5000 }).toMatch(/^nrt/)
+  })
+})
+
 // Last: it changes who is the primary.
 describe('F7: a promotion', () => {
   test('changes the timeline: a token from before reads at the primary, one from after at a replica that has followed', async () => {
@@ -307,5 +330,31 @@ describe('F7: a promotion', () => {
       return scope.trail.settle()
     })
     expect(onOld).toMatchObject({ timeline: 2, lsn: after.lsn })
+  })
+
+  test('a role that sees the receiver knows at once that a replica has followed, any other by the next restart point', async () => {
+    const [first, second] = world.cluster.replicas
+    if (first === undefined || second === undefined) throw new Error('unreachable')
+    const poolOf = async (role: string, grant: string) => {
+      await first.query(`create role ${role} login`)
+      await first.query(`grant select, insert on all tables in schema public to ${role}`)
+      await first.query(`grant ${grant} to ${role}`)
+      const as = (url: string) => Object.assign(new URL(url), { username: role }).href
+      return world.pool('ams', {
+        primary: { region: 'ams', connectionString: as(first.url) },
+        replicas: [{ region: 'ams', connectionString: as(second.url) }],
+      })
+    }
+    const seeing = await poolOf('seeing', 'pg_read_all_stats')
+    const plain = await poolOf('plain', 'pg_read_all_settings')
+    const after = await write(plain)
+    expect(after.timeline).toBe(2)
+    await expect.poll(() => whoFor(seeing, after), { timeout: 5000 }).toBe('nrt-2')
+    await first.query('checkpoint')
+    const afterRestartPoint = async () => {
+      await second.query('checkpoint')
+      return whoFor(plain, after)
+    }
+    await expect.poll(afterRestartPoint, { timeout: 5000 }).toBe('nrt-2')
   })
 })

@@ -220,6 +220,31 @@ describe('while an app is developed', () => {
     })
   })
 
+  test('nobody is told of a write that another client made; of one that led to its own last write, yes', async () => {
+    const home = world.pool('ams', { warnsOfStaleReads: true })
+    await world.admin.query('create table shelf (id int)')
+    await warm(home)
+    await paused(async () => {
+      const writeAs = (floor: Seen | undefined, text: string) => {
+        const scope = new Scope({ trail: { floor, isWanted: true } })
+        return runInScope(scope, async () => {
+          await home.query(text)
+          return scope.trail.settle()
+        })
+      }
+      await writeAs(undefined, INSERT)
+      const own = await writeAs(undefined, 'insert into shelf values (1)')
+      const read = (floor: Seen | undefined) => {
+        const scope = new Scope({ trail: { floor } })
+        return runInScope(scope, () => withConsistency('eventual', () => readNotes(home)))
+      }
+      expect(await warningsDuring(() => read(own))).toEqual([])
+      const first = await writeAs(own, INSERT)
+      const second = await writeAs(first, 'insert into shelf values (2)')
+      expect(await warningsDuring(() => read(second))).toEqual([expect.stringContaining('this client, a moment ago')])
+    })
+  })
+
   test('no warning where the read is held to what was written, and none by default', async () => {
     const home = world.pool('ams', { warnsOfStaleReads: true })
     const quiet = world.pool('ams')

@@ -1,4 +1,4 @@
-import { type Frame, type ReplicaState, standingOf, type Trail } from '@headwater/core'
+import { type Frame, type ReplicaState, type Seen, standingOf, type Trail } from '@headwater/core'
 import { TablePolicy } from './table-policy.ts'
 
 /** Tables that were written lately, and by whom. */
@@ -11,6 +11,7 @@ interface Written {
 /** How long a write is remembered, in ms: as long as its client's token is good. */
 const REMEMBERED = 60_000
 const MOST_WRITES = 256
+const NOBODY: ReadonlySet<Trail> = new Set()
 
 /** Where a name begins that is written to; what stands between is what the grammar allows there. */
 const TARGET =
@@ -45,13 +46,27 @@ export class StaleReadDetector {
     const trail = frame?.scope?.trail
     if (trail === undefined || text === undefined) return
     const { floor } = trail
-    const mayMissOthers = floor !== undefined && standingOf(state, floor) !== 'caught-up'
+    const isBehind = floor !== undefined && standingOf(state, floor) !== 'caught-up'
+    const before = isBehind ? this.#scopesBehind(floor) : NOBODY
     for (const write of this.#writes) {
       const isOwn = write.trail === trail
-      if (now - write.at > REMEMBERED || !(isOwn || mayMissOthers)) continue
+      if (now - write.at > REMEMBERED || !(isOwn || before.has(write.trail))) continue
       const table = write.tables.find((name) => new TablePolicy([name]).mayRead(text))
       if (table !== undefined) this.#warn(table, node, isOwn)
     }
+  }
+
+  /** Who wrote what a token stands for: the scope that it comes from, the one that this one's token came from, and so on. */
+  #scopesBehind(token: Seen): ReadonlySet<Trail> {
+    const scopes = new Set<Trail>()
+    let link: Seen | undefined = token
+    for (const { trail } of this.#writes.toReversed()) {
+      if (link === undefined) break
+      if (scopes.has(trail) || !isSamePosition(trail.settleNow(), link)) continue
+      scopes.add(trail)
+      link = trail.floor
+    }
+    return scopes
   }
 
   #warn(table: string, node: string, isOwn: boolean): void {
@@ -65,6 +80,11 @@ export class StaleReadDetector {
       { type: 'HeadwaterWarning', code: 'HEADWATER_STALE_READ' },
     )
   }
+}
+
+/** Where it was read from since then does not matter here. */
+function isSamePosition(left: Seen | undefined, right: Seen): boolean {
+  return left?.cluster === right.cluster && left.timeline === right.timeline && left.lsn === right.lsn
 }
 
 /** The tables that a text writes, as Postgres folds their names, without schema. */

@@ -1,4 +1,5 @@
-import type { RoutedPool } from '@headwater/pg'
+import { signToken, type Token, verifyToken } from '@headwater/core'
+import type { RoutedPool, RoutedPoolOptions } from '@headwater/pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { listen, type Region, SECRET, Stage } from '../stage.ts'
 import type { Data, DataAdapter } from './data.ts'
@@ -28,17 +29,22 @@ interface Carried {
 let stage: Stage
 
 beforeAll(async () => {
-  stage = await Stage.open({
-    pool: () => ({ maxWait: 300 }),
-    startApp: ({ pool }) => listen(frontOf({ pool, secret: SECRET, earlyReplay: false }, endpointsOf(pool))),
-  })
-  await stage.admin.query(SCHEMA)
-  await stage.cluster.waitUntilCaughtUp()
+  stage = await open({ maxWait: 300 })
   // The watcher's first look.
   const [pair] = PAIRS
   if (pair !== undefined) await find(pair, 'none', { headers: { cookie: (await write(pair, 'first', 'ams')).cookie } })
 })
 afterAll(() => stage?.[Symbol.asyncDispose]())
+
+async function open(pool: RoutedPoolOptions): Promise<Stage> {
+  const opened = await Stage.open({
+    pool: () => pool,
+    startApp: (app) => listen(frontOf({ pool: app.pool, secret: SECRET, earlyReplay: false }, endpointsOf(app.pool))),
+  })
+  await opened.admin.query(SCHEMA)
+  await opened.cluster.waitUntilCaughtUp()
+  return opened
+}
 
 function endpointsOf(pool: RoutedPool) {
   return ADAPTERS.flatMap((adapter, index) => {
@@ -66,8 +72,8 @@ async function write(pair: Pair, body: string, region: Region = 'nrt', action = 
 }
 
 /** Who answers a client in nrt, and what that server sees of its note. */
-async function find(pair: Pair, body: string, init: RequestInit = {}): Promise<unknown> {
-  const response = await stage.fetch('nrt', `${pathOf(pair, 'find')}?body=${encodeURIComponent(body)}`, init)
+async function find(pair: Pair, body: string, init: RequestInit = {}, on: Stage = stage): Promise<unknown> {
+  const response = await on.fetch('nrt', `${pathOf(pair, 'find')}?body=${encodeURIComponent(body)}`, init)
   expect(response.status).toBe(200)
   return ((await response.json()) as { answer: unknown }).answer
 }
@@ -139,5 +145,53 @@ describe('F3: a token that is not ours', () => {
     for (const headers of [{ cookie: `headwater=${value}` }, { 'headwater-token': value }]) {
       expect(await find(pair, 'nobody', { headers })).toBe('nrt sees 0')
     }
+  })
+})
+
+describe('F6: a replica that lags further than allowed', () => {
+  let bounded: Stage
+  beforeAll(async () => {
+    bounded = await open({ consistency: 'bounded', maxLag: { bytes: 0 } })
+  })
+  afterAll(() => bounded?.[Symbol.asyncDispose]())
+  const findsOf = async () => {
+    const found: Record<string, unknown> = {}
+    for (const pair of PAIRS) {
+      found[`${pair.data} on ${pair.framework}`] = String(await find(pair, 'nobody', {}, bounded)).split(' ')[0]
+    }
+    return found
+  }
+  const all = (who: string) => Object.fromEntries(PAIRS.map(({ data, framework }) => [`${data} on ${framework}`, who]))
+
+  test('is read from by nobody, whatever the framework and the library, token or not', async () => {
+    await expect.poll(findsOf, { timeout: 10_000 }).toEqual(all('nrt'))
+    await bounded.cluster.replicas[0]?.pauseReplay()
+    try {
+      await bounded.admin.query("insert into note (body, region) values ('unseen', 'ams')")
+      await expect.poll(findsOf, { timeout: 10_000 }).toEqual(all('primary'))
+    } finally {
+      await bounded.cluster.replicas[0]?.resumeReplay()
+    }
+    await expect.poll(findsOf, { timeout: 10_000 }).toEqual(all('nrt'))
+  })
+})
+
+describe('F7: a token from another history', () => {
+  test.each(PAIRS)('reads at the primary, with $data on $framework', async (pair) => {
+    const body = `${pair.data} on ${pair.framework}, promoted`
+    const carried = await write(pair, body)
+    await stage.cluster.waitUntilCaughtUp()
+    const token = verifyToken(carried.header, [SECRET], Date.now())
+    if (token === undefined) throw new Error('unreachable')
+    // The same position on another timeline, and in another database.
+    const foreign: readonly Token[] = [
+      { ...token, timeline: token.timeline + 1 },
+      { ...token, cluster: token.cluster + 1n },
+    ]
+    for (const other of foreign) {
+      const headers = { 'headwater-token': signToken(other, [SECRET]) }
+      expect(await find(pair, body, { headers })).toBe('primary sees 1')
+    }
+    expect(await find(pair, body, { headers: { 'headwater-token': carried.header } })).toBe('nrt sees 1')
   })
 })

@@ -1,4 +1,5 @@
-import type { Server } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { HeadwaterOptions } from '@headwater/http'
@@ -26,6 +27,27 @@ export interface AppUnderTest {
   readonly parsesBody?: 'before' | 'after'
   /** Whether an error handler of the app answers every error with 418, a cookie and the error's name. */
   readonly catchesErrors?: boolean
+  /** Whether the app ends TLS itself; send with `isTls` as well. */
+  readonly isTls?: boolean
+}
+
+const KEY = Buffer.from('the key that both sides have')
+/** TLS with a key that both sides have: a real handshake, and no certificate that could expire. */
+export const SHARED_KEY = {
+  ciphers: 'PSK',
+  maxVersion: 'TLSv1.2',
+  pskCallback: () => KEY,
+} as const
+export const SHARED_KEY_OF_CLIENT = {
+  ...SHARED_KEY,
+  pskCallback: () => ({ psk: KEY, identity: 'test' }),
+  // There is no certificate that could name anybody.
+  checkServerIdentity: () => undefined,
+} as const
+
+/** The server that an app asks for, not listening. */
+export function serverOf({ isTls = false }: AppUnderTest, handler: RequestListener): Server {
+  return isTls ? createTlsServer(SHARED_KEY, handler) : createServer(handler)
 }
 
 /** An app that listens on 127.0.0.1. */

@@ -6,7 +6,7 @@ import { headwater, quietReplays } from '@headwater/http/express'
 import express from 'express'
 import express4 from 'express-4'
 import { describe, expect, test } from 'vitest'
-import { describeError, type HttpAdapter, listen, type Outcome } from './app-under-test.ts'
+import { describeError, type HttpAdapter, listen, type Outcome, serverOf } from './app-under-test.ts'
 import { describeHttpAdapter } from './conformance.ts'
 import { SECRET } from './data-layer.ts'
 import { Primary } from './primary.ts'
@@ -34,7 +34,7 @@ function adapterOf(framework: typeof express): HttpAdapter {
         }
         server.use(onError)
       }
-      return listen(createServer(server))
+      return listen(serverOf(app, server))
     },
   }
 }

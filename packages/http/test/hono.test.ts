@@ -1,4 +1,3 @@
-import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
 import { currentScope, topologyOf } from '@headwater/core'
 import { headwater } from '@headwater/http/hono'
@@ -6,7 +5,7 @@ import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { stream } from 'hono/streaming'
 import { expect, test } from 'vitest'
-import { describeError, type HttpAdapter, listen, type Outcome } from './app-under-test.ts'
+import { describeError, type HttpAdapter, listen, type Outcome, serverOf } from './app-under-test.ts'
 import { describeHttpAdapter } from './conformance.ts'
 import { SECRET } from './data-layer.ts'
 import { Primary } from './primary.ts'
@@ -42,7 +41,7 @@ const adapter: HttpAdapter = {
     for (const { method, path, handle } of app.routes) {
       server.on(method, path, async (context) => answer(context, await handle(context.get('body'))))
     }
-    return listen(createServer(getRequestListener(server.fetch)))
+    return listen(serverOf(app, getRequestListener(server.fetch)))
   },
 }
 

@@ -5,7 +5,7 @@ import { headwater } from '@headwater/http/koa'
 import Koa from 'koa'
 import Koa2 from 'koa-2'
 import { expect, test } from 'vitest'
-import { describeError, type HttpAdapter, listen } from './app-under-test.ts'
+import { describeError, type HttpAdapter, listen, serverOf } from './app-under-test.ts'
 import { describeHttpAdapter } from './conformance.ts'
 import { SECRET } from './data-layer.ts'
 import { Primary } from './primary.ts'
@@ -69,7 +69,7 @@ function adapterOf(Framework: typeof Koa): HttpAdapter {
         context.set({ ...outcome.headers })
         context.body = JSON.stringify(outcome.json)
       })
-      return listen(createServer(server.callback()))
+      return listen(serverOf(app, server.callback()))
     },
   }
 }

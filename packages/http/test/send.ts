@@ -1,4 +1,6 @@
 import { Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http'
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
+import { SHARED_KEY_OF_CLIENT } from './app-under-test.ts'
 
 export interface Sent {
   readonly status: number
@@ -16,11 +18,14 @@ export interface SendOptions {
   /** Leaves the length of the body unsaid. */
   readonly chunked?: boolean
   readonly agent?: Agent
+  /** To an app that ends TLS itself. */
+  readonly isTls?: boolean
 }
 
 /** Sends one request as Fly's proxy would pass it on; rejects when the connection is cut or nothing comes for 5 s. */
 export function send(port: number, path: string, options: SendOptions = {}): Promise<Sent> {
-  const { method = 'GET', body, chunked = false, agent = new Agent({ keepAlive: false }) } = options
+  const { method = 'GET', body, chunked = false, isTls = false } = options
+  const agent = options.agent ?? (isTls ? new TlsAgent(SHARED_KEY_OF_CLIENT) : new Agent({ keepAlive: false }))
   const headers: OutgoingHttpHeaders = { 'fly-request-id': '01-nrt', ...options.headers }
   if (body !== undefined) {
     headers['content-type'] ??= 'application/json'
@@ -28,19 +33,22 @@ export function send(port: number, path: string, options: SendOptions = {}): Pro
     else headers['content-length'] = Buffer.byteLength(body)
   }
   return new Promise((resolve, reject) => {
-    const outgoing = request({ host: '127.0.0.1', port, path, method, headers, agent }, (response) => {
-      const { localPort } = response.socket
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (chunk: string) => {
-        text += chunk
-      })
-      response.on('error', reject)
-      response.on('end', () => {
-        const { statusCode = 0, headers, rawHeaders } = response
-        resolve({ status: statusCode, headers, rawHeaders, text, localPort })
-      })
-    })
+    const outgoing = (isTls ? tlsRequest : request)(
+      { host: '127.0.0.1', port, path, method, headers, agent },
+      (response) => {
+        const { localPort } = response.socket
+        let text = ''
+        response.setEncoding('utf8')
+        response.on('data', (chunk: string) => {
+          text += chunk
+        })
+        response.on('error', reject)
+        response.on('end', () => {
+          const { statusCode = 0, headers, rawHeaders } = response
+          resolve({ status: statusCode, headers, rawHeaders, text, localPort })
+        })
+      },
+    )
     outgoing.setTimeout(5000, () => outgoing.destroy(new Error('nothing came for 5 s')))
     outgoing.on('error', reject)
     outgoing.end(body)

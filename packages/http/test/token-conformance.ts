@@ -11,7 +11,7 @@ import {
 } from '@headwater/core'
 import type { HeadwaterOptions } from '@headwater/http'
 import { describe, expect, test } from 'vitest'
-import type { HttpAdapter, Outcome, RouteUnderTest } from './app-under-test.ts'
+import type { AppUnderTest, HttpAdapter, Outcome, RouteUnderTest } from './app-under-test.ts'
 import { expectReplay, SECRET, write } from './data-layer.ts'
 import { Primary } from './primary.ts'
 import { type SendOptions, type Sent, send } from './send.ts'
@@ -47,7 +47,7 @@ export function describeTokens(name: string, adapter: HttpAdapter): void {
     handle: RouteUnderTest['handle'],
     request: SendOptions = {},
     options: Partial<HeadwaterOptions> = {},
-    more: { catchesErrors?: boolean } = {},
+    more: Pick<AppUnderTest, 'catchesErrors' | 'isTls'> = {},
   ): Promise<Sent> {
     await using app = await adapter.start({
       options: { pool: { topology: home }, secret: SECRET, earlyReplay: false, ...options },
@@ -224,6 +224,17 @@ export function describeTokens(name: string, adapter: HttpAdapter): void {
       const headers = { 'x-forwarded-proto': 'https' }
       const sent = await ask(async () => ({ json: await primary.write() }), { headers })
       expect(sent.headers['set-cookie']?.[0]).toMatch(/; Secure$/)
+    })
+
+    test('F1: where the app ends TLS itself it is Secure too, by the name and on the path that the app chose', async () => {
+      const primary = new Primary()
+      const write = async () => ({ json: await primary.write() })
+      const token = { cookie: { name: '__Secure-seen', path: '/thing' } }
+      const sent = await ask(write, { isTls: true }, { token }, { isTls: true })
+      expect(sent.status).toBe(200)
+      expect(sent.headers['set-cookie']).toEqual([
+        expect.stringMatching(/^__Secure-seen=[\w-]{90}; Path=\/thing; Max-Age=60; HttpOnly; SameSite=Lax; Secure$/),
+      ])
     })
 
     test('F1: switched off, nothing is read, set or waited for', async () => {

@@ -28,6 +28,15 @@ describe('F6: how far a replica is behind', () => {
     expect(new PrimaryHistory().lagOf(at(200n, 0), 5100)).toEqual(nothing)
   })
 
+  test('is without limit when nobody has asked the primary for long, by bytes too', () => {
+    const rested = new PrimaryHistory()
+    rested.add(at(100n, 1000))
+    expect(rested.lagOf(at(100n, 0), 1500)).toEqual({ time: 500, bytes: 0 })
+    rested.forget()
+    const nothing = { time: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
+    expect(rested.lagOf(at(100n, 0), 1500)).toEqual(nothing)
+  })
+
   test('forgets what it knew when the primary has gone back or changed its timeline', () => {
     const changed = new PrimaryHistory()
     changed.add(at(100n, 1000))

@@ -73,6 +73,25 @@ describe('F4: a watcher', () => {
     await watcher.end()
   })
 
+  test('rests when nobody looks any more, says so, and begins anew with the next look', async () => {
+    let rests = 0
+    const { watcher } = watch({
+      pause: 20,
+      patience: 150,
+      onRest: () => {
+        rests += 1
+      },
+    })
+    await expect.poll(() => watcher.latest).toBeDefined()
+    expect(rests).toBe(0)
+    await expect.poll(() => rests).toBe(1)
+    await expect.poll(backends).toBe(0)
+    expect(watcher.latest).toBeUndefined()
+    await expect.poll(() => watcher.latest).toBeDefined()
+    await watcher.end()
+    expect(rests).toBe(2)
+  })
+
   test('asks again and again where the server cannot wait itself', async () => {
     // Said to be one that can, this server does not understand what it is asked.
     const wait19 = { waitsFrom: 14, text: () => 'WAIT FOR GODOT', read: () => 'there' as const }

@@ -36,6 +36,11 @@ export class PrimaryHistory {
     if (this.#samples.length > MOST_SAMPLES) this.#samples.shift()
   }
 
+  /** Nobody asks any more: the primary may go on, and a replica that does not would look as if it had all. */
+  forget(): void {
+    this.#samples.length = 0
+  }
+
   /** How far one that has replayed up to `replica` is behind at `now`. */
   lagOf(replica: Position, now: number): Lag {
     const last = this.#samples.at(-1)

@@ -66,6 +66,7 @@ export class ReplicaChooser {
         return sample
       },
       onFailure: (error) => options.primary.publish('connection-error', error),
+      onRest: () => this.#history.forget(),
     })
   }
 

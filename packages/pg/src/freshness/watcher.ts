@@ -37,6 +37,10 @@ export interface Watch<Sample> {
   readonly wait?: ServerWait
   /** Told of a connection that could not be made, or broke. */
   readonly onFailure: (error: unknown) => void
+  /** How long the watch goes on when nobody looks any more, in ms; default 60,000. */
+  readonly patience?: number
+  /** Told when the watch has stopped, as nobody looks: what was learnt may be long out of date at the next look. */
+  readonly onRest?: () => void
 }
 
 interface Waiter {
@@ -49,7 +53,6 @@ interface Waiter {
 
 /** The pause between two questions while somebody waits, in ms. */
 const EAGER = 10
-/** How long a watch goes on when nobody looks any more, in ms. */
 const PATIENCE = 60_000
 const BACKOFF = { first: 250, most: 10_000 } as const
 /** How long one answer may take, in ms; then its connection is given up. */
@@ -135,6 +138,7 @@ export class Watcher<Sample> {
       }
     }
     this.#run = undefined
+    this.#watch.onRest?.()
   }
 
   #isWanted(): boolean {
@@ -142,7 +146,7 @@ export class Watcher<Sample> {
     const now = performance.now()
     if (this.#isLookedAt) this.#lookedAt = now
     this.#isLookedAt = false
-    return this.#waiters.size > 0 || now - this.#lookedAt < PATIENCE
+    return this.#waiters.size > 0 || now - this.#lookedAt < (this.#watch.patience ?? PATIENCE)
   }
 
   /** Asks on one connection until nobody wants to know any more. Throws when the connection fails. */

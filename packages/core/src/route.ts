@@ -228,7 +228,8 @@ function inOpenTransaction(
   }
   const access = accessIn(statement, situation.transaction)
   const here = transaction.isReadOnly ? REPLICA['read-only-transaction'] : REPLICA['undecided-transaction']
-  if (mustReadAtPrimary(statement, situation)) return startAgain('strong', situation)
+  const askedForPrimary = reasonToReadAtPrimary(statement, situation)
+  if (askedForPrimary !== undefined) return startAgain(askedForPrimary, situation)
   if (access === 'read') return here
   // Inside READ ONLY the primary would refuse what the standby refuses, so the standby may judge what nobody can see into.
   if (access === 'unknown' && transaction.isReadOnly) return here
@@ -236,10 +237,15 @@ function inOpenTransaction(
   return startAgain(access, situation)
 }
 
-/** A read that was asked for at the primary, and that its transaction would give a replica's answer. */
-function mustReadAtPrimary({ access, control }: Statement, { consistency, forced }: Situation): boolean {
-  const isRead = control === undefined && (access === 'read' || access === 'unknown')
-  return isRead && consistency === 'strong' && forced !== 'replica'
+/** Why a read was asked for at the primary, that its transaction would give a replica's answer; `undefined` when it was not. */
+function reasonToReadAtPrimary(
+  { access, control }: Statement,
+  { consistency, forced }: Situation,
+): 'forced-primary' | 'strong' | undefined {
+  // What ends a transaction, or steers it, stays in it.
+  if (control !== undefined || access === 'write' || access === 'session') return undefined
+  if (forced === 'primary') return 'forced-primary'
+  return consistency === 'strong' && forced !== 'replica' ? 'strong' : undefined
 }
 
 /** A transaction lives on one node: only a request can start again elsewhere. */

@@ -88,10 +88,12 @@ describe('route', () => {
     })
   })
 
-  it('R6: nothing inside withPrimary starts on a replica, and no write inside withReplica reaches a database', () => {
+  it('R6: nothing inside withPrimary reads on a replica, and no write inside withReplica reaches a database', () => {
     always((given, where) => {
       const { route: to } = route(given, where)
-      if (where.forced === 'primary') return where.transaction.phase === 'open' || to !== 'replica'
+      // What steers a transaction, or is its own, stays in it.
+      const isOfTransaction = given.control !== undefined || given.access === 'session'
+      if (where.forced === 'primary') return to !== 'replica' || (where.transaction.phase === 'open' && isOfTransaction)
       if (where.forced !== 'replica' || given.access !== 'write' || where.isPinned) return true
       return where.transaction.phase === 'open' && where.transaction.on === 'primary' ? true : to === 'refuse'
     })

@@ -88,6 +88,25 @@ describe('at home', () => {
     expect(await world.notes('R6 refused')).toBe(0)
   })
 
+  it('R6: withPrimary in a transaction that has read on a replica gets no answer of that replica', async () => {
+    const away = world.pool('nrt')
+    const reading = runInScope(world.request(away), () =>
+      leased(away, async (client) => {
+        await client.query('begin')
+        expect(await who(client)).toBe('nrt')
+        return withPrimary(() => who(client))
+      }),
+    )
+    await expect(reading).rejects.toMatchObject({ name: 'ReplayToPrimary', reason: 'forced-primary' })
+    await leased(pool, async (client) => {
+      await client.query('begin read only')
+      expect(await who(client)).toBe('nrt')
+      await expect(withPrimary(() => who(client))).rejects.toThrow(WriteOnReplica)
+      // Nothing was sent, and what ends the transaction stays in it.
+      expect(await withPrimary(() => client.query('commit'))).toMatchObject({ command: 'COMMIT' })
+    })
+  })
+
   it('R7: every decision has a reason, published to who listens', async () => {
     const seen: string[] = []
     const listen = (event: unknown) => seen.push((event as RouteEvent).decision.reason)

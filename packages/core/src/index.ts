@@ -23,10 +23,12 @@ export {
 } from './error.ts'
 export { type Consistency, parseConsistency } from './freshness/consistency.ts'
 export { formatLsn, type Lsn, NEVER_REACHED, parseLsn, toLsn } from './freshness/lsn.ts'
+export { isGoodAt, isMomentOver, isPosition, nameOfToken } from './freshness/moment.ts'
 export { getToken, runWithToken, TIME_TO_LIVE, type TokenOptions } from './freshness/run-with-token.ts'
 export { parseSecrets } from './freshness/secrets.ts'
 export {
   isSameSeen,
+  mergeAll,
   mergeSeen,
   NO_NODE,
   type Position,
@@ -37,7 +39,7 @@ export {
   type Standing,
   standingOf,
 } from './freshness/seen.ts'
-export { signToken, type Token, verifyToken } from './freshness/token.ts'
+export { MOST_TOKENS, parseTokens, signToken, type Token, verifyToken } from './freshness/token.ts'
 export { type PositionSource, Trail, type TrailOptions } from './freshness/trail.ts'
 export { LearnedWriters } from './learned-writers.ts'
 export { type DatabaseErrorFields, databaseErrorIn, isConnectionLoss, type Refusal, refusalOf } from './refusal.ts'

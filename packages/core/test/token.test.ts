@@ -1,9 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
+  currentScope,
   formatLsn,
+  isGoodAt,
+  isMomentOver,
+  isPosition,
+  isSameSeen,
+  MOST_TOKENS,
+  mergeAll,
   mergeSeen,
+  nameOfToken,
   parseLsn,
+  parseTokens,
+  runWithToken,
   SEEN_UNKNOWN,
   type Seen,
   signToken,
@@ -104,6 +114,78 @@ describe('F3: a token', () => {
   })
 })
 
+describe('a list of tokens', () => {
+  test.each([
+    [undefined, []],
+    ['', []],
+    [' , ,', []],
+    ['a', ['a']],
+    ['a,b', ['a', 'b']],
+    [' a , b,\tc,', ['a', 'b', 'c']],
+    ['a b', ['a b']],
+  ])('%j is %j', (list, texts) => {
+    expect(parseTokens(list)).toEqual(texts)
+  })
+
+  test('F3: of a longer one the last 32 are looked at', () => {
+    const texts = fc.array(fc.stringMatching(/^[\w-]{1,90}$/), { maxLength: 80 })
+    fc.assert(fc.property(texts, (all) => void expect(parseTokens(all.join(', '))).toEqual(all.slice(-MOST_TOKENS))))
+    expect(MOST_TOKENS).toBe(32)
+    fc.assert(fc.property(fc.string(), (text) => parseTokens(text).length <= MOST_TOKENS))
+  })
+})
+
+test('F1: a job that runs with several tokens sees what each of them has seen', async () => {
+  const tokenOf = (lsn: bigint, node = 0): string => {
+    const now = Date.now()
+    return signToken({ cluster: 7n, timeline: 1, lsn: toLsn(lsn), node, issuedAt: now, expires: now + 60_000 }, [
+      SECRET,
+    ])
+  }
+  const floorOf = (list: string): Promise<Seen | undefined> =>
+    runWithToken(list, async () => currentScope()?.trail.floor, { secret: SECRET })
+  expect(await floorOf(tokenOf(5n))).toMatchObject({ lsn: 5n, node: 0 })
+  expect(await floorOf(`${tokenOf(5n, 3)}, forged, ${tokenOf(9n)},${tokenOf(4n)}`)).toMatchObject({ lsn: 9n, node: 3 })
+  expect(await floorOf('forged, ')).toBeUndefined()
+})
+
+describe('the name of a token', () => {
+  test('is the same for one position, whenever it was seen, and another for another', () => {
+    const later = fc.integer({ min: 0, max: 1e9 })
+    fc.assert(
+      fc.property(tokens, tokens, later, (left, right, time) => {
+        const position = { ...left, node: 0 }
+        expect(nameOfToken(position)).toMatch(/^[\w-]{8}$/)
+        expect(nameOfToken({ ...position, issuedAt: NOW + time, expires: 0 })).toBe(nameOfToken(position))
+        expect(nameOfToken(position) === nameOfToken({ ...right, node: 0 })).toBe(
+          isSameSeen(position, { ...right, node: 0 }),
+        )
+      }),
+    )
+  })
+
+  test('F5: a mark has another one in each moment, and is given up in the next but one', () => {
+    const at = (issuedAt: number, node = 3): Token => {
+      return { cluster: 7n, timeline: 1, lsn: toLsn(5n), node, issuedAt, expires: NOW + 60_000 }
+    }
+    expect([isPosition(at(NOW)), isPosition(at(NOW, 0))]).toEqual([false, true])
+    expect(nameOfToken(at(NOW + 249))).toBe(nameOfToken(at(NOW)))
+    expect(nameOfToken(at(NOW + 250))).not.toBe(nameOfToken(at(NOW)))
+    expect(nameOfToken(at(NOW))).not.toBe(nameOfToken(at(NOW, 0)))
+    expect([isGoodAt(at(NOW), NOW + 249), isGoodAt(at(NOW + 249), NOW)]).toEqual([true, true])
+    expect([isGoodAt(at(NOW + 249), NOW + 250), isGoodAt(at(NOW, 0), NOW + 250)]).toEqual([false, true])
+    // Read at its end by a clock that is 250 ms late.
+    expect([isMomentOver(at(NOW), NOW + 499), isMomentOver(at(NOW + 249), NOW + 499)]).toEqual([false, false])
+    expect([isMomentOver(at(NOW), NOW + 500), isMomentOver(at(NOW + 249), NOW + 500)]).toEqual([true, true])
+  })
+
+  test('F2: what nobody knows has one for each answer', () => {
+    const at = (issuedAt: number): Token => ({ ...SEEN_UNKNOWN, issuedAt, expires: NOW + 60_000 })
+    expect(nameOfToken(at(NOW + 1))).not.toBe(nameOfToken(at(NOW)))
+    expect([isPosition(at(NOW)), isGoodAt(at(NOW), NOW), isMomentOver(at(NOW), NOW)]).toEqual([false, false, true])
+  })
+})
+
 describe('what was seen', () => {
   test('merges to a maximum: in any order, any number of times', () => {
     fc.assert(
@@ -113,6 +195,18 @@ describe('what was seen', () => {
     fc.assert(
       fc.property(seen, seen, seen, (a, b, c) => {
         expect(mergeSeen(mergeSeen(a, b), c)).toEqual(mergeSeen(a, mergeSeen(b, c)))
+      }),
+    )
+  })
+
+  test('any number merge', () => {
+    expect(mergeAll([])).toBeUndefined()
+    fc.assert(
+      fc.property(fc.array(seen, { minLength: 1 }), (all) => {
+        const [first = SEEN_UNKNOWN, ...others] = all
+        let merged = first
+        for (const other of others) merged = mergeSeen(other, merged)
+        expect(mergeAll(all)).toEqual(merged)
       }),
     )
   })

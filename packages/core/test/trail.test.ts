@@ -20,6 +20,21 @@ function primaryAt(...positions: readonly (Position | Error)[]): {
   }
 }
 
+test('F5: whether a scope itself has seen something that counts', () => {
+  const primary = primaryAt(at(20n))
+  const of = (act: (trail: Trail) => void, isTracked = true): boolean => {
+    const trail = new Trail({ floor: seen(10n, 3), isTracked })
+    act(trail)
+    return trail.hasSeenMore
+  }
+  expect(of(() => {})).toBe(false)
+  expect(of((trail) => trail.readAtReplica(seen(12n, 3)))).toBe(true)
+  expect(of((trail) => trail.readAtReplica(seen(12n, 3)), false)).toBe(false)
+  expect(of((trail) => trail.readAtPrimary(primary))).toBe(true)
+  expect(of((trail) => trail.readAtPrimary(primary), false)).toBe(false)
+  expect(of((trail) => trail.writeSent(primary))).toBe(true)
+})
+
 describe('what can be settled without asking', () => {
   test('F2: nothing was done: the floor, and no round trip', async () => {
     for (const floor of [undefined, seen(10n)]) {

@@ -86,6 +86,7 @@ describe('a token beyond requests', () => {
     await paused(async () => {
       const newer = await tokenOfWrite(home)
       expect(await run(newer)).toBe('primary')
+      expect(await run(`${newer}, ${token}`)).toBe('primary')
       // F3: as if there were none.
       expect(await run(`${newer.slice(0, -1)}${newer.endsWith('A') ? 'B' : 'A'}`)).toMatch(/^nrt/)
       expect(await run(undefined)).toMatch(/^nrt/)

@@ -1,7 +1,8 @@
 import { OptionsInvalid } from '../error.ts'
 import { currentScope, runInScope, Scope, withPrimary } from '../scope.ts'
 import { parseSecrets } from './secrets.ts'
-import { signToken, verifyToken } from './token.ts'
+import { mergeAll } from './seen.ts'
+import { parseTokens, signToken, verifyToken } from './token.ts'
 
 /** What `getToken` and `runWithToken` may be told. */
 export interface TokenOptions {
@@ -38,8 +39,8 @@ export async function getToken(
 }
 
 /**
- * Runs `fn` in a scope of its own that sees all that the token has seen. A token that is missing, forged or expired is
- * ignored (F3).
+ * Runs `fn` in a scope of its own that sees all that the token has seen, or several, parted by commas: at most 32, the last
+ * ones. A token that is missing, forged or expired is ignored (F3).
  *
  * What a read does when no replica next door is that far is the job's `level`, in the words of GitLab's workers:
  * - `sticky` (the default): waits a moment, then asks the primary;
@@ -57,7 +58,8 @@ export function runWithToken<Result>(
   if (level !== 'always' && level !== 'sticky' && level !== 'delayed') {
     throw new OptionsInvalid('level', `${JSON.stringify(level)} is unknown; expected "sticky", "delayed" or "always"`)
   }
-  const floor = verifyToken(token, secretsOf(options), Date.now())
+  const [secrets, now] = [secretsOf(options), Date.now()]
+  const floor = mergeAll(parseTokens(token).flatMap((text) => verifyToken(text, secrets, now) ?? []))
   const scope = new Scope({ trail: { floor }, whenBehind: level === 'delayed' ? 'throw' : 'primary' })
   return runInScope(scope, level === 'always' ? () => withPrimary(fn) : fn)
 }

@@ -39,6 +39,12 @@ export function mergeSeen(left: Seen, right: Seen): Seen {
   return { cluster, timeline, lsn, node: joinNodes(left.node, right.node) }
 }
 
+/** What has seen all of these; `undefined` for none. */
+export function mergeAll(all: readonly Seen[]): Seen | undefined {
+  const [first, ...others] = all
+  return first && others.reduce(mergeSeen, first)
+}
+
 /** The node of one who has read from both. */
 export function joinNodes(left: number, right: number): number {
   if (left === right || right === NO_NODE) return left

@@ -21,6 +21,19 @@ const FORM = /^[A-Za-z0-9_-]{90}$/
 const CLOCK_SKEW = 60_000
 const LONGEST_LIFE = 0xffff_ffff
 
+/** How many tokens of one carrier are looked at: the last ones. */
+export const MOST_TOKENS = 32
+
+/** The texts in a list of tokens, as a header or a job's payload carries it: parted by commas, the last 32 of them. */
+export function parseTokens(list: string | undefined): readonly string[] {
+  if (list === undefined) return []
+  return list
+    .split(',')
+    .map((text) => text.trim())
+    .filter((text) => text !== '')
+    .slice(-MOST_TOKENS)
+}
+
 /**
  * Signs a token with the first of `secrets` (HMAC-SHA-256): 90 characters of base64url, good for a cookie or a header.
  *

@@ -58,6 +58,11 @@ export class Trail {
     return withNode(this.floor, this.#readOn)
   }
 
+  /** Whether this scope itself has seen or written something that counts. */
+  get hasSeenMore(): boolean {
+    return this.hasWritten || this.#primaryReads > 0 || this.#readOn !== undefined
+  }
+
   /** Before a write is sent. It is underway until `writeEnded()`: committed, rolled back, or lost. */
   writeSent(source: PositionSource): void {
     this.hasWritten = true

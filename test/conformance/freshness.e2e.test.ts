@@ -1,4 +1,4 @@
-import { signToken, type Token, verifyToken } from '@headwater/core'
+import { type Seen, signToken, type Token, verifyToken } from '@headwater/core'
 import type { RoutedPool, RoutedPoolOptions } from '@headwater/pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { listen, type Region, SECRET, Stage } from '../stage.ts'
@@ -66,7 +66,7 @@ async function write(pair: Pair, body: string, region: Region = 'nrt', action = 
   await response.arrayBuffer()
   const [cookie] = response.headers.getSetCookie()
   const header = response.headers.get('headwater-token')
-  expect(cookie).toMatch(/^headwater=[\w-]{90}; .*HttpOnly/i)
+  expect(cookie).toMatch(/^headwater\.[\w-]{8}=[\w-]{90}; .*HttpOnly/i)
   expect(header).toMatch(/^[\w-]{90}$/)
   return { cookie: cookie?.split(';')[0] ?? '', header: header ?? '' }
 }
@@ -76,6 +76,12 @@ async function find(pair: Pair, body: string, init: RequestInit = {}, on: Stage 
   const response = await on.fetch('nrt', `${pathOf(pair, 'find')}?body=${encodeURIComponent(body)}`, init)
   expect(response.status).toBe(200)
   return ((await response.json()) as { answer: unknown }).answer
+}
+
+/** What the token in a cookie says was seen; `undefined`: it is none. */
+function stateOf(cookie = ''): Seen | undefined {
+  const token = verifyToken(/=([^;]*)/.exec(cookie)?.[1], [SECRET], Date.now())
+  return token && { cluster: token.cluster, timeline: token.timeline, lsn: token.lsn, node: token.node }
 }
 
 const carriedIn = ({ cookie, header }: Carried): readonly RequestInit[] => [
@@ -128,13 +134,15 @@ describe('F1: who wrote sees it, away from home', () => {
     })
     expect(await first.json()).toEqual({ answer: 'nrt sees 1' })
     const [next] = first.headers.getSetCookie()
-    expect(next).toMatch(/^headwater=/)
-    // From there on nothing changes, and so nothing is set; at home nobody can tell how far nrt was.
+    expect(next).toMatch(/^headwater\./)
+    expect(stateOf(next)?.node).toBeGreaterThan(0)
+    // From there on nothing changes but the time of its mark; at home nobody can tell how far nrt was.
     const again = await stage.fetch('nrt', `${pathOf(pair, 'find')}?body=x`, {
       headers: { cookie: next?.split(';')[0] ?? '' },
     })
     expect(await again.json()).toEqual({ answer: 'nrt sees 0' })
-    expect(again.headers.getSetCookie()).toEqual([])
+    const [renewed] = again.headers.getSetCookie()
+    if (renewed !== undefined) expect(stateOf(renewed)).toEqual(stateOf(next))
   })
 })
 
@@ -142,7 +150,7 @@ describe('F3: a token that is not ours', () => {
   test.each(['', 'x', 'A'.repeat(90), '%', '"'])('%j is as none', async (value) => {
     const [pair] = PAIRS
     if (pair === undefined) throw new Error('unreachable')
-    for (const headers of [{ cookie: `headwater=${value}` }, { 'headwater-token': value }]) {
+    for (const headers of [{ cookie: `headwater.AAAAAAAA=${value}` }, { 'headwater-token': value }]) {
       expect(await find(pair, 'nobody', { headers })).toBe('nrt sees 0')
     }
   })

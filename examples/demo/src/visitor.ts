@@ -17,7 +17,8 @@ export class Visitor {
       const [, name = '', value = ''] = /^([^=]+)=(.*)$/.exec(pair) ?? []
       const maxAge = attributes.find((attribute) => /^max-age=/i.test(attribute))?.slice('max-age='.length)
       const endsAt = maxAge === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(maxAge) * 1000
-      this.#cookies.set(name, { value, endsAt })
+      if (endsAt <= Date.now()) this.#cookies.delete(name)
+      else this.#cookies.set(name, { value, endsAt })
     }
   }
 }

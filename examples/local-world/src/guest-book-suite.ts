@@ -98,7 +98,7 @@ export function describeGuestBook(name: string, { folder, more }: GuestBook): vo
       expect(line).toMatch(/samesite=lax/i)
       // The same session, and another signature: that is the end of the last cookie.
       const forger = new Guest(world)
-      const session = guest.cookie.split('; ').filter((cookie) => !cookie.startsWith('headwater='))
+      const session = guest.cookie.split('; ').filter((cookie) => !cookie.startsWith('headwater.'))
       for (const cookie of session) {
         const [, name = '', value = ''] = /^([^=]+)=(.*)$/.exec(cookie) ?? []
         forger.forge(name, value)

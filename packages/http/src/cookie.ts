@@ -8,19 +8,23 @@ export interface Cookie {
   readonly isSecure: boolean
 }
 
+/** 48 bits in base64url. */
+const SUFFIX = /^[A-Za-z0-9_-]{8}$/
+
 /**
- * The value of the one cookie of this name in a `Cookie` header (RFC 6265, section 4.2.1).
+ * The cookies in a `Cookie` header (RFC 6265, section 4.2.1) that are named `<name>.<8 characters of base64url>`, in its order.
  *
- * `undefined` when it is absent or comes more than once: the order of cookies tells nothing. Values are taken as they are.
+ * All of them, also when one name comes twice. Values are taken as they are.
  */
-export function readCookie(header: string | undefined, name: string): string | undefined {
-  if (header === undefined || !header.includes(name)) return undefined
-  let found: string | undefined
+export function readCookies(header: string | undefined, name: string): readonly Pick<Cookie, 'name' | 'value'>[] {
+  if (header === undefined || !header.includes(name)) return []
+  const found: Pick<Cookie, 'name' | 'value'>[] = []
   for (const pair of header.split(';')) {
     const at = pair.indexOf('=')
-    if (at === -1 || pair.slice(0, at).trim() !== name) continue
-    if (found !== undefined) return undefined
-    found = pair.slice(at + 1).trim()
+    if (at === -1) continue
+    const own = pair.slice(0, at).trim()
+    if (!own.startsWith(`${name}.`) || !SUFFIX.test(own.slice(name.length + 1))) continue
+    found.push({ name: own, value: pair.slice(at + 1).trim() })
   }
   return found
 }

@@ -108,8 +108,8 @@ export class RequestLife implements HeadKeeper {
   /** Whether `tell()` has something to say. */
   get hasToTell(): boolean {
     if (this.#token === undefined) return false
-    const { cookie, header } = this.#answerOf(this.#token)
-    return this.#token.floor !== undefined || cookie !== undefined || header !== undefined
+    const { cookies, header } = this.#answerOf(this.#token)
+    return this.#token.floor !== undefined || cookies.length > 0 || header !== undefined
   }
 
   /** Puts the token on a head that is not a replay's, and keeps it out of shared caches. May be done again. */
@@ -122,9 +122,10 @@ export class RequestLife implements HeadKeeper {
   #answerOf(token: RequestToken): TokenAnswer {
     const { options, clocks } = this.#lifecycle
     if (this.#tokenAnswer !== undefined) return this.#tokenAnswer
-    const { seen } = this.#settled ?? { seen: this.scope.trail.settleNow() }
+    const { trail } = this.scope
+    const { seen } = this.#settled ?? { seen: trail.settleNow() }
     const isEverywhere = seen !== undefined && options.pool.hasEveryReplica?.(seen) === true
-    this.#tokenAnswer = token.answer({ seen, isEverywhere, now: clocks.wall() })
+    this.#tokenAnswer = token.answer({ seen, hasSeenMore: trail.hasSeenMore, isEverywhere, now: clocks.wall() })
     return this.#tokenAnswer
   }
 

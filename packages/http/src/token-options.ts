@@ -2,11 +2,11 @@ import { OptionsInvalid, TIME_TO_LIVE } from '@headwater/core'
 
 /** How a client carries its token, and who gets one. */
 export interface TokenCarrierOptions {
-  /** The cookie, for browsers: HttpOnly, SameSite=Lax, Secure when the request is. `false`: none. */
+  /** Cookies, for browsers: HttpOnly, SameSite=Lax, Secure when the request is. `false`: none. */
   readonly cookie?:
     | false
     | {
-        /** Default `headwater`. */
+        /** What their names begin with: there is one for each state that was seen, `<name>.<8 characters>`. Default `headwater`. */
         readonly name?: string | undefined
         /** Which paths of the host it is sent to; default `/`. */
         readonly path?: string | undefined
@@ -32,8 +32,8 @@ export interface TokenCarriers {
   readonly isTrackingAll: boolean
 }
 
-/** RFC 6265, section 4.1.1: a token of RFC 2616. */
-const COOKIE_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/
+/** RFC 6265, section 4.1.1: a token of RFC 2616. With what is put behind it, 64 characters at most. */
+const COOKIE_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,55}$/
 /** RFC 6265, section 4.1.1: any character but controls and `;`; a path begins with `/`. */
 const COOKIE_PATH = /^\/[!-:<-~]{0,255}$/
 const LONGEST_LIFE = 0xffff_ffff
@@ -75,7 +75,7 @@ function cookieOf(cookie: TokenCarrierOptions['cookie']): TokenCarriers['cookie'
   if (typeof name !== 'string' || !COOKIE_NAME.test(name)) {
     throw new OptionsInvalid(
       'token.cookie.name',
-      `${JSON.stringify(name)} cannot name a cookie; expected letters, digits and !#$%&'*+-.^_\`|~, at most 64`,
+      `${JSON.stringify(name)} cannot name a cookie; expected letters, digits and !#$%&'*+-.^_\`|~, at most 55`,
     )
   }
   if (typeof path !== 'string' || !COOKIE_PATH.test(path)) {

@@ -44,6 +44,8 @@ describe('options', () => {
       timeToLive: 5000,
       isTrackingAll: true,
     })
+    const longest = 'a'.repeat(55)
+    expect(resolveOptions({ pool, secret, token: { cookie: { name: longest } } }).token?.cookie?.name).toBe(longest)
     expect(resolveOptions({ pool, secret, token: { cookie: false } }).token?.cookie).toBeUndefined()
     for (const off of [false, { cookie: false, header: false }] as const) {
       expect(resolveOptions({ pool, secret, token: off }).token).toBeUndefined()
@@ -90,6 +92,8 @@ describe('options', () => {
     ['token.cookie.name', { pool, secret, token: { cookie: { name: 'a=b' } } }],
     ['token.cookie.name', { pool, secret, token: { cookie: { name: 'ä' } } }],
     ['token.cookie.name', { pool, secret, token: { cookie: { name: 7 } } }],
+    // With `.` and 8 characters behind it, it would have 65.
+    ['token.cookie.name', { pool, secret, token: { cookie: { name: 'a'.repeat(56) } } }],
     ['token.cookie.path', { pool, secret, token: { cookie: { path: 'app' } } }],
     ['token.cookie.path', { pool, secret, token: { cookie: { path: '/; Domain=a' } } }],
     ['token.header', { pool, secret, token: { header: 'x-token' } }],

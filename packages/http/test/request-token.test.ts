@@ -1,6 +1,6 @@
-import { NO_NODE, SEEN_UNKNOWN, type Seen, signToken, toLsn, verifyToken } from '@headwater/core'
+import { NO_NODE, nameOfToken, SEEN_UNKNOWN, type Seen, signToken, toLsn, verifyToken } from '@headwater/core'
 import { describe, expect, test } from 'vitest'
-import { RequestToken, TOKEN_HEADER, type TokenOutcome } from '../src/request-token.ts'
+import { RequestToken, TOKEN_HEADER, type TokenAnswer, type TokenOutcome } from '../src/request-token.ts'
 import type { ResponseHead } from '../src/response-head.ts'
 import { resolveTokenCarriers, type TokenCarrierOptions } from '../src/token-options.ts'
 
@@ -14,7 +14,22 @@ const stateOf = (text: string | undefined, now = NOW): Seen | undefined => {
   const token = verifyToken(text, SECRETS, now)
   return token && { cluster: token.cluster, timeline: token.timeline, lsn: token.lsn, node: token.node }
 }
-const cookieValueOf = (cookie: string | undefined): string | undefined => /^headwater=([^;]*);/.exec(cookie ?? '')?.[1]
+/** The name of the cookie for a state that was seen at a time. */
+const nameOf = (state: Seen, issuedAt = NOW): string => `headwater.${nameOfToken({ ...state, issuedAt, expires: 0 })}`
+/** What an answer sets: a name, and a value. */
+function settingOf({ cookies }: TokenAnswer): { readonly name: string; readonly value: string } | undefined {
+  const set = cookies.filter((cookie) => !cookie.includes('Max-Age=0'))
+  expect(set.length).toBeLessThan(2)
+  const [, name, value] = /^([^=]*)=([^;]*); Path=\/; Max-Age=60; HttpOnly; SameSite=Lax$/.exec(set[0] ?? '') ?? []
+  return name === undefined || value === undefined ? undefined : { name, value }
+}
+const cookieValueOf = (answer: TokenAnswer): string | undefined => settingOf(answer)?.value
+/** The names that an answer takes away. */
+const takenBy = ({ cookies }: TokenAnswer): readonly (string | undefined)[] =>
+  cookies.flatMap((cookie) => {
+    const match = /^([^=]*)=; Path=\/; Max-Age=0; HttpOnly; SameSite=Lax$/.exec(cookie)
+    return match ? [match[1]] : []
+  })
 
 function arrive(
   headers: Record<string, string>,
@@ -27,10 +42,16 @@ function arrive(
   return new RequestToken(carriers, SECRETS, { method: 'GET', url: '/', header, isSecure: false, ...facts }, NOW)
 }
 
-const cookieOf = (token: string): Record<string, string> => ({ cookie: `headwater=${token}` })
-const headerOf = (token: string): Record<string, string> => ({ [TOKEN_HEADER]: token })
+/** A token in a cookie of its name; what is no token, in one of any name. */
+function pairOf(text: string): string {
+  const token = verifyToken(text, SECRETS, NOW)
+  return `${token === undefined ? 'headwater.AAAAAAAA' : `headwater.${nameOfToken(token)}`}=${text}`
+}
+const cookieOf = (...tokens: string[]): Record<string, string> => ({ cookie: tokens.map(pairOf).join('; ') })
+const headerOf = (...tokens: string[]): Record<string, string> => ({ [TOKEN_HEADER]: tokens.join(', ') })
 const outcome = (state: Seen | undefined, more: Partial<TokenOutcome> = {}): TokenOutcome => ({
   seen: state,
+  hasSeenMore: true,
   isEverywhere: false,
   now: NOW,
   ...more,
@@ -77,30 +98,44 @@ describe('what a request carries', () => {
     ['from the future', tokenOf(seen(5n), NOW + 60_001)],
     ['truncated', good.slice(0, -1)],
     ['quoted', `"${good}"`],
-    ['twice in a header', `${good}, ${good}`],
     ['empty', ''],
     ['huge', 'A'.repeat(8000)],
   ])('F3: one that is %s counts as absent', (_, text) => {
     for (const headers of [cookieOf(text), headerOf(text)]) {
       const token = arrive(headers)
       expect([token.floor, token.trail]).toEqual([undefined, { floor: undefined, isTracked: false, isWanted: true }])
-      expect(token.answer(outcome(undefined))).toEqual({ cookie: undefined, header: undefined })
+      expect(token.answer(outcome(undefined))).toEqual({ cookies: [], header: undefined })
     }
   })
 
-  test('F3: a cookie that comes twice counts as absent; the header is taken all the same', () => {
-    const headers = { cookie: `headwater=${good}; headwater=${good}`, ...headerOf(tokenOf(seen(4n))) }
-    expect(arrive(headers).floor).toMatchObject(seen(4n))
+  test('F1: several of either carrier: all of them count, also under one name; what does not verify does not', () => {
+    const [five, six] = [tokenOf(seen(5n)), tokenOf(seen(6n))]
+    expect(arrive(cookieOf(six, five, 'forged')).floor).toEqual(seen(6n))
+    expect(arrive({ cookie: `headwater.AAAAAAAA=${six}; headwater.AAAAAAAA=${five}` }).floor).toEqual(seen(6n))
+    expect(arrive(headerOf(five, 'forged', six, '')).floor).toEqual(seen(6n))
+    expect(arrive(headerOf(five, tokenOf(seen(4n, 3)))).floor).toEqual(seen(5n, 3))
+    expect(arrive({ cookie: `headwater=${six}; ${pairOf(five)}` }).floor).toMatchObject(seen(5n))
+  })
+
+  test('F3: of more than 32 the last ones count, which a browser has got last', () => {
+    const older = tokenOf(seen(99n))
+    const others = Array.from({ length: 31 }, (_, at) => tokenOf(seen(BigInt(at))))
+    for (const carrier of [cookieOf, headerOf]) {
+      expect(arrive(carrier(older, ...others)).floor).toEqual(seen(99n))
+      expect(arrive(carrier(older, ...others, tokenOf(seen(31n)))).floor).toEqual(seen(31n))
+    }
   })
 
   test('F1: carriers that are switched off are not read and not answered', () => {
     const both = { ...cookieOf(tokenOf(seen(5n))), ...headerOf(tokenOf(seen(6n))) }
     const byHeader = arrive(both, { cookie: false })
-    expect([byHeader.floor, byHeader.answer(outcome(seen(9n))).cookie]).toMatchObject([seen(6n), undefined])
+    expect([byHeader.floor, byHeader.answer(outcome(seen(9n))).cookies]).toMatchObject([seen(6n), []])
     const byCookie = arrive(both, { header: false })
     expect([byCookie.floor, byCookie.answer(outcome(seen(9n))).header]).toMatchObject([seen(5n), undefined])
-    const renamed = arrive({ cookie: `mine=${tokenOf(seen(5n))}` }, { cookie: { name: 'mine', path: '/app' } })
-    expect(renamed.answer(outcome(seen(9n))).cookie).toMatch(/^mine=[\w-]{90}; Path=\/app; Max-Age=60; /)
+    const renamed = arrive({ cookie: `mine.AAAAAAAA=${good}` }, { cookie: { name: 'mine', path: '/app' } })
+    const [set, taken] = renamed.answer(outcome(seen(9n))).cookies
+    expect(set).toMatch(/^mine\.[\w-]{8}=[\w-]{90}; Path=\/app; Max-Age=60; /)
+    expect(taken).toMatch(/^mine\.AAAAAAAA=; Path=\/app; Max-Age=0; /)
   })
 
   test('F5: who is tracked: a client with a token, or everybody', () => {
@@ -112,22 +147,22 @@ describe('what a request carries', () => {
 
 describe('what the answer sets', () => {
   test('F1: what was seen anew, in both carriers, as one token', () => {
-    const { cookie, header } = arrive({}).answer(outcome(seen(9n)))
+    const { cookies, header } = arrive({}).answer(outcome(seen(9n)))
     expect(stateOf(header)).toEqual(seen(9n))
-    expect(cookie).toBe(`headwater=${header}; Path=/; Max-Age=60; HttpOnly; SameSite=Lax`)
+    expect(cookies).toEqual([`${nameOf(seen(9n))}=${header}; Path=/; Max-Age=60; HttpOnly; SameSite=Lax`])
     expect(verifyToken(header, SECRETS, NOW + 59_999)).toBeDefined()
     expect(verifyToken(header, SECRETS, NOW + 60_000)).toBeUndefined()
   })
 
   test('F1: it lives as long as the app says', () => {
-    const { cookie, header } = arrive({}, { timeToLive: 1500 }).answer(outcome(seen(9n)))
-    expect(cookie).toContain('; Max-Age=2;')
+    const { cookies, header } = arrive({}, { timeToLive: 1500 }).answer(outcome(seen(9n)))
+    expect(cookies[0]).toContain('; Max-Age=2;')
     expect(verifyToken(header, SECRETS, NOW + 1500)).toBeUndefined()
   })
 
   test('F1: the cookie is Secure when the request is, here or at the proxy', () => {
     const cookie = (headers: Record<string, string>, isSecure = false): string =>
-      arrive(headers, {}, { isSecure }).answer(outcome(seen(9n))).cookie ?? ''
+      arrive(headers, {}, { isSecure }).answer(outcome(seen(9n))).cookies[0] ?? ''
     expect(cookie({}, true)).toMatch(/; Secure$/)
     expect(cookie({ 'x-forwarded-proto': 'https' })).toMatch(/; Secure$/)
     expect(cookie({ 'x-forwarded-proto': 'HTTPS, http' })).toMatch(/; Secure$/)
@@ -137,56 +172,145 @@ describe('what the answer sets', () => {
   })
 
   test('F1: nothing when nothing was seen, and no cookie when nothing changed', () => {
-    expect(arrive({}).answer(outcome(undefined))).toEqual({ cookie: undefined, header: undefined })
-    expect(arrive(cookieOf(tokenOf(seen(5n)))).answer(outcome(seen(5n)))).toEqual({
-      cookie: undefined,
-      header: undefined,
-    })
+    expect(arrive({}).answer(outcome(undefined))).toEqual({ cookies: [], header: undefined })
+    const carried = cookieOf(tokenOf(seen(5n)))
+    expect(arrive(carried).answer(outcome(seen(5n)))).toEqual({ cookies: [], header: undefined })
+  })
+
+  test('F1: a new one takes those away that came, and no others', () => {
+    const [five, six] = [tokenOf(seen(5n)), tokenOf(seen(6n))]
+    const others = `; own=1; headwater.forged-9=x; headwater=${five}`
+    const answer = arrive({ cookie: `${cookieOf(five, six)['cookie']}${others}` }).answer(outcome(seen(9n)))
+    expect(settingOf(answer)?.name).toBe(nameOf(seen(9n)))
+    expect(takenBy(answer)).toEqual([nameOf(seen(5n)), nameOf(seen(6n))])
+    // In this order there is no time at which the browser has none.
+    expect(answer.cookies[0]).not.toContain('Max-Age=0')
+    const twice = arrive({ cookie: `headwater.AAAAAAAA=${six}; headwater.AAAAAAAA=${five}` })
+    expect(takenBy(twice.answer(outcome(seen(9n))))).toEqual(['headwater.AAAAAAAA'])
+  })
+
+  test('F1: of several that came, the one that says it all stays', () => {
+    const [five, six] = [tokenOf(seen(5n)), tokenOf(seen(6n))]
+    const answer = arrive(cookieOf(six, five)).answer(outcome(seen(6n)))
+    expect([settingOf(answer), takenBy(answer)]).toEqual([undefined, [nameOf(seen(5n))]])
+    expect(arrive(headerOf(six, five)).answer(outcome(seen(6n)))).toEqual({ cookies: [], header: six })
+    // When none does: the merger, in place of all.
+    const merger = arrive(cookieOf(six, tokenOf(seen(5n, 3)))).answer(outcome(seen(6n, 3)))
+    expect(stateOf(cookieValueOf(merger))).toEqual(seen(6n, 3))
+    expect(takenBy(merger)).toEqual([nameOf(seen(6n)), nameOf(seen(5n, 3))])
+  })
+
+  test('F1: one that lives longer is not taken away for one that says more: that one is renewed', () => {
+    const [shorter, longer] = [tokenOf(seen(6n), NOW - 9000), tokenOf(seen(5n), NOW - 3000)]
+    const answer = arrive(cookieOf(shorter, longer)).answer(outcome(seen(6n)))
+    expect(settingOf(answer)?.name).toBe(nameOf(seen(6n)))
+    expect(verifyToken(cookieValueOf(answer), SECRETS, NOW + 59_999)).toBeDefined()
+    expect(takenBy(answer)).toEqual([nameOf(seen(5n))])
   })
 
   test('F1: a client that asks by header is answered by header, the same text while nothing changed', () => {
     const text = tokenOf(seen(5n), NOW - 30_001)
-    expect(arrive(headerOf(text)).answer(outcome(seen(5n)))).toEqual({ cookie: undefined, header: text })
+    expect(arrive(headerOf(text)).answer(outcome(seen(5n)))).toEqual({ cookies: [], header: text })
     expect(stateOf(arrive(headerOf(text)).answer(outcome(seen(6n))).header)).toEqual(seen(6n))
   })
 
   test('F1: the carrier that is behind gets what the other one knew', () => {
     const both = { ...cookieOf(tokenOf(seen(5n))), ...headerOf(tokenOf(seen(6n))) }
-    const { cookie, header } = arrive(both).answer(outcome(seen(6n)))
-    expect([stateOf(cookieValueOf(cookie)), header]).toEqual([seen(6n), both[TOKEN_HEADER]])
+    const answer = arrive(both).answer(outcome(seen(6n)))
+    expect([stateOf(cookieValueOf(answer)), takenBy(answer)]).toEqual([seen(6n), [nameOf(seen(5n))]])
+    expect(answer.header).toBe(both[TOKEN_HEADER])
   })
 
   test('F5: the mark of another replica is a change', () => {
-    const { cookie } = arrive(cookieOf(tokenOf(seen(5n)))).answer(outcome(seen(5n, 3)))
-    expect(stateOf(cookieValueOf(cookie))).toEqual(seen(5n, 3))
+    const answer = arrive(cookieOf(tokenOf(seen(5n)))).answer(outcome(seen(5n, 3)))
+    expect(stateOf(cookieValueOf(answer))).toEqual(seen(5n, 3))
   })
 
   test('F2: what nobody knows is a token that keeps reads at the primary', () => {
-    const { cookie } = arrive({}).answer(outcome(SEEN_UNKNOWN))
-    expect(stateOf(cookieValueOf(cookie))).toEqual(SEEN_UNKNOWN)
+    expect(stateOf(cookieValueOf(arrive({}).answer(outcome(SEEN_UNKNOWN))))).toEqual(SEEN_UNKNOWN)
   })
 
   test('F5: when everybody is tracked, a token is renewed past half of its life, else not', () => {
     const young = tokenOf(seen(5n), NOW - 30_000)
     const old = tokenOf(seen(5n), NOW - 30_001)
     const always = { trackReads: 'always' } as const
-    expect(arrive(cookieOf(young), always).answer(outcome(seen(5n))).cookie).toBeUndefined()
-    const renewed = cookieValueOf(arrive(cookieOf(old), always).answer(outcome(seen(5n))).cookie)
-    expect(verifyToken(renewed, SECRETS, NOW + 59_999)).toBeDefined()
-    expect(arrive(cookieOf(old)).answer(outcome(seen(5n))).cookie).toBeUndefined()
-    const { cookie, header } = arrive(headerOf(old), always).answer(outcome(seen(5n)))
-    expect([cookie, header === old, stateOf(header)]).toEqual([undefined, false, seen(5n)])
+    expect(arrive(cookieOf(young), always).answer(outcome(seen(5n))).cookies).toEqual([])
+    const renewed = arrive(cookieOf(old), always).answer(outcome(seen(5n)))
+    expect(verifyToken(cookieValueOf(renewed), SECRETS, NOW + 59_999)).toBeDefined()
+    expect([settingOf(renewed)?.name, takenBy(renewed)]).toEqual([nameOf(seen(5n)), []])
+    expect(arrive(cookieOf(old)).answer(outcome(seen(5n))).cookies).toEqual([])
+    const { cookies, header } = arrive(headerOf(old), always).answer(outcome(seen(5n)))
+    expect([cookies, header === old, stateOf(header)]).toEqual([[], false, seen(5n)])
   })
 
-  test('F1: the cookie is taken away once every replica has passed it, and not set anew', () => {
+  test('F1: cookies are taken away once every replica has passed them, and none is set anew', () => {
     const everywhere = { isEverywhere: true }
-    const carried = cookieOf(tokenOf(seen(5n)))
-    const gone = 'headwater=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax'
-    expect(arrive(carried).answer(outcome(seen(5n), everywhere)).cookie).toBe(gone)
-    expect(arrive(carried).answer(outcome(seen(6n), everywhere)).cookie).toBe(gone)
-    expect(arrive({}).answer(outcome(seen(6n), everywhere)).cookie).toBeUndefined()
+    const carried = cookieOf(tokenOf(seen(5n)), tokenOf(seen(4n)))
+    const gone = [nameOf(seen(5n)), nameOf(seen(4n))]
+    for (const state of [seen(5n), seen(6n)]) {
+      const answer = arrive(carried).answer(outcome(state, everywhere))
+      expect([settingOf(answer), takenBy(answer)]).toEqual([undefined, gone])
+    }
+    expect(arrive({}).answer(outcome(seen(6n), everywhere)).cookies).toEqual([])
     const always = arrive(carried, { trackReads: 'always' }).answer(outcome(seen(6n), everywhere))
-    expect(stateOf(cookieValueOf(always.cookie))).toEqual(seen(6n))
+    expect([stateOf(cookieValueOf(always)), takenBy(always)]).toEqual([seen(6n), gone])
+  })
+})
+
+describe('a mark, which does not say how far', () => {
+  // The moment of NOW begins with it.
+  const [before, later] = [NOW - 1, NOW + 249]
+
+  test('F5: reads of one moment share it; the next one leaves a new one', () => {
+    const same = arrive(cookieOf(tokenOf(seen(5n, 3)))).answer(outcome(seen(5n, 3), { now: later }))
+    expect(same.cookies).toEqual([])
+    const next = arrive(cookieOf(tokenOf(seen(5n, 3)))).answer(outcome(seen(5n, 3), { now: later + 1 }))
+    expect(settingOf(next)?.name).toBe(nameOf(seen(5n, 3), later + 1))
+    expect(takenBy(next)).toEqual([nameOf(seen(5n, 3))])
+    const readAnew = { now: later + 1 }
+    expect(arrive(headerOf(tokenOf(seen(5n, 3)))).answer(outcome(seen(5n, 3), readAnew)).header).not.toBe(
+      tokenOf(seen(5n, 3)),
+    )
+  })
+
+  test('F5: a request that has read nothing leaves none', () => {
+    const idle = { hasSeenMore: false, now: NOW + 10_000 }
+    const text = tokenOf(seen(5n, 3))
+    expect(arrive(cookieOf(text)).answer(outcome(seen(5n, 3), idle)).cookies).toEqual([])
+    expect(arrive(headerOf(text)).answer(outcome(seen(5n, 3), idle)).header).toBe(text)
+    expect(arrive(cookieOf(tokenOf(SEEN_UNKNOWN))).answer(outcome(SEEN_UNKNOWN, idle)).cookies).toEqual([])
+    expect(arrive(cookieOf(tokenOf(SEEN_UNKNOWN))).answer(outcome(SEEN_UNKNOWN, readLater)).cookies).toHaveLength(2)
+  })
+  const readLater = { now: NOW + 250 }
+
+  test('F5: the primary frees from it when its moment is over, and the difference of two clocks', () => {
+    const mark = seen(5n, 3)
+    const over = tokenOf(mark, NOW - 251)
+    const freed = arrive(cookieOf(over)).answer(outcome(seen(9n)))
+    expect([stateOf(cookieValueOf(freed)), takenBy(freed)]).toEqual([seen(9n), [nameOf(mark, NOW - 251)]])
+    expect(stateOf(arrive(headerOf(over)).answer(outcome(seen(9n))).header)).toEqual(seen(9n))
+    for (const issuedAt of [NOW, before, NOW - 250]) {
+      const text = tokenOf(mark, issuedAt)
+      // What counts is when the request came: the primary may have been asked right then.
+      const late = outcome(seen(9n), { now: NOW + 5000 })
+      const cookies = arrive(cookieOf(text, tokenOf(seen(4n)))).answer(late)
+      expect([stateOf(cookieValueOf(cookies)), takenBy(cookies)]).toEqual([seen(9n), [nameOf(seen(4n))]])
+      const [position, stays, ...others] = (arrive(headerOf(text, tokenOf(seen(4n)))).answer(late).header ?? '').split(
+        ', ',
+      )
+      expect([stateOf(position), stays, others]).toEqual([seen(9n), text, []])
+    }
+  })
+
+  test('F2: what nobody knows is of one answer alone: another has its own, and the primary frees from it at once', () => {
+    const carried = cookieOf(tokenOf(SEEN_UNKNOWN))
+    const another = arrive(carried).answer(outcome(SEEN_UNKNOWN, { now: NOW + 1 }))
+    expect(settingOf(another)?.name).toBe(nameOf(SEEN_UNKNOWN, NOW + 1))
+    expect(takenBy(another)).toEqual([nameOf(SEEN_UNKNOWN)])
+    const freed = arrive(carried).answer(outcome(seen(9n)))
+    expect([stateOf(cookieValueOf(freed)), takenBy(freed)]).toEqual([seen(9n), [nameOf(SEEN_UNKNOWN)]])
+    const nothing = outcome(SEEN_UNKNOWN, { hasSeenMore: false, now: NOW + 1 })
+    expect(arrive(carried).answer(nothing).cookies).toEqual([])
   })
 })
 

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import {
   currentScope,
+  nameOfToken,
   type ReplayReason,
   SEEN_UNKNOWN,
   type Seen,
@@ -26,19 +27,32 @@ export function stateOf(text: string | undefined): Seen | undefined {
 
 /** The token that an answer sets, in both carriers; `undefined` when it sets none. */
 export function stateIn(sent: Sent): Seen | undefined {
-  const ours = sent.headers['set-cookie']?.filter((cookie) => cookie.startsWith('headwater='))
+  const all = sent.headers['set-cookie'] ?? []
+  const ours = all.filter((cookie) => cookie.startsWith('headwater.') && !cookie.includes('; Max-Age=0;'))
   const header = sent.headers['headwater-token']
-  if (ours === undefined || ours.length === 0) {
+  if (ours.length === 0) {
     expect(header).toBeUndefined()
     return undefined
   }
-  expect(ours).toEqual([`headwater=${String(header)}; Path=/; Max-Age=60; HttpOnly; SameSite=Lax`])
+  expect(ours).toEqual([`${pairOf(String(header))}; Path=/; Max-Age=60; HttpOnly; SameSite=Lax`])
   return stateOf(String(header))
 }
 
 export function tokenOf(lsn: bigint, secret: string = SECRET): string {
   const state: Seen = { cluster: 7n, timeline: 1, lsn: toLsn(lsn), node: 0 }
   return signToken({ ...state, issuedAt: Date.now(), expires: Date.now() + 60_000 }, [secret])
+}
+
+/** The cookie of a token. */
+function pairOf(text: string): string {
+  const token = verifyToken(text, [SECRET], Date.now())
+  if (token === undefined) throw new Error(`not a token: ${text}`)
+  return `headwater.${nameOfToken(token)}=${text}`
+}
+
+/** The `Set-Cookie` that takes a cookie away. */
+function takenAway(pair: string): string {
+  return `${pair.slice(0, pair.indexOf('=') + 1)}; Path=/; Max-Age=0; HttpOnly; SameSite=Lax`
 }
 
 /** The suite of tokens that every HTTP adapter passes, over real HTTP. */
@@ -94,9 +108,9 @@ export function describeTokens(name: string, adapter: HttpAdapter): void {
         return { json: 'read' }
       }
       const [low, high] = [tokenOf(5n), tokenOf(6n)]
-      const byCookie = await ask(handle, { headers: { cookie: `a=1; headwater=${low}; b=2` } })
+      const byCookie = await ask(handle, { headers: { cookie: `a=1; ${pairOf(low)}; b=2` } })
       const byHeader = await ask(handle, { headers: { 'headwater-token': high } })
-      await ask(handle, { headers: { cookie: `headwater=${low}`, 'headwater-token': high } })
+      await ask(handle, { headers: { cookie: pairOf(low), 'headwater-token': high } })
       await ask(handle)
       expect(floors).toEqual([
         [5n, true, true],
@@ -109,6 +123,28 @@ export function describeTokens(name: string, adapter: HttpAdapter): void {
       expect([byCookie.headers['vary'], byHeader.headers['vary']]).toEqual(['Cookie', 'headwater-token'])
     })
 
+    test('F1: several cookies, and several tokens in the header: all count, and one takes their place', async () => {
+      const primary = new Primary()
+      const floors: unknown[] = []
+      const handle = async (): Promise<Outcome> => {
+        floors.push(currentScope()?.trail.floor?.lsn)
+        return { json: await primary.write(), headers: { 'set-cookie': 'own=1' } }
+      }
+      // The one that says less was made first, and lives no longer.
+      const low = pairOf(tokenOf(5n))
+      const pairs = [pairOf(tokenOf(6n)), low]
+      const byCookie = await ask(handle, { headers: { cookie: `a=1; ${pairs.join('; ')}` } })
+      expect(stateIn(byCookie)).toEqual(primary.state)
+      const [own, set, ...taken] = byCookie.headers['set-cookie'] ?? []
+      expect([own, set?.startsWith('headwater.'), taken]).toEqual(['own=1', true, pairs.map(takenAway)])
+      // Two lines, and a list in one of them.
+      const lines = [`${tokenOf(5n)}, ${tokenOf(8n)}`, tokenOf(7n)]
+      expect(stateIn(await ask(handle, { headers: { 'headwater-token': lines } }))).toEqual(primary.state)
+      expect(floors).toEqual([6n, 8n])
+      const read = await ask(async () => ({ json: 'read' }), { headers: { cookie: pairs.join('; ') } })
+      expect(read.headers['set-cookie']).toEqual([takenAway(low)])
+    })
+
     test('F5: a client that is tracked gets the mark of the replica that it read from', async () => {
       const handle = async (): Promise<Outcome> => {
         const trail = currentScope()?.trail
@@ -116,7 +152,7 @@ export function describeTokens(name: string, adapter: HttpAdapter): void {
         return { json: 'read' }
       }
       expect(stateIn(await ask(handle))).toBeUndefined()
-      const tracked = await ask(handle, { headers: { cookie: `headwater=${tokenOf(5n)}` } })
+      const tracked = await ask(handle, { headers: { cookie: pairOf(tokenOf(5n)) } })
       expect(stateIn(tracked)).toMatchObject({ lsn: 5n, node: 3 })
       expect(stateIn(await ask(handle, {}, { token: { trackReads: 'always' } }))).toMatchObject({ lsn: 0n, node: 3 })
     })
@@ -124,10 +160,10 @@ export function describeTokens(name: string, adapter: HttpAdapter): void {
     test.each([
       ['forged', () => tokenOf(5n, 'another secret, as long')],
       ['truncated', () => tokenOf(5n).slice(1)],
-      ['garbage', () => '%00"; headwater=x'],
+      ['garbage', () => '%00"; headwater.AAAAAAAA=x'],
     ])('F3: one that is %s is as if absent', async (_, text) => {
       const handle = async (): Promise<Outcome> => ({ json: String(currentScope()?.trail.floor) })
-      const sent = await ask(handle, { headers: { cookie: `headwater=${text()}`, 'headwater-token': text() } })
+      const sent = await ask(handle, { headers: { cookie: `headwater.AAAAAAAA=${text()}`, 'headwater-token': text() } })
       expect([sent.status, sent.text, sent.headers['set-cookie'], sent.headers['vary']]).toEqual([
         200,
         '"undefined"',
@@ -198,7 +234,7 @@ export function describeTokens(name: string, adapter: HttpAdapter): void {
     })
 
     test('P3: a replay carries no token, whatever came with the request', async () => {
-      const headers = { cookie: `headwater=${tokenOf(5n)}`, 'headwater-token': tokenOf(6n) }
+      const headers = { cookie: pairOf(tokenOf(5n)), 'headwater-token': tokenOf(6n) }
       const sent = await ask(async () => ({ json: await write(away) }), { headers }, { pool: { topology: away } })
       expectReplay(sent)
     })
@@ -212,9 +248,10 @@ export function describeTokens(name: string, adapter: HttpAdapter): void {
           return this.topology === home
         },
       }
-      const carried = { headers: { cookie: `headwater=${tokenOf(5n)}` } }
+      const [low, high] = [pairOf(tokenOf(4n)), pairOf(tokenOf(5n))]
+      const carried = { headers: { cookie: `${low}; ${high}` } }
       const sent = await ask(async () => ({ json: 'read' }), carried, { pool })
-      expect(sent.headers['set-cookie']).toEqual(['headwater=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax'])
+      expect(sent.headers['set-cookie']).toEqual([low, high].map(takenAway))
       expect([sent.headers['cache-control'], asked.map(({ lsn }) => lsn)]).toEqual(['private', [5n]])
       expect((await ask(async () => ({ json: 'read' }), {}, { pool })).headers['set-cookie']).toBeUndefined()
     })
@@ -245,7 +282,7 @@ export function describeTokens(name: string, adapter: HttpAdapter): void {
         trails.push([trail?.floor, trail?.isWanted])
         return { json: await primary.write() }
       }
-      const request = { headers: { cookie: `headwater=${tokenOf(5n)}`, 'headwater-token': tokenOf(6n) } }
+      const request = { headers: { cookie: pairOf(tokenOf(5n)), 'headwater-token': tokenOf(6n) } }
       for (const token of [false, { cookie: false, header: false }] as const) {
         const sent = await ask(handle, request, { token })
         expect([sent.status, sent.headers['set-cookie'], sent.headers['cache-control']]).toEqual([

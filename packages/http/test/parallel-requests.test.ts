@@ -1,0 +1,282 @@
+import { NO_NODE, type Position, SEVERAL_NODES, standingOf, Trail, toLsn } from '@headwater/core'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { RequestToken, TOKEN_HEADER, type TokenAnswer } from '../src/request-token.ts'
+import { resolveTokenCarriers } from '../src/token-options.ts'
+
+const SECRETS = ['long enough to be a secret']
+const START = 1_790_000_000_000
+const NODES = [1, 2]
+/** Nothing takes no time, in ms; and clocks that differ do not show the same millisecond: that tells two answers apart. */
+const STEP = 4
+/** Two clocks may differ by 250 ms. */
+const SKEWS = [0, 0, 125, -122]
+
+type Deed = 'write' | 'read-primary' | 'read-replica' | 'nothing'
+
+/** What happens next, to whom; `which` picks among those that it can happen to. */
+type Step =
+  | {
+      readonly kind: 'send'
+      readonly deed: Deed
+      readonly node: number
+      readonly skew: number
+      readonly isMute: boolean
+    }
+  | { readonly kind: 'act' | 'answer' | 'deliver'; readonly which: number }
+  | { readonly kind: 'tick'; readonly time: number }
+  | { readonly kind: 'commit' }
+  | { readonly kind: 'replay'; readonly node: number }
+
+/** What a client keeps between requests. */
+interface Store {
+  readonly size: number
+  headers(): Record<string, string>
+  take(answer: TokenAnswer, sent: Record<string, string>): void
+}
+
+class Browser implements Store {
+  readonly #cookies = new Map<string, string>()
+
+  get size(): number {
+    return this.#cookies.size
+  }
+
+  headers(): Record<string, string> {
+    return { cookie: [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ') }
+  }
+
+  take({ cookies }: TokenAnswer): void {
+    for (const cookie of cookies) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? []
+      if (cookie.includes('Max-Age=0')) this.#cookies.delete(name)
+      else this.#cookies.set(name, value)
+    }
+  }
+}
+
+/** The rule for clients that carry the header: an answer's token replaces those that its request sent. */
+class Service implements Store {
+  readonly #tokens = new Set<string>()
+
+  get size(): number {
+    return this.#tokens.size
+  }
+
+  headers(): Record<string, string> {
+    return { [TOKEN_HEADER]: [...this.#tokens].join(', ') }
+  }
+
+  take({ header }: TokenAnswer, sent: Record<string, string>): void {
+    if (header === undefined) return
+    for (const text of (sent[TOKEN_HEADER] ?? '').split(', ')) this.#tokens.delete(text)
+    for (const text of header.split(', ')) this.#tokens.add(text)
+  }
+}
+
+interface Underway {
+  readonly send: Step & { readonly kind: 'send' }
+  readonly headers: Record<string, string>
+  token: RequestToken | undefined
+  trail: Trail
+  answer: TokenAnswer | undefined
+  /** How far what its answer shows was along the log, which nobody here may look at. */
+  shown: bigint
+}
+
+/** One client, a primary and its replicas: what they really are, and the code under test between them. */
+class World {
+  readonly #store: Store
+  readonly #carriers = resolveTokenCarriers({ trackReads: 'always' })
+  readonly #log = new Map(NODES.map((node) => [node, 1n]))
+  readonly #underway: Underway[] = []
+  #primary = 1n
+  #now = START
+  #most = 0
+  #shown = 0n
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  async take(step: Step): Promise<void> {
+    this.#now += STEP
+    if (step.kind === 'tick') this.#now += step.time
+    else if (step.kind === 'commit') this.#primary += 1n
+    else if (step.kind === 'replay') this.#log.set(step.node, this.#primary)
+    else if (step.kind === 'send') this.#send(step)
+    else if (step.kind === 'act') this.#act(this.#pick(step.which, (one) => one.token === undefined))
+    else if (step.kind === 'answer') {
+      await this.#answer(this.#pick(step.which, (one) => one.token !== undefined && one.answer === undefined))
+    } else this.#deliver(this.#pick(step.which, (one) => one.answer !== undefined))
+  }
+
+  /** Nothing that was shown to the client may be missing where it reads next. */
+  check(): void {
+    const floor = this.#arrive(this.#store.headers(), 0).floor
+    if (floor === undefined) expect(this.#shown).toBe(0n)
+    else if (floor.node !== SEVERAL_NODES) {
+      const reached = floor.node === NO_NODE ? 0n : (this.#log.get(floor.node) ?? 0n)
+      expect(floor.lsn > reached ? floor.lsn : reached).toBeGreaterThanOrEqual(this.#shown)
+    }
+    // A position for each that was under way, and a mark that has not had its moment.
+    expect(this.#store.size).toBeLessThanOrEqual(2 * this.#most)
+  }
+
+  #pick(which: number, isFit: (one: Underway) => boolean): Underway | undefined {
+    const fit = this.#underway.filter(isFit)
+    return fit[which % fit.length]
+  }
+
+  #arrive(headers: Record<string, string>, skew: number): RequestToken {
+    if (this.#carriers === undefined) throw new Error('nothing carries tokens')
+    const facts = { method: 'GET', url: '/', header: (name: string) => headers[name], isSecure: false }
+    return new RequestToken(this.#carriers, SECRETS, facts, this.#now + skew)
+  }
+
+  #send(send: Step & { readonly kind: 'send' }): void {
+    const headers = this.#store.headers()
+    this.#underway.push({ send, headers, token: undefined, trail: new Trail(), answer: undefined, shown: 0n })
+    this.#most = Math.max(this.#most, this.#underway.length)
+  }
+
+  #act(one: Underway | undefined): void {
+    if (one === undefined) return
+    const { deed, node, isMute, skew } = one.send
+    one.token = this.#arrive(one.headers, skew)
+    const trail = new Trail(one.token.trail)
+    one.trail = trail
+    const position = (lsn: bigint): Position => ({ cluster: 7n, timeline: 1, lsn: toLsn(lsn) })
+    const source = {
+      whereIsPrimary: async (): Promise<Position> => {
+        if (isMute) throw new Error('it cannot say')
+        return position(this.#primary)
+      },
+    }
+    const replica = { ...position(this.#log.get(node) ?? 0n), node }
+    if (deed === 'write') {
+      trail.writeSent(source)
+      this.#primary += 1n
+      one.shown = this.#primary
+      trail.writeEnded()
+      if (!isMute && node === 1) trail.committedAt(position(this.#primary))
+    } else if (deed === 'read-replica' && (!trail.seen || standingOf(replica, trail.seen) === 'caught-up')) {
+      trail.readAtReplica(replica)
+      one.shown = replica.lsn
+    } else if (deed !== 'nothing') {
+      trail.readAtPrimary(source)
+      one.shown = this.#primary
+    }
+  }
+
+  async #answer(one: Underway | undefined): Promise<void> {
+    if (one?.token === undefined) return
+    const seen = await one.trail.settle()
+    const { hasSeenMore } = one.trail
+    one.answer = one.token.answer({ seen, hasSeenMore, isEverywhere: false, now: this.#now + one.send.skew })
+  }
+
+  #deliver(one: Underway | undefined): void {
+    if (one?.answer === undefined) return
+    this.#underway.splice(this.#underway.indexOf(one), 1)
+    this.#store.take(one.answer, one.headers)
+    if (one.shown > this.#shown) this.#shown = one.shown
+  }
+}
+
+const node = fc.constantFrom(...NODES)
+const which = fc.nat(9)
+const steps: fc.Arbitrary<readonly Step[]> = fc.array(
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        kind: fc.constant('send' as const),
+        deed: fc.constantFrom<Deed>('write', 'read-primary', 'read-replica', 'read-replica', 'read-replica', 'nothing'),
+        node,
+        skew: fc.constantFrom(...SKEWS),
+        isMute: fc.nat(9).map((dice) => dice === 0),
+      }),
+    },
+    ...(['act', 'answer', 'deliver'] as const).map((kind) => ({
+      weight: 4,
+      arbitrary: fc.record({ kind: fc.constant(kind), which }),
+    })),
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constant('tick' as const), time: fc.nat(100).map((steps) => steps * STEP) }),
+    },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('commit' as const) }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('replay' as const), node }) },
+  ),
+  { maxLength: 80, size: 'max' },
+)
+
+const send = (deed: Deed, node = 1): Step => ({ kind: 'send', deed, node, skew: 0, isMute: false })
+/** Of what can come next, what came first. */
+const then = (kind: 'act' | 'answer' | 'deliver', which = 0): Step => ({ kind, which })
+const visit = (deed: Deed): readonly Step[] => [send(deed), then('act'), then('answer'), then('deliver')]
+
+/** Found by the property below: each breaks a simpler scheme. */
+const RACES: readonly (readonly [string, readonly Step[]])[] = [
+  [
+    'a read that began before a write is answered after it',
+    [
+      send('read-primary'),
+      send('write'),
+      then('act'),
+      then('answer'),
+      then('act'),
+      then('answer'),
+      then('deliver', 1),
+      then('deliver'),
+    ],
+  ],
+  [
+    'a position of the primary comes after a read that leans on the mark which it frees from, and that saw more',
+    [
+      ...visit('read-replica'),
+      send('read-primary'),
+      then('act'),
+      then('answer'),
+      { kind: 'commit' },
+      { kind: 'replay', node: 1 },
+      send('read-replica'),
+      then('act'),
+      then('answer'),
+      then('deliver', 1),
+      then('deliver'),
+    ],
+  ],
+]
+
+describe('several requests under way at once', () => {
+  test.each(RACES)('F1, F5: %s', async (_, all) => {
+    for (const store of [new Browser(), new Service()]) {
+      const world = new World(store)
+      for (const step of all) {
+        await world.take(step)
+        world.check()
+      }
+    }
+  })
+
+  test.each([
+    ['cookies', (): Store => new Browser()],
+    ['tokens in the header', (): Store => new Service()],
+  ])(
+    'F1, F5: in whatever order they are answered, %s kept cover every answer that has come, and do not pile up',
+    async (_, open) => {
+      await fc.assert(
+        fc.asyncProperty(steps, async (all) => {
+          const world = new World(open())
+          for (const step of all) {
+            await world.take(step)
+            world.check()
+          }
+        }),
+        { numRuns: 1000 },
+      )
+    },
+  )
+})

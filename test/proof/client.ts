@@ -43,7 +43,8 @@ export class Client {
   readonly #options: ClientOptions
   readonly #home: Region
   readonly #jar = new CookieJar()
-  #token: string | undefined
+  /** Those in the header. */
+  readonly #tokens = new Set<string>()
   #region: Region
   #writes = 0
 
@@ -91,8 +92,9 @@ export class Client {
     const { agent, urlOf, signal } = this.#options
     const url = urlOf(this.#region) + path
     try {
-      const response = await sendRequest(agent, { method, url, headers: this.#carried() }, signal)
-      this.#keep(response)
+      const headers = this.#carried()
+      const response = await sendRequest(agent, { method, url, headers }, signal)
+      this.#keep(response, headers)
       if (response.status === 200) {
         return { observations: JSON.parse(response.body) as readonly Observation[], failure: undefined }
       }
@@ -103,15 +105,18 @@ export class Client {
   }
 
   #carried(): Record<string, string> {
-    if (this.#options.usesHeader) return this.#token === undefined ? {} : { [TOKEN_HEADER]: this.#token }
+    if (this.#options.usesHeader) return this.#tokens.size === 0 ? {} : { [TOKEN_HEADER]: [...this.#tokens].join(', ') }
     const cookie = this.#jar.header(Date.now())
     return cookie === undefined ? {} : { cookie }
   }
 
-  #keep({ headers }: Response): void {
+  /** The tokens of an answer replace those that its request has sent; the others stay. */
+  #keep({ headers }: Response, sent: Record<string, string>): void {
     if (!this.#options.usesHeader) return this.#jar.take(headers['set-cookie'] ?? [], Date.now())
-    const token = headers[TOKEN_HEADER]
-    if (typeof token === 'string') this.#token = token === '' ? undefined : token
+    const answered = headers[TOKEN_HEADER]
+    if (typeof answered !== 'string') return
+    for (const token of (sent[TOKEN_HEADER] ?? '').split(', ')) this.#tokens.delete(token)
+    for (const token of answered.split(', ')) this.#tokens.add(token)
   }
 
   /**

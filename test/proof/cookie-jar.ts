@@ -4,6 +4,7 @@ export class CookieJar {
 
   /** Takes the `Set-Cookie` headers of a response in. `now` is the wall clock in ms. Source: RFC 6265, 5.2 and 5.3. */
   take(headers: readonly string[], now: number): void {
+    this.#forget(now)
     for (const header of headers) {
       const [pair = '', ...attributes] = header.split(';').map((part) => part.trim())
       const middle = pair.indexOf('=')
@@ -15,11 +16,15 @@ export class CookieJar {
     }
   }
 
-  /** The `Cookie` header of the next request; `undefined` when there is nothing to send. */
+  /** The `Cookie` header of the next request, the oldest first (5.4); `undefined` when there is nothing to send. */
   header(now: number): string | undefined {
-    for (const [name, { expires }] of this.#cookies) if (expires <= now) this.#cookies.delete(name)
+    this.#forget(now)
     if (this.#cookies.size === 0) return undefined
     return [...this.#cookies].map(([name, { value }]) => `${name}=${value}`).join('; ')
+  }
+
+  #forget(now: number): void {
+    for (const [name, { expires }] of this.#cookies) if (expires <= now) this.#cookies.delete(name)
   }
 }
 

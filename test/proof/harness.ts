@@ -18,7 +18,7 @@ export interface ProofOptions {
   readonly maxLag?: number | undefined
   readonly seed: number
   readonly clients: number
-  /** How many requests each client has under way at once. Default 1: more is beyond what a cookie can carry. */
+  /** How many requests each client has under way at once, as pages do. Default 1. */
   readonly parallel?: number | undefined
   readonly keys?: number | undefined
   /** Whether replicas lose their power now and then. Default `false`. */
@@ -142,13 +142,15 @@ export async function runProof(options: ProofOptions): Promise<ProofResult> {
   }
 }
 
-/** Without what each client did before it was told of a write: until then it has no token. */
+/** Without what each client read before it was told of a write: what was sent until then has no token. */
 function sinceFirstWrite(operations: readonly Operation[]): Operation[] {
   const begins = new Map<number, number>()
-  for (const { kind, outcome, client, invoked } of operations) {
-    if (kind === 'write' && outcome === 'ok') begins.set(client, Math.min(invoked, begins.get(client) ?? invoked))
+  for (const { kind, outcome, client, completed } of operations) {
+    if (kind === 'write' && outcome === 'ok') begins.set(client, Math.min(completed, begins.get(client) ?? completed))
   }
-  return operations.filter(({ client, invoked }) => invoked >= (begins.get(client) ?? Number.POSITIVE_INFINITY))
+  return operations.filter(
+    ({ kind, client, invoked }) => kind === 'write' || invoked >= (begins.get(client) ?? Number.POSITIVE_INFINITY),
+  )
 }
 
 function count(counts: Map<string, number>, name: string): void {

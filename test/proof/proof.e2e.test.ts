@@ -3,7 +3,9 @@ import { type ProofOptions, type ProofResult, runProof } from './harness.ts'
 import { renderFaults, renderTable } from './render.ts'
 
 /** The long run is `main.ts`; of this one the table is in the log, whether it held or not. */
-async function prove(options: Pick<ProofOptions, 'consistency' | 'trackReads' | 'operations'>): Promise<ProofResult> {
+async function prove(
+  options: Pick<ProofOptions, 'consistency' | 'trackReads' | 'operations' | 'parallel'>,
+): Promise<ProofResult> {
   const run = { ...options, seed: 5, clients: 32, signal: AbortSignal.timeout(100_000) }
   const result = await runProof(run)
   console.log(renderTable(run, result))
@@ -30,6 +32,11 @@ describe('clients that roam, on replicas that lag', () => {
     const result = await prove({ consistency: 'session', trackReads: 'with-token', operations: 1500 })
     expect(result.verdict.violations, renderFaults(result)).toMatchObject({ 'read-your-writes': 0 })
     expect(result.promised.violations, renderFaults(result)).toEqual(NONE)
+  })
+
+  it('F1, F5: also with several requests of each client under way at once', async () => {
+    const result = await prove({ consistency: 'session', trackReads: 'always', operations: 1500, parallel: 3 })
+    expect(result.verdict.violations, renderFaults(result)).toEqual(NONE)
   })
 
   it('without them, it does not: the same rig finds many violations', async () => {

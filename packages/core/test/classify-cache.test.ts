@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createClassifier } from '../src/classify/classifier.ts'
+import { classify } from '../src/classify/classify.ts'
 import { createKnowledge } from '../src/classify/knowledge.ts'
 
 describe('createClassifier', () => {
@@ -16,6 +17,18 @@ describe('createClassifier', () => {
       classifier.classify(`DELETE FROM t WHERE id = ${index}`)
       if (index % 20 === 0) expect(classifier.classify('DELETE FROM used')).toBe(used)
       expect(classifier.size).toBeLessThanOrEqual(100)
+    }
+  })
+
+  test('texts that differ in one character do not answer for each other', () => {
+    const classifier = createClassifier({ maxEntries: 64 })
+    const text = 'SELECT f(aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa)'
+    for (let round = 0; round < 3; round++) {
+      for (let at = 'SELECT f('.length; at < text.length - 1; at++) {
+        const called = `${text.slice(0, at)}(${text.slice(at + 1)})`
+        const plain = `${text.slice(0, at)},${text.slice(at + 1)})`
+        for (const sql of [called, plain]) expect(classifier.classify(sql)).toEqual(classify(sql))
+      }
     }
   })
 

@@ -21,11 +21,12 @@ export interface Classifier {
 }
 
 /**
- * A {@link Classifier} with a bounded cache keyed by text.
+ * A {@link Classifier} with a bounded cache keyed by text. A hit allocates nothing.
  *
- * Two generations: a hit in the young one is one lookup and allocates nothing; when the young one is full it becomes
- * the old one, and what is asked for again moves back. So a flood of texts that are never seen again (values inlined by
- * an ORM) cannot push out what is in use, and no hit pays for keeping order.
+ * In front, a table with a place for each text that a few of its characters choose, and one comparison: a text that an ORM
+ * has just built has no hash yet, and to make one takes ten times as long. Behind it two generations: when the young one is
+ * full it becomes the old one, and what is asked for again, or stands in front, moves back. So a flood of texts that are never
+ * seen again (values inlined by an ORM) cannot push out what is in use, and no hit pays for keeping order.
  *
  * @throws RangeError when `maxEntries` or `maxLength` is not a whole number of at least 0.
  */
@@ -39,11 +40,20 @@ class CachingClassifier implements Classifier {
   #knowledge: Knowledge | undefined
   #young: Map<string, Statement> = new Map()
   #old: Map<string, Statement> = new Map()
+  /** The texts in front, and at the same places their verdicts. */
+  readonly #texts: (string | undefined)[]
+  readonly #verdicts: (Statement | undefined)[]
+  /** One less than how many places there are, a power of two; -1 without any. */
+  readonly #lastPlace: number
 
   constructor({ knowledge, maxEntries = 4096, maxLength = 8192 }: ClassifierOptions) {
     this.#generationSize = Math.ceil(wholeNumber('maxEntries', maxEntries) / 2)
     this.#maxLength = wholeNumber('maxLength', maxLength)
     this.#knowledge = knowledge
+    const places = this.#generationSize < 2 ? 0 : 2 ** Math.floor(Math.log2(this.#generationSize / 2))
+    this.#texts = Array<undefined>(places).fill(undefined)
+    this.#verdicts = Array<undefined>(places).fill(undefined)
+    this.#lastPlace = places - 1
   }
 
   get size(): number {
@@ -52,15 +62,25 @@ class CachingClassifier implements Classifier {
 
   classify(sql: string): Statement {
     if (sql.length > this.#maxLength) return classify(sql, this.#knowledge)
-    const known = this.#young.get(sql)
-    if (known !== undefined) return known
-    return this.#remember(sql)
+    const place = mixedFrom(sql) & this.#lastPlace
+    if (this.#texts[place] === sql) {
+      const verdict = this.#verdicts[place]
+      if (verdict !== undefined) return verdict
+    }
+    const known = this.#young.get(sql) ?? this.#remember(sql)
+    if (place >= 0 && place <= this.#lastPlace) {
+      this.#texts[place] = sql
+      this.#verdicts[place] = known
+    }
+    return known
   }
 
   learn(knowledge: Knowledge | undefined): void {
     this.#knowledge = knowledge
     this.#young = new Map()
     this.#old = new Map()
+    this.#texts.fill(undefined)
+    this.#verdicts.fill(undefined)
   }
 
   #remember(sql: string): Statement {
@@ -70,11 +90,38 @@ class CachingClassifier implements Classifier {
     if (this.#generationSize === 0) return statement
     if (this.#young.size >= this.#generationSize) {
       this.#old = this.#young
-      this.#young = new Map()
+      this.#young = this.#front()
     }
     this.#young.set(sql, statement)
     return statement
   }
+
+  #front(): Map<string, Statement> {
+    const front = new Map<string, Statement>()
+    for (const [place, text] of this.#texts.entries()) {
+      const verdict = this.#verdicts[place]
+      if (text === undefined || verdict === undefined) continue
+      front.set(text, verdict)
+      // It is counted once.
+      this.#old.delete(text)
+    }
+    return front
+  }
+}
+
+/** Mixes the length of a text with some of its characters, from all over it; texts of one shape differ near their ends. */
+function mixedFrom(sql: string): number {
+  const { length } = sql
+  if (length < 8) return length
+  const eighth = length >> 3
+  let mixed = Math.imul(length, 31) + sql.charCodeAt(length - 1)
+  mixed = Math.imul(mixed, 31) + sql.charCodeAt(length - 3)
+  mixed = Math.imul(mixed, 31) + sql.charCodeAt(length - eighth)
+  mixed = Math.imul(mixed, 31) + sql.charCodeAt(length - 2 * eighth)
+  mixed = Math.imul(mixed, 31) + sql.charCodeAt(4 * eighth)
+  mixed = Math.imul(mixed, 31) + sql.charCodeAt(2 * eighth)
+  mixed = Math.imul(mixed, 31) + sql.charCodeAt(eighth)
+  return (mixed ^ (mixed >>> 15)) >>> 0
 }
 
 function wholeNumber(option: string, value: number): number {

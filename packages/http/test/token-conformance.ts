@@ -270,7 +270,9 @@ export function describeTokens(name: string, adapter: HttpAdapter): void {
       const sent = await ask(write, { isTls: true }, { token }, { isTls: true })
       expect(sent.status).toBe(200)
       expect(sent.headers['set-cookie']).toEqual([
-        expect.stringMatching(/^__Secure-seen=[\w-]{90}; Path=\/thing; Max-Age=60; HttpOnly; SameSite=Lax; Secure$/),
+        expect.stringMatching(
+          /^__Secure-seen\.[\w-]{8}=[\w-]{90}; Path=\/thing; Max-Age=60; HttpOnly; SameSite=Lax; Secure$/,
+        ),
       ])
     })
 

@@ -4,7 +4,7 @@ import { NO_NODE, type Seen } from './seen.ts'
 import type { Token } from './token.ts'
 
 /** How long reads may lean on one mark, in ms, and by how much the clocks of two regions may differ besides. */
-const MOMENT = 250
+const MOMENT = 100
 
 /** Whether it says by itself how far its client has seen. */
 export function isPosition({ node }: Seen): boolean {

@@ -164,6 +164,15 @@ export class Lexer {
     this.end = this.sql.length
   }
 
+  /** Makes an earlier token the current one again. */
+  backTo(start: number, end: number, kind: number, word: number, isEscaped: boolean): void {
+    this.start = start
+    this.end = end
+    this.kind = kind
+    this.word = word
+    this.isEscaped = isEscaped
+  }
+
   #emit(kind: number, start: number, end: number): number {
     this.start = start
     this.end = end

@@ -56,11 +56,7 @@ export function seePlainName(scan: Scan): number {
     pass(scan, NAME)
     return following
   }
-  lexer.start = start
-  lexer.end = end
-  lexer.kind = kind
-  lexer.word = word
-  lexer.isEscaped = isEscaped
+  lexer.backTo(start, end, kind, word, isEscaped)
   return -1
 }
 
@@ -75,11 +71,7 @@ export function seePlainKeyword(scan: Scan): number {
   const { start, end, kind, word, isEscaped } = lexer
   const following = lexer.next()
   if (following !== DOT && following !== OPEN && following !== STRING) return following
-  lexer.start = start
-  lexer.end = end
-  lexer.kind = kind
-  lexer.word = word
-  lexer.isEscaped = isEscaped
+  lexer.backTo(start, end, kind, word, isEscaped)
   return -1
 }
 

@@ -196,11 +196,7 @@ function peekKind(scan: Scan): number {
   const lexer = scan.lexer
   const { start, end, kind, word, isEscaped } = lexer
   const following = lexer.next()
-  lexer.start = start
-  lexer.end = end
-  lexer.kind = kind
-  lexer.word = word
-  lexer.isEscaped = isEscaped
+  lexer.backTo(start, end, kind, word, isEscaped)
   return following
 }
 

@@ -339,12 +339,9 @@ function seePrepare(scan: Scan): void {
 /** Whether a string is behind the current token: PREPARE TRANSACTION 'id', not a statement named `transaction`. */
 function isString(scan: Scan): boolean {
   const lexer = scan.lexer
-  const { start, end, kind, word } = lexer
+  const { start, end, kind, word, isEscaped } = lexer
   const following = lexer.next()
-  lexer.start = start
-  lexer.end = end
-  lexer.kind = kind
-  lexer.word = word
+  lexer.backTo(start, end, kind, word, isEscaped)
   return following === T.STRING
 }
 

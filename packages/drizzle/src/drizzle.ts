@@ -29,7 +29,8 @@ const configs = new WeakMap<object, RoutedDrizzleConfig<AnyShape>>()
 /**
  * Makes Drizzle's database over a `RoutedPool`: every statement is routed by the SQL that Drizzle sends.
  *
- * Takes what Drizzle's own takes: `drizzle({ client, schema })` in 0.45, `drizzle({ client, relations })` in 1.0. Migrations run on the primary, what they read included.
+ * Takes what Drizzle's own takes: `drizzle({ client, schema })` in 0.45, `drizzle({ client, relations })` in 1.0.
+ * Migrations run on the primary, what they read included.
  *
  * @throws {OptionsInvalid} when `client` is no `RoutedPool`.
  */

@@ -20,7 +20,7 @@ import type { RequestFacts } from './request-facts.ts'
 import type { ResponseHead } from './response-head.ts'
 import type { TokenCarriers } from './token-options.ts'
 
-/** The header that carries tokens: any number in a request, parted by commas, and one in its answer. */
+/** The header that carries tokens, parted by commas: any number in a request, mostly one in its answer. */
 export const TOKEN_HEADER = 'headwater-token'
 
 /** What one request has come to, as far as its token goes. */

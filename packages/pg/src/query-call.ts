@@ -93,7 +93,7 @@ export function sendQuery(client: ClientBase, { config, values }: QueryCall, ans
   if (typeof config === 'string') return void Reflect.apply(query, client, [text ?? config, values, answered])
   const app = config as AppConfig
   const sent = sentQueryOf(client, app, values, answered, text)
-  Reflect.apply(query, client, sent === false ? [copyOf(app, text), values, answered] : [sent])
+  Reflect.apply(query, client, sent === undefined ? [copyOf(app, text), values, answered] : [sent])
 }
 
 /** Sends a text of our own. */

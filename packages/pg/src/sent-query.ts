@@ -55,7 +55,7 @@ function isLikeThose(types: object): boolean {
 
 /**
  * What `client` is to be sent for the app's configuration, which stays as it is (pg writes into what it is given); `text` in
- * the place of its text. `false`: it has to be sent in pg's own form.
+ * the place of its text. `undefined`: it has to be sent in pg's own form.
  */
 export function sentQueryOf(
   client: object,
@@ -63,9 +63,9 @@ export function sentQueryOf(
   values: unknown,
   answered: Settle,
   text: string = config.text,
-): object | false {
+): object | undefined {
   // A pipeline takes no queries but those of its own copy of pg.
-  if (!IS_KNOWN || Reflect.get(client, 'pipeline') === true) return false
+  if (!IS_KNOWN || Reflect.get(client, 'pipeline') === true) return undefined
   return new SentQuery(config, text, values ?? config.values, answered)
 }
 

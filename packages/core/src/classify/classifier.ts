@@ -24,7 +24,7 @@ export interface Classifier {
  * A {@link Classifier} with a bounded cache keyed by text. A hit allocates nothing.
  *
  * In front, a table with a place for each text that a few of its characters choose, and one comparison: a text that an ORM
- * has just built has no hash yet, and to make one takes ten times as long. Behind it two generations: when the young one is
+ * has just built has no hash yet, and to make one takes several times as long. Behind it two generations: when the young one is
  * full it becomes the old one, and what is asked for again, or stands in front, moves back. So a flood of texts that are never
  * seen again (values inlined by an ORM) cannot push out what is in use, and no hit pays for keeping order.
  *
@@ -68,7 +68,7 @@ class CachingClassifier implements Classifier {
       if (verdict !== undefined) return verdict
     }
     const known = this.#young.get(sql) ?? this.#remember(sql)
-    if (place >= 0 && place <= this.#lastPlace) {
+    if (this.#lastPlace >= 0) {
       this.#texts[place] = sql
       this.#verdicts[place] = known
     }
@@ -121,7 +121,7 @@ function mixedFrom(sql: string): number {
   mixed = Math.imul(mixed, 31) + sql.charCodeAt(4 * eighth)
   mixed = Math.imul(mixed, 31) + sql.charCodeAt(2 * eighth)
   mixed = Math.imul(mixed, 31) + sql.charCodeAt(eighth)
-  return (mixed ^ (mixed >>> 15)) >>> 0
+  return mixed ^ (mixed >>> 15)
 }
 
 function wholeNumber(option: string, value: number): number {

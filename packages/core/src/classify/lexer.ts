@@ -164,6 +164,14 @@ export class Lexer {
     this.end = this.sql.length
   }
 
+  /** The kind of the next token; the current one stays. */
+  peek(): number {
+    const { start, end, kind, word, isEscaped } = this
+    const following = this.next()
+    this.backTo(start, end, kind, word, isEscaped)
+    return following
+  }
+
   /** Makes an earlier token the current one again. */
   backTo(start: number, end: number, kind: number, word: number, isEscaped: boolean): void {
     this.start = start

@@ -17,7 +17,8 @@ const LOWER_S = 115
 /**
  * Steps over the name at the current token when all there is to know of it is that it is one: no such name is known of
  * this database, it is not called and it is not one of PostgreSQL's own relations. Most names are so, and need no
- * {@link DottedName}. Returns the kind of the token behind it; -1, and stays, when the name must be read.
+ * {@link DottedName}. A list of quoted ones is stepped over as a whole. Returns the kind of the token behind; -1, with that
+ * name as the current token, when one must be read.
  */
 export function seePlainName(scan: Scan): number {
   const { knowledge } = scan
@@ -33,17 +34,14 @@ export function seePlainName(scan: Scan): number {
     // Only once: a chain of them with a call at its end would be read anew from each of its links.
     if (!isLabelled) {
       lexer.end = behindLabel(bytes, lexer.end, names)
-      for (let listed = behindComma(bytes, lexer.end); listed >= 0; listed = behindComma(bytes, lexer.end)) {
-        const behind = behindPlainPart(bytes, listed + 1, names)
-        if (behind < 0) break
+      const listed = behindComma(bytes, lexer.end)
+      const behind = listed < 0 ? -1 : behindPlainPart(bytes, listed + 1, names)
+      if (behind >= 0) {
         // What is behind a comma begins anew: nothing is left to know of the names before it.
         pass(scan, COMMA)
-        start = listed
-        end = behind
-        kind = QUOTED
-        word = 0
-        isEscaped = false
-        lexer.end = behindLabel(bytes, behindQuotedParts(bytes, behind, names), names)
+        lexer.backTo(listed, behind, QUOTED, 0, false)
+        ;({ start, end, kind, word, isEscaped } = lexer)
+        continue
       }
     }
     isLabelled = true

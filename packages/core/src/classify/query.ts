@@ -153,7 +153,7 @@ function seeWord(scan: Scan): number {
   if (keyword >= INSERT && keyword <= MERGE && mayBeginStatement(scan)) {
     const { start, end } = scan.lexer
     // `count(update)` is a column; no column is followed by a name here.
-    const following = peekKind(scan)
+    const following = scan.lexer.peek()
     if (following === WORD || following === QUOTED) {
       scan.raise('write', 'data-modification', start, end)
       pass(scan, AFTER_OTHER)
@@ -161,7 +161,7 @@ function seeWord(scan: Scan): number {
       return scan.lexer.next()
     }
   }
-  if (keyword === OPERATOR_WORD && peekKind(scan) === OPEN) return readOperator(scan)
+  if (keyword === OPERATOR_WORD && scan.lexer.peek() === OPEN) return readOperator(scan)
   if (keyword === VALUES) endWithList(scan)
   if (category !== CATEGORY_NAME && keyword !== ORDINALITY) {
     const kind = seePlainKeyword(scan)
@@ -189,15 +189,6 @@ function mayBeginStatement(scan: Scan): boolean {
 function isTableExpressionName(scan: Scan): boolean {
   if (((scan.flags[scan.depth] as number) & WITH_LIST) === 0) return false
   return scan.previous === AFTER_COMMA || scan.previousKeyword === K.WITH || scan.previousKeyword === K.RECURSIVE
-}
-
-/** The kind of the next token; the current one stays. */
-function peekKind(scan: Scan): number {
-  const lexer = scan.lexer
-  const { start, end, kind, word, isEscaped } = lexer
-  const following = lexer.next()
-  lexer.backTo(start, end, kind, word, isEscaped)
-  return following
 }
 
 function endWithList(scan: Scan): void {

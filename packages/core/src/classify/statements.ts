@@ -327,22 +327,14 @@ function seePrepare(scan: Scan): void {
   const { start, end } = scan.lexer
   scan.lexer.next()
   const following = scan.lexer
-  if (keywordHere(scan) === K.TRANSACTION && isString(scan)) {
+  // PREPARE TRANSACTION 'id', not a statement named `transaction`.
+  if (keywordHere(scan) === K.TRANSACTION && following.peek() === T.STRING) {
     seePrepareTransaction(scan, start)
     return finishControl(scan)
   }
   scan.raise('session', 'prepared-statement', start, end)
   if (following.kind !== T.WORD && following.kind !== T.QUOTED) scan.raise('write', 'syntax', start, end)
   skip(scan)
-}
-
-/** Whether a string is behind the current token: PREPARE TRANSACTION 'id', not a statement named `transaction`. */
-function isString(scan: Scan): boolean {
-  const lexer = scan.lexer
-  const { start, end, kind, word, isEscaped } = lexer
-  const following = lexer.next()
-  lexer.backTo(start, end, kind, word, isEscaped)
-  return following === T.STRING
 }
 
 /** MERGE writes by its actions: where each of them is DO NOTHING, a standby runs it like a query. */

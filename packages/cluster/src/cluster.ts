@@ -1,10 +1,10 @@
-import { type CatchUpOptions, waitUntilReplayed } from './catch-up.ts'
-import { ClusterError } from './cluster-error.ts'
-import { type ClusterNode, ServerNode } from './cluster-node.ts'
-import { type ClusterOptions, type ResolvedOptions, resolveOptions } from './cluster-options.ts'
-import { startLocalServers } from './local-servers.ts'
-import { type Replica, ServerReplica } from './replica.ts'
-import type { ProvidedServers } from './server.ts'
+import { ClusterError } from './errors/cluster-error.ts'
+import { startLocalServers } from './local/local-servers.ts'
+import { type CatchUpOptions, waitUntilReplayed } from './nodes/catch-up.ts'
+import { type ClusterNode, ServerNode } from './nodes/cluster-node.ts'
+import { type Replica, ServerReplica } from './nodes/replica.ts'
+import { type ClusterOptions, type ResolvedOptions, resolveOptions } from './options/cluster-options.ts'
+import type { ProvidedServers } from './postgres/server.ts'
 
 /** A primary and its replicas. Ends with `stop()`, with `await using`, or with the process, however that ends. */
 export interface Cluster extends AsyncDisposable {
@@ -55,7 +55,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 async function startServers(options: ResolvedOptions, signal: AbortSignal): Promise<ProvidedServers> {
   if (options.provider !== 'testcontainers') return await startLocalServers(options, signal)
   // Loaded only by those who ask for it.
-  const { startContainers } = await import('./containers.ts')
+  const { startContainers } = await import('./containers/containers.ts')
   return await startContainers(options, signal)
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { type ClusterOptions, resolveOptions } from '../src/cluster-options.ts'
 import { ClusterError } from '../src/index.ts'
+import { type ClusterOptions, resolveOptions } from '../src/options/cluster-options.ts'
 
 describe('options', () => {
   test('have defaults and are frozen', () => {

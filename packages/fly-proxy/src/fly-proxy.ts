@@ -1,11 +1,11 @@
 import { createServer, type Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { FlyProxyError } from './errors.ts'
-import type { ProxyListener } from './events.ts'
-import { Exchange } from './exchange.ts'
-import type { Latency } from './latency.ts'
-import { type FlyProxyOptions, resolveOptions } from './options.ts'
-import { World } from './world.ts'
+import type { Latency } from './distance/latency.ts'
+import { type FlyProxyOptions, resolveOptions } from './options/options.ts'
+import { Exchange } from './proxy/exchange.ts'
+import type { ProxyListener } from './report/events.ts'
+import { FlyProxyError } from './report/fly-proxy-error.ts'
+import { World } from './world/world.ts'
 
 export interface Edge {
   readonly region: string

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
-import { covers, parseCachePrefix, ReplayCache } from '../src/replay-cache.ts'
+import { covers, parseCachePrefix, ReplayCache } from '../src/world/replay-cache.ts'
 import { ask, type Handler, startMachine, startProxy } from './support/world.ts'
 
 const never = (): undefined => undefined

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { FlyProxyError } from '../src/errors.ts'
-import { greatCircleKm, realRoundTrip, resolveLatency, routeKm } from '../src/latency.ts'
-import { isRegionMeant, regions } from '../src/regions.ts'
+import { greatCircleKm, realRoundTrip, resolveLatency, routeKm } from '../src/distance/latency.ts'
+import { isRegionMeant, regions } from '../src/distance/regions.ts'
+import { FlyProxyError } from '../src/report/fly-proxy-error.ts'
 
 const code = fc.constantFrom(...Object.keys(regions))
 

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { readCommandLine } from '../src/config.ts'
+import { readCommandLine } from '../src/command-line.ts'
 import { createFlyProxy, FlyProxyError, type FlyProxyOptions } from '../src/index.ts'
-import { resolveOptions } from '../src/options.ts'
+import { resolveOptions } from '../src/options/options.ts'
 
 const machine = { id: 'm', region: 'nrt', url: 'http://127.0.0.1:3001' }
 const apps = [{ name: 'app', machines: [machine] }]

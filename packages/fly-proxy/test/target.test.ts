@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { routeDistance } from '../src/latency.ts'
-import { firstTarget } from '../src/steering.ts'
-import { type Candidate, orderCandidates, type Target } from '../src/target.ts'
+import { routeDistance } from '../src/distance/latency.ts'
+import { firstTarget } from '../src/routing/steering.ts'
+import { type Candidate, orderCandidates, type Target } from '../src/routing/target.ts'
 
 const machine = (id: string, region: string, more: Partial<Candidate> = {}): Candidate => ({
   ...{ id, region, isStopped: false, activeRequests: 0, lastUse: 0 },

@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto'
+import { appendFile, chown, mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { findCacheFolder } from '../machine/cache-folder.ts'
+import { findServerUser, type ServerUser } from '../machine/find-server-user.ts'
+import { findRunFolder } from '../machine/run-folder.ts'
+import type { ResolvedOptions } from '../options/cluster-options.ts'
+import type { ProvidedServers } from '../postgres/server.ts'
+import { configurationFile, nodeSettings, primaryConnection, quoteSetting } from '../postgres/server-settings.ts'
+import { DataTemplate } from './data-template.ts'
+import { LocalServer } from './local-server.ts'
+import { findBinaries } from './postgres-binaries.ts'
+import { Watchdog } from './watchdog.ts'
+
+/** The providers `embedded` and `binaries`: processes of this machine, in one temp folder, under a watchdog. */
+export async function startLocalServers(options: ResolvedOptions, signal: AbortSignal): Promise<ProvidedServers> {
+  const user = await findServerUser()
+  const cacheFolder = await findCacheFolder(user)
+  const id = randomBytes(6).toString('hex')
+  const root = join(await findRunFolder(options.folder, user), `headwater-cluster-${id}`)
+  const draft = join(cacheFolder ?? root, `draft-${id}.tar`)
+  const watchdog = await Watchdog.start(root, draft)
+  const servers: LocalServer[] = []
+  const dispose = async () => {
+    await Promise.allSettled(servers.map((server) => endServer(server)))
+    await rm(root, { recursive: true, force: true, maxRetries: 5 })
+    await rm(draft, { force: true })
+    await watchdog.release()
+  }
+  try {
+    await makeFolder(root, user)
+    const binaries = await findBinaries(options, user, cacheFolder, root)
+    const { settings, isTemplateCached, startTimeout } = options
+    const template = new DataTemplate({
+      binaries,
+      user,
+      settings,
+      workFolder: root,
+      cacheFolder: isTemplateCached ? cacheFolder : undefined,
+      draft,
+      signal,
+    })
+    const create = (name: string): LocalServer => {
+      const { postgres } = binaries
+      const server = new LocalServer({ name, folder: join(root, name), postgres, user, timeout: startTimeout })
+      servers.push(server)
+      return server
+    }
+    const prepare = async (server: LocalServer): Promise<void> => {
+      await makeFolder(join(root, server.name), user)
+      await makeFolder(server.dataFolder, user)
+      await template.unpack(server.dataFolder)
+      const configuration = configurationFile({
+        ...nodeSettings(server.name, settings),
+        listen_addresses: '127.0.0.1',
+        unix_socket_directories: '',
+      })
+      await appendFile(join(server.dataFolder, 'postgresql.conf'), configuration)
+    }
+    const primary = create('primary')
+    const replicas = options.replicaNames.map(create)
+    const prepared = replicas.map(prepare)
+    // The primary is up while the replicas' folders are still being unpacked.
+    const isPrimaryUp = prepare(primary).then(() => primary.startOnFreePort(signal))
+    await settled([
+      isPrimaryUp,
+      ...replicas.map(async (replica, index) => {
+        await Promise.all([prepared[index], isPrimaryUp])
+        signal.throwIfAborted()
+        const connection = primaryConnection(primary.peerAddress, replica.name)
+        await appendFile(
+          join(replica.dataFolder, 'postgresql.auto.conf'),
+          `primary_conninfo = ${quoteSetting(connection)}\n`,
+        )
+        await writeFile(join(replica.dataFolder, 'standby.signal'), '')
+        await replica.startOnFreePort(signal)
+      }),
+    ])
+    return { primary, replicas, dispose }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+/** Waits for all, also when one fails: nobody may still write into a folder that is being removed. */
+async function settled(work: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
+}
+
+/**
+ * SIGQUIT is quickest, and the data is thrown away anyway; a server that does not listen is
+ * killed: it would give a frozen child of its own 5 s.
+ */
+async function endServer(server: LocalServer): Promise<void> {
+  await server.stop('immediate', 2_000).catch(() => server.kill())
+}
+
+/** postgres insists on a data folder that is its user's alone. */
+async function makeFolder(folder: string, user: ServerUser): Promise<void> {
+  await mkdir(folder, { mode: 0o700 })
+  if (user.identity.uid !== undefined) await chown(folder, user.uid, user.identity.gid ?? user.uid)
+}

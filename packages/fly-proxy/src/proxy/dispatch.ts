@@ -1,0 +1,175 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { RequestBody } from '../http/request-body.ts'
+import type { Hop, ProxyErrorCode } from '../report/events.ts'
+import { orderCandidates, type Target } from '../routing/target.ts'
+import type { Machine } from '../world/machine.ts'
+import type { World } from '../world/world.ts'
+import { type Answer, type Envelope, send } from './upstream.ts'
+
+/** Fly gives up after so many retries; spread over the time that it looks for a machine. */
+const maxRetries = 90
+
+export interface Errand {
+  readonly target: Target
+  readonly purpose: Hop['purpose']
+  /** The region of the edge that does the work. */
+  readonly from: string
+  /** How long to look for a connection, ms; the proxy's own wait when absent. */
+  readonly timeoutMs?: number | undefined
+  readonly body: RequestBody
+  readonly signal: AbortSignal
+  /** The request as this machine should get it. */
+  readonly envelope: (machine: Machine) => Envelope
+  /** Milliseconds since the request's arrival. */
+  readonly clock: () => number
+  /** Gets one record per visit; a machine that refuses again and again makes one. */
+  readonly hops: Draft<Hop>[]
+}
+
+/** A hop that is still under way. */
+export type Draft<T> = { -readonly [K in keyof T]: T[K] }
+
+export type Outcome =
+  | {
+      readonly kind: 'answered'
+      readonly machine: Machine
+      readonly answer: Answer
+      readonly hop: Draft<Hop>
+      readonly leave: () => void
+    }
+  | {
+      readonly kind: 'unreachable'
+      readonly reason: 'timeout' | 'retries_exhausted' | 'no_candidate'
+      readonly code: ProxyErrorCode
+      readonly message: string
+    }
+  | { readonly kind: 'broken'; readonly machine: Machine; readonly message: string }
+
+/** Takes a request to the best machine that accepts a connection, trying again until one does or the time is up. Rejects only when aborted. */
+export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
+  const { noCandidateWait, stoppedMachines } = world.settings
+  const waitMs = errand.timeoutMs ?? noCandidateWait
+  const deadline = performance.now() + waitMs
+  const machines = world.machines.filter(({ app }) => app === errand.target.app)
+  const distanceTo = (region: string): number => world.distance(errand.from, region)
+  let obstacle: 'none there' | 'full' | 'refused' = 'none there'
+  for (;;) {
+    for (const machine of orderCandidates(errand.target, machines, distanceTo, stoppedMachines)) {
+      const isCutOff = world.downRegions.has(machine.region) || (world.isFailingReplays && errand.purpose === 'replay')
+      if (isCutOff) {
+        obstacle = 'refused'
+        noteFailure(errand, machine, world.downRegions.has(machine.region) ? 'region down' : 'replays fail')
+      } else if (machine.isFull) {
+        obstacle = 'full'
+        noteFailure(errand, machine, 'hard limit')
+      } else {
+        const outcome = await visit(world, errand, machine, deadline)
+        if (outcome !== undefined) return outcome
+        obstacle = 'refused'
+      }
+    }
+    const left = deadline - performance.now()
+    if (left <= 0) break
+    await delay(Math.ceil(Math.min(left, waitMs / maxRetries)), undefined, { signal: errand.signal })
+  }
+  if (obstacle === 'none there') {
+    return {
+      kind: 'unreachable',
+      reason: 'no_candidate',
+      code: 'PR01',
+      message: 'no known healthy instances found for route',
+    }
+  }
+  return {
+    kind: 'unreachable',
+    reason: errand.timeoutMs === undefined ? 'retries_exhausted' : 'timeout',
+    code: obstacle === 'full' ? 'PR03' : 'PR04',
+    message: `could not find a good candidate within ${maxRetries} attempts at load balancing`,
+  }
+}
+
+/** One attempt at one machine; undefined when it accepted no connection. */
+async function visit(world: World, errand: Errand, machine: Machine, deadline: number): Promise<Outcome | undefined> {
+  const startedMs = errand.clock()
+  const leave = machine.occupy()
+  try {
+    let wakeMs: number | undefined
+    if (machine.isStopped) {
+      const failure = await wake(world, machine, deadline, errand.signal)
+      if (failure !== undefined) {
+        leave()
+        noteFailure(errand, machine, failure, startedMs)
+        return undefined
+      }
+      wakeMs = errand.clock() - startedMs
+    }
+    const roundTripMs = world.roundTrip(errand.from, machine.region)
+    const sent = await send(machine, errand.envelope(machine), {
+      body: errand.body,
+      oneWayMs: roundTripMs / 2,
+      // Best effort, as on Fly: even the last attempt gets a moment.
+      connectMs: Math.max(50, deadline - performance.now()),
+      signal: errand.signal,
+    })
+    if (sent.kind === 'refused') {
+      leave()
+      noteFailure(errand, machine, sent.reason, startedMs)
+      return undefined
+    }
+    const hop: Draft<Hop> = {
+      ...{ app: machine.app, machine: machine.id, region: machine.region, purpose: errand.purpose },
+      ...{ startedMs, endedMs: errand.clock(), roundTripMs, ...(wakeMs !== undefined && { wakeMs }) },
+    }
+    errand.hops.push(hop)
+    if (sent.kind === 'broken') {
+      leave()
+      return { kind: 'broken', machine, message: `could not complete HTTP request to instance: ${sent.reason}` }
+    }
+    if (sent.answer.response.statusCode !== undefined) hop.status = sent.answer.response.statusCode
+    return { kind: 'answered', machine, answer: sent.answer, hop, leave }
+  } catch (error) {
+    leave()
+    throw error
+  }
+}
+
+async function wake(
+  world: World,
+  machine: Machine,
+  deadline: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const late = new AbortController()
+  // The machine goes on waking when this request gives up: the next one finds it up.
+  const waking = machine.wake(world.settings.wakeTime, world.closing.signal).then(
+    () => undefined,
+    () => 'could not be woken',
+  )
+  const leftMs = Math.max(0, deadline - performance.now())
+  const giveUp = delay(leftMs, 'still waking', { signal: AbortSignal.any([late.signal, signal]) })
+  try {
+    return await Promise.race([waking, giveUp])
+  } finally {
+    late.abort()
+    giveUp.catch(() => {})
+  }
+}
+
+/** Records a refusal. Of the refusals since the last answer, those of one machine for one reason make one record. */
+function noteFailure(errand: Errand, machine: Machine, reason: string, startedMs: number = errand.clock()): void {
+  const { hops, purpose } = errand
+  const endedMs = errand.clock()
+  const sinceAnswer = hops.slice(hops.findLastIndex(({ connectFailure }) => connectFailure === undefined) + 1)
+  const same = sinceAnswer.find(
+    (hop) => hop.machine === machine.id && hop.purpose === purpose && hop.connectFailure?.reason === reason,
+  )
+  if (same?.connectFailure) {
+    same.endedMs = endedMs
+    same.connectFailure = { reason, attempts: same.connectFailure.attempts + 1 }
+    return
+  }
+  hops.push({
+    ...{ app: machine.app, machine: machine.id, region: machine.region, purpose, startedMs, endedMs, roundTripMs: 0 },
+    connectFailure: { reason, attempts: 1 },
+  })
+}

@@ -1,0 +1,18 @@
+import { InvalidReplayError } from '../report/fly-proxy-error.ts'
+
+const shape = /^(\d{1,9})(ms|s|m|h)$/
+const millisecondsIn: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/**
+ * Milliseconds of a duration such as `10s` or `800ms`; `m` and `h` are taken too, and the unit is required.
+ * Throws InvalidReplayError on anything else, zero included.
+ */
+export function parseDuration(text: string): number {
+  const [, digits, unit] = shape.exec(text) ?? []
+  const milliseconds = Number(digits) * (millisecondsIn[unit ?? ''] ?? Number.NaN)
+  if (!(milliseconds > 0)) {
+    throw new InvalidReplayError(`timeout "${text.slice(0, 40)}" is not a duration; write 10s or 800ms`)
+  }
+  // Node's timers fire at once past 2^31-1.
+  return Math.min(milliseconds, 2_147_483_647)
+}

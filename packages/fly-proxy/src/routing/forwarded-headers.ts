@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto'
+import { endToEndHeaders, type HeaderList, headerOf, withHeaders, withoutHeaders } from '../http/headers.ts'
+import { formatReplayFields } from '../replay/fields.ts'
+
+/** What only the proxy may say to a machine. */
+export const proxyOnlyHeaders: ReadonlySet<string> = new Set([
+  'fly-replay-src',
+  'fly-replay-failed',
+  'fly-replay-cache-status',
+  'fly-preferred-instance-unavailable',
+])
+
+export interface Arrival {
+  readonly requestId: string
+  readonly edgeRegion: string
+  readonly edgeAddress: string
+  readonly edgePort: number
+  readonly clientAddress: string
+  readonly scheme: 'http' | 'https'
+  readonly isClientTrusted: boolean
+}
+
+/** The client's headers as a machine gets them: what a client may not say is gone, what Fly's proxy says is added. */
+export function forwardedHeaders(raw: HeaderList, arrival: Arrival): HeaderList {
+  const sent = endToEndHeaders(raw)
+  // Trailers, `Expect: 100-continue` and HTTP/2 upgrades end here: the proxy answers for itself.
+  const dropped = arrival.isClientTrusted ? new Set(['expect']) : new Set([...proxyOnlyHeaders, 'expect'])
+  const via = headerOf(sent, 'via')
+  const forwardedFor = headerOf(sent, 'x-forwarded-for')
+  const isSecure = arrival.scheme === 'https'
+  return withHeaders(withoutHeaders(sent, dropped), [
+    ['Fly-Client-IP', arrival.clientAddress],
+    ['Fly-Forwarded-Port', String(arrival.edgePort)],
+    ['Fly-Forwarded-Proto', arrival.scheme],
+    ['Fly-Region', arrival.edgeRegion],
+    ['Fly-Request-Id', arrival.requestId],
+    ['Via', via === undefined ? viaFly : `${via}, ${viaFly}`],
+    ['X-Forwarded-For', [forwardedFor, arrival.clientAddress, arrival.edgeAddress].filter(Boolean).join(', ')],
+    ['X-Forwarded-Port', String(arrival.edgePort)],
+    ['X-Forwarded-Proto', arrival.scheme],
+    ['X-Forwarded-SSL', isSecure ? 'on' : 'off'],
+  ])
+}
+
+const viaFly = '1.1 fly.io'
+
+/** The answer's headers as the client gets them; `passes` is 2 once the request was replayed. */
+export function answerHeaders(raw: HeaderList, requestId: string, passes: 1 | 2, isPristine: boolean): HeaderList {
+  const headers = endToEndHeaders(raw)
+  if (isPristine) return headers
+  const via = [headerOf(headers, 'via'), ...Array<string>(passes).fill(viaFly)].filter(Boolean).join(', ')
+  return withHeaders(headers, [
+    ['Server', 'Fly/emulator'],
+    ['Via', via],
+    ['Fly-Request-Id', requestId],
+  ])
+}
+
+/** `fly-replay-src`: which machine asked for the replay, and what it wants to be told again. */
+export function replaySource(sender: { id: string; region: string }, nowMs: number, state?: string): string {
+  return formatReplayFields([
+    ['instance', sender.id],
+    ['region', sender.region],
+    ['t', String(Math.round(nowMs * 1000))],
+    ...(state === undefined ? [] : [['state', state] as const]),
+  ])
+}
+
+const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+
+/** `<ULID>-<edge>`, as seen on Fly. */
+export function newRequestId(nowMs: number, edge: string): string {
+  const base32 = (value: bigint, length: number): string =>
+    Array.from({ length }, (_, i) => crockford[Number((value >> BigInt(5 * (length - 1 - i))) & 31n)]).join('')
+  return `${base32(BigInt(nowMs), 10)}${base32(BigInt(`0x${randomBytes(10).toString('hex')}`), 16)}-${edge}`
+}

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseDuration } from '../src/replay/duration.ts'
 import { formatReplayFields, parseReplayFields } from '../src/replay/fields.ts'
-import { InvalidReplayError } from '../src/report/fly-proxy-error.ts'
+import { InvalidReplayError } from '../src/replay/invalid-replay-error.ts'
 
 const read = (text: string): Record<string, string> => Object.fromEntries(parseReplayFields(text))
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type ReplayRules, readReplayHeaders, readReplayJson, replayFormOf } from '../src/replay/instruction.ts'
-import { InvalidReplayError } from '../src/report/fly-proxy-error.ts'
+import { InvalidReplayError } from '../src/replay/invalid-replay-error.ts'
 
 const rules: ReplayRules = { unknownFields: 'reject', unquotedValues: 'token', stateMaxBytes: 1024 }
 const header = (text: string, more: [string, string][] = []) =>

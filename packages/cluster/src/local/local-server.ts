@@ -4,10 +4,10 @@ import { open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ClusterError } from '../errors/cluster-error.ts'
-import type { ServerUser } from '../machine/find-server-user.ts'
 import { freePort } from '../machine/free-port.ts'
 import { descendantsOf, killProcesses } from '../machine/process-tree.ts'
 import { commandEnvironment, runCommand } from '../machine/run-command.ts'
+import type { ServerUser } from '../machine/server-user.ts'
 import type { Server, StopMode } from '../postgres/server.ts'
 
 export interface LocalServerOptions {

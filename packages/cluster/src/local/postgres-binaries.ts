@@ -2,8 +2,9 @@ import { access, constants, cp, mkdir, readFile, readlink, rename, rm, symlink }
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { ClusterError } from '../errors/cluster-error.ts'
-import { noUser, type ServerUser } from '../machine/find-server-user.ts'
+import { noUser } from '../machine/find-server-user.ts'
 import { runCommand } from '../machine/run-command.ts'
+import type { ServerUser } from '../machine/server-user.ts'
 import type { ResolvedOptions } from '../options/cluster-options.ts'
 
 /** The programs that we run, and what tells this build from another. */

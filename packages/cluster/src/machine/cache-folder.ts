@@ -1,7 +1,7 @@
 import { chmod, lstat, mkdir } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
-import type { ServerUser } from './find-server-user.ts'
+import type { ServerUser } from './server-user.ts'
 
 /**
  * The folder for what outlives a cluster (templates, copies of binaries), or undefined if there is no safe place.

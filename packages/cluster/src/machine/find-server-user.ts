@@ -1,13 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { ClusterError } from '../errors/cluster-error.ts'
 import { runCommand } from './run-command.ts'
-
-/** The account that the servers run under. */
-export interface ServerUser {
-  readonly uid: number
-  /** What spawn() needs to become this user; empty when we are it. */
-  readonly identity: { readonly uid?: number; readonly gid?: number }
-}
+import type { ServerUser } from './server-user.ts'
 
 /**
  * The user for the servers: ourselves, or, because postgres refuses to run as root, `postgres` or `nobody`.

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import type { ServerUser } from './find-server-user.ts'
+import type { ServerUser } from './server-user.ts'
 
 export interface CommandResult {
   readonly code: number | null

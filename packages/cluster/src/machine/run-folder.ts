@@ -2,7 +2,7 @@ import { stat, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { ClusterError } from '../errors/cluster-error.ts'
-import type { ServerUser } from './find-server-user.ts'
+import type { ServerUser } from './server-user.ts'
 
 const memoryFolder = '/dev/shm'
 /** Three nodes need 100 MB to start with; what an ordinary test writes must fit as well. */

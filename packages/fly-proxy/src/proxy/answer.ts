@@ -1,6 +1,6 @@
 import { fromRawHeaders, type HeaderList, headerOf } from '../http/headers.ts'
 import { type ReplayInstruction, type ReplayRules, readReplayHeaders, readReplayJson } from '../replay/instruction.ts'
-import { InvalidReplayError } from '../report/fly-proxy-error.ts'
+import { InvalidReplayError } from '../replay/invalid-replay-error.ts'
 import type { Answer } from './upstream.ts'
 
 const jsonLimit = 65_536

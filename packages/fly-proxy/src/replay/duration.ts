@@ -1,4 +1,4 @@
-import { InvalidReplayError } from '../report/fly-proxy-error.ts'
+import { InvalidReplayError } from './invalid-replay-error.ts'
 
 const shape = /^(\d{1,9})(ms|s|m|h)$/
 const millisecondsIn: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }

@@ -1,4 +1,4 @@
-import { InvalidReplayError } from '../report/fly-proxy-error.ts'
+import { InvalidReplayError } from './invalid-replay-error.ts'
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const key = /[A-Za-z0-9_-]+/y

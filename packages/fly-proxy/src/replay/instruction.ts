@@ -1,7 +1,7 @@
 import { type HeaderList, headerOf } from '../http/headers.ts'
-import { InvalidReplayError } from '../report/fly-proxy-error.ts'
 import { parseDuration } from './duration.ts'
 import { parseReplayFields, type UnquotedValues } from './fields.ts'
+import { InvalidReplayError } from './invalid-replay-error.ts'
 
 export type Fallback = 'force_self' | 'prefer_self'
 

@@ -29,7 +29,7 @@ export interface Cluster extends AsyncDisposable {
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const resolved = resolveOptions(options, process.env)
   resolved.signal?.throwIfAborted()
-  const limit = AbortSignal.timeout(resolved.startTimeout)
+  const limit = AbortSignal.timeout(resolved.startTimeoutMillis)
   const signal = resolved.signal ? AbortSignal.any([resolved.signal, limit]) : limit
   try {
     const servers = await startServers(resolved, signal)
@@ -46,7 +46,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     if (!limit.aborted) throw error
     throw new ClusterError(
       'CLUSTER_START_FAILED',
-      `The cluster was not up within ${resolved.startTimeout} ms. Is the machine busy? Increase startTimeout.`,
+      `The cluster was not up within ${resolved.startTimeoutMillis} ms. Is the machine busy? Increase startTimeoutMillis.`,
       { cause: error },
     )
   }

@@ -13,7 +13,7 @@ describe('options', () => {
       settings: {},
       isTemplateCached: true,
       folder: undefined,
-      startTimeout: 30_000,
+      startTimeoutMillis: 30_000,
       signal: undefined,
     })
     expect(Object.isFrozen(options) && Object.isFrozen(options.replicaNames) && Object.isFrozen(options.settings)).toBe(
@@ -28,7 +28,7 @@ describe('options', () => {
   })
 
   test('give containers more time', () => {
-    expect(resolveOptions({ provider: 'testcontainers' }).startTimeout).toBe(180_000)
+    expect(resolveOptions({ provider: 'testcontainers' }).startTimeoutMillis).toBe(180_000)
   })
 
   test('take the binaries that the environment names, unless the caller says which', () => {
@@ -59,8 +59,8 @@ describe('options', () => {
     ['a folder without binaries', { bin: '/usr/bin' }, /belongs to provider 'binaries'/],
     ['an image without containers', { image: 'postgres:17' }, /belongs to provider 'testcontainers'/],
     ['a folder for containers', { provider: 'testcontainers', folder: '/tmp' }, /local providers/],
-    ['a timeout of nothing', { startTimeout: 0 }, /above 0/],
-    ['a timeout that is none', { startTimeout: Number.NaN }, /above 0/],
+    ['a timeout of nothing', { startTimeoutMillis: 0 }, /above 0/],
+    ['a timeout that is none', { startTimeoutMillis: Number.NaN }, /above 0/],
     ['a setting that is ours', { settings: { PORT: '1' } }, /belongs to the cluster/],
     ['a setting over two lines', { settings: { work_mem: "1MB'\nfsync=on" } }, /one line/],
     ['a setting that is no name', { settings: { 'a b': '1' } }, /not the name/],

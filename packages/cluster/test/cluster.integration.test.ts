@@ -102,7 +102,7 @@ describe('a running cluster', () => {
   test('a delay ends early for what it was already holding back', async () => {
     await nrt.lag(60_000)
     await cluster.primary.query('insert into entry (note) values (null)')
-    await expect(cluster.waitUntilCaughtUp({ timeout: 100 })).rejects.toMatchObject({
+    await expect(cluster.waitUntilCaughtUp({ timeoutMillis: 100 })).rejects.toMatchObject({
       code: 'CLUSTER_TIMEOUT',
       message: expect.stringMatching(/nrt did not reach .* bytes behind/),
     })
@@ -121,7 +121,9 @@ describe('a running cluster', () => {
     await nrt.pauseReplay()
     const before = await countOf(nrt)
     await cluster.primary.query('insert into entry (note) values (null)')
-    await expect(cluster.waitUntilCaughtUp({ timeout: 200 })).rejects.toThrow(/nrt did not reach .* replay paused/)
+    await expect(cluster.waitUntilCaughtUp({ timeoutMillis: 200 })).rejects.toThrow(
+      /nrt did not reach .* replay paused/,
+    )
     expect(await countOf(nrt)).toBe(before)
     expect(await countOf(ord)).toBe(before + 1)
     await nrt.resumeReplay()
@@ -143,7 +145,7 @@ describe('a running cluster', () => {
     await ord.disconnect()
     const before = await countOf(ord)
     await cluster.primary.query('insert into entry (note) values (null)')
-    await expect(cluster.waitUntilCaughtUp({ timeout: 200 })).rejects.toThrow(/ord did not reach/)
+    await expect(cluster.waitUntilCaughtUp({ timeoutMillis: 200 })).rejects.toThrow(/ord did not reach/)
     expect(await countOf(ord)).toBe(before)
     await ord.reconnect()
     await cluster.waitUntilCaughtUp()
@@ -187,7 +189,7 @@ describe('a running cluster', () => {
   })
 
   test("stop('smart') waits for clients and says so when they do not leave", async () => {
-    await using short = await startCluster({ replicas: 0, startTimeout: 3_000 })
+    await using short = await startCluster({ replicas: 0, startTimeoutMillis: 3_000 })
     const client = new Client({ connectionString: short.primary.url })
     client.on('error', () => {})
     await client.connect()

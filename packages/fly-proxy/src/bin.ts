@@ -30,7 +30,7 @@ function line(event: RequestEvent): string {
     ({ machine, status, connectFailure }) => `${machine} ${status ?? connectFailure?.reason ?? 'broke off'}`,
   )
   const end = `${event.status ?? event.outcome}${event.errorCode === undefined ? '' : ` ${event.errorCode}`}`
-  return `${event.edge} ${event.method} ${event.path} > ${way.join(' > ')} > ${end} in ${Math.round(event.totalMs)} ms`
+  return `${event.edge} ${event.method} ${event.path} > ${way.join(' > ')} > ${end} in ${Math.round(event.totalMillis)} ms`
 }
 
 function fail(error: unknown): void {

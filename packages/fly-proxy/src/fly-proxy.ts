@@ -21,7 +21,7 @@ export interface FlyProxyFaults {
   readonly downRegions: readonly string[]
   /** Puts a machine to sleep; the next request for it wakes it. Requests under way may end. */
   stopMachine(id: string): void
-  /** Wakes a machine now, by its `wake` callback but without `wakeTime`. */
+  /** Wakes a machine now, by its `wake` callback but without `wakeMillis`. */
   startMachine(id: string): Promise<void>
   setLatency(latency: Latency): void
   /** Requests at a time that a machine takes; none without a limit. */

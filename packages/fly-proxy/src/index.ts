@@ -1,4 +1,4 @@
-export { greatCircleKm, type Latency, realRoundTrip, routeKm } from './distance/latency.ts'
+export { greatCircleKm, type Latency, realRoundTripMillis, routeKm } from './distance/latency.ts'
 export { createFlyProxy, type Edge, type FlyProxy, type FlyProxyFaults } from './fly-proxy.ts'
 export type {
   AppOptions,

@@ -101,7 +101,7 @@ describe('1.7: replay cache', () => {
   })
 
   it('1.7: an optimisation, not a guarantee: a remembered target that is gone is forgotten', async () => {
-    const { get, home, local } = await world(cacheHeaders, { noCandidateWait: 100 })
+    const { get, home, local } = await world(cacheHeaders, { noCandidateWaitMillis: 100 })
     await get('/p/1')
     await home.stop()
     expect((await get('/p/1')).status).toBe(502)

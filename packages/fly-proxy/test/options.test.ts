@@ -24,9 +24,9 @@ describe('options', () => {
         keepSetCookie: false,
         trustClientHeaders: false,
         errorStatus: 502,
-        noCandidateWait: 7500,
+        noCandidateWaitMillis: 7500,
       },
-      ...{ wakeTime: 1400, host: '127.0.0.1', latency: 'none', edges: [{ region: 'nrt', port: 0 }] },
+      ...{ wakeMillis: 1400, host: '127.0.0.1', latency: 'none', edges: [{ region: 'nrt', port: 0 }] },
     })
   })
 
@@ -109,7 +109,7 @@ describe('the command line', () => {
     const folder = mkdtempSync(join(tmpdir(), 'fly-proxy-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
     const path = join(folder, 'proxy.json')
-    writeFileSync(path, JSON.stringify({ apps, latency: 'real', wakeTime: 10 }))
+    writeFileSync(path, JSON.stringify({ apps, latency: 'real', wakeMillis: 10 }))
     const { options } = readCommandLine([
       '--config',
       path,
@@ -120,7 +120,7 @@ describe('the command line', () => {
     ])
     expect(resolveOptions(options)).toMatchObject({
       latency: 'none',
-      wakeTime: 10,
+      wakeMillis: 10,
       apps: [{ machines: [{ id: 'm' }, { id: 'n' }] }],
     })
     writeFileSync(path, '[')

@@ -3,7 +3,7 @@ import { ask, startMachine, startProxy } from './support/world.ts'
 
 const three = async () => {
   const machines = await Promise.all([startMachine('n@nrt'), startMachine('a@ams'), startMachine('o@ord')])
-  const world = await startProxy(machines, { noCandidateWait: 150 })
+  const world = await startProxy(machines, { noCandidateWaitMillis: 150 })
   const via = async (headers: Record<string, string>, edge = 'nrt') => ask(world.proxy.edge(edge).url, { headers })
   return { machines, via, ...world }
 }

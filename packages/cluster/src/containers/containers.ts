@@ -78,7 +78,7 @@ async function startContainer(
       .withNetwork(network)
       .withNetworkAliases(alias)
       .withExposedPorts(serverPort)
-      .withStartupTimeout(options.startTimeout)
+      .withStartupTimeout(options.startTimeoutMillis)
       // Nothing listens yet, so the default, to wait for the port, would never end.
       .withWaitStrategy(Wait.forSuccessfulCommand('true'))
       .start()

@@ -17,7 +17,7 @@ export interface LocalServerOptions {
   readonly postgres: string
   readonly user: ServerUser
   /** Milliseconds that a start or a stop may take. */
-  readonly timeout: number
+  readonly timeoutMillis: number
 }
 
 const signalOf: Readonly<Record<StopMode, NodeJS.Signals>> = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' }
@@ -65,23 +65,23 @@ export class LocalServer implements Server {
   /** Its address is known to others: it waits for its own port instead of taking another. */
   async start(): Promise<void> {
     if (this.isRunning) return
-    const signal = AbortSignal.timeout(this.#options.timeout)
+    const signal = AbortSignal.timeout(this.#options.timeoutMillis)
     while (!(await this.#start(signal))) {
       if (signal.aborted) throw await this.#failure(`could not have its port ${this.#port} back`)
       await sleep(100)
     }
   }
 
-  async stop(mode: StopMode, timeout: number = this.#options.timeout): Promise<void> {
+  async stop(mode: StopMode, timeoutMillis: number = this.#options.timeoutMillis): Promise<void> {
     const child = this.#child
     if (!child || !this.isRunning) return
     const exit = this.#exitOf(child)
     child.kill(signalOf[mode])
-    const isOver = await Promise.race([exit.then(() => true), sleep(timeout, false, { ref: false })])
+    const isOver = await Promise.race([exit.then(() => true), sleep(timeoutMillis, false, { ref: false })])
     if (!isOver) {
       throw new ClusterError(
         'CLUSTER_TIMEOUT',
-        `${this.name} did not stop within ${timeout} ms (mode ${mode}). ` +
+        `${this.name} did not stop within ${timeoutMillis} ms (mode ${mode}). ` +
           `${mode === 'smart' ? "'smart' waits for every client; close them or use 'fast'." : "Use 'immediate' or kill()."}`,
         { log: await this.log() },
       )

@@ -31,7 +31,7 @@ export async function startLocalServers(options: ResolvedOptions, signal: AbortS
   try {
     await makeFolder(root, user)
     const binaries = await findBinaries(options, user, cacheFolder, root)
-    const { settings, isTemplateCached, startTimeout } = options
+    const { settings, isTemplateCached, startTimeoutMillis } = options
     const template = new DataTemplate({
       binaries,
       user,
@@ -43,7 +43,13 @@ export async function startLocalServers(options: ResolvedOptions, signal: AbortS
     })
     const create = (name: string): LocalServer => {
       const { postgres } = binaries
-      const server = new LocalServer({ name, folder: join(root, name), postgres, user, timeout: startTimeout })
+      const server = new LocalServer({
+        name,
+        folder: join(root, name),
+        postgres,
+        user,
+        timeoutMillis: startTimeoutMillis,
+      })
       servers.push(server)
       return server
     }

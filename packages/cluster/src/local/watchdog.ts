@@ -31,7 +31,7 @@ while [ $round -lt 200 ]; do
     # What is still there was just starting or being written: look again.
     [ -e "$root" ] || break
   elif [ $round -ge 140 ]; then
-    # A server needs 5 s to lose patience with a frozen child; after 7 s we lose ours.
+    # A server needs 5 s to lose patienceMillis with a frozen child; after 7 s we lose ours.
     kill -KILL $pids 2>/dev/null
   elif [ "$pids" != "$asked" ]; then
     kill -QUIT $pids 2>/dev/null

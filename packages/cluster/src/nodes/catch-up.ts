@@ -5,7 +5,7 @@ import { waitUntil } from './wait-until.ts'
 
 export interface CatchUpOptions {
   /** Milliseconds. Default 10,000. */
-  readonly timeout?: number
+  readonly timeoutMillis?: number
   /** Whose state the others must reach. Default the cluster's first primary; after a promotion give the new one. */
   readonly primary?: ClusterNode
   readonly signal?: AbortSignal
@@ -27,7 +27,7 @@ const progressOf = `
 export async function waitUntilReplayed(
   primary: ClusterNode,
   replicas: readonly ClusterNode[],
-  { timeout = 10_000, signal, ...options }: CatchUpOptions,
+  { timeoutMillis = 10_000, signal, ...options }: CatchUpOptions,
 ): Promise<void> {
   const source = options.primary ?? primary
   const [row] = await source.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn')
@@ -44,11 +44,14 @@ export async function waitUntilReplayed(
             last = (await client.query<Progress>(progressOf, [lsn])).rows[0]
             return last?.is_done === true
           },
-          { timeout, signal },
+          { timeoutMillis, signal },
         )
         if (isSo) return
         const reason = `${last?.behind ?? 'an unknown number of'} bytes behind, replay ${last?.pause ?? 'unknown'}`
-        throw new ClusterError('CLUSTER_TIMEOUT', `${replica.name} did not reach ${lsn} in ${timeout} ms: ${reason}.`)
+        throw new ClusterError(
+          'CLUSTER_TIMEOUT',
+          `${replica.name} did not reach ${lsn} in ${timeoutMillis} ms: ${reason}.`,
+        )
       }),
     ),
   )

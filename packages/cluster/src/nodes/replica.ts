@@ -24,7 +24,7 @@ export interface Replica extends ClusterNode {
   follow(node: ClusterNode): Promise<void>
 }
 
-const patience = 10_000
+const patienceMillis = 10_000
 
 export class ServerReplica extends ServerNode implements Replica {
   #source: ServerNode
@@ -109,10 +109,10 @@ export class ServerReplica extends ServerNode implements Replica {
   async #until(complaint: string, condition: string, signal?: AbortSignal): Promise<void> {
     const isSo = await waitUntil(
       async () => (await this.query<{ is_so: boolean }>(`select ${condition} as is_so`))[0]?.is_so === true,
-      { timeout: patience, signal },
+      { timeoutMillis: patienceMillis, signal },
     )
     if (!isSo) {
-      throw new ClusterError('CLUSTER_TIMEOUT', `${this.name} ${complaint} (waited ${patience} ms).`, {
+      throw new ClusterError('CLUSTER_TIMEOUT', `${this.name} ${complaint} (waited ${patienceMillis} ms).`, {
         log: await this.log(),
       })
     }

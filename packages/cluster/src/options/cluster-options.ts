@@ -32,7 +32,7 @@ export interface ClusterOptions {
    */
   readonly folder?: string
   /** Milliseconds until a start that hangs is given up. Default 30,000, with containers 180,000. */
-  readonly startTimeout?: number
+  readonly startTimeoutMillis?: number
   /** Aborts the start; what was started by then is stopped and removed. Has no effect on a cluster that is up. */
   readonly signal?: AbortSignal
 }
@@ -46,7 +46,7 @@ export interface ResolvedOptions {
   readonly settings: Readonly<Record<string, string>>
   readonly isTemplateCached: boolean
   readonly folder: string | undefined
-  readonly startTimeout: number
+  readonly startTimeoutMillis: number
   readonly signal: AbortSignal | undefined
 }
 
@@ -82,9 +82,9 @@ export function resolveOptions(given: ClusterOptions, environment: NodeJS.Proces
   if (provider === 'testcontainers' && options.folder !== undefined) {
     throw invalid("folder belongs to the local providers, but provider is 'testcontainers'")
   }
-  const startTimeout = options.startTimeout ?? (provider === 'testcontainers' ? 180_000 : 30_000)
-  if (!Number.isFinite(startTimeout) || startTimeout <= 0 || startTimeout > 2 ** 31 - 1) {
-    throw invalid(`startTimeout is ${show(startTimeout)}, expected a number of milliseconds above 0`)
+  const startTimeoutMillis = options.startTimeoutMillis ?? (provider === 'testcontainers' ? 180_000 : 30_000)
+  if (!Number.isFinite(startTimeoutMillis) || startTimeoutMillis <= 0 || startTimeoutMillis > 2 ** 31 - 1) {
+    throw invalid(`startTimeoutMillis is ${show(startTimeoutMillis)}, expected a number of milliseconds above 0`)
   }
   return Object.freeze({
     replicaNames: resolveReplicaNames(options.replicas ?? 1),
@@ -94,7 +94,7 @@ export function resolveOptions(given: ClusterOptions, environment: NodeJS.Proces
     settings: resolveSettings(options.settings ?? {}),
     isTemplateCached: options.isTemplateCached ?? true,
     folder: options.folder,
-    startTimeout,
+    startTimeoutMillis,
     signal: options.signal,
   })
 }

@@ -24,9 +24,9 @@ const links = new Set([
 const hubs = ['iad', 'sjc', 'lhr', 'sin'] as const
 
 /** Round trip per 100 km of cable route: light in glass needs 1 ms, and a cable is about half as long again as the great circle. */
-const millisecondsPer100Km = 1.5
+const millisPer100Km = 1.5
 /** The routers at both ends. */
-const fixedMilliseconds = 2
+const fixedMillis = 2
 
 /** Great-circle kilometres between two regions of the table (haversine, mean radius 6371 km). */
 export function greatCircleKm(from: string, to: string): number {
@@ -55,9 +55,9 @@ function legKm(from: string, hub: string): number {
  * Round-trip milliseconds between two regions of the table: `1.5 * routeKm / 100 + 2`, and 0 inside a region.
  * Within some 10 % of what is measured between real data centres: nrt-ams 239, ord-ams 101, nrt-ord 153.
  */
-export function realRoundTrip(from: string, to: string): number {
+export function realRoundTripMillis(from: string, to: string): number {
   if (from === to) return 0
-  return (millisecondsPer100Km * routeKm(from, to)) / 100 + fixedMilliseconds
+  return (millisPer100Km * routeKm(from, to)) / 100 + fixedMillis
 }
 
 /** The function behind a `latency` option. Throws FlyProxyError: UNKNOWN_REGION, INVALID_OPTION. */
@@ -78,7 +78,7 @@ export function resolveLatency(latency: Latency, codes: readonly string[]): Roun
     )
   }
   for (const code of codes) place(code)
-  return (from, to) => scale * realRoundTrip(from, to)
+  return (from, to) => scale * realRoundTripMillis(from, to)
 }
 
 /** How far regions are from each other when machines are ranked: real routes where both are known, else only "here" or "not here". */

@@ -65,13 +65,13 @@ export interface UndocumentedOptions {
   /** What the client sees when every machine stayed at its hard limit. Default 503. */
   readonly hardLimitStatus?: number
   /** How long the proxy looks for a machine that accepts a connection, ms. Default 7500. */
-  readonly noCandidateWait?: number
+  readonly noCandidateWaitMillis?: number
   /** How long a stopped machine takes to wake, ms. Default 1400. */
-  readonly wakeTime?: number
+  readonly wakeMillis?: number
   /** Whether stopped machines come after the running ones, or are ranked by distance like them. Default `last`. */
   readonly stoppedMachines?: 'last' | 'by-distance'
   /** Life of a cached replay without `fly-replay-cache-ttl-secs`, seconds. Default 60. */
-  readonly cacheTtl?: number
+  readonly cacheTtlSeconds?: number
   /** A cache directive that may not be (with state, transform, timeout or fallback; ttl under 10; a foreign path): dropped and logged, or PA03. Default `ignore`. */
   readonly invalidCache?: 'ignore' | 'reject'
 }
@@ -119,10 +119,10 @@ const defaults: Required<UndocumentedOptions> = Object.freeze({
   trustClientHeaders: false,
   errorStatus: 502,
   hardLimitStatus: 503,
-  noCandidateWait: 7500,
-  wakeTime: 1400,
+  noCandidateWaitMillis: 7500,
+  wakeMillis: 1400,
   stoppedMachines: 'last',
-  cacheTtl: 60,
+  cacheTtlSeconds: 60,
   invalidCache: 'ignore',
 })
 
@@ -141,9 +141,9 @@ const ranges: Readonly<Record<string, readonly [least: number, most: number]>> =
   stateMaxBytes: [0, 65_536],
   errorStatus: [400, 599],
   hardLimitStatus: [400, 599],
-  noCandidateWait: [0, 3_600_000],
-  wakeTime: [0, 3_600_000],
-  cacheTtl: [10, 31_536_000],
+  noCandidateWaitMillis: [0, 3_600_000],
+  wakeMillis: [0, 3_600_000],
+  cacheTtlSeconds: [10, 31_536_000],
 }
 
 /** The options, checked and with their defaults, frozen. Throws FlyProxyError. */

@@ -11,11 +11,11 @@ export async function deliver(
   answer: Answer,
   headers: HeaderList,
   response: ServerResponse,
-  oneWayMs: number,
+  oneWayMillis: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const body = delayed(answer.body, oneWayMs)
-  if (oneWayMs > 0) await delay(oneWayMs, undefined, { signal })
+  const body = delayed(answer.body, oneWayMillis)
+  if (oneWayMillis > 0) await delay(oneWayMillis, undefined, { signal })
   const { statusCode, statusMessage } = answer.response
   response.sendDate = false
   response.writeHead(statusCode ?? 502, statusMessage ?? '', toRawHeaders(headers))
@@ -29,7 +29,7 @@ export async function tunnel(
   answer: Answer,
   headers: HeaderList,
   client: { readonly socket: Duplex; readonly head: Buffer },
-  distance: { readonly machineMs: number; readonly clientMs: number },
+  distance: { readonly machineMillis: number; readonly clientMillis: number },
   signal: AbortSignal,
 ): Promise<void> {
   const machine = answer.tunnel
@@ -37,10 +37,10 @@ export async function tunnel(
   const { socket, head } = client
   const { statusMessage } = answer.response
   const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
-  const down = delayed(answer.body, distance.clientMs)
+  const down = delayed(answer.body, distance.clientMillis)
   if (head.length > 0) socket.unshift(head)
-  const up = delayed(socket, distance.clientMs + distance.machineMs)
-  if (distance.clientMs > 0) await delay(distance.clientMs, undefined, { signal })
+  const up = delayed(socket, distance.clientMillis + distance.machineMillis)
+  if (distance.clientMillis > 0) await delay(distance.clientMillis, undefined, { signal })
   socket.write(`HTTP/1.1 101 ${statusMessage || 'Switching Protocols'}\r\n${lines}\r\n`, 'latin1')
   await Promise.all([pipeline(down, socket, { signal }), pipeline(up, machine, { signal })])
 }

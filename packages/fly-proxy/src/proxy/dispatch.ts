@@ -15,7 +15,7 @@ export interface Errand {
   /** The region of the edge that does the work. */
   readonly from: string
   /** How long to look for a connection, ms; the proxy's own wait when absent. */
-  readonly timeoutMs?: number | undefined
+  readonly timeoutMillis?: number | undefined
   readonly body: RequestBody
   readonly signal: AbortSignal
   /** The request as this machine should get it. */
@@ -47,9 +47,9 @@ export type Outcome =
 
 /** Takes a request to the best machine that accepts a connection, trying again until one does or the time is up. Rejects only when aborted. */
 export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
-  const { noCandidateWait, stoppedMachines } = world.settings
-  const waitMs = errand.timeoutMs ?? noCandidateWait
-  const deadline = performance.now() + waitMs
+  const { noCandidateWaitMillis, stoppedMachines } = world.settings
+  const waitMillis = errand.timeoutMillis ?? noCandidateWaitMillis
+  const deadline = performance.now() + waitMillis
   const machines = world.machines.filter(({ app }) => app === errand.target.app)
   const distanceTo = (region: string): number => world.distance(errand.from, region)
   let obstacle: 'none there' | 'full' | 'refused' = 'none there'
@@ -70,7 +70,7 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
     }
     const left = deadline - performance.now()
     if (left <= 0) break
-    await delay(Math.ceil(Math.min(left, waitMs / maxRetries)), undefined, { signal: errand.signal })
+    await delay(Math.ceil(Math.min(left, waitMillis / maxRetries)), undefined, { signal: errand.signal })
   }
   if (obstacle === 'none there') {
     return {
@@ -82,7 +82,7 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
   }
   return {
     kind: 'unreachable',
-    reason: errand.timeoutMs === undefined ? 'retries_exhausted' : 'timeout',
+    reason: errand.timeoutMillis === undefined ? 'retries_exhausted' : 'timeout',
     code: obstacle === 'full' ? 'PR03' : 'PR04',
     message: `could not find a good candidate within ${maxRetries} attempts at load balancing`,
   }
@@ -90,35 +90,40 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
 
 /** One attempt at one machine; undefined when it accepted no connection. */
 async function visit(world: World, errand: Errand, machine: Machine, deadline: number): Promise<Outcome | undefined> {
-  const startedMs = errand.clock()
+  const startedMillis = errand.clock()
   const leave = machine.occupy()
   try {
-    let wakeMs: number | undefined
+    let wakeMillis: number | undefined
     if (machine.isStopped) {
       const failure = await wake(world, machine, deadline, errand.signal)
       if (failure !== undefined) {
         leave()
-        noteFailure(errand, machine, failure, startedMs)
+        noteFailure(errand, machine, failure, startedMillis)
         return undefined
       }
-      wakeMs = errand.clock() - startedMs
+      wakeMillis = errand.clock() - startedMillis
     }
-    const roundTripMs = world.roundTrip(errand.from, machine.region)
+    const roundTripMillis = world.roundTrip(errand.from, machine.region)
     const sent = await send(machine, errand.envelope(machine), {
       body: errand.body,
-      oneWayMs: roundTripMs / 2,
+      oneWayMillis: roundTripMillis / 2,
       // Best effort, as on Fly: even the last attempt gets a moment.
-      connectMs: Math.max(50, deadline - performance.now()),
+      connectMillis: Math.max(50, deadline - performance.now()),
       signal: errand.signal,
     })
     if (sent.kind === 'refused') {
       leave()
-      noteFailure(errand, machine, sent.reason, startedMs)
+      noteFailure(errand, machine, sent.reason, startedMillis)
       return undefined
     }
     const hop: Draft<Hop> = {
       ...{ app: machine.app, machine: machine.id, region: machine.region, purpose: errand.purpose },
-      ...{ startedMs, endedMs: errand.clock(), roundTripMs, ...(wakeMs !== undefined && { wakeMs }) },
+      ...{
+        startedMillis,
+        endedMillis: errand.clock(),
+        roundTripMillis,
+        ...(wakeMillis !== undefined && { wakeMillis }),
+      },
     }
     errand.hops.push(hop)
     if (sent.kind === 'broken') {
@@ -141,12 +146,12 @@ async function wake(
 ): Promise<string | undefined> {
   const late = new AbortController()
   // The machine goes on waking when this request gives up: the next one finds it up.
-  const waking = machine.wake(world.settings.wakeTime, world.closing.signal).then(
+  const waking = machine.wake(world.settings.wakeMillis, world.closing.signal).then(
     () => undefined,
     () => 'could not be woken',
   )
-  const leftMs = Math.max(0, deadline - performance.now())
-  const giveUp = delay(leftMs, 'still waking', { signal: AbortSignal.any([late.signal, signal]) })
+  const leftMillis = Math.max(0, deadline - performance.now())
+  const giveUp = delay(leftMillis, 'still waking', { signal: AbortSignal.any([late.signal, signal]) })
   try {
     return await Promise.race([waking, giveUp])
   } finally {
@@ -156,20 +161,28 @@ async function wake(
 }
 
 /** Records a refusal. Of the refusals since the last answer, those of one machine for one reason make one record. */
-function noteFailure(errand: Errand, machine: Machine, reason: string, startedMs: number = errand.clock()): void {
+function noteFailure(errand: Errand, machine: Machine, reason: string, startedMillis: number = errand.clock()): void {
   const { hops, purpose } = errand
-  const endedMs = errand.clock()
+  const endedMillis = errand.clock()
   const sinceAnswer = hops.slice(hops.findLastIndex(({ connectFailure }) => connectFailure === undefined) + 1)
   const same = sinceAnswer.find(
     (hop) => hop.machine === machine.id && hop.purpose === purpose && hop.connectFailure?.reason === reason,
   )
   if (same?.connectFailure) {
-    same.endedMs = endedMs
+    same.endedMillis = endedMillis
     same.connectFailure = { reason, attempts: same.connectFailure.attempts + 1 }
     return
   }
   hops.push({
-    ...{ app: machine.app, machine: machine.id, region: machine.region, purpose, startedMs, endedMs, roundTripMs: 0 },
+    ...{
+      app: machine.app,
+      machine: machine.id,
+      region: machine.region,
+      purpose,
+      startedMillis,
+      endedMillis,
+      roundTripMillis: 0,
+    },
     connectFailure: { reason, attempts: 1 },
   })
 }

@@ -80,7 +80,7 @@ export class Exchange {
   async run(): Promise<void> {
     let outcome: RequestEvent['outcome'] = 'answered'
     try {
-      await delayUnlessZero(this.#clientMs, this.#signal)
+      await delayUnlessZero(this.#clientMillis, this.#signal)
       await this.#travel()
     } catch (error) {
       const { response } = this.#arrival
@@ -94,7 +94,7 @@ export class Exchange {
   }
 
   /** One way between the client's edge and the one that does its work, ms. */
-  get #clientMs(): number {
+  get #clientMillis(): number {
     return this.#world.roundTrip(this.#arrival.edge.region, this.#servedBy) / 2
   }
 
@@ -163,7 +163,7 @@ export class Exchange {
       const status = failure.code === 'PR03' ? this.#world.settings.hardLimitStatus : undefined
       throw new GiveUp(failure.code, machine.app, failure.message, status)
     }
-    const askedAt = this.#hops.findLast(({ replay }) => replay !== undefined)?.endedMs ?? 0
+    const askedAt = this.#hops.findLast(({ replay }) => replay !== undefined)?.endedMillis ?? 0
     return fallbackStep(target, sender, failure.reason, this.#clock() - askedAt)
   }
 
@@ -208,7 +208,7 @@ export class Exchange {
       ...{ original: { path: this.#path, headers: this.#original }, target, step, machine, instruction },
       cacheStatus: recallReplay(this.#world, this.#subject) === 'bypass' ? 'bypass' : 'miss',
       isFirstSourceKept: settings.replaySrc === 'keep-first',
-      nowMs: Date.now(),
+      nowMillis: Date.now(),
     })
   }
 
@@ -245,7 +245,7 @@ export class Exchange {
       target: step.target,
       purpose: step.purpose,
       from: this.#servedBy,
-      timeoutMs: step.timeoutMs,
+      timeoutMillis: step.timeoutMillis,
       body: this.#body,
       signal: this.#signal,
       hops: this.#hops,
@@ -277,15 +277,15 @@ export class Exchange {
     answer.response.once('error', () => {
       this.#isMachineGone ||= !response.destroyed && !this.#gone.signal.aborted
     })
-    const machineMs = this.#world.roundTrip(this.#servedBy, machine.region) / 2
+    const machineMillis = this.#world.roundTrip(this.#servedBy, machine.region) / 2
     try {
       if (answer.tunnel && upgrade) {
         response.detachSocket(upgrade.socket)
         upgrade.socket.once('close', () => this.#gone.abort())
-        await tunnel(answer, headers, upgrade, { machineMs, clientMs: this.#clientMs }, signal)
-      } else await deliver(answer, headers, response, this.#clientMs, signal)
+        await tunnel(answer, headers, upgrade, { machineMillis, clientMillis: this.#clientMillis }, signal)
+      } else await deliver(answer, headers, response, this.#clientMillis, signal)
     } finally {
-      hop.endedMs = this.#clock()
+      hop.endedMillis = this.#clock()
       answer.detach()
     }
   }
@@ -341,7 +341,7 @@ export class Exchange {
       path: this.#path,
       isUpgrade: upgrade !== undefined,
       startedAt: this.#startedAt,
-      totalMs: this.#clock(),
+      totalMillis: this.#clock(),
       hops: this.#hops,
       replays: this.#replays,
       outcome,

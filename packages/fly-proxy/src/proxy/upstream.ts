@@ -39,9 +39,9 @@ export type Sent =
 export interface SendOptions {
   readonly body: RequestBody
   /** Milliseconds from the edge to the machine, one way. */
-  readonly oneWayMs: number
+  readonly oneWayMillis: number
   /** Milliseconds within which the connection must be up. */
-  readonly connectMs: number
+  readonly connectMillis: number
   readonly signal: AbortSignal
 }
 
@@ -50,12 +50,12 @@ const harmless = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Sends a request to a machine and waits for the head of its answer, distance included both ways. Rejects only when aborted. */
 export async function send(machine: Machine, envelope: Envelope, options: SendOptions): Promise<Sent> {
-  const { oneWayMs, signal } = options
-  if (oneWayMs > 0) await delay(oneWayMs, undefined, { signal })
+  const { oneWayMillis, signal } = options
+  if (oneWayMillis > 0) await delay(oneWayMillis, undefined, { signal })
   const sent = await new Promise<Sent>((resolve) => start(machine, envelope, options, resolve))
   try {
     signal.throwIfAborted()
-    if (oneWayMs > 0) await delay(oneWayMs, undefined, { signal })
+    if (oneWayMillis > 0) await delay(oneWayMillis, undefined, { signal })
   } catch (error) {
     if (sent.kind === 'answered') (sent.answer.tunnel ?? sent.answer.response).destroy()
     throw error
@@ -80,7 +80,7 @@ function start(machine: Machine, envelope: Envelope, options: SendOptions, resol
   machine.track(request)
   const timer = setTimeout(() => {
     if (!isConnected) request.destroy(new Error('connect timeout'))
-  }, options.connectMs)
+  }, options.connectMillis)
   const settle = (sent: Sent): void => {
     clearTimeout(timer)
     resolve(sent)
@@ -92,7 +92,7 @@ function start(machine: Machine, envelope: Envelope, options: SendOptions, resol
   }
   request.once('socket', (socket) => (socket.connecting ? socket.once('connect', connected) : connected()))
   request.once('response', (response) => {
-    settle({ kind: 'answered', answer: { response, body: delayed(response, options.oneWayMs), detach } })
+    settle({ kind: 'answered', answer: { response, body: delayed(response, options.oneWayMillis), detach } })
   })
   request.once('upgrade', (response, socket, head) => {
     machine.track(socket)
@@ -104,7 +104,10 @@ function start(machine: Machine, envelope: Envelope, options: SendOptions, resol
       return
     }
     if (head.length > 0) socket.unshift(head)
-    settle({ kind: 'answered', answer: { response, body: delayed(socket, options.oneWayMs), detach, tunnel: socket } })
+    settle({
+      kind: 'answered',
+      answer: { response, body: delayed(socket, options.oneWayMillis), detach, tunnel: socket },
+    })
   })
   request.on('error', (error: NodeJS.ErrnoException) => {
     detach()

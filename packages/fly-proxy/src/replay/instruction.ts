@@ -14,7 +14,7 @@ export interface ReplayInstruction {
   readonly preferInstance?: string
   readonly state?: string
   readonly isElsewhere?: boolean
-  readonly timeoutMs?: number
+  readonly timeoutMillis?: number
   readonly fallback?: Fallback
   readonly transform?: Transform
   readonly cache?: CacheDirective
@@ -117,7 +117,7 @@ function build(
     ...(preferInstance !== undefined && { preferInstance }),
     ...(state !== undefined && { state }),
     ...(isElsewhere && { isElsewhere }),
-    ...(timeout !== undefined && { timeoutMs: parseDuration(timeout) }),
+    ...(timeout !== undefined && { timeoutMillis: parseDuration(timeout) }),
     ...(fallback !== undefined && { fallback: fallback as Fallback }),
     ...extra,
   })

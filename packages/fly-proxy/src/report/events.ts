@@ -9,13 +9,13 @@ export interface Hop {
   readonly machine: string
   readonly region: string
   readonly purpose: 'first' | 'cached' | 'replay' | 'fallback'
-  readonly startedMs: number
+  readonly startedMillis: number
   /** When the answer's head was back at the edge; for the visit that answers the client: when the answer's end was. */
-  readonly endedMs: number
+  readonly endedMillis: number
   /** Round trip between the edge's region and the machine's, as injected. */
-  readonly roundTripMs: number
+  readonly roundTripMillis: number
   /** Time spent waking the machine. */
-  readonly wakeMs?: number
+  readonly wakeMillis?: number
   /** What the machine answered; absent when it was not reached or broke off. */
   readonly status?: number
   readonly replay?: HopReplay
@@ -30,7 +30,7 @@ export interface HopReplay {
   readonly instance?: string
   readonly hasState: boolean
   readonly isElsewhere: boolean
-  readonly timeoutMs?: number
+  readonly timeoutMillis?: number
   readonly fallback?: string
 }
 
@@ -48,7 +48,7 @@ export interface RequestEvent {
   readonly isUpgrade: boolean
   /** Epoch milliseconds. */
   readonly startedAt: number
-  readonly totalMs: number
+  readonly totalMillis: number
   readonly hops: readonly Hop[]
   readonly replays: number
   readonly errorCode?: ProxyErrorCode

@@ -57,11 +57,11 @@ export function answerHeaders(raw: HeaderList, requestId: string, passes: 1 | 2,
 }
 
 /** `fly-replay-src`: which machine asked for the replay, and what it wants to be told again. */
-export function replaySource(sender: { id: string; region: string }, nowMs: number, state?: string): string {
+export function replaySource(sender: { id: string; region: string }, nowMillis: number, state?: string): string {
   return formatReplayFields([
     ['instance', sender.id],
     ['region', sender.region],
-    ['t', String(Math.round(nowMs * 1000))],
+    ['t', String(Math.round(nowMillis * 1000))],
     ...(state === undefined ? [] : [['state', state] as const]),
   ])
 }
@@ -69,8 +69,8 @@ export function replaySource(sender: { id: string; region: string }, nowMs: numb
 const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
 /** `<ULID>-<edge>`, as seen on Fly. */
-export function newRequestId(nowMs: number, edge: string): string {
+export function newRequestId(nowMillis: number, edge: string): string {
   const base32 = (value: bigint, length: number): string =>
     Array.from({ length }, (_, i) => crockford[Number((value >> BigInt(5 * (length - 1 - i))) & 31n)]).join('')
-  return `${base32(BigInt(nowMs), 10)}${base32(BigInt(`0x${randomBytes(10).toString('hex')}`), 16)}-${edge}`
+  return `${base32(BigInt(nowMillis), 10)}${base32(BigInt(`0x${randomBytes(10).toString('hex')}`), 16)}-${edge}`
 }

@@ -18,7 +18,7 @@ export interface Step {
   readonly purpose: Hop['purpose']
   readonly path: string
   readonly headers: HeaderList
-  readonly timeoutMs?: number | undefined
+  readonly timeoutMillis?: number | undefined
   /** Who asked for this step, what it was then asked itself, and how it may get the request back. */
   readonly sender?: { readonly machine: Sender; readonly step: Step; readonly instruction: ReplayInstruction }
 }
@@ -45,13 +45,13 @@ export interface ReplayFacts {
   readonly instruction: ReplayInstruction
   readonly cacheStatus: 'miss' | 'bypass'
   readonly isFirstSourceKept: boolean
-  readonly nowMs: number
+  readonly nowMillis: number
 }
 
 /** The step to the target of a replay: the original request, transformed, with what a replayed request is told. */
 export function replayStep(facts: ReplayFacts): Step {
-  const { original, target, step, machine, instruction, cacheStatus, nowMs } = facts
-  const { transform, state, timeoutMs } = instruction
+  const { original, target, step, machine, instruction, cacheStatus, nowMillis } = facts
+  const { transform, state, timeoutMillis } = instruction
   const earlier =
     facts.isFirstSourceKept && step.purpose === 'replay' ? headerOf(step.headers, 'fly-replay-src') : undefined
   const transformed = withHeaders(
@@ -63,10 +63,10 @@ export function replayStep(facts: ReplayFacts): Step {
     purpose: 'replay',
     path: transform?.path ?? original.path,
     headers: withHeaders(transformed, [
-      ['fly-replay-src', earlier ?? replaySource(machine, nowMs, state)],
+      ['fly-replay-src', earlier ?? replaySource(machine, nowMillis, state)],
       ['fly-replay-cache-status', cacheStatus],
     ]),
-    timeoutMs,
+    timeoutMillis,
     sender: { machine, step, instruction },
   }
 }
@@ -76,7 +76,7 @@ export function fallbackStep(
   target: Target,
   sender: NonNullable<Step['sender']>,
   reason: string,
-  elapsedMs: number,
+  elapsedMillis: number,
 ): Step {
   const { machine, instruction, step } = sender
   const instance = instruction.instance ?? instruction.preferInstance
@@ -86,7 +86,7 @@ export function fallbackStep(
     ...(instruction.regions === undefined ? [] : [['region', instruction.regions.join(',')] as const]),
     ['replay_source', machine.id],
     ['reason', reason],
-    ['elapsed_ms', String(Math.round(elapsedMs))],
+    ['elapsed_ms', String(Math.round(elapsedMillis))],
   ])
   const self = instruction.fallback === 'force_self' ? { instance: machine.id } : { preferInstance: machine.id }
   return {
@@ -100,7 +100,7 @@ export function fallbackStep(
 
 /** What an event shows of an instruction; the state may be a secret. */
 export function summaryOf(instruction: ReplayInstruction): NonNullable<Hop['replay']> {
-  const { app, regions, instance, preferInstance, state, isElsewhere, timeoutMs, fallback } = instruction
+  const { app, regions, instance, preferInstance, state, isElsewhere, timeoutMillis, fallback } = instruction
   const wanted = instance ?? preferInstance
   return {
     ...(app !== undefined && { app }),
@@ -108,7 +108,7 @@ export function summaryOf(instruction: ReplayInstruction): NonNullable<Hop['repl
     ...(wanted !== undefined && { instance: wanted }),
     hasState: state !== undefined,
     isElsewhere: isElsewhere === true,
-    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(timeoutMillis !== undefined && { timeoutMillis }),
     ...(fallback && { fallback }),
   }
 }

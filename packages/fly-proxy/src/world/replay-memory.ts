@@ -43,14 +43,14 @@ export function rememberReplay(
     return undefined
   }
   if (!isFirstStep) return undefined
-  const { state, transform, timeoutMs, fallback } = instruction
-  const isPlain = (state ?? transform ?? timeoutMs ?? fallback) === undefined
+  const { state, transform, timeoutMillis, fallback } = instruction
+  const isPlain = (state ?? transform ?? timeoutMillis ?? fallback) === undefined
   if (directive === undefined) {
     if (isPlain) applyRule(world, subject, sender, target)
     return undefined
   }
   if (!isPlain) return 'a replay with state, transform, timeout or fallback cannot be cached'
-  const ttlSeconds = directive.ttlSeconds ?? world.settings.cacheTtl
+  const ttlSeconds = directive.ttlSeconds ?? world.settings.cacheTtlSeconds
   if (ttlSeconds < 10) return `a cached replay lives at least 10 seconds, not ${ttlSeconds}`
   const place = parseCachePrefix(directive.prefix, subject.host, subject.path)
   if (place === undefined) return 'the cache prefix does not cover the request that it answers'

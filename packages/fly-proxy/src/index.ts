@@ -1,5 +1,5 @@
 export { greatCircleKm, type Latency, realRoundTripMillis, routeKm } from './distance/latency.ts'
-export { createFlyProxy, type Edge, type FlyProxy, type FlyProxyFaults } from './fly-proxy.ts'
+export { createFlyProxy, type Edge, type FlyProxy } from './fly-proxy.ts'
 export type {
   AppOptions,
   FlyProxyOptions,
@@ -19,3 +19,4 @@ export type {
   RequestEvent,
 } from './report/events.ts'
 export { FlyProxyError, type FlyProxyErrorCode } from './report/fly-proxy-error.ts'
+export type { FlyProxyFaults } from './world/faults.ts'

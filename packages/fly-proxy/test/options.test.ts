@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readCommandLine } from '../src/command-line.ts'
 import { createFlyProxy, FlyProxyError, type FlyProxyOptions } from '../src/index.ts'
-import { resolveOptions } from '../src/options/options.ts'
+import { resolveOptions } from '../src/options/resolve-options.ts'
 
 const machine = { id: 'm', region: 'nrt', url: 'http://127.0.0.1:3001' }
 const apps = [{ name: 'app', machines: [machine] }]

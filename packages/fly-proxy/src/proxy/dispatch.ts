@@ -21,7 +21,7 @@ export interface Errand {
   /** The request as this machine should get it. */
   readonly envelope: (machine: Machine) => Envelope
   /** Milliseconds since the request's arrival. */
-  readonly clock: () => number
+  readonly elapsedMillis: () => number
   /** Gets one record per visit; a machine that refuses again and again makes one. */
   readonly hops: Draft<Hop>[]
 }
@@ -29,20 +29,27 @@ export interface Errand {
 /** A hop that is still under way. */
 export type Draft<T> = { -readonly [K in keyof T]: T[K] }
 
+/** A machine answered. `leave` ends the request's place on it. */
+export interface Answered {
+  readonly kind: 'answered'
+  readonly machine: Machine
+  readonly answer: Answer
+  readonly hop: Draft<Hop>
+  readonly leave: () => void
+}
+
+/** No machine accepted a connection in time. */
+export interface Unreachable {
+  readonly kind: 'unreachable'
+  readonly reason: 'timeout' | 'retries_exhausted' | 'no_candidate'
+  readonly code: ProxyErrorCode
+  readonly message: string
+}
+
 export type Outcome =
-  | {
-      readonly kind: 'answered'
-      readonly machine: Machine
-      readonly answer: Answer
-      readonly hop: Draft<Hop>
-      readonly leave: () => void
-    }
-  | {
-      readonly kind: 'unreachable'
-      readonly reason: 'timeout' | 'retries_exhausted' | 'no_candidate'
-      readonly code: ProxyErrorCode
-      readonly message: string
-    }
+  | Answered
+  | Unreachable
+  /** A machine accepted the request and broke off: it may have done the work. */
   | { readonly kind: 'broken'; readonly machine: Machine; readonly message: string }
 
 /** Takes a request to the best machine that accepts a connection, trying again until one does or the time is up. Rejects only when aborted. */
@@ -90,7 +97,7 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
 
 /** One attempt at one machine; undefined when it accepted no connection. */
 async function visit(world: World, errand: Errand, machine: Machine, deadline: number): Promise<Outcome | undefined> {
-  const startedMillis = errand.clock()
+  const startedMillis = errand.elapsedMillis()
   const leave = machine.occupy()
   try {
     let wakeMillis: number | undefined
@@ -101,7 +108,7 @@ async function visit(world: World, errand: Errand, machine: Machine, deadline: n
         noteFailure(errand, machine, failure, startedMillis)
         return undefined
       }
-      wakeMillis = errand.clock() - startedMillis
+      wakeMillis = errand.elapsedMillis() - startedMillis
     }
     const roundTripMillis = world.roundTrip(errand.from, machine.region)
     const sent = await send(machine, errand.envelope(machine), {
@@ -120,7 +127,7 @@ async function visit(world: World, errand: Errand, machine: Machine, deadline: n
       ...{ app: machine.app, machine: machine.id, region: machine.region, purpose: errand.purpose },
       ...{
         startedMillis,
-        endedMillis: errand.clock(),
+        endedMillis: errand.elapsedMillis(),
         roundTripMillis,
         ...(wakeMillis !== undefined && { wakeMillis }),
       },
@@ -161,9 +168,14 @@ async function wake(
 }
 
 /** Records a refusal. Of the refusals since the last answer, those of one machine for one reason make one record. */
-function noteFailure(errand: Errand, machine: Machine, reason: string, startedMillis: number = errand.clock()): void {
+function noteFailure(
+  errand: Errand,
+  machine: Machine,
+  reason: string,
+  startedMillis: number = errand.elapsedMillis(),
+): void {
   const { hops, purpose } = errand
-  const endedMillis = errand.clock()
+  const endedMillis = errand.elapsedMillis()
   const sinceAnswer = hops.slice(hops.findLastIndex(({ connectFailure }) => connectFailure === undefined) + 1)
   const same = sinceAnswer.find(
     (hop) => hop.machine === machine.id && hop.purpose === purpose && hop.connectFailure?.reason === reason,

@@ -10,7 +10,8 @@ export const proxyOnlyHeaders: ReadonlySet<string> = new Set([
   'fly-preferred-instance-unavailable',
 ])
 
-export interface Arrival {
+/** What the edge knows of a request and its connection. */
+export interface ForwardingFacts {
   readonly requestId: string
   readonly edgeRegion: string
   readonly edgeAddress: string
@@ -21,23 +22,23 @@ export interface Arrival {
 }
 
 /** The client's headers as a machine gets them: what a client may not say is gone, what Fly's proxy says is added. */
-export function forwardedHeaders(raw: HeaderList, arrival: Arrival): HeaderList {
+export function forwardedHeaders(raw: HeaderList, facts: ForwardingFacts): HeaderList {
   const sent = endToEndHeaders(raw)
   // Trailers, `Expect: 100-continue` and HTTP/2 upgrades end here: the proxy answers for itself.
-  const dropped = arrival.isClientTrusted ? new Set(['expect']) : new Set([...proxyOnlyHeaders, 'expect'])
+  const dropped = facts.isClientTrusted ? new Set(['expect']) : new Set([...proxyOnlyHeaders, 'expect'])
   const via = headerOf(sent, 'via')
   const forwardedFor = headerOf(sent, 'x-forwarded-for')
-  const isSecure = arrival.scheme === 'https'
+  const isSecure = facts.scheme === 'https'
   return withHeaders(withoutHeaders(sent, dropped), [
-    ['Fly-Client-IP', arrival.clientAddress],
-    ['Fly-Forwarded-Port', String(arrival.edgePort)],
-    ['Fly-Forwarded-Proto', arrival.scheme],
-    ['Fly-Region', arrival.edgeRegion],
-    ['Fly-Request-Id', arrival.requestId],
+    ['Fly-Client-IP', facts.clientAddress],
+    ['Fly-Forwarded-Port', String(facts.edgePort)],
+    ['Fly-Forwarded-Proto', facts.scheme],
+    ['Fly-Region', facts.edgeRegion],
+    ['Fly-Request-Id', facts.requestId],
     ['Via', via === undefined ? viaFly : `${via}, ${viaFly}`],
-    ['X-Forwarded-For', [forwardedFor, arrival.clientAddress, arrival.edgeAddress].filter(Boolean).join(', ')],
-    ['X-Forwarded-Port', String(arrival.edgePort)],
-    ['X-Forwarded-Proto', arrival.scheme],
+    ['X-Forwarded-For', [forwardedFor, facts.clientAddress, facts.edgeAddress].filter(Boolean).join(', ')],
+    ['X-Forwarded-Port', String(facts.edgePort)],
+    ['X-Forwarded-Proto', facts.scheme],
     ['X-Forwarded-SSL', isSecure ? 'on' : 'off'],
   ])
 }

@@ -69,7 +69,7 @@ describe('a running cluster', () => {
     }
   })
 
-  test('waitUntilCaughtUp() means that a write can be read on each replica', async () => {
+  test('after waitUntilCaughtUp() a write can be read on each replica', async () => {
     for (let round = 1; round <= 20; round++) {
       await cluster.primary.query('insert into entry (note) values ($1)', [`round ${round}`])
       await cluster.waitUntilCaughtUp()
@@ -99,7 +99,7 @@ describe('a running cluster', () => {
     expect(await timeUntil(async () => (await countOf(nrt)) > before + 1)).toBeLessThan(400)
   })
 
-  test('a delay ends early for what it was already holding back', async () => {
+  test('lag(0) shows at once what the delay was holding back', async () => {
     await nrt.lag(60_000)
     await cluster.primary.query('insert into entry (note) values (null)')
     await expect(cluster.waitUntilCaughtUp({ timeoutMillis: 100 })).rejects.toMatchObject({
@@ -152,7 +152,7 @@ describe('a running cluster', () => {
     expect(await countOf(ord)).toBe(before + 1)
   })
 
-  test('kill() drops everybody at once; restart() brings the node back at its address with its data', async () => {
+  test('kill() disconnects every client at once; restart() brings the node back at its address with its data', async () => {
     const { url } = cluster.primary
     const before = await countOf(cluster.primary)
     const memory = await memoryOf(cluster.primary.dataFolder)
@@ -202,7 +202,7 @@ describe('a running cluster', () => {
 })
 
 describe('failover', () => {
-  test('promote() makes a primary, follow() takes the other replica there', async () => {
+  test('promote() makes a primary, follow() makes the other replica follow it', async () => {
     await using cluster = await startCluster({ replicas: 2 })
     const [first, second] = cluster.replicas
     if (!first || !second) throw new Error('Two replicas were asked for')
@@ -254,7 +254,7 @@ describe('the life of a cluster', () => {
     expect(times[4]).toBeLessThan(5_000)
   })
 
-  test('handles of a stopped cluster say so', async () => {
+  test('every method of a stopped cluster throws CLUSTER_STOPPED', async () => {
     const cluster = await startCluster({ replicas: 1 })
     await cluster[Symbol.asyncDispose]()
     const stopped = { code: 'CLUSTER_STOPPED' }
@@ -280,7 +280,7 @@ describe('the life of a cluster', () => {
     expect(await processesOf(root)).toEqual([])
   })
 
-  test('fewer connections than initdb wrote down do not keep a standby from starting', async () => {
+  test('a standby starts with fewer connections than initdb recorded', async () => {
     await using cluster = await startCluster({
       replicas: 1,
       settings: { max_connections: '40' },
@@ -289,7 +289,7 @@ describe('the life of a cluster', () => {
     expect(await cluster.replicas[0]?.query('show max_connections')).toEqual([{ max_connections: '40' }])
   })
 
-  test('a setting that the server refuses gives its log', async () => {
+  test('a setting that the server refuses gives an error with its log', async () => {
     const start = startCluster({ settings: { shared_buffers: 'plenty' } })
     await expect(start).rejects.toMatchObject({
       code: 'CLUSTER_START_FAILED',

@@ -7,10 +7,10 @@ import { FlyProxyError } from './report/fly-proxy-error.ts'
 export const usage = `Usage: fly-proxy [--config file.json] [--machine app/id@region=http://127.0.0.1:3001]... [--edge nrt:8080]...
                  [--latency none|real|<factor>] [--host 127.0.0.1] [--set option=value]... [--quiet]
 
-  --config   JSON file with the options of createFlyProxy(); flags are added to it and win over it
-  --machine  a machine of an app, in the order of preference of apps; repeat it
-  --edge     a region that has an edge, and its port (free without one); repeat it
-  --latency  none (default), real distances, or real times a factor
+  --config   JSON file with the options of createFlyProxy(); flags add to it and override it
+  --machine  a machine of an app; repeat it. The first app gets requests whose Host names none
+  --edge     a region that has an edge, and its port (default: a free one); repeat it
+  --latency  none (default), real, or a factor of the real time such as 0.5
   --set      any other option of createFlyProxy(), such as --set bufferLimit=10485760
   --quiet    do not print requests
 `
@@ -21,7 +21,10 @@ export interface CommandLine {
   readonly wantsHelp: boolean
 }
 
-/** What the command line and the file it names ask for. Throws FlyProxyError: INVALID_OPTION. */
+/**
+ * Reads the flags, and the file that --config names.
+ * @throws FlyProxyError INVALID_OPTION
+ */
 export function readCommandLine(argv: readonly string[]): CommandLine {
   const values = parse(argv)
   const file: Partial<FlyProxyOptions> = values.config === undefined ? {} : readConfig(values.config)
@@ -42,7 +45,9 @@ function parse(argv: readonly string[]): ReturnType<typeof parseFlags> {
   try {
     return parseFlags(argv)
   } catch (cause) {
-    throw new FlyProxyError('INVALID_OPTION', cause instanceof Error ? cause.message : 'unreadable flags', { cause })
+    throw new FlyProxyError('INVALID_OPTION', cause instanceof Error ? cause.message : 'the flags cannot be read', {
+      cause,
+    })
   }
 }
 
@@ -78,7 +83,7 @@ function readConfig(path: string): Partial<FlyProxyOptions> {
   } catch (cause) {
     throw new FlyProxyError('INVALID_OPTION', `cannot read ${path} as JSON`, { cause })
   }
-  throw new FlyProxyError('INVALID_OPTION', `${path} holds no JSON object`)
+  throw new FlyProxyError('INVALID_OPTION', `${path} does not hold a JSON object`)
 }
 
 function readMachine(text: string): MachineOptions & { app: string } {

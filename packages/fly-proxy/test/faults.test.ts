@@ -87,7 +87,7 @@ describe('latency', () => {
     expect(() => proxy.faults.setLatency({ scale: -1 })).toThrow(FlyProxyError)
   })
 
-  it('a streamed answer is late, not stretched: chunks keep their distance in time', async () => {
+  it('a streamed answer is late, not slowed down: chunks keep their intervals', async () => {
     const slow = await startMachine('slow@ams', (_seen, response) => {
       response.write('a')
       setTimeout(() => response.end('b'), 60)
@@ -128,7 +128,7 @@ describe('1.10: fault knobs', () => {
     ])
   })
 
-  it('region down: its edge’s clients are served by the nearest healthy region’s edge, a way further', async () => {
+  it('region down: its edge’s clients are served by the nearest healthy region’s edge, at that distance', async () => {
     const { url, proxy, requestEvent } = await localAndHome(undefined, { latency: oneOcean })
     proxy.faults.regionDown('nrt')
     const reply = await ask(url)
@@ -158,7 +158,7 @@ describe('1.10: fault knobs', () => {
     expect(await ask(url)).toMatchObject({ status: 502, body: '' })
   })
 
-  it('1.8: a stopped target auto-starts: wakeMillis and its wake callback, once for all who wait', async () => {
+  it('1.8: a stopped target starts: wakeMillis and its wake callback run once for all waiting requests', async () => {
     let wakes = 0
     const wake = async (): Promise<void> => {
       wakes += 1
@@ -304,7 +304,7 @@ describe('connections', () => {
     expect(connections).toBe(2)
   })
 
-  it('an answer that cannot be passed on is a 502 with a log line, not a hang', async () => {
+  it('an answer that cannot be forwarded is a 502 with a log line, not a hang', async () => {
     const { url, logs, requestEvent } = await localAndHome(undefined, {
       latency: (_from: string, to: string) => (to === 'nrt' ? Number.NaN : 0),
     })

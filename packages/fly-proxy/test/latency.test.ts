@@ -62,7 +62,7 @@ describe('latency: the option', () => {
     expect(() => resolveLatency(latency as never, [])).toThrow(FlyProxyError)
   })
 
-  it('a function that gives no duration is refused when it does', () => {
+  it('a function that returns no duration is refused when it is called', () => {
     expect(() => resolveLatency(() => -1, [])('a', 'b')).toThrow(FlyProxyError)
   })
 })

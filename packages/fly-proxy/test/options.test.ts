@@ -48,7 +48,7 @@ describe('options', () => {
     ['machine id "m" appears twice', { apps: [{ name: 'a', machines: [machine, machine] }] }, 'DUPLICATE_MACHINE'],
     ['ports has "ams"', { apps, ports: { ams: 1 } }, 'INVALID_OPTION'],
     ['ports.nrt is 70000', { apps, ports: { nrt: 70_000 } }, 'INVALID_OPTION'],
-    ['region "home" is not in the table', { apps, edges: ['home'], latency: 'real' }, 'UNKNOWN_REGION'],
+    ['region "home" has no known place', { apps, edges: ['home'], latency: 'real' }, 'UNKNOWN_REGION'],
     ['latency is "slow"', { apps, latency: 'slow' }, 'INVALID_OPTION'],
     ['no edge', { apps: [{ name: 'a', machines: [] }] }, 'INVALID_OPTION'],
   ])('says what was wrong: %s', (message, options, code) => {

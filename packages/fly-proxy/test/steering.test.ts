@@ -54,7 +54,7 @@ describe('1.6: headers clients may send', () => {
     expect(reply.ms).toBeGreaterThanOrEqual(145)
   })
 
-  it('1.6: they avoid the buffer limit', async () => {
+  it('1.6: a request steered by them has no buffer limit', async () => {
     const machine = await startMachine('a@ams', (seen, response) => response.end(String(seen.body.length)))
     const { proxy } = await startProxy([await startMachine('n@nrt'), machine], { bufferLimit: 10 })
     const body = Buffer.alloc(100_000)

@@ -1,4 +1,4 @@
-/** Every reason for which this package refuses or fails. A closed list. */
+/** Why this package refused or failed. A closed list. */
 export type ClusterErrorCode =
   | 'CLUSTER_OPTIONS_INVALID'
   | 'CLUSTER_PLATFORM_UNSUPPORTED'
@@ -13,14 +13,14 @@ export type ClusterErrorCode =
 
 export interface ClusterErrorOptions {
   readonly cause?: unknown
-  /** The end of a server's log; its last 4 KB are appended to the message. */
+  /** A server's log. Its last 4 KB are appended to the message. */
   readonly log?: string
 }
 
-/** How much of a log a message shows, in characters. */
+/** How many characters of a log a message shows. */
 const SHOWN = 4_096
 
-/** The one error type of this package: `code` says what went wrong, the message what to do about it. */
+/** The only error of this package. `code` says what went wrong, the message says what to do about it. */
 export class ClusterError extends Error {
   override readonly name: string = 'ClusterError'
   readonly code: ClusterErrorCode

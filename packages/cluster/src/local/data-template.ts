@@ -14,20 +14,20 @@ export interface TemplateOptions {
   readonly settings: Readonly<Record<string, string>>
   /** Belongs to this cluster; the user can write to it. */
   readonly workFolder: string
-  /** Undefined: keep nothing. */
+  /** Undefined when nothing should be kept. */
   readonly cacheFolder: string | undefined
-  /** Where a new template is written before it is moved into the cache; somebody watches over it. */
+  /** Where a new template is written before it moves into the cache. The watchdog removes it if we cannot. */
   readonly draft: string
   readonly signal: AbortSignal
 }
 
-/** Increase when what initdb is asked for changes: older templates are then left alone. */
+/** Increase it when initdb's parameters change: older templates are then no longer used. */
 const format = 1
 const initdbParameters = ['-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--wal-segsize=1']
 
 /**
- * A fresh data folder, packed. One file rather than a folder: it is there or it is not, even after something
- * swept the temp folder, and a rename puts it in place however many processes try at once.
+ * A fresh data folder, packed into one file. A file is whole or missing, even after something cleaned the temp folder, and a
+ * rename puts it in place safely when several processes try at once.
  */
 export class DataTemplate {
   readonly #options: TemplateOptions
@@ -47,12 +47,15 @@ export class DataTemplate {
     this.#cached = options.cacheFolder && join(options.cacheFolder, `template-${key}.tar`)
   }
 
-  /** Unpacks it into an empty folder that the server's user owns. */
+  /**
+   * Unpacks it into an empty folder that the server's user owns.
+   * @throws ClusterError CLUSTER_START_FAILED, CLUSTER_NO_UNPRIVILEGED_USER
+   */
   async unpack(folder: string): Promise<void> {
     this.#archive ??= this.#find()
     let failure = await this.#extract(await this.#archive, folder)
     if (failure !== undefined && this.#wasFound) {
-      // What an earlier run left is damaged: make it anew, once, whoever notices first.
+      // The cached file is damaged: make a new one, once for all nodes.
       this.#remade ??= this.#make()
       failure = await this.#extract(await this.#remade, folder)
     }
@@ -60,7 +63,7 @@ export class DataTemplate {
     throw new ClusterError('CLUSTER_START_FAILED', `The data folder could not be unpacked: ${failure}`)
   }
 
-  /** What tar complained about, if it did. */
+  /** Returns tar's complaint, if it has one. */
   async #extract(archive: string, folder: string): Promise<string | undefined> {
     const { code, output } = await this.#run('tar', ['-xf', archive, '-C', folder])
     return code === 0 ? undefined : output.trim()
@@ -77,7 +80,7 @@ export class DataTemplate {
     }
   }
 
-  /** Makes it, and moves it into the cache if there is one. */
+  /** Makes the archive, and moves it into the cache if there is one. */
   async #make(): Promise<string> {
     const { draft, workFolder } = this.#options
     if (this.#cached === undefined) return await this.#initialise(join(workFolder, 'template.tar'))
@@ -96,13 +99,13 @@ export class DataTemplate {
     const recorded = settingsOfTemplate(settings)
     if (Object.keys(recorded).length > 0) {
       await appendFile(join(folder, 'postgresql.conf'), configurationFile({ wal_level: 'replica', ...recorded }))
-      // One start and stop writes them to pg_control, against which a standby checks its own.
+      // One start and stop writes them to pg_control, with which a standby compares its own.
       const settled = await this.#run(binaries.postgres, ['--single', '-D', folder, 'postgres'])
       if (settled.code !== 0) {
         throw new ClusterError('CLUSTER_START_FAILED', 'PostgreSQL refused the settings.', { log: settled.output })
       }
     }
-    // Root packs, because the cache is root's; the names in it belong to whoever unpacks.
+    // Our own user packs, because it owns the cache. Whoever unpacks owns the files.
     const packed = await runCommand('tar', ['-cf', archive, '-C', folder, '.'], { signal: this.#options.signal })
     if (packed.code !== 0) {
       throw new ClusterError('CLUSTER_START_FAILED', `The template could not be packed: ${packed.output.trim()}`)

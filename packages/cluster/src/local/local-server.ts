@@ -16,7 +16,7 @@ export interface LocalServerOptions {
   readonly folder: string
   readonly postgres: string
   readonly user: ServerUser
-  /** Milliseconds that a start or a stop may take. */
+  /** How long a start or a stop may take. */
   readonly timeoutMillis: number
 }
 
@@ -52,22 +52,23 @@ export class LocalServer implements Server {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
-  /** Starts on a port that the system calls free, and on another one if somebody was quicker. */
+  /** Starts on a free port. If another process takes it first, tries another one, 20 times at most. */
   async startOnFreePort(signal: AbortSignal): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       this.#port = await freePort()
       const isUp = await this.#start(signal)
       if (isUp) return
-      if (attempt === 20) throw await this.#failure(`found 20 ports taken, ${this.#port} the last`)
+      if (attempt === 20) throw await this.#failure(`found 20 ports taken by other processes, ${this.#port} the last`)
     }
   }
 
-  /** Its address is known to others: it waits for its own port instead of taking another. */
+  /** Starts on its own port, since others know the address. Waits for the port if it is taken. */
   async start(): Promise<void> {
     if (this.isRunning) return
     const signal = AbortSignal.timeout(this.#options.timeoutMillis)
     while (!(await this.#start(signal))) {
-      if (signal.aborted) throw await this.#failure(`could not have its port ${this.#port} back`)
+      if (signal.aborted)
+        throw await this.#failure(`could not get its port ${this.#port} back: another process uses it`)
       await sleep(100)
     }
   }
@@ -97,13 +98,13 @@ export class LocalServer implements Server {
       () => [],
     )
     const exit = this.#exitOf(child)
-    // A frozen parent has no new children while we look for the old ones.
+    // A frozen parent starts no new children while we look for the existing ones.
     child.kill('SIGSTOP')
     const children = await descendantsOf(child.pid)
-    // Itself last: a child that outlives it would still tell its client why it goes.
+    // In this order: a child that outlived the parent would still tell its client why it ends.
     await killProcesses([...children, child.pid])
     await exit
-    // A machine that crashed would not have kept these either: the interlock's shared memory and its pid file.
+    // A crashed machine would lose these too: the shared memory that guards the data folder, and the pid file.
     const memory = lines[6]?.trim().split(/\s+/)[1]
     if (memory) await runCommand('ipcrm', ['-m', memory]).catch(() => {})
     await rm(pidFile, { force: true })
@@ -114,7 +115,7 @@ export class LocalServer implements Server {
     return text.slice(-65_536)
   }
 
-  /** False: the port was taken. */
+  /** Returns false if the port is taken. */
   async #start(signal: AbortSignal): Promise<boolean> {
     const log = await open(this.#logFile, 'a')
     let child: ChildProcess
@@ -123,7 +124,7 @@ export class LocalServer implements Server {
       start = (await log.stat()).size
       child = spawn(this.#options.postgres, ['-D', this.dataFolder, '-p', String(this.#port)], {
         ...this.#options.user.identity,
-        // A session of its own: a Ctrl-C in the terminal is for our process to handle, not for the server.
+        // A session of its own: a Ctrl-C in the terminal must not reach the server.
         detached: true,
         cwd: '/',
         env: commandEnvironment,
@@ -144,14 +145,14 @@ export class LocalServer implements Server {
       }
       if (signal.aborted) {
         await this.kill()
-        throw await this.#failure('was not ready in time, or its start was aborted', signal.reason)
+        throw await this.#failure('was not ready in time, or the start was aborted', signal.reason)
       }
       await sleep(4)
     }
     return true
   }
 
-  /** What pg_ctl does: the last line of postmaster.pid tells the state (src/include/utils/pidfile.h). */
+  /** As pg_ctl does it: line 8 of postmaster.pid tells the state (src/include/utils/pidfile.h). */
   async #isReady(child: ChildProcess): Promise<boolean> {
     const text = await readFile(join(this.dataFolder, 'postmaster.pid'), 'utf8').catch(() => '')
     const lines = text.split('\n')

@@ -13,7 +13,7 @@ import { LocalServer } from './local-server.ts'
 import { findBinaries } from './postgres-binaries.ts'
 import { Watchdog } from './watchdog.ts'
 
-/** The providers `embedded` and `binaries`: processes of this machine, in one temp folder, under a watchdog. */
+/** The providers `embedded` and `binaries`: processes on this machine, with one folder, under a watchdog. */
 export async function startLocalServers(options: ResolvedOptions, signal: AbortSignal): Promise<ProvidedServers> {
   const user = await findServerUser()
   const cacheFolder = await findCacheFolder(user)
@@ -67,7 +67,7 @@ export async function startLocalServers(options: ResolvedOptions, signal: AbortS
     const primary = create('primary')
     const replicas = options.replicaNames.map(create)
     const prepared = replicas.map(prepare)
-    // The primary is up while the replicas' folders are still being unpacked.
+    // Start the primary while the replicas' folders are still being unpacked.
     const isPrimaryUp = prepare(primary).then(() => primary.startOnFreePort(signal))
     await settled([
       isPrimaryUp,
@@ -90,21 +90,21 @@ export async function startLocalServers(options: ResolvedOptions, signal: AbortS
   }
 }
 
-/** Waits for all, also when one fails: nobody may still write into a folder that is being removed. */
+/** Waits for all, even when one fails: nothing may write to a folder that is being removed. */
 async function settled(work: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected')
   if (failed) throw failed.reason
 }
 
 /**
- * SIGQUIT is quickest, and the data is thrown away anyway; a server that does not listen is
- * killed: it would give a frozen child of its own 5 s.
+ * Ends a server by SIGQUIT, which is quickest; its data is thrown away anyway. A server that has not ended after 2 s is killed: it
+ * would wait 5 s for a frozen child.
  */
 async function endServer(server: LocalServer): Promise<void> {
   await server.stop('immediate', 2_000).catch(() => server.kill())
 }
 
-/** postgres insists on a data folder that is its user's alone. */
+/** Makes a folder that only the server's user can enter, as postgres requires. */
 async function makeFolder(folder: string, user: ServerUser): Promise<void> {
   await mkdir(folder, { mode: 0o700 })
   if (user.identity.uid !== undefined) await chown(folder, user.uid, user.identity.gid ?? user.uid)

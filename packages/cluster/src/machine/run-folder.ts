@@ -5,12 +5,12 @@ import { ClusterError } from '../errors/cluster-error.ts'
 import type { ServerUser } from './server-user.ts'
 
 const memoryFolder = '/dev/shm'
-/** Three nodes need 100 MB to start with; what an ordinary test writes must fit as well. */
+/** Three nodes start with 100 MB; what an ordinary test writes must fit as well. */
 const memoryNeeded = 4 * 1024 ** 3
 
 /**
- * Where a cluster's own folder goes. Memory where there is plenty: a data folder is a thousand small files, which a
- * busy disk takes ten times as long to make. Docker's default /dev/shm of 64 MB is thus never used.
+ * Where a cluster's own folder goes. In memory if there is enough: a data folder is a thousand small files, and a busy disk
+ * needs ten times as long to write them. Docker's default /dev/shm of 64 MB is never enough.
  */
 export async function findRunFolder(wanted: string | undefined, user: ServerUser): Promise<string> {
   if (wanted !== undefined) {
@@ -18,14 +18,17 @@ export async function findRunFolder(wanted: string | undefined, user: ServerUser
     if (await isReachable(folder, user)) return folder
     throw new ClusterError(
       'CLUSTER_OPTIONS_INVALID',
-      `folder is ${folder}, which does not exist or which uid ${user.uid} cannot enter.`,
+      `folder is ${folder}, which does not exist, or uid ${user.uid} cannot enter it.`,
     )
   }
   if (process.platform === 'linux' && (await hasRoom(memoryFolder))) return memoryFolder
   for (const folder of new Set([tmpdir(), '/tmp', '/var/tmp'])) {
     if (await isReachable(folder, user)) return folder
   }
-  throw new ClusterError('CLUSTER_START_FAILED', `uid ${user.uid} can enter neither ${tmpdir()} nor /tmp. Set TMPDIR.`)
+  throw new ClusterError(
+    'CLUSTER_START_FAILED',
+    `uid ${user.uid} can enter neither ${tmpdir()} nor /tmp. Set TMPDIR to a folder that it can enter.`,
+  )
 }
 
 async function hasRoom(folder: string): Promise<boolean> {
@@ -37,7 +40,7 @@ async function hasRoom(folder: string): Promise<boolean> {
   }
 }
 
-/** The other user must be able to pass every folder on the way: root's TMPDIR may be below /root. */
+/** Whether the server's user can enter every folder on the way: root's TMPDIR may be below /root. */
 async function isReachable(folder: string, user: ServerUser): Promise<boolean> {
   for (let path = folder; ; path = dirname(path)) {
     const found = await stat(path).catch(() => undefined)

@@ -3,11 +3,16 @@ import { withAdminSession } from '../postgres/admin-session.ts'
 import type { ClusterNode } from './cluster-node.ts'
 import { waitUntil } from './wait-until.ts'
 
+/** How `waitUntilCaughtUp` waits. */
 export interface CatchUpOptions {
-  /** Milliseconds. Default 10,000. */
+  /**
+   * How long to wait before CLUSTER_TIMEOUT.
+   * @default 10_000
+   */
   readonly timeoutMillis?: number
-  /** Whose state the others must reach. Default the cluster's first primary; after a promotion give the new one. */
+  /** The node that the others must catch up with. Default: the cluster's first primary. After a promotion pass the new one. */
   readonly primary?: ClusterNode
+  /** Ends the wait early: it rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
@@ -17,13 +22,16 @@ interface Progress {
   readonly pause: string | null
 }
 
-/** Not below what the primary has flushed now, or no standby at all any more. */
+/** A node is done when it has replayed what the primary had flushed, or when it is no standby any more. */
 const progressOf = `
   select not pg_is_in_recovery() or pg_last_wal_replay_lsn() >= $1::pg_lsn as is_done,
          pg_wal_lsn_diff($1::pg_lsn, pg_last_wal_replay_lsn())::text as behind,
          case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() end as pause`
 
-/** Waits on one connection per replica. */
+/**
+ * Resolves when every replica has replayed what the primary has flushed by now. Uses one connection per replica.
+ * @throws ClusterError CLUSTER_TIMEOUT, CLUSTER_NODE_DOWN
+ */
 export async function waitUntilReplayed(
   primary: ClusterNode,
   replicas: readonly ClusterNode[],
@@ -34,7 +42,8 @@ export async function waitUntilReplayed(
   const lsn = row?.lsn
   const followers = replicas.filter((replica) => replica !== source)
   const down = followers.find((replica) => !replica.isRunning)
-  if (down) throw new ClusterError('CLUSTER_NODE_DOWN', `${down.name} is down, so it cannot catch up.`)
+  if (down)
+    throw new ClusterError('CLUSTER_NODE_DOWN', `${down.name} is down and cannot catch up. Use restart() first.`)
   await Promise.all(
     followers.map((replica) =>
       withAdminSession(replica, async (client) => {

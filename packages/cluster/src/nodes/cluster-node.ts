@@ -2,33 +2,40 @@ import { ClusterError } from '../errors/cluster-error.ts'
 import { withAdminSession } from '../postgres/admin-session.ts'
 import type { Server, StopMode } from '../postgres/server.ts'
 
-/** One server of the cluster. Its address stays the same over `stop()`, `kill()` and `restart()`. */
+/** One server of the cluster. It keeps its address through `stop()`, `kill()` and `restart()`. */
 export interface ClusterNode {
+  /** `primary`, or the replica's name. Also its `cluster_name`. */
   readonly name: string
   readonly host: string
   readonly port: number
-  /** `postgres://postgres@host:port/postgres`; no password is asked for. */
+  /** `postgres://postgres@host:port/postgres`. There is no password. */
   readonly url: string
-  /** Where its data is; inside the container with testcontainers. */
+  /** The path of its data folder. With testcontainers: the path inside the container. */
   readonly dataFolder: string
   readonly isRunning: boolean
-  /** Resolves when connections are accepted. Does nothing on a node that runs. */
+  /** Starts the server. Resolves when it accepts connections. Does nothing if it runs. */
   start(): Promise<void>
-  /** Default `fast`: clients are dropped, the data is written down. Does nothing on a node that is down. */
+  /**
+   * Stops the server. Does nothing if it is down.
+   * @default 'fast'
+   */
   stop(mode?: StopMode): Promise<void>
-  /** As if the power failed: SIGKILL to all of the node's processes at once. */
+  /** Sends SIGKILL to all processes of the server at once, like a power failure. */
   kill(): Promise<void>
-  /** `stop('fast')` if it runs, then `start()`: also the way back after a `kill()`. */
+  /** Calls `stop('fast')` if it runs, then `start()`. Use it after `kill()` too. */
   restart(): Promise<void>
   /** The last 64 KB of the server's log. */
   log(): Promise<string>
-  /** Runs SQL as superuser on a connection of its own; for arranging a test, not for measuring one. */
+  /**
+   * Runs SQL as superuser on a new connection. Good for preparing a test, not for measuring one.
+   * @throws ClusterError CLUSTER_NODE_DOWN, CLUSTER_STOPPED
+   */
   query<Row extends object = Record<string, unknown>>(sql: string, values?: readonly unknown[]): Promise<Row[]>
   /** Asks the server: true on a replica, false on a primary. */
   isInRecovery(): Promise<boolean>
 }
 
-/** A node over the server of any provider. */
+/** A node on top of any provider's server. */
 export class ServerNode implements ClusterNode {
   readonly #server: Server
   #isOver = false
@@ -61,7 +68,7 @@ export class ServerNode implements ClusterNode {
     return this.#server.isRunning
   }
 
-  /** Where a walreceiver of this cluster finds the node; with containers that is not where we find it. */
+  /** The address that this cluster's walreceivers use. With containers it differs from the address that clients use. */
   get peerAddress(): { readonly host: string; readonly port: number } {
     return this.#server.peerAddress
   }
@@ -96,7 +103,7 @@ export class ServerNode implements ClusterNode {
   ): Promise<Row[]> {
     this.#mustExist()
     if (!this.isRunning) {
-      throw new ClusterError('CLUSTER_NODE_DOWN', `${this.name} is down, so it cannot be asked. Use restart() first.`, {
+      throw new ClusterError('CLUSTER_NODE_DOWN', `${this.name} is down and cannot run a query. Use restart() first.`, {
         log: await this.log(),
       })
     }
@@ -108,7 +115,7 @@ export class ServerNode implements ClusterNode {
     return row?.answer === true
   }
 
-  /** The cluster has been stopped: from now on every method says so. */
+  /** Marks the cluster as stopped: from now on every method throws CLUSTER_STOPPED. */
   retire(): void {
     this.#isOver = true
   }

@@ -4,23 +4,29 @@ import { primaryConnection, quoteSetting } from '../postgres/server-settings.ts'
 import { type ClusterNode, ServerNode } from './cluster-node.ts'
 import { waitUntil } from './wait-until.ts'
 
-/** A hot standby. Every method but those of `ClusterNode` needs it to run and, `promote()` included, to be a standby still. */
+/**
+ * A hot standby. Its own methods, `promote()` included, need it to run and to be a standby still.
+ * @throws ClusterError CLUSTER_WRONG_ROLE after a promotion, CLUSTER_NODE_DOWN, CLUSTER_TIMEOUT
+ */
 export interface Replica extends ClusterNode {
-  /** Stops applying what arrives. Resolves when it has stopped, unless `lag()` holds a record back: then at once. */
+  /** Stops replaying the log. Resolves when replay has stopped; with a `lag()`, without waiting for that. */
   pauseReplay(): Promise<void>
+  /** Starts replaying again after `pauseReplay()`. */
   resumeReplay(): Promise<void>
   /**
-   * From now on a commit becomes visible here this many milliseconds after it happened (`recovery_min_apply_delay`).
-   * 0 takes the delay away. Survives a restart.
+   * Shows each commit this many milliseconds after it happened (`recovery_min_apply_delay`). 0 removes the delay. Survives a
+   * restart.
+   * @example
+   * await replica.lag(500)
    */
   lag(milliseconds: number): Promise<void>
-  /** Makes it a primary of its own on a new timeline. Resolves when it accepts writes. Nobody follows it by itself. */
+  /** Makes it a primary on a new timeline. Resolves when it accepts writes. No other replica follows it until `follow()`. */
   promote(): Promise<void>
-  /** Cuts the replication stream and keeps the server up. Resolves when the stream is cut. Survives a restart. */
+  /** Cuts the replication stream; the server keeps running. Resolves when the stream is cut. Survives a restart. */
   disconnect(): Promise<void>
-  /** Takes the stream up again after `disconnect()`. */
+  /** Restores the replication stream after `disconnect()`. */
   reconnect(): Promise<void>
-  /** Replicates from this node instead: a primary, or another replica. Resolves when the stream flows. */
+  /** Replicates from this node from now on: a primary, or another replica. Resolves when the stream flows. */
   follow(node: ClusterNode): Promise<void>
 }
 
@@ -59,7 +65,7 @@ export class ServerReplica extends ServerNode implements Replica {
     await this.#set('recovery_min_apply_delay', `${milliseconds}ms`)
     this.#lag = milliseconds
     const setting = `(select setting::int from pg_settings where name = 'recovery_min_apply_delay')`
-    await this.#until('did not take its delay', `${setting} = ${milliseconds}`)
+    await this.#until('did not apply its delay', `${setting} = ${milliseconds}`)
   }
 
   async promote(): Promise<void> {
@@ -82,7 +88,7 @@ export class ServerReplica extends ServerNode implements Replica {
 
   async follow(node: ClusterNode): Promise<void> {
     if (!(node instanceof ServerNode) || node === this) {
-      throw new ClusterError('CLUSTER_OPTIONS_INVALID', `${this.name} can follow another node of its own cluster only.`)
+      throw new ClusterError('CLUSTER_OPTIONS_INVALID', `${this.name} can only follow another node of its own cluster.`)
     }
     await this.#mustFollow('follow')
     this.#source = node

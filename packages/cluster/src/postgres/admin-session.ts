@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 
-/** Runs SQL as the superuser on a connection of its own, which is closed at the end. */
+/** Opens a connection as superuser, uses it, and closes it. */
 export async function withAdminSession<Result>(
   address: { readonly host: string; readonly port: number },
   use: (client: Client) => Promise<Result>,
@@ -13,7 +13,7 @@ export async function withAdminSession<Result>(
     application_name: 'headwater-cluster',
     connectionTimeoutMillis: 10_000,
   })
-  // A server that dies under an idle connection is the query's business, not the process's.
+  // The query reports a server that dies; an unhandled 'error' event would end the process.
   client.on('error', () => {})
   try {
     await client.connect()

@@ -1,6 +1,6 @@
 /**
- * What every node runs with. A data folder lives no longer than its cluster, so nothing is synced to disk; replicas
- * look for their primary every 50 ms instead of every 5 s, so that tests of failures are quick.
+ * The settings of every node. A data folder lives only as long as its cluster, so nothing is synced to disk. Replicas look
+ * for their primary every 50 ms instead of every 5 s, so that tests of failures are quick.
  */
 const defaults: Readonly<Record<string, string>> = {
   timezone: 'UTC',
@@ -8,7 +8,7 @@ const defaults: Readonly<Record<string, string>> = {
   fsync: 'off',
   full_page_writes: 'off',
   autovacuum: 'off',
-  // A standby refuses to start with less than what initdb wrote down for its primary: 100 connections.
+  // A standby refuses to start with fewer than initdb recorded for its primary: 100 connections.
   max_connections: '100',
   max_prepared_transactions: '10',
   max_wal_senders: '25',
@@ -19,14 +19,14 @@ const defaults: Readonly<Record<string, string>> = {
   shared_buffers: '16MB',
   wal_retrieve_retry_interval: '50ms',
   wal_receiver_status_interval: '1s',
-  // Segments become files of the data folder, so that a killed server leaves nothing in /dev/shm.
+  // Segments are files in the data folder, so that a killed server leaves nothing in /dev/shm.
   dynamic_shared_memory_type: 'mmap',
   logging_collector: 'off',
 }
 
 /**
- * Settings that a standby compares with what its primary last wrote to pg_control. initdb writes its own values
- * there, so a lower one must be settled before the data folder is copied.
+ * Settings that a standby compares with what its primary last wrote to pg_control. initdb writes its own values there, so
+ * a lower value must be written before the data folder is copied.
  * (https://www.postgresql.org/docs/18/hot-standby.html#HOT-STANDBY-ADMIN)
  */
 const recordedSettings: readonly string[] = [
@@ -37,12 +37,12 @@ const recordedSettings: readonly string[] = [
   'max_worker_processes',
 ]
 
-/** All settings of a node, the user's over ours. */
+/** All settings of a node. The user's override ours. */
 export function nodeSettings(name: string, settings: Readonly<Record<string, string>>): Record<string, string> {
   return { ...defaults, ...settings, hot_standby: 'on', cluster_name: name }
 }
 
-/** Those of the user's settings that have to be in the template already. */
+/** The user's settings that must be in the template already. */
 export function settingsOfTemplate(settings: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(settings).filter(([name]) => recordedSettings.includes(name)))
 }
@@ -54,12 +54,12 @@ export function configurationFile(settings: Readonly<Record<string, string>>): s
     .join('')
 }
 
-/** A connection string for a walreceiver. */
+/** The value of a replica's `primary_conninfo`. */
 export function primaryConnection(address: { host: string; port: number }, name: string): string {
   return `host=${address.host} port=${address.port} user=postgres application_name=${name}`
 }
 
-/** A value as postgresql.conf and ALTER SYSTEM take it. Backslashes are escapes in the file. */
+/** A value, quoted for postgresql.conf and ALTER SYSTEM. Backslashes are escapes in the file. */
 export function quoteSetting(value: string): string {
   return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
 }

@@ -1,16 +1,19 @@
-/** How a server is asked to end: wait for clients, drop clients, or drop everything and recover at the next start. */
+/**
+ * How a server stops. `smart` waits for clients to leave, `fast` disconnects them and writes the data, `immediate` ends at once and
+ * recovers at the next start.
+ */
 export type StopMode = 'smart' | 'fast' | 'immediate'
 
-/** One PostgreSQL server as a provider hands it out: its life, nothing of its role. */
+/** One PostgreSQL server, as every provider offers it: start and stop, without regard to its role. */
 export interface Server {
   readonly name: string
   readonly host: string
   readonly port: number
-  /** Where the other nodes of the cluster find it. */
+  /** The address that the cluster's other nodes use. */
   readonly peerAddress: { readonly host: string; readonly port: number }
   readonly dataFolder: string
   readonly isRunning: boolean
-  /** Resolves when it accepts connections. Keeps its port. */
+  /** Resolves when it accepts connections. The port stays the same. */
   start(): Promise<void>
   stop(mode: StopMode): Promise<void>
   /** SIGKILL to every process of the server. */
@@ -19,10 +22,10 @@ export interface Server {
   log(): Promise<string>
 }
 
-/** What a provider makes: servers that run, replicas that have been told where their primary is. */
+/** What a provider returns: running servers, with replicas that follow the primary. */
 export interface ProvidedServers {
   readonly primary: Server
   readonly replicas: readonly Server[]
-  /** Ends every server and removes all that was made for them. Never throws because something is gone already. */
+  /** Ends every server and removes everything that was created for them. Does not throw if some of it is gone already. */
   dispose(): Promise<void>
 }

@@ -1,9 +1,9 @@
 import { Duplex, pipeline, type Readable } from 'node:stream'
 
-// What a cable holds before its sender has to wait.
+// How many bytes the cable holds before the sender has to wait.
 const capacity = 4 * 1024 * 1024
 
-/** A stretch of cable: every chunk, and the end, comes out `milliseconds` after it went in, in order; throughput stays. */
+/** A cable: every chunk, and the end, comes out `milliseconds` after it went in, in order. Throughput is not limited. */
 export class DelayLine extends Duplex {
   readonly #milliseconds: number
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -60,11 +60,11 @@ export class DelayLine extends Duplex {
   }
 }
 
-/** The far end of a cable that starts at `source`; the source itself when there is no distance. */
+/** The stream at the far end of a cable that starts at `source`. Without a delay it is the source itself. */
 export function delayed(source: Readable, milliseconds: number): Readable {
   if (milliseconds <= 0) return source
   const line = new DelayLine(milliseconds)
-  // Whoever reads the far end learns of a broken source by the destroyed line.
+  // A broken source destroys the line, and so the reader at the far end learns of it.
   pipeline(source, line, () => {})
   line.on('error', () => {})
   return line

@@ -2,15 +2,16 @@ import { FlyProxyError } from '../report/fly-proxy-error.ts'
 import { isKnownRegion, regions } from './regions.ts'
 
 /**
- * Round-trip milliseconds between regions: none, those of the real distances, the real ones times `scale`, or your own.
- * Half is spent on each direction.
+ * The round-trip time that is injected between two regions, half of it each way. `none`: no delay. `real`: what the real
+ * distance takes. `{ scale }`: the real time, multiplied. A function: your own, in milliseconds.
  */
 export type Latency = 'none' | 'real' | { readonly scale: number } | ((from: string, to: string) => number)
 
+/** Round-trip milliseconds between two regions. */
 export type RoundTrip = (from: string, to: string) => number
 
-// Oceans are crossed where cables are: Europe reaches Tokyo by Singapore (Suez), not over the Arctic, and South America
-// the rest of the world by the United States. Without this a great circle makes nrt-ams 140 ms, which nobody has ever seen.
+// Traffic crosses oceans where cables lie: Europe reaches Tokyo through Suez and Singapore, not over the Arctic, and South
+// America reaches the rest of the world through the United States. By the great circle nrt-ams would be 140 ms: far too fast.
 const links = new Set([
   'europe north-america',
   'north-america south-america',
@@ -23,12 +24,15 @@ const links = new Set([
 ])
 const hubs = ['iad', 'sjc', 'lhr', 'sin'] as const
 
-/** Round trip per 100 km of cable route: light in glass needs 1 ms, and a cable is about half as long again as the great circle. */
+/** Round trip per 100 km of route. Light in glass needs 1 ms; a cable is about 1.5 times as long as the great circle. */
 const millisPer100Km = 1.5
-/** The routers at both ends. */
+/** What the routers at both ends take. */
 const fixedMillis = 2
 
-/** Great-circle kilometres between two regions of the table (haversine, mean radius 6371 km). */
+/**
+ * The great-circle distance between two Fly regions, in kilometres (haversine, mean radius 6371 km).
+ * @throws FlyProxyError UNKNOWN_REGION
+ */
 export function greatCircleKm(from: string, to: string): number {
   const a = place(from)
   const b = place(to)
@@ -39,7 +43,10 @@ export function greatCircleKm(from: string, to: string): number {
   return 2 * 6371 * Math.asin(Math.sqrt(Math.min(1, hav)))
 }
 
-/** Kilometres of the shortest way between two regions whose legs all follow cable systems: direct, or by one or two hubs. */
+/**
+ * The length of the shortest cable route between two Fly regions, in kilometres: direct, or through one or two hubs.
+ * @throws FlyProxyError UNKNOWN_REGION
+ */
 export function routeKm(from: string, to: string, hubsLeft = 2): number {
   const zones = [place(from).zone, place(to).zone]
   if (zones[0] === zones[1] || links.has(zones.toSorted().join(' '))) return greatCircleKm(from, to)
@@ -52,22 +59,31 @@ function legKm(from: string, hub: string): number {
 }
 
 /**
- * Round-trip milliseconds between two regions of the table: `1.5 * routeKm / 100 + 2`, and 0 inside a region.
- * Within some 10 % of what is measured between real data centres: nrt-ams 239, ord-ams 101, nrt-ord 153.
+ * The round trip between two Fly regions, in milliseconds: `1.5 * routeKm / 100 + 2`, and 0 inside a region.
+ * Real data centres measure about the same, within 10 %: nrt-ams 239, ord-ams 101, nrt-ord 153.
+ * @throws FlyProxyError UNKNOWN_REGION
+ * @example
+ * realRoundTripMillis('nrt', 'ams') // 240.05
  */
 export function realRoundTripMillis(from: string, to: string): number {
   if (from === to) return 0
   return (millisPer100Km * routeKm(from, to)) / 100 + fixedMillis
 }
 
-/** The function behind a `latency` option. Throws FlyProxyError: UNKNOWN_REGION, INVALID_OPTION. */
+/**
+ * The function that a `latency` option stands for.
+ * @throws FlyProxyError UNKNOWN_REGION, INVALID_OPTION
+ */
 export function resolveLatency(latency: Latency, codes: readonly string[]): RoundTrip {
   if (latency === 'none') return () => 0
   if (typeof latency === 'function') {
     return (from, to) => {
       const milliseconds = latency(from, to)
       if (Number.isFinite(milliseconds) && milliseconds >= 0) return milliseconds
-      throw new FlyProxyError('INVALID_OPTION', `latency(${from}, ${to}) gave ${milliseconds}, expected ms >= 0`)
+      throw new FlyProxyError(
+        'INVALID_OPTION',
+        `latency(${from}, ${to}) returned ${milliseconds}; expected milliseconds, 0 or more`,
+      )
     }
   }
   const scale = latency === 'real' ? 1 : latency?.scale
@@ -81,7 +97,7 @@ export function resolveLatency(latency: Latency, codes: readonly string[]): Roun
   return (from, to) => scale * realRoundTripMillis(from, to)
 }
 
-/** How far regions are from each other when machines are ranked: real routes where both are known, else only "here" or "not here". */
+/** The distance by which machines are ranked: the real route if both regions are known, else only "here" or "elsewhere". */
 export function routeDistance(from: string, to: string): number {
   if (from === to) return 0
   return isKnownRegion(from) && isKnownRegion(to) ? routeKm(from, to) : Number.MAX_SAFE_INTEGER
@@ -92,7 +108,7 @@ function place(code: string): { latitude: number; longitude: number; zone: strin
   if (found === undefined) {
     throw new FlyProxyError(
       'UNKNOWN_REGION',
-      `region "${code}" is not in the table of distances; use one of ${Object.keys(regions).join(' ')}, or give latency as a function`,
+      `region "${code}" has no known place; use one of ${Object.keys(regions).join(' ')}, or pass latency as a function (from, to) => ms`,
     )
   }
   return found

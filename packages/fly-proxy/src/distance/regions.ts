@@ -1,4 +1,4 @@
-/** Where cables join. Fly's own groups are the aliases below. */
+/** Regions that share cables. Fly's own groups are the aliases below. */
 type Zone = 'north-america' | 'south-america' | 'europe' | 'africa' | 'south-asia' | 'pacific'
 
 interface Region {
@@ -15,7 +15,7 @@ const us = (city: string, latitude: number, longitude: number): Region =>
   region(city, latitude, longitude, 'north-america', 'us', 'usa', 'na')
 
 /**
- * Fly's regions, those of today and those that old configurations still name. A code is the IATA code of an airport, and the
+ * Fly's regions: today's, and those that old configurations still name. A code is the IATA code of an airport; the
  * coordinates are that airport's, in degrees.
  */
 export const regions: Readonly<Record<string, Region>> = Object.freeze({
@@ -61,7 +61,7 @@ export function isKnownRegion(code: string): boolean {
   return Object.hasOwn(regions, code)
 }
 
-/** Whether an item of a `region` field, a code or an alias (`apac eu na sa us usa any`), means this region. */
+/** Whether an item of a `region` field means this region. An item is a code or an alias (`apac eu na sa us usa any`). */
 export function isRegionMeant(item: string, code: string): boolean {
   if (item === code || item === 'any') return true
   return isKnownRegion(code) && (regions[code]?.aliases.includes(item) ?? false)

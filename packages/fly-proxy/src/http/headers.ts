@@ -1,4 +1,4 @@
-/** Headers in the order and case in which they came, repeated ones included. */
+/** Headers in the order and case in which they arrived, repeated ones included. */
 export type HeaderList = readonly (readonly [name: string, value: string])[]
 
 /** The pairs of Node's flat `rawHeaders`. */
@@ -8,7 +8,7 @@ export function fromRawHeaders(raw: readonly string[]): HeaderList {
   return list
 }
 
-/** Node's flat form, which it sends as it stands. */
+/** Node's flat form, which it sends unchanged. */
 export function toRawHeaders(headers: HeaderList): string[] {
   return headers.flat()
 }
@@ -24,7 +24,7 @@ export function withoutHeaders(headers: HeaderList, names: ReadonlySet<string>):
   return headers.filter(([name]) => !names.has(name.toLowerCase()))
 }
 
-/** The same headers with some set; what had the same name before is gone. */
+/** The same headers with some set. Earlier headers of the same name are removed. */
 export function withHeaders(headers: HeaderList, set: HeaderList): HeaderList {
   return [...withoutHeaders(headers, new Set(set.map(([name]) => name.toLowerCase()))), ...set]
 }
@@ -42,7 +42,7 @@ const connectionHeaders = [
   'upgrade',
 ]
 
-/** The headers that travel on: without those of this connection, and without what `Connection` lists. */
+/** The headers to forward: all except those of this connection and those that `Connection` lists. */
 export function endToEndHeaders(headers: HeaderList): HeaderList {
   const listed = (headerOf(headers, 'connection') ?? '').split(',').map((name) => name.trim().toLowerCase())
   return withoutHeaders(headers, new Set([...connectionHeaders, ...listed]))

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Writable } from 'node:stream'
 
 /**
- * The body of a request on its way to one machine after another. Up to `limit` bytes are kept, so that the request can be
- * sent again; a larger one streams on with backpressure and can no longer be replayed.
+ * The body of a request, which one machine after another may get. Up to `limit` bytes are kept, so that the request can be
+ * replayed. A larger body is streamed with backpressure and cannot be replayed.
  */
 export class RequestBody {
   readonly #source: IncomingMessage
@@ -35,29 +35,29 @@ export class RequestBody {
     source.on('error', () => this.#settle())
   }
 
-  /** Bytes that have come so far. */
+  /** Bytes received so far. */
   get size(): number {
     return this.#size
   }
 
-  /** Whether every byte has come and is still here. */
+  /** Whether every byte has been received and is still kept. */
   get isReplayable(): boolean {
     return this.#isComplete && !this.#isOver && this.#kept !== undefined
   }
 
-  /** Waits until it is known whether the body can be replayed: it is complete, over the limit, or broken off. */
+  /** Resolves when it is known whether the body can be replayed: it is complete, too large, or broken off. */
   settled(): Promise<void> {
     return this.#settled
   }
 
-  /** Sends what is kept, then what still comes, to a connected machine. Returns how to stop. */
+  /** Sends the kept bytes, then those that still arrive, to a connected machine. Call the returned function to stop. */
   feed(sink: Writable & { flushHeaders(): void }): () => void {
     for (const chunk of this.#kept ?? []) sink.write(chunk)
-    // Past the limit nothing is worth keeping, but what came before the first machine was connected had to wait here.
+    // A body over the limit is not kept, except for what arrived before the first machine was connected.
     if (this.#isOver) this.#kept = undefined
     if (this.#isComplete) sink.end()
     else {
-      // A machine that decides by the headers alone should not wait for the body.
+      // A machine may answer after reading only the headers: do not make it wait for the body.
       sink.flushHeaders()
       this.#sink = sink
       this.#source.resume()

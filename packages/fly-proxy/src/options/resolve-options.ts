@@ -42,7 +42,10 @@ const ranges: Readonly<Record<string, readonly [least: number, most: number]>> =
   cacheTtlSeconds: [10, 31_536_000],
 }
 
-/** The options, checked and with their defaults, frozen. Throws FlyProxyError. */
+/**
+ * The options, checked, with their defaults, frozen.
+ * @throws FlyProxyError INVALID_OPTION, DUPLICATE_MACHINE, UNKNOWN_REGION
+ */
 export function resolveOptions(options: FlyProxyOptions): ProxySettings {
   const given = Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined))
   const known = new Set([
@@ -74,7 +77,7 @@ export function resolveOptions(options: FlyProxyOptions): ProxySettings {
   for (const region of edges) checkRegion(region, 'edges')
   for (const [region, port] of Object.entries(options.ports ?? {})) {
     if (!edges.includes(region))
-      throw invalid(`ports has "${region}", which is no edge; the edges are ${edges.join(', ')}`)
+      throw invalid(`ports has "${region}", which has no edge; the edges are ${edges.join(', ')}`)
     if (!Number.isInteger(port) || port < 0 || port > 65_535)
       throw invalid(`ports.${region} is ${show(port)}; expected 0 to 65535`)
   }
@@ -100,14 +103,14 @@ function checkApps(apps: unknown): readonly AppOptions[] {
   }
   for (const app of apps as readonly AppOptions[]) {
     once('app name', app.name)
-    if (!Array.isArray(app.machines)) throw invalid(`machines of app ${app.name} is no list`)
+    if (!Array.isArray(app.machines)) throw invalid(`machines of app ${app.name} is not a list`)
     for (const machine of app.machines) {
       once('machine id', machine.id)
       checkRegion(machine.region, `machine ${machine.id}`)
       checkUrl(machine)
       const limit = machine.hardLimit
       if (limit !== undefined && !(Number.isInteger(limit) && limit >= 0))
-        throw invalid(`hardLimit of ${machine.id} is ${show(limit)}`)
+        throw invalid(`hardLimit of ${machine.id} is ${show(limit)}; expected a whole number, 0 or more`)
     }
     for (const rule of app.replayCache ?? []) {
       const isFit = rule.pathPrefix.startsWith('/') && rule.ttlSeconds >= 10 && ['cookie', 'header'].includes(rule.type)

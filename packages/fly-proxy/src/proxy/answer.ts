@@ -7,7 +7,10 @@ const jsonLimit = 65_536
 
 export const headersOf = (answer: Answer): HeaderList => fromRawHeaders(answer.response.rawHeaders)
 
-/** The instruction in an answer that asks for a replay. Throws InvalidReplayError. */
+/**
+ * The instruction in an answer that asks for a replay.
+ * @throws InvalidReplayError
+ */
 export async function readInstruction(
   answer: Answer,
   form: 'header' | 'json',
@@ -19,7 +22,7 @@ export async function readInstruction(
   return readReplayJson(await readText(answer), rules)
 }
 
-/** Throws away what a replaying machine said beside its instruction; a short body is read, so that the connection can be kept. */
+/** Drops the body of an answer. A short one is read to its end, so that the connection can be used again. */
 export function discard(answer: Answer): void {
   answer.detach()
   const length = Number(answer.response.headers['content-length'] ?? Number.NaN)

@@ -6,7 +6,7 @@ import { delayed } from '../distance/delay-line.ts'
 import { type HeaderList, toRawHeaders } from '../http/headers.ts'
 import type { Answer } from './upstream.ts'
 
-/** Streams a machine's answer to the client. Rejects when either side breaks off. */
+/** Streams a machine's answer to the client. Rejects when either side breaks the connection. */
 export async function deliver(
   answer: Answer,
   headers: HeaderList,
@@ -19,12 +19,12 @@ export async function deliver(
   const { statusCode, statusMessage } = answer.response
   response.sendDate = false
   response.writeHead(statusCode ?? 502, statusMessage ?? '', toRawHeaders(headers))
-  // An event stream may say nothing for long; its head must not wait for it.
+  // An event stream may stay silent for long: send its head at once.
   response.flushHeaders()
   await pipeline(body, response, { signal })
 }
 
-/** Joins the client's socket to the machine's after 101, until one of them ends. Rejects when one breaks off. */
+/** Connects the client's socket to the machine's after a 101, until one of them ends. Rejects when one breaks off. */
 export async function tunnel(
   answer: Answer,
   headers: HeaderList,
@@ -45,7 +45,7 @@ export async function tunnel(
   await Promise.all([pipeline(down, socket, { signal }), pipeline(up, machine, { signal })])
 }
 
-/** The empty answer of a proxy that gives up: what went wrong is only in the app's log. */
+/** Sends the empty answer of a proxy that gave up. The reason is in the app's log only. */
 export function deliverError(response: ServerResponse, status: number, headers: HeaderList): Promise<void> {
   return new Promise((resolve) => {
     response.once('close', resolve)

@@ -6,23 +6,23 @@ import type { Machine } from '../world/machine.ts'
 import type { World } from '../world/world.ts'
 import { type Answer, type Envelope, send } from './upstream.ts'
 
-/** Fly gives up after so many retries; spread over the time that it looks for a machine. */
+/** Fly gives up after this many attempts. Ours are spread over the time for which it looks for a machine. */
 const maxRetries = 90
 
 export interface Errand {
   readonly target: Target
   readonly purpose: Hop['purpose']
-  /** The region of the edge that does the work. */
+  /** The region whose edge does the work. */
   readonly from: string
-  /** How long to look for a connection, ms; the proxy's own wait when absent. */
+  /** How long to look for a connection. Default: `noCandidateWaitMillis`. */
   readonly timeoutMillis?: number | undefined
   readonly body: RequestBody
   readonly signal: AbortSignal
-  /** The request as this machine should get it. */
+  /** The request as the given machine should get it. */
   readonly envelope: (machine: Machine) => Envelope
   /** Milliseconds since the request's arrival. */
   readonly elapsedMillis: () => number
-  /** Gets one record per visit; a machine that refuses again and again makes one. */
+  /** Gets one record per visit. A machine that refuses repeatedly makes one record. */
   readonly hops: Draft<Hop>[]
 }
 
@@ -52,7 +52,7 @@ export type Outcome =
   /** A machine accepted the request and broke off: it may have done the work. */
   | { readonly kind: 'broken'; readonly machine: Machine; readonly message: string }
 
-/** Takes a request to the best machine that accepts a connection, trying again until one does or the time is up. Rejects only when aborted. */
+/** Takes a request to the best machine that accepts a connection, and tries again until one does or the time is up. Rejects only when aborted. */
 export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
   const { noCandidateWaitMillis, stoppedMachines } = world.settings
   const waitMillis = errand.timeoutMillis ?? noCandidateWaitMillis
@@ -95,7 +95,7 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
   }
 }
 
-/** One attempt at one machine; undefined when it accepted no connection. */
+/** Tries one machine once. Undefined when it accepted no connection. */
 async function visit(world: World, errand: Errand, machine: Machine, deadline: number): Promise<Outcome | undefined> {
   const startedMillis = errand.elapsedMillis()
   const leave = machine.occupy()
@@ -114,7 +114,7 @@ async function visit(world: World, errand: Errand, machine: Machine, deadline: n
     const sent = await send(machine, errand.envelope(machine), {
       body: errand.body,
       oneWayMillis: roundTripMillis / 2,
-      // Best effort, as on Fly: even the last attempt gets a moment.
+      // Best effort, as on Fly: even the last attempt gets 50 ms.
       connectMillis: Math.max(50, deadline - performance.now()),
       signal: errand.signal,
     })
@@ -152,7 +152,7 @@ async function wake(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const late = new AbortController()
-  // The machine goes on waking when this request gives up: the next one finds it up.
+  // The machine keeps waking after this request gave up: the next one finds it running.
   const waking = machine.wake(world.settings.wakeMillis, world.closing.signal).then(
     () => undefined,
     () => 'could not be woken',
@@ -167,7 +167,7 @@ async function wake(
   }
 }
 
-/** Records a refusal. Of the refusals since the last answer, those of one machine for one reason make one record. */
+/** Records a refusal. Refusals by one machine for one reason, since the last answer, share one record. */
 function noteFailure(
   errand: Errand,
   machine: Machine,

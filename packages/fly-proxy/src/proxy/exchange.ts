@@ -16,6 +16,7 @@ import { Itinerary } from './itinerary.ts'
 import { RequestRecord } from './request-record.ts'
 import type { Envelope } from './upstream.ts'
 
+/** A request that has just reached an edge. */
 export interface Arrival {
   readonly edge: { readonly region: string; readonly port: number }
   readonly request: IncomingMessage
@@ -84,12 +85,12 @@ export class Exchange {
         outcome = this.#breakOff()
       else await this.#giveUp(error instanceof GiveUp ? error : new GiveUp('PU02', this.#app, messageOf(error)))
     }
-    // Whatever of the body nobody wanted must not keep the connection from being used again.
+    // Read the rest of the body: unread bytes would keep the connection from being used again.
     this.#arrival.request.resume()
     this.#record.publish(outcome)
   }
 
-  /** One way between the client's edge and the one that does its work, ms. */
+  /** The one-way delay between the client's edge and the edge that does the work. */
   get #clientMillis(): number {
     return this.#world.roundTrip(this.#arrival.edge.region, this.#servedBy) / 2
   }
@@ -220,7 +221,7 @@ export class Exchange {
     response.destroy()
     upgrade?.socket.destroy()
     if (this.#world.closing.signal.aborted) return 'proxy-closed'
-    // A tunnel has no clean end: one side just goes.
+    // A tunnel has no clean end: one side simply closes.
     if (upgrade && this.#record.status === 101) return 'answered'
     return this.#isMachineGone ? 'upstream-aborted' : 'client-aborted'
   }
@@ -231,5 +232,5 @@ async function delayUnlessZero(milliseconds: number, signal: AbortSignal): Promi
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'the request could not be passed on'
+  return error instanceof Error ? error.message : 'the request could not be forwarded'
 }

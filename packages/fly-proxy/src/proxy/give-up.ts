@@ -1,10 +1,10 @@
 import type { ProxyErrorCode } from '../report/events.ts'
 
-/** Thrown to give a request up: the client gets an empty answer, the log of `app` the reason. */
+/** Thrown to give up a request: the client gets an empty answer, and the log of `app` gets the reason. */
 export class GiveUp extends Error {
   readonly code: ProxyErrorCode
   readonly app: string
-  /** What the client sees, if not the usual status. */
+  /** The HTTP status for the client, if it is not `errorStatus`. */
   readonly status: number | undefined
 
   constructor(code: ProxyErrorCode, app: string, message: string, status?: number) {

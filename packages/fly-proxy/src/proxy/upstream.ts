@@ -14,24 +14,24 @@ export interface Envelope {
   readonly headers: HeaderList
   /** The value of `Upgrade`, when the client wants to leave HTTP. */
   readonly upgrade?: string
-  /** The length of the body, `chunked` when it is unknown, `none` when the client spoke of none. */
+  /** The length of the body; `chunked` when it is unknown, `none` when the client announced no body. */
   readonly framing: 'none' | 'chunked' | number
 }
 
 export interface Answer {
   /** The head; its stream is read by `body`. */
   readonly response: IncomingMessage
-  /** The content as it comes out of the cable at the edge. */
+  /** The body, as it arrives at the edge after the delay. */
   readonly body: Readable
   /** Stops feeding the body to this machine. */
   readonly detach: () => void
-  /** Present when the machine agreed to leave HTTP; what it says there comes out of `body`. */
+  /** Present when the machine agreed to leave HTTP. What it then sends comes out of `body`. */
   readonly tunnel?: Duplex
 }
 
 export type Sent =
   | { readonly kind: 'answered'; readonly answer: Answer }
-  /** No connection came about: the machine knows nothing of the request, so another may have it. */
+  /** No connection was made: the machine knows nothing of the request, so another machine may get it. */
   | { readonly kind: 'refused'; readonly reason: string }
   /** Connected, then broken off: the machine may have done the work. */
   | { readonly kind: 'broken'; readonly reason: string }
@@ -45,10 +45,10 @@ export interface SendOptions {
   readonly signal: AbortSignal
 }
 
-// A server may close an idle connection just as we use it. Only these are sent again without asking: they change nothing.
+// A server may close an idle connection just as it is used again. Only these methods are resent: they change nothing.
 const harmless = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-/** Sends a request to a machine and waits for the head of its answer, distance included both ways. Rejects only when aborted. */
+/** Sends a request to a machine and waits for the head of its answer, with the delay both ways. Rejects only when aborted. */
 export async function send(machine: Machine, envelope: Envelope, options: SendOptions): Promise<Sent> {
   const { oneWayMillis, signal } = options
   if (oneWayMillis > 0) await delay(oneWayMillis, undefined, { signal })
@@ -73,7 +73,7 @@ function start(machine: Machine, envelope: Envelope, options: SendOptions, resol
     method: envelope.method,
     path: envelope.path,
     headers: toRawHeaders(wireHeaders(envelope)),
-    // A tunnel takes its connection away, so it has one of its own.
+    // A tunnel takes over its connection, so it needs one of its own.
     agent: envelope.upgrade === undefined ? machine.agent : false,
     signal: options.signal,
   })
@@ -96,7 +96,7 @@ function start(machine: Machine, envelope: Envelope, options: SendOptions, resol
   })
   request.once('upgrade', (response, socket, head) => {
     machine.track(socket)
-    // Until the tunnel's owner listens, a reset must not end the process.
+    // Until somebody listens to the tunnel, a reset must not end the process.
     socket.on('error', () => {})
     if (envelope.upgrade === undefined) {
       socket.destroy()
@@ -120,12 +120,12 @@ function start(machine: Machine, envelope: Envelope, options: SendOptions, resol
 
 const framed: ReadonlySet<string> = new Set(['content-length'])
 
-/** The headers of this very connection: an app's transform may have set some, but the body stays what it is. */
+/** The headers with the right framing: an app's transform may have set framing headers, but the body has not changed. */
 function wireHeaders({ method, headers, upgrade, framing }: Envelope): HeaderList {
   const carried = withoutHeaders(endToEndHeaders(headers), framed)
   if (upgrade !== undefined) return [...carried, ['Connection', 'Upgrade'], ['Upgrade', upgrade]]
   if (framing === 'chunked') return [...carried, ['Transfer-Encoding', 'chunked']]
-  // Node would announce a chunked body for a POST of which it knows no length.
+  // Without a length, Node would announce a chunked body for a POST.
   const mayHaveBody = !['GET', 'HEAD', 'OPTIONS', 'DELETE', 'TRACE'].includes(method)
   if (framing === 'none' && !mayHaveBody) return carried
   return [...carried, ['Content-Length', String(framing === 'none' ? 0 : framing)]]

@@ -3,18 +3,19 @@ import { InvalidReplayError } from './invalid-replay-error.ts'
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const key = /[A-Za-z0-9_-]+/y
 const tokenValue = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y
-// What a lenient proxy might take unquoted. A comma stays refused: the documentation wants lists quoted.
+// What a lenient proxy might accept unquoted. A comma is never accepted: the documentation wants lists quoted.
 const anyValue = /[\x21\x23-\x2b\x2d-\x3a\x3c-\x7e]+/y
 // Horizontal tab, printable ASCII without `"` and `\`, and escaped pairs.
 const quotedValue = /"((?:[\t\x20\x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*)"/y
 const separator = /[ \t]*;[ \t]*/y
 
+/** What a value without quotes may be: an RFC 9110 token, or any text without `;`, `,` and quotes. */
 export type UnquotedValues = 'token' | 'any'
 
 /**
- * The pairs of a fly-replay style header: `key=value` joined by `;`, a value being a token or a quoted string.
- * `values: 'any'` also takes unquoted characters beyond RFC 9110 tokens, commas excepted (default `'token'`).
- * Throws InvalidReplayError, and nothing else, on every text outside that grammar.
+ * The pairs of a header such as `fly-replay`: `key=value`, joined by `;`. A value is a token or a quoted string.
+ * With `values: 'any'` an unquoted value may hold more than an RFC 9110 token, except commas.
+ * @throws InvalidReplayError on every text outside that grammar; it throws nothing else
  */
 export function parseReplayFields(text: string, values: UnquotedValues = 'token'): Map<string, string> {
   const fields = new Map<string, string>()
@@ -44,7 +45,7 @@ export function parseReplayFields(text: string, values: UnquotedValues = 'token'
   }
 }
 
-/** The header text of some pairs, without a space after `;`; a value that is no token is quoted. */
+/** The header text of some pairs, without a space after `;`. A value that is not a token is quoted. */
 export function formatReplayFields(fields: Iterable<readonly [string, string]>): string {
   return Array.from(fields, ([name, value]) => `${name}=${token.test(value) ? value : quote(value)}`).join(';')
 }

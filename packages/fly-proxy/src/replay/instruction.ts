@@ -3,6 +3,7 @@ import { parseDuration } from './duration.ts'
 import { parseReplayFields, type UnquotedValues } from './fields.ts'
 import { InvalidReplayError } from './invalid-replay-error.ts'
 
+/** How a request gets back to the sender when its replay reached no machine. */
 export type Fallback = 'force_self' | 'prefer_self'
 
 /** What a machine asked the proxy to do with the request instead of answering it. */
@@ -20,6 +21,7 @@ export interface ReplayInstruction {
   readonly cache?: CacheDirective
 }
 
+/** How the replayed request differs from the original. */
 export interface Transform {
   readonly path?: string
   readonly deleteHeaders: readonly string[]
@@ -40,21 +42,27 @@ export interface ReplayRules {
 
 export const replayMediaType = 'application/vnd.fly.replay+json'
 
-/** How an answer asks for a replay, whatever its status; undefined when it is an ordinary answer. Parameters of the media type do not matter. */
+/** How an answer asks for a replay, whatever its status. Undefined for an ordinary answer. Media type parameters are ignored. */
 export function replayFormOf(headers: HeaderList): 'header' | 'json' | undefined {
   if (headerOf(headers, 'fly-replay') !== undefined) return 'header'
   const type = (headerOf(headers, 'content-type') ?? '').split(';')[0] ?? ''
   return type.trim().toLowerCase() === replayMediaType ? 'json' : undefined
 }
 
-/** The instruction in the headers of an answer, cache headers included. Throws InvalidReplayError. */
+/**
+ * The instruction in the headers of an answer, cache headers included.
+ * @throws InvalidReplayError
+ */
 export function readReplayHeaders(headers: HeaderList, rules: ReplayRules): ReplayInstruction {
   const fields = parseReplayFields(headerOf(headers, 'fly-replay') ?? '', rules.unquotedValues)
   const cache = readCacheHeaders(headers)
   return build(new Map(fields), { ...(cache && { cache }) }, rules)
 }
 
-/** The instruction in a JSON answer. Throws InvalidReplayError. */
+/**
+ * The instruction in a JSON answer.
+ * @throws InvalidReplayError
+ */
 export function readReplayJson(text: string, rules: ReplayRules): ReplayInstruction {
   const source = objectOf(parseJson(text), 'the body')
   const fields = new Map<string, string>()
@@ -90,7 +98,7 @@ function build(
   const regions = text('region')
     ?.split(',')
     .map((item) => item.trim())
-  if (regions?.some((item) => !regionItem.test(item))) fail('region is not a code, an alias or a list of them')
+  if (regions?.some((item) => !regionItem.test(item))) fail('region is not a region code, an alias, or a list of them')
   const elsewhere = text('elsewhere')
   if (elsewhere !== undefined && elsewhere !== 'true' && elsewhere !== 'false')
     fail('elsewhere is neither true nor false')
@@ -129,7 +137,7 @@ function readCacheHeaders(headers: HeaderList): CacheDirective | undefined {
   if (prefix === 'invalidate') return { kind: 'invalidate' }
   const ttl = headerOf(headers, 'fly-replay-cache-ttl-secs')
   if (ttl !== undefined && !/^\d{1,9}$/.test(ttl))
-    throw new InvalidReplayError('fly-replay-cache-ttl-secs is no number')
+    throw new InvalidReplayError('fly-replay-cache-ttl-secs is not a whole number of seconds')
   const allowBypass = headerOf(headers, 'fly-replay-cache-allow-bypass') === 'yes'
   return { kind: 'store', prefix, ...(ttl !== undefined && { ttlSeconds: Number(ttl) }), allowBypass }
 }
@@ -160,7 +168,8 @@ function readTransform(source: JsonObject, rules: ReplayRules): Transform {
     const { name, value } = objectOf(item, 'transform.set_headers')
     const isFit =
       typeof name === 'string' && headerName.test(name) && typeof value === 'string' && headerValue.test(value)
-    if (!isFit) throw new InvalidReplayError('transform.set_headers holds something that is no header')
+    if (!isFit)
+      throw new InvalidReplayError('transform.set_headers holds an item that is not a valid { name, value } header')
     return [name, value]
   })
   return { ...(typeof path === 'string' && { path }), deleteHeaders, setHeaders }

@@ -1,29 +1,30 @@
 /**
- * Codes in Fly's log. PA: the app's replay answer was at fault; PR: no machine was reached; PU02: a machine was reached but broke off.
+ * The codes in Fly's log. `PA…`: the app's replay answer was wrong. `PR…`: no machine accepted a connection. `PU02`: a machine
+ * accepted one and then broke it off.
  */
 export type ProxyErrorCode = 'PA01' | 'PA02' | 'PA03' | 'PA04' | 'PA05' | 'PR01' | 'PR03' | 'PR04' | 'PU02'
 
-/** One visit of a request to one machine. Offsets are milliseconds since the request's arrival at its edge. */
+/** One visit of a request to one machine. Times are milliseconds since the request reached its edge. */
 export interface Hop {
   readonly app: string
   readonly machine: string
   readonly region: string
   readonly purpose: 'first' | 'cached' | 'replay' | 'fallback'
   readonly startedMillis: number
-  /** When the answer's head was back at the edge; for the visit that answers the client: when the answer's end was. */
+  /** When the head of the answer was back at the edge. For the visit that answers the client: when the whole answer was sent. */
   readonly endedMillis: number
-  /** Round trip between the edge's region and the machine's, as injected. */
+  /** The injected round trip between the edge's region and the machine's. */
   readonly roundTripMillis: number
-  /** Time spent waking the machine. */
+  /** How long the machine took to wake. Absent when it was running. */
   readonly wakeMillis?: number
-  /** What the machine answered; absent when it was not reached or broke off. */
+  /** The HTTP status of the machine's answer. Absent when there was no answer. */
   readonly status?: number
   readonly replay?: HopReplay
-  /** Why no connection came about, and after how many attempts in a row. */
+  /** Why the machine accepted no connection, and after how many attempts. */
   readonly connectFailure?: { readonly reason: string; readonly attempts: number }
 }
 
-/** The replay that a machine asked for; the state itself is not shown, since it may be a secret. */
+/** The replay that a machine asked for. The state itself is left out: it may be a secret. */
 export interface HopReplay {
   readonly app?: string
   readonly region?: string
@@ -34,35 +35,37 @@ export interface HopReplay {
   readonly fallback?: string
 }
 
-/** Published once per request, when its last byte is out or its connection is gone. */
+/** Published once per request: when its last byte was sent, or its connection was lost. */
 export interface RequestEvent {
   readonly type: 'request'
   readonly requestId: string
   /** The edge that the client talked to. */
   readonly edge: string
-  /** The region that did the edge's work: another one only while the edge's own region is down. */
+  /** The region whose edge did the work. Differs from `edge` only while that region is down. */
   readonly servedBy: string
   readonly app: string
   readonly method: string
   readonly path: string
   readonly isUpgrade: boolean
-  /** Epoch milliseconds. */
+  /** When the request reached its edge, as `Date.now()` gives it. */
   readonly startedAt: number
   readonly totalMillis: number
   readonly hops: readonly Hop[]
   readonly replays: number
   readonly errorCode?: ProxyErrorCode
-  /** What the client saw; absent when it saw no status line. */
+  /** The HTTP status that the client got. Absent when it got none. */
   readonly status?: number
   readonly outcome: 'answered' | 'client-aborted' | 'upstream-aborted' | 'proxy-closed'
 }
 
+/** Published when a region goes down or comes back (`faults.regionDown`, `faults.regionUp`). */
 export interface RegionEvent {
   readonly type: 'region'
   readonly region: string
   readonly isDown: boolean
 }
 
+/** Published when a machine stops, starts to wake, or is awake. */
 export interface MachineEvent {
   readonly type: 'machine'
   readonly machine: string
@@ -70,7 +73,7 @@ export interface MachineEvent {
   readonly state: 'stopped' | 'starting' | 'started'
 }
 
-/** A line of the log of the app that is at fault. The client never sees it. */
+/** A line that Fly would write to the log of the app at fault. The client never sees it. */
 export interface LogEvent {
   readonly type: 'log'
   readonly app: string
@@ -79,5 +82,7 @@ export interface LogEvent {
   readonly message: string
 }
 
+/** Everything that the proxy tells its listeners. */
 export type ProxyEvent = RequestEvent | RegionEvent | MachineEvent | LogEvent
+/** Called with each event. An error that it throws does not reach the request; it becomes an uncaught exception. */
 export type ProxyListener = (event: ProxyEvent) => void

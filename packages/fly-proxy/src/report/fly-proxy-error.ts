@@ -1,4 +1,4 @@
-/** What can be wrong with the way the proxy is set up or driven; requests never end in one of these. */
+/** Why the proxy refused its options or a call. A closed list. A request never fails with one of these. */
 export type FlyProxyErrorCode =
   | 'INVALID_OPTION'
   | 'UNKNOWN_REGION'
@@ -9,7 +9,7 @@ export type FlyProxyErrorCode =
   | 'CLOSED'
   | 'LISTEN_FAILED'
 
-/** A mistake of the person who runs the proxy; `code` is from a closed list. */
+/** The only error that this package throws: wrong options, or a call that cannot work. `code` says which. */
 export class FlyProxyError extends Error {
   readonly code: FlyProxyErrorCode
 

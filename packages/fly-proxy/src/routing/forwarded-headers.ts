@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { endToEndHeaders, type HeaderList, headerOf, withHeaders, withoutHeaders } from '../http/headers.ts'
 import { formatReplayFields } from '../replay/fields.ts'
 
-/** What only the proxy may say to a machine. */
+/** Headers that only the proxy may send to a machine. */
 export const proxyOnlyHeaders: ReadonlySet<string> = new Set([
   'fly-replay-src',
   'fly-replay-failed',
@@ -21,10 +21,10 @@ export interface ForwardingFacts {
   readonly isClientTrusted: boolean
 }
 
-/** The client's headers as a machine gets them: what a client may not say is gone, what Fly's proxy says is added. */
+/** The client's headers as a machine gets them: without those that a client may not set, plus those that Fly's proxy adds. */
 export function forwardedHeaders(raw: HeaderList, facts: ForwardingFacts): HeaderList {
   const sent = endToEndHeaders(raw)
-  // Trailers, `Expect: 100-continue` and HTTP/2 upgrades end here: the proxy answers for itself.
+  // Trailers, `Expect: 100-continue` and HTTP/2 upgrades end at the proxy, which answers them itself.
   const dropped = facts.isClientTrusted ? new Set(['expect']) : new Set([...proxyOnlyHeaders, 'expect'])
   const via = headerOf(sent, 'via')
   const forwardedFor = headerOf(sent, 'x-forwarded-for')
@@ -57,7 +57,7 @@ export function answerHeaders(raw: HeaderList, requestId: string, passes: 1 | 2,
   ])
 }
 
-/** `fly-replay-src`: which machine asked for the replay, and what it wants to be told again. */
+/** The value of `fly-replay-src`: which machine asked for the replay, when, and its state. */
 export function replaySource(sender: { id: string; region: string }, nowMillis: number, state?: string): string {
   return formatReplayFields([
     ['instance', sender.id],

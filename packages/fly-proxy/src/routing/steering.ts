@@ -8,8 +8,8 @@ const list = (value: string): string[] =>
     .filter((item) => item !== '')
 
 /**
- * The first target of a request, from the headers by which a client may steer it. Precedence (undocumented): force-instance,
- * force-region, prefer-instance, prefer-region, nearest.
+ * The first target of a request, from the headers with which a client may steer it. The order of precedence is our choice,
+ * since Fly documents none: force-instance, force-region, prefer-instance, prefer-region, nearest.
  */
 export function firstTarget(app: string, headers: HeaderList): Target {
   const instance = headerOf(headers, 'fly-force-instance-id')?.trim()

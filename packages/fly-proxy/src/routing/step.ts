@@ -5,25 +5,25 @@ import type { Hop } from '../report/events.ts'
 import { replaySource } from './forwarded-headers.ts'
 import type { Target } from './target.ts'
 
-/** A machine as other machines hear of it. */
+/** The machine that asked for a replay, as other machines are told. */
 export interface Sender {
   readonly id: string
   readonly app: string
   readonly region: string
 }
 
-/** One station on a request's way: where it should go, and what it looks like there. */
+/** One step of a request: where it should go, and what is sent there. */
 export interface Step {
   readonly target: Target
   readonly purpose: Hop['purpose']
   readonly path: string
   readonly headers: HeaderList
   readonly timeoutMillis?: number | undefined
-  /** Who asked for this step, what it was then asked itself, and how it may get the request back. */
+  /** The machine that asked for this step, the step that had brought the request to it, and what it asked for. */
   readonly sender?: { readonly machine: Sender; readonly step: Step; readonly instruction: ReplayInstruction }
 }
 
-/** Where an instruction of this machine points; without an app, its own. */
+/** The target that an instruction names. Without an app it is the sender's own. */
 export function targetOf(instruction: ReplayInstruction, sender: Sender): Target {
   const { app, instance, preferInstance, regions, isElsewhere } = instruction
   return {
@@ -39,7 +39,7 @@ export interface ReplayFacts {
   /** The client's request, as its first machine got it. */
   readonly original: { readonly path: string; readonly headers: HeaderList }
   readonly target: Target
-  /** The step that was answered by the instruction. */
+  /** The step that was answered with the instruction. */
   readonly step: Step
   readonly machine: Sender
   readonly instruction: ReplayInstruction
@@ -48,7 +48,7 @@ export interface ReplayFacts {
   readonly nowMillis: number
 }
 
-/** The step to the target of a replay: the original request, transformed, with what a replayed request is told. */
+/** The step to the target of a replay: the original request, transformed, plus the headers that mark a replay. */
 export function replayStep(facts: ReplayFacts): Step {
   const { original, target, step, machine, instruction, cacheStatus, nowMillis } = facts
   const { transform, state, timeoutMillis } = instruction
@@ -71,7 +71,7 @@ export function replayStep(facts: ReplayFacts): Step {
   }
 }
 
-/** The step back to the machine whose replay reached nobody: the request as it got it, plus what went wrong. */
+/** The step back to the machine whose replay reached no machine: the request as it got it, plus what went wrong. */
 export function fallbackStep(
   target: Target,
   sender: NonNullable<Step['sender']>,
@@ -98,7 +98,7 @@ export function fallbackStep(
   }
 }
 
-/** What an event shows of an instruction; the state may be a secret. */
+/** What an event shows of an instruction. It leaves the state out, which may be a secret. */
 export function summaryOf(instruction: ReplayInstruction): NonNullable<Hop['replay']> {
   const { app, regions, instance, preferInstance, state, isElsewhere, timeoutMillis, fallback } = instruction
   const wanted = instance ?? preferInstance

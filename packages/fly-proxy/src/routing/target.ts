@@ -1,30 +1,30 @@
 import { isRegionMeant } from '../distance/regions.ts'
 
-/** Where a request should go. Without regions: the nearest machine. */
+/** Where a request should go. Without regions, to the nearest machine. */
 export interface Target {
   readonly app: string
   readonly instance?: string
   readonly preferInstance?: string
-  /** Codes and aliases in order; nothing outside them unless `any` is among them. */
+  /** Codes and aliases, in order of preference. Other regions are allowed only if `any` is among them. */
   readonly regions?: readonly string[]
-  /** A machine that must not be chosen (`elsewhere`). */
+  /** A machine that must not be chosen: the one that said `elsewhere`. */
   readonly exceptInstance?: string
 }
 
-/** What the choice knows of a machine. */
+/** What the choice needs to know about a machine. */
 export interface Candidate {
   readonly id: string
   readonly region: string
   readonly isStopped: boolean
   readonly activeRequests: number
-  /** A counter that grows with each request: of equals, the one used longest ago goes first. */
+  /** A counter that grows with each request. Among equals, the least recently used machine goes first. */
   readonly lastUse: number
 }
 
 /**
- * The machines of the target's app that may serve it, best first: the preferred instance, then region by region as listed,
- * and inside a region (or without one) by distance, then by load. With `stopped: 'last'` a machine that would have to be
- * woken comes after the running ones of its group.
+ * The machines that may serve the target, best first: the preferred instance, then region by region as listed; inside a
+ * region, or without one, by distance and then by load. With `stopped: 'last'` a stopped machine comes after the running
+ * ones of its group.
  */
 export function orderCandidates<C extends Candidate>(
   target: Target,

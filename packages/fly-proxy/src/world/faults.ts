@@ -2,22 +2,44 @@ import type { Latency } from '../distance/latency.ts'
 import { FlyProxyError } from '../report/fly-proxy-error.ts'
 import type { World } from './world.ts'
 
-/** Switches for what goes wrong in the world. Each takes effect with the next request, `regionDown` at once. */
+/** Switches that make things fail. Each takes effect with the next request; `regionDown` takes effect at once. */
 export interface FlyProxyFaults {
-  /** Cuts the region's machines off, connections under way included; its edge's clients reach the nearest healthy region's edge instead. */
+  /**
+   * Takes a region down: its machines accept nothing, and their open connections are cut. The clients of its edge are served
+   * by the nearest healthy region's edge.
+   * @throws FlyProxyError UNKNOWN_REGION
+   */
   regionDown(region: string): void
+  /**
+   * Brings a region back.
+   * @throws FlyProxyError UNKNOWN_REGION
+   */
   regionUp(region: string): void
+  /** The regions that are down now. */
   readonly downRegions: readonly string[]
-  /** Puts a machine to sleep; the next request for it wakes it. Requests under way may end. */
+  /**
+   * Stops a machine; the next request for it wakes it. Requests under way may finish.
+   * @throws FlyProxyError UNKNOWN_MACHINE
+   */
   stopMachine(id: string): void
-  /** Wakes a machine now, by its `wake` callback but without `wakeMillis`. */
+  /**
+   * Wakes a machine now: runs its `wake` callback, without waiting for `wakeMillis`.
+   * @throws FlyProxyError UNKNOWN_MACHINE
+   */
   startMachine(id: string): Promise<void>
+  /**
+   * Replaces the `latency` option.
+   * @throws FlyProxyError UNKNOWN_REGION, INVALID_OPTION
+   */
   setLatency(latency: Latency): void
-  /** Requests at a time that a machine takes; none without a limit. */
+  /**
+   * Sets how many requests a machine takes at a time. Without `limit`, any number.
+   * @throws FlyProxyError UNKNOWN_MACHINE, INVALID_OPTION
+   */
   setHardLimit(id: string, limit?: number): void
-  /** Whether every replay finds its target unreachable. */
+  /** Whether every replay finds its target unreachable. First visits still work. */
   failReplays(isOn: boolean): void
-  /** Whether there is no Fly in front: no `Fly-*` headers, and the client sees the machine's raw 409. */
+  /** Whether the app runs without Fly in front: no `Fly-*` headers, and the client gets a replay answer as it is. */
   noProxy(isOn: boolean): void
 }
 
@@ -41,7 +63,8 @@ export function faultsOf(world: World): FlyProxyFaults {
     startMachine: (id) => world.machine(id).wake(0, world.closing.signal),
     setLatency: (latency) => world.setLatency(latency),
     setHardLimit: (id, limit = Number.POSITIVE_INFINITY) => {
-      if (!(limit >= 0)) throw new FlyProxyError('INVALID_OPTION', `hard limit ${limit}; expected 0 or more`)
+      if (!(limit >= 0))
+        throw new FlyProxyError('INVALID_OPTION', `the hard limit of ${id} is ${limit}; expected 0 or more`)
       world.machine(id).hardLimit = limit
     },
     failReplays: (isOn) => {

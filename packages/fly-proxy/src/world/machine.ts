@@ -7,7 +7,7 @@ import type { Candidate } from '../routing/target.ts'
 
 let uses = 0
 
-/** A machine while the proxy runs: whether it sleeps, how busy it is, and the connections to it. */
+/** A machine while the proxy runs: whether it is stopped, how busy it is, and the connections to it. */
 export class Machine implements Candidate {
   readonly id: string
   readonly app: string
@@ -42,12 +42,12 @@ export class Machine implements Candidate {
     return this.activeRequests >= this.hardLimit
   }
 
-  /** From now on a request has to wake it; requests under way may end. */
+  /** Stops the machine: the next request has to wake it. Requests under way may finish. */
   stop(): void {
     if (this.#state !== 'stopped') this.#enter('stopped')
   }
 
-  /** Wakes it: takes `milliseconds` or as long as its `wake` callback, whichever is longer. Callers share one waking. */
+  /** Wakes the machine. Takes `milliseconds`, or as long as its `wake` callback if that is longer. Concurrent callers share one wake. */
   wake(milliseconds: number, signal: AbortSignal): Promise<void> {
     this.#waking ??= this.#wakeUp(milliseconds, signal).finally(() => {
       this.#waking = undefined
@@ -67,7 +67,7 @@ export class Machine implements Candidate {
     }
   }
 
-  /** Counts a request in. Returns how to count it out; that may be called twice. */
+  /** Counts one more request. Call the returned function when it ends; a second call does nothing. */
   occupy(): () => void {
     this.activeRequests += 1
     uses += 1
@@ -85,7 +85,7 @@ export class Machine implements Candidate {
     connection.once('close', () => this.#connections.delete(connection))
   }
 
-  /** Cuts every connection: what a machine that loses its power looks like. */
+  /** Cuts every connection, as a power failure would. */
   sever(): void {
     for (const connection of this.#connections) connection.destroy(new Error(`machine ${this.id} is gone`))
     this.agent.destroy()

@@ -1,6 +1,6 @@
 import type { Target } from '../routing/target.ts'
 
-/** Which requests a remembered decision covers besides its path: all, or those with one value of a cookie or header. */
+/** Narrows a remembered replay to the requests that have this value of a cookie or header. */
 export interface CacheScope {
   readonly type: 'cookie' | 'header'
   readonly name: string
@@ -14,8 +14,8 @@ export interface CacheEntry {
 }
 
 /**
- * Where earlier replays of a hostname's paths went. Longest prefix wins; holds at most `capacity` decisions and forgets the oldest
- * first.
+ * Remembers where earlier replays of a host's paths went. The longest prefix wins. At most `capacity` entries are kept; the
+ * oldest is dropped first.
  */
 export class ReplayCache {
   readonly #entries = new Map<string, CacheEntry & { host: string; prefix: string; scope: CacheScope | undefined }>()
@@ -35,7 +35,7 @@ export class ReplayCache {
     }
   }
 
-  /** The decision that covers this request, if it has not expired. `valueIn` reads the request's cookie or header. */
+  /** The entry that covers this request, unless it has expired. `valueIn` reads the request's cookie or header. */
   find(
     host: string,
     path: string,
@@ -53,7 +53,7 @@ export class ReplayCache {
     return best?.entry
   }
 
-  /** Forgets every decision that would cover this request. */
+  /** Drops every entry that covers this request. */
   invalidate(host: string, path: string, valueIn: (scope: CacheScope) => string | undefined): void {
     for (const [key, { host: of, prefix, scope }] of this.#entries) {
       if (of === host && covers(prefix, path) && (scope === undefined || valueIn(scope) === scope.value)) {
@@ -63,7 +63,7 @@ export class ReplayCache {
   }
 }
 
-/** Whether a path lies under a prefix such as `/p/`; a query does not count, and `/p/` covers `/p` itself. */
+/** Whether a path lies under a prefix such as `/p/`. The query is ignored, and `/p/` covers `/p` as well. */
 export function covers(prefix: string, path: string): boolean {
   const bare = path.split('?')[0] ?? ''
   return bare.startsWith(prefix) || `${bare}/` === prefix
@@ -71,7 +71,7 @@ export function covers(prefix: string, path: string): boolean {
 
 /**
  * The host and the path prefix of a cache directive, without its implicit `/*`. Undefined when it does not cover the request
- * that it answers, as Fly demands.
+ * that it answers, which Fly requires.
  */
 export function parseCachePrefix(
   text: string,

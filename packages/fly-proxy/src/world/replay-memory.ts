@@ -13,21 +13,21 @@ export interface CacheSubject {
   readonly headers: HeaderList
 }
 
-/** Where the cache sends a request: nowhere (undefined), past itself (`bypass`), or to a target. */
+/** Where the cache sends a request: to a target, past the cache (`bypass`), or undefined when it remembers nothing. */
 export function recallReplay(world: World, subject: CacheSubject): 'bypass' | Target | undefined {
   const entry = world.cache.find(subject.host, subject.path, Date.now(), (scope) => scopeValue(subject.headers, scope))
   if (entry === undefined) return undefined
   return entry.allowBypass && headerOf(subject.headers, 'fly-replay-cache-control') === 'skip' ? 'bypass' : entry.target
 }
 
-/** Forgets whatever sent this request past its first machine. */
+/** Drops what the cache remembers for this request. */
 export function forgetReplay(world: World, subject: CacheSubject): void {
   world.cache.invalidate(subject.host, subject.path, (scope) => scopeValue(subject.headers, scope))
 }
 
 /**
- * Obeys the cache directive of a replay answer, or the sender app's own rule. Returns what is wrong with the directive, if anything;
- * then nothing is remembered. `isFirstStep` is false once the request was replayed before: only one step is remembered.
+ * Obeys the cache directive of a replay answer, or the rule of the sender's app. Returns what is wrong with the directive, if
+ * anything; then nothing is remembered. Only a request's first replay is remembered: `isFirstStep` is false for later ones.
  */
 export function rememberReplay(
   world: World,

@@ -5,7 +5,7 @@ import { FlyProxyError } from '../report/fly-proxy-error.ts'
 import { Machine } from './machine.ts'
 import { ReplayCache } from './replay-cache.ts'
 
-/** What all edges share while the proxy runs: machines, faults, distance, remembered replays, listeners. */
+/** What all edges share while the proxy runs: machines, faults, distances, remembered replays, listeners. */
 export class World {
   readonly settings: ProxySettings
   readonly apps: ReadonlyMap<string, AppOptions>
@@ -43,12 +43,12 @@ export class World {
     return this.#latency(from, to)
   }
 
-  /** What "nearest" goes by: the given latency function, else the real distances even while no latency is injected. */
+  /** The distance that decides what is "nearest": your latency function, else the real route, even when no latency is injected. */
   distance(from: string, to: string): number {
     return this.#hasCustomLatency ? this.#latency(from, to) : routeDistance(from, to)
   }
 
-  /** The region whose edge serves a client of this one: itself, or the nearest healthy one while it is down. */
+  /** The region whose edge serves this region's clients: the region itself, or the nearest healthy one while it is down. */
   servingRegion(edge: string): string {
     if (!this.downRegions.has(edge)) return edge
     const healthy = this.settings.edges.map(({ region }) => region).filter((region) => !this.downRegions.has(region))
@@ -79,7 +79,7 @@ export class World {
       try {
         listener(event)
       } catch (error) {
-        // A listener's mistake is its own: it must surface, but not in the request that happened to be reported.
+        // A listener's error must surface, but not in the request that it was told about.
         queueMicrotask(() => {
           throw error
         })

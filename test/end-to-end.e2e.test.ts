@@ -27,7 +27,7 @@ describe.each(Object.entries(ADAPTERS))('%s', (_name, startApp) => {
     expect(response.headers.get('set-cookie')).toBe('from=handler')
     const way = await stage.way()
     expect(way.hops.map((hop) => hop.region)).toEqual(['nrt'])
-    expect(way.totalMs).toBeLessThan(OCEAN)
+    expect(way.totalMillis).toBeLessThan(OCEAN)
   })
 
   it('a write through nrt lands exactly once, in ams; its local attempt leaves no trace', async () => {
@@ -133,7 +133,7 @@ describe.each(Object.entries(ADAPTERS))('%s, as it comes', (_name, startApp) => 
       for (let n = 0; n < 6; n += 1) {
         const headers = { 'x-queries': String(queries) }
         expect((await stage.fetch(from, '/write', { method: 'POST', body: 'timed', headers })).status).toBe(200)
-        times.push((await stage.way()).totalMs)
+        times.push((await stage.way()).totalMillis)
       }
       // What else this machine does only ever adds.
       return Math.min(...times)
@@ -155,7 +155,7 @@ describe('what goes wrong', () => {
     Stage.open({ startApp: (instance) => startApp(instance, { attempts, earlyReplay: false }), ...options })
 
   it('P8: with the primary region down a write gets 503 with Retry-After, reads go on, and it works again afterwards', async () => {
-    await using stage = await open({ proxy: { noCandidateWait: 300 } })
+    await using stage = await open({ proxy: { noCandidateWaitMillis: 300 } })
     stage.proxy.faults.regionDown('ams')
     const refused = await stage.fetch('nrt', '/write', { method: 'POST', body: 'down' })
     expect(refused.status).toBe(503)

@@ -1,4 +1,4 @@
-import { realRoundTrip } from '@headwater/fly-proxy'
+import { realRoundTripMillis } from '@headwater/fly-proxy'
 
 export type RegionCode = 'ord' | 'ams' | 'nrt'
 
@@ -40,7 +40,7 @@ export function replicasIn(code: RegionCode): number {
 
 /** Milliseconds there and back: the proxy's own table of real cable routes, so that databases are as far away as apps are. */
 export function roundTrip(from: RegionCode, to: RegionCode): number {
-  return realRoundTrip(from, to)
+  return realRoundTripMillis(from, to)
 }
 
 export function isRegionCode(value: unknown): value is RegionCode {

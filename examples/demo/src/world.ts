@@ -103,7 +103,7 @@ export class World implements AsyncDisposable {
     const proxy = createFlyProxy({
       apps: [{ name: 'notes', machines }],
       latency: 'real',
-      noCandidateWait: REPLAY_TIMEOUT,
+      noCandidateWaitMillis: REPLAY_TIMEOUT,
       onEvent: journal.onProxyEvent,
     })
     resources.use(proxy)

@@ -43,10 +43,10 @@ function event(
       path: '/',
       isUpgrade: false,
     },
-    ...{ startedAt: 0, totalMs: 250, replays: 0, outcome: 'answered' },
+    ...{ startedAt: 0, totalMillis: 250, replays: 0, outcome: 'answered' },
     hops: hops.map(({ region, ms, isReplay }) => ({
-      ...{ app: 'notes', machine: region, region, purpose: 'first' as const, startedMs: 0, endedMs: 1 },
-      ...{ roundTripMs: ms, status: isReplay ? 409 : 200 },
+      ...{ app: 'notes', machine: region, region, purpose: 'first' as const, startedMillis: 0, endedMillis: 1 },
+      ...{ roundTripMillis: ms, status: isReplay ? 409 : 200 },
       ...(isReplay && { replay: { hasState: true, isElsewhere: false } }),
     })),
   }

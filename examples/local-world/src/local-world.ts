@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
 import { type Cluster, startCluster } from '@headwater/cluster'
-import { createFlyProxy, type FlyProxy, type RequestEvent, realRoundTrip } from '@headwater/fly-proxy'
+import { createFlyProxy, type FlyProxy, type RequestEvent, realRoundTripMillis } from '@headwater/fly-proxy'
 import { AppProcess } from './app-process.ts'
 
 /** Where the primary is, and where its replica is. */
@@ -62,7 +62,7 @@ export class LocalWorld implements AsyncDisposable {
     signal?.throwIfAborted()
     await cluster.waitUntilCaughtUp()
     // What ams writes is known in nrt once it has crossed the ocean.
-    await cluster.replicas[0]?.lag(Math.round(realRoundTrip(HOME, AWAY) / 2))
+    await cluster.replicas[0]?.lag(Math.round(realRoundTripMillis(HOME, AWAY) / 2))
     const start = (region: Region): AppProcess =>
       resources.use(
         new AppProcess({

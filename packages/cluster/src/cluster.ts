@@ -1,35 +1,39 @@
-import { type CatchUpOptions, waitUntilReplayed } from './catch-up.ts'
-import { ClusterError } from './cluster-error.ts'
-import { type ClusterNode, ServerNode } from './cluster-node.ts'
-import { type ClusterOptions, type ResolvedOptions, resolveOptions } from './cluster-options.ts'
-import { startLocalServers } from './local-servers.ts'
-import { type Replica, ServerReplica } from './replica.ts'
-import type { ProvidedServers } from './server.ts'
+import { ClusterError } from './errors/cluster-error.ts'
+import { startLocalServers } from './local/local-servers.ts'
+import { type CatchUpOptions, waitUntilReplayed } from './nodes/catch-up.ts'
+import { type ClusterNode, ServerNode } from './nodes/cluster-node.ts'
+import { type Replica, ServerReplica } from './nodes/replica.ts'
+import { type ClusterOptions, type ResolvedOptions, resolveOptions } from './options/cluster-options.ts'
+import type { ProvidedServers } from './postgres/server.ts'
 
-/** A primary and its replicas. Ends with `stop()`, with `await using`, or with the process, however that ends. */
+/** A primary and its replicas. It ends with `stop()`, with `await using`, or with your process, however that ends. */
 export interface Cluster extends AsyncDisposable {
-  /** The node that started as the primary; it stays this one after a promotion of another. */
+  /** The node that started as the primary. It does not change when a replica is promoted. */
   readonly primary: ClusterNode
   readonly replicas: readonly Replica[]
   /**
-   * Resolves when every replica has replayed what the primary has flushed by now. Replicas that were promoted do not
-   * count; one that is down, paused or cut off makes this fail.
+   * Resolves when every replica has replayed what the primary has flushed by now. Promoted replicas are skipped. A replica
+   * that is down, paused or cut off makes it reject.
    * @throws ClusterError CLUSTER_TIMEOUT, CLUSTER_NODE_DOWN
    */
   waitUntilCaughtUp(options?: CatchUpOptions): Promise<void>
-  /** Ends every server and removes all folders. May be called again. */
+  /** Ends every server and removes everything that was created for them. May be called again. */
   stop(): Promise<void>
 }
 
 /**
- * Starts a real PostgreSQL primary with streaming replicas on this machine; they accept connections, and stream, when
- * it resolves. Nobody but this machine can reach them, and everybody on it can: no password is asked for.
- * @throws ClusterError; or the reason of `options.signal`, when that aborted the start
+ * Starts a real PostgreSQL primary with streaming replicas on this machine. When it resolves, all accept connections and the
+ * replicas stream. There is no password: every user of this machine can connect, and with the local providers nobody else.
+ * @throws ClusterError, or the reason of `options.signal` when that aborted the start
+ * @example
+ * await using cluster = await startCluster({ replicas: ['nrt'] })
+ * await cluster.primary.query('create table notes (id int)')
+ * await cluster.waitUntilCaughtUp()
  */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const resolved = resolveOptions(options, process.env)
   resolved.signal?.throwIfAborted()
-  const limit = AbortSignal.timeout(resolved.startTimeout)
+  const limit = AbortSignal.timeout(resolved.startTimeoutMillis)
   const signal = resolved.signal ? AbortSignal.any([resolved.signal, limit]) : limit
   try {
     const servers = await startServers(resolved, signal)
@@ -46,7 +50,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     if (!limit.aborted) throw error
     throw new ClusterError(
       'CLUSTER_START_FAILED',
-      `The cluster was not up within ${resolved.startTimeout} ms. Is the machine busy? Increase startTimeout.`,
+      `The cluster did not start within ${resolved.startTimeoutMillis} ms. Is the machine busy? Increase startTimeoutMillis.`,
       { cause: error },
     )
   }
@@ -54,8 +58,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 
 async function startServers(options: ResolvedOptions, signal: AbortSignal): Promise<ProvidedServers> {
   if (options.provider !== 'testcontainers') return await startLocalServers(options, signal)
-  // Loaded only by those who ask for it.
-  const { startContainers } = await import('./containers.ts')
+  // Loaded only on demand: testcontainers is an optional peer.
+  const { startContainers } = await import('./containers/containers.ts')
   return await startContainers(options, signal)
 }
 

@@ -72,7 +72,7 @@ describe('a start that is cut short', () => {
   })
 
   test('by its time limit is a typed error', async () => {
-    const error = await startCluster({ folder, startTimeout: 5 }).catch((caught: unknown) => caught)
+    const error = await startCluster({ folder, startTimeoutMillis: 5 }).catch((caught: unknown) => caught)
     expect(error).toBeInstanceOf(ClusterError)
     expect(error).toMatchObject({ code: 'CLUSTER_START_FAILED', message: expect.stringContaining('within 5 ms') })
     expect(await readdir(folder)).toEqual([])

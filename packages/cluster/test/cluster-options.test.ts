@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { type ClusterOptions, resolveOptions } from '../src/cluster-options.ts'
 import { ClusterError } from '../src/index.ts'
+import { type ClusterOptions, resolveOptions } from '../src/options/cluster-options.ts'
 
 describe('options', () => {
   test('have defaults and are frozen', () => {
@@ -13,7 +13,7 @@ describe('options', () => {
       settings: {},
       isTemplateCached: true,
       folder: undefined,
-      startTimeout: 30_000,
+      startTimeoutMillis: 30_000,
       signal: undefined,
     })
     expect(Object.isFrozen(options) && Object.isFrozen(options.replicaNames) && Object.isFrozen(options.settings)).toBe(
@@ -28,7 +28,7 @@ describe('options', () => {
   })
 
   test('give containers more time', () => {
-    expect(resolveOptions({ provider: 'testcontainers' }).startTimeout).toBe(180_000)
+    expect(resolveOptions({ provider: 'testcontainers' }).startTimeoutMillis).toBe(180_000)
   })
 
   test('take the binaries that the environment names, unless the caller says which', () => {
@@ -41,7 +41,7 @@ describe('options', () => {
     expect(resolveOptions({ provider: 'binaries', bin: '/bin' }, environment).bin).toBe('/bin')
     expect(resolveOptions({}, { HEADWATER_CLUSTER_BIN: '' }).provider).toBe('embedded')
     // Forgotten `provider`: as wrong as without the variable.
-    expect(() => resolveOptions({ bin: '/bin' }, environment)).toThrow(/belongs to provider 'binaries'/)
+    expect(() => resolveOptions({ bin: '/bin' }, environment)).toThrow(/only with provider 'binaries'/)
   })
 
   // Cast, because callers without TypeScript exist.
@@ -56,14 +56,19 @@ describe('options', () => {
     ['the name of the primary', { replicas: ['primary'] }, /taken/],
     ['an unknown provider', { provider: 'podman' }, /embedded, testcontainers, binaries/],
     ['binaries without a folder', { provider: 'binaries' }, /needs bin/],
-    ['a folder without binaries', { bin: '/usr/bin' }, /belongs to provider 'binaries'/],
-    ['an image without containers', { image: 'postgres:17' }, /belongs to provider 'testcontainers'/],
+    ['a folder without binaries', { bin: '/usr/bin' }, /only with provider 'binaries'/],
+    ['an image without containers', { image: 'postgres:17' }, /only with provider 'testcontainers'/],
     ['a folder for containers', { provider: 'testcontainers', folder: '/tmp' }, /local providers/],
-    ['a timeout of nothing', { startTimeout: 0 }, /above 0/],
-    ['a timeout that is none', { startTimeout: Number.NaN }, /above 0/],
-    ['a setting that is ours', { settings: { PORT: '1' } }, /belongs to the cluster/],
+    [
+      'an option that does not exist',
+      { startTimeout: 1000 },
+      /no option startTimeout; the options are replicas, .*startTimeoutMillis/,
+    ],
+    ['a timeout of 0', { startTimeoutMillis: 0 }, /above 0/],
+    ['a timeout that is not a number', { startTimeoutMillis: Number.NaN }, /above 0/],
+    ['a setting of the cluster itself', { settings: { PORT: '1' } }, /is set by the cluster/],
     ['a setting over two lines', { settings: { work_mem: "1MB'\nfsync=on" } }, /one line/],
-    ['a setting that is no name', { settings: { 'a b': '1' } }, /not the name/],
+    ['a name that is not a setting', { settings: { 'a b': '1' } }, /not the name/],
     ['a setting that is a number', { settings: { work_mem: 1 } }, /expected a string/],
   ]
   test.each(wrong)('refuse %s', (_what, options, message) => {

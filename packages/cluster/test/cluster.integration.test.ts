@@ -69,7 +69,7 @@ describe('a running cluster', () => {
     }
   })
 
-  test('waitUntilCaughtUp() means that a write can be read on each replica', async () => {
+  test('after waitUntilCaughtUp() a write can be read on each replica', async () => {
     for (let round = 1; round <= 20; round++) {
       await cluster.primary.query('insert into entry (note) values ($1)', [`round ${round}`])
       await cluster.waitUntilCaughtUp()
@@ -99,10 +99,10 @@ describe('a running cluster', () => {
     expect(await timeUntil(async () => (await countOf(nrt)) > before + 1)).toBeLessThan(400)
   })
 
-  test('a delay ends early for what it was already holding back', async () => {
+  test('lag(0) shows at once what the delay was holding back', async () => {
     await nrt.lag(60_000)
     await cluster.primary.query('insert into entry (note) values (null)')
-    await expect(cluster.waitUntilCaughtUp({ timeout: 100 })).rejects.toMatchObject({
+    await expect(cluster.waitUntilCaughtUp({ timeoutMillis: 100 })).rejects.toMatchObject({
       code: 'CLUSTER_TIMEOUT',
       message: expect.stringMatching(/nrt did not reach .* bytes behind/),
     })
@@ -121,7 +121,9 @@ describe('a running cluster', () => {
     await nrt.pauseReplay()
     const before = await countOf(nrt)
     await cluster.primary.query('insert into entry (note) values (null)')
-    await expect(cluster.waitUntilCaughtUp({ timeout: 200 })).rejects.toThrow(/nrt did not reach .* replay paused/)
+    await expect(cluster.waitUntilCaughtUp({ timeoutMillis: 200 })).rejects.toThrow(
+      /nrt did not reach .* replay paused/,
+    )
     expect(await countOf(nrt)).toBe(before)
     expect(await countOf(ord)).toBe(before + 1)
     await nrt.resumeReplay()
@@ -143,14 +145,14 @@ describe('a running cluster', () => {
     await ord.disconnect()
     const before = await countOf(ord)
     await cluster.primary.query('insert into entry (note) values (null)')
-    await expect(cluster.waitUntilCaughtUp({ timeout: 200 })).rejects.toThrow(/ord did not reach/)
+    await expect(cluster.waitUntilCaughtUp({ timeoutMillis: 200 })).rejects.toThrow(/ord did not reach/)
     expect(await countOf(ord)).toBe(before)
     await ord.reconnect()
     await cluster.waitUntilCaughtUp()
     expect(await countOf(ord)).toBe(before + 1)
   })
 
-  test('kill() drops everybody at once; restart() brings the node back at its address with its data', async () => {
+  test('kill() disconnects every client at once; restart() brings the node back at its address with its data', async () => {
     const { url } = cluster.primary
     const before = await countOf(cluster.primary)
     const memory = await memoryOf(cluster.primary.dataFolder)
@@ -187,7 +189,7 @@ describe('a running cluster', () => {
   })
 
   test("stop('smart') waits for clients and says so when they do not leave", async () => {
-    await using short = await startCluster({ replicas: 0, startTimeout: 3_000 })
+    await using short = await startCluster({ replicas: 0, startTimeoutMillis: 3_000 })
     const client = new Client({ connectionString: short.primary.url })
     client.on('error', () => {})
     await client.connect()
@@ -200,7 +202,7 @@ describe('a running cluster', () => {
 })
 
 describe('failover', () => {
-  test('promote() makes a primary, follow() takes the other replica there', async () => {
+  test('promote() makes a primary, follow() makes the other replica follow it', async () => {
     await using cluster = await startCluster({ replicas: 2 })
     const [first, second] = cluster.replicas
     if (!first || !second) throw new Error('Two replicas were asked for')
@@ -252,7 +254,7 @@ describe('the life of a cluster', () => {
     expect(times[4]).toBeLessThan(5_000)
   })
 
-  test('handles of a stopped cluster say so', async () => {
+  test('every method of a stopped cluster throws CLUSTER_STOPPED', async () => {
     const cluster = await startCluster({ replicas: 1 })
     await cluster[Symbol.asyncDispose]()
     const stopped = { code: 'CLUSTER_STOPPED' }
@@ -278,7 +280,7 @@ describe('the life of a cluster', () => {
     expect(await processesOf(root)).toEqual([])
   })
 
-  test('fewer connections than initdb wrote down do not keep a standby from starting', async () => {
+  test('a standby starts with fewer connections than initdb recorded', async () => {
     await using cluster = await startCluster({
       replicas: 1,
       settings: { max_connections: '40' },
@@ -287,7 +289,7 @@ describe('the life of a cluster', () => {
     expect(await cluster.replicas[0]?.query('show max_connections')).toEqual([{ max_connections: '40' }])
   })
 
-  test('a setting that the server refuses gives its log', async () => {
+  test('a setting that the server refuses gives an error with its log', async () => {
     const start = startCluster({ settings: { shared_buffers: 'plenty' } })
     await expect(start).rejects.toMatchObject({
       code: 'CLUSTER_START_FAILED',

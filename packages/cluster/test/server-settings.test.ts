@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest'
-import { configurationFile, nodeSettings, primaryConnection, settingsOfTemplate } from '../src/server-settings.ts'
+import {
+  configurationFile,
+  nodeSettings,
+  primaryConnection,
+  settingsOfTemplate,
+} from '../src/postgres/server-settings.ts'
 
 test("the user's settings win over ours, but not over the cluster's", () => {
   const settings = nodeSettings('nrt', { wal_level: 'logical', shared_buffers: '64MB' })

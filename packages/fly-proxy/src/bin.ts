@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { readCommandLine, usage } from './config.ts'
-import { FlyProxyError } from './errors.ts'
-import type { RequestEvent } from './events.ts'
+import { readCommandLine, usage } from './command-line.ts'
 import { createFlyProxy } from './fly-proxy.ts'
+import type { RequestEvent } from './report/events.ts'
+import { FlyProxyError } from './report/fly-proxy-error.ts'
 
 async function main(): Promise<void> {
   const { options, isQuiet, wantsHelp } = readCommandLine(process.argv.slice(2))
@@ -30,7 +30,7 @@ function line(event: RequestEvent): string {
     ({ machine, status, connectFailure }) => `${machine} ${status ?? connectFailure?.reason ?? 'broke off'}`,
   )
   const end = `${event.status ?? event.outcome}${event.errorCode === undefined ? '' : ` ${event.errorCode}`}`
-  return `${event.edge} ${event.method} ${event.path} > ${way.join(' > ')} > ${end} in ${Math.round(event.totalMs)} ms`
+  return `${event.edge} ${event.method} ${event.path} > ${way.join(' > ')} > ${end} in ${Math.round(event.totalMillis)} ms`
 }
 
 function fail(error: unknown): void {

@@ -1,52 +1,57 @@
 import { createServer, type Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { FlyProxyError } from './errors.ts'
-import type { ProxyListener } from './events.ts'
-import { Exchange } from './exchange.ts'
-import type { Latency } from './latency.ts'
-import { type FlyProxyOptions, resolveOptions } from './options.ts'
-import { World } from './world.ts'
+import type { FlyProxyOptions } from './options/options.ts'
+import { resolveOptions } from './options/resolve-options.ts'
+import { Exchange } from './proxy/exchange.ts'
+import type { ProxyListener } from './report/events.ts'
+import { FlyProxyError } from './report/fly-proxy-error.ts'
+import { type FlyProxyFaults, faultsOf } from './world/faults.ts'
+import { World } from './world/world.ts'
 
+/** A listener: whoever connects to it is treated as a client in that region. */
 export interface Edge {
   readonly region: string
   readonly url: string
   readonly port: number
 }
 
-/** Switches for what goes wrong in the world. Each takes effect with the next request, `regionDown` at once. */
-export interface FlyProxyFaults {
-  /** Cuts the region's machines off, connections under way included; its edge's clients reach the nearest healthy region's edge instead. */
-  regionDown(region: string): void
-  regionUp(region: string): void
-  readonly downRegions: readonly string[]
-  /** Puts a machine to sleep; the next request for it wakes it. Requests under way may end. */
-  stopMachine(id: string): void
-  /** Wakes a machine now, by its `wake` callback but without `wakeTime`. */
-  startMachine(id: string): Promise<void>
-  setLatency(latency: Latency): void
-  /** Requests at a time that a machine takes; none without a limit. */
-  setHardLimit(id: string, limit?: number): void
-  /** Whether every replay finds its target unreachable. */
-  failReplays(isOn: boolean): void
-  /** Whether there is no Fly in front: no `Fly-*` headers, and the client sees the machine's raw 409. */
-  noProxy(isOn: boolean): void
-}
-
+/** A proxy made by `createFlyProxy`. Close it with `close()` or `await using`. */
 export interface FlyProxy extends AsyncDisposable {
-  /** Opens the edges. Throws FlyProxyError: ALREADY_LISTENING, CLOSED, LISTEN_FAILED. */
+  /**
+   * Opens the edges.
+   * @throws FlyProxyError ALREADY_LISTENING, CLOSED, LISTEN_FAILED
+   */
   listen(): Promise<void>
-  /** Breaks off what is under way and leaves nothing open. */
+  /** Cuts what is under way, and resolves when nothing is open any more. May be called again. */
   close(): Promise<void>
-  /** The edges, while listening. Throws FlyProxyError: NOT_LISTENING. */
+  /**
+   * The edges, while the proxy listens.
+   * @throws FlyProxyError NOT_LISTENING
+   */
   readonly edges: readonly Edge[]
-  /** Throws FlyProxyError: NOT_LISTENING, UNKNOWN_REGION. */
+  /**
+   * The edge of one region.
+   * @throws FlyProxyError NOT_LISTENING, UNKNOWN_REGION
+   */
   edge(region: string): Edge
+  /** Switches that make regions, machines and replays fail. */
   readonly faults: FlyProxyFaults
-  /** Calls the listener on each event until the returned function is called. */
+  /** Calls the listener with each event, until the returned function is called. */
   subscribe(listener: ProxyListener): () => void
 }
 
-/** An emulator of Fly's proxy: one listener per region's edge, in front of machines that run here. Throws FlyProxyError on bad options. */
+/**
+ * Makes an emulator of Fly's proxy: one listener per region, in front of apps that run on this machine. It listens after
+ * `listen()`.
+ * @throws FlyProxyError INVALID_OPTION, DUPLICATE_MACHINE, UNKNOWN_REGION
+ * @example
+ * await using proxy = createFlyProxy({
+ *   apps: [{ name: 'notes', machines: [{ id: 'm-nrt', region: 'nrt', url: 'http://127.0.0.1:3001' }] }],
+ *   latency: 'real',
+ * })
+ * await proxy.listen()
+ * await fetch(proxy.edge('nrt').url)
+ */
 export function createFlyProxy(options: FlyProxyOptions): FlyProxy {
   const world = new World(resolveOptions(options))
   const { onEvent, onLog } = options
@@ -76,25 +81,25 @@ class ListeningProxy implements FlyProxy {
   }
 
   async listen(): Promise<void> {
-    if (this.#isClosed) throw new FlyProxyError('CLOSED', 'this proxy was closed; create another')
-    if (this.#isListening) throw new FlyProxyError('ALREADY_LISTENING', 'listen() was called before')
+    if (this.#isClosed) throw new FlyProxyError('CLOSED', 'this proxy is closed; create another one')
+    if (this.#isListening) throw new FlyProxyError('ALREADY_LISTENING', 'listen() was already called')
     this.#isListening = true
     const { edges, host } = this.#world.settings
-    // All of them, also when one fails: a server that is still about to listen cannot be closed.
+    // Wait for all, even when one fails: a server that is about to listen cannot be closed yet.
     const opening = Promise.allSettled(edges.map(({ region, port }) => this.#open(region, host, port)))
     this.#opening = opening
     const opened = await opening
     const failed = opened.find((result) => result.status === 'rejected')
     if (failed !== undefined || this.#isClosed) {
       await this.close()
-      throw failed?.reason ?? new FlyProxyError('CLOSED', 'this proxy was closed while it began to listen')
+      throw failed?.reason ?? new FlyProxyError('CLOSED', 'this proxy was closed while it opened its edges')
     }
     this.#edges = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   }
 
   get edges(): readonly Edge[] {
     if (this.#edges.length > 0) return this.#edges
-    throw new FlyProxyError('NOT_LISTENING', 'the edges have no ports before listen() and after close()')
+    throw new FlyProxyError('NOT_LISTENING', 'the edges have ports only between listen() and close()')
   }
 
   edge(region: string): Edge {
@@ -124,7 +129,7 @@ class ListeningProxy implements FlyProxy {
   }
 
   async #open(region: string, host: string, wanted: number): Promise<Edge> {
-    // Apps may think for long, and Fly's proxy lets them.
+    // An app may take long to answer, and Fly's proxy has no limit either.
     const server = createServer({ requestTimeout: 0, noDelay: true })
     this.#servers.push(server)
     const edge = { region, port: wanted }
@@ -135,7 +140,7 @@ class ListeningProxy implements FlyProxy {
     server.on('request', (request, response) => this.#run(new Exchange(this.#world, { edge, request, response })))
     server.on('upgrade', (request, duplex, head) => {
       const socket = duplex as Socket
-      // Node hands over the bare socket; with a response of its own a refused upgrade is answered like any request.
+      // Node hands over the bare socket. With a response, a refused upgrade is answered like any other request.
       const response = new ServerResponse(request)
       response.shouldKeepAlive = false
       response.assignSocket(socket)
@@ -160,36 +165,5 @@ class ListeningProxy implements FlyProxy {
   #run(exchange: Exchange): void {
     const running = exchange.run().finally(() => this.#running.delete(running))
     this.#running.add(running)
-  }
-}
-
-function faultsOf(world: World): FlyProxyFaults {
-  const setRegion = (region: string, isDown: boolean): void => {
-    world.checkRegion(region)
-    if (world.downRegions.has(region) === isDown) return
-    if (isDown) world.downRegions.add(region)
-    else world.downRegions.delete(region)
-    world.publish({ type: 'region', region, isDown })
-    if (isDown) for (const machine of world.machines) if (machine.region === region) machine.sever()
-  }
-  return {
-    regionDown: (region) => setRegion(region, true),
-    regionUp: (region) => setRegion(region, false),
-    get downRegions() {
-      return [...world.downRegions]
-    },
-    stopMachine: (id) => world.machine(id).stop(),
-    startMachine: (id) => world.machine(id).wake(0, world.closing.signal),
-    setLatency: (latency) => world.setLatency(latency),
-    setHardLimit: (id, limit = Number.POSITIVE_INFINITY) => {
-      if (!(limit >= 0)) throw new FlyProxyError('INVALID_OPTION', `hard limit ${limit}; expected 0 or more`)
-      world.machine(id).hardLimit = limit
-    },
-    failReplays: (isOn) => {
-      world.isFailingReplays = isOn
-    },
-    noProxy: (isOn) => {
-      world.isWithoutProxy = isOn
-    },
   }
 }

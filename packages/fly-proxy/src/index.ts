@@ -1,4 +1,12 @@
-export { FlyProxyError, type FlyProxyErrorCode } from './errors.ts'
+export { greatCircleKm, type Latency, realRoundTripMillis, routeKm } from './distance/latency.ts'
+export { createFlyProxy, type Edge, type FlyProxy } from './fly-proxy.ts'
+export type {
+  AppOptions,
+  FlyProxyOptions,
+  MachineOptions,
+  ReplayCacheRule,
+  UndocumentedOptions,
+} from './options/options.ts'
 export type {
   Hop,
   HopReplay,
@@ -9,7 +17,6 @@ export type {
   ProxyListener,
   RegionEvent,
   RequestEvent,
-} from './events.ts'
-export { createFlyProxy, type Edge, type FlyProxy, type FlyProxyFaults } from './fly-proxy.ts'
-export { greatCircleKm, type Latency, realRoundTrip, routeKm } from './latency.ts'
-export type { AppOptions, FlyProxyOptions, MachineOptions, ReplayCacheRule, UndocumentedOptions } from './options.ts'
+} from './report/events.ts'
+export { FlyProxyError, type FlyProxyErrorCode } from './report/fly-proxy-error.ts'
+export type { FlyProxyFaults } from './world/faults.ts'

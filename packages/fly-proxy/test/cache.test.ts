@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
-import { covers, parseCachePrefix, ReplayCache } from '../src/replay-cache.ts'
+import { covers, parseCachePrefix, ReplayCache } from '../src/world/replay-cache.ts'
 import { ask, type Handler, startMachine, startProxy } from './support/world.ts'
 
 const never = (): undefined => undefined
@@ -101,7 +101,7 @@ describe('1.7: replay cache', () => {
   })
 
   it('1.7: an optimisation, not a guarantee: a remembered target that is gone is forgotten', async () => {
-    const { get, home, local } = await world(cacheHeaders, { noCandidateWait: 100 })
+    const { get, home, local } = await world(cacheHeaders, { noCandidateWaitMillis: 100 })
     await get('/p/1')
     await home.stop()
     expect((await get('/p/1')).status).toBe(502)

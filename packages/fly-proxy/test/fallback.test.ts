@@ -11,8 +11,8 @@ const world = async (header: string, options = {}, handler?: Handler) => {
 }
 
 describe('1.5: timeout and fallback', () => {
-  it('1.5: timeout alone only brings the error sooner', async () => {
-    const { url, logs } = await world('region=ams;timeout=100ms', { noCandidateWait: 5000 })
+  it('1.5: timeout without fallback only makes the error come sooner', async () => {
+    const { url, logs } = await world('region=ams;timeout=100ms', { noCandidateWaitMillis: 5000 })
     const reply = await ask(url)
     expect(reply).toMatchObject({ status: 502, body: '' })
     expect(reply.ms).toBeGreaterThanOrEqual(95)
@@ -44,7 +44,7 @@ describe('1.5: timeout and fallback', () => {
   )
 
   it('1.5: exhausted retries (no timeout given) say so', async () => {
-    const { url, local } = await world('region=ams;fallback=force_self', { noCandidateWait: 90 })
+    const { url, local } = await world('region=ams;fallback=force_self', { noCandidateWaitMillis: 90 })
     await ask(url)
     expect(local.seen[1]?.headers['fly-replay-failed']).toMatch(/reason=retries_exhausted;/)
   })
@@ -88,7 +88,7 @@ describe('1.5: timeout and fallback', () => {
           .end(() => void local.stop())
       })
       const twin = await startMachine('twin@ord')
-      const { proxy } = await startProxy([local, twin], { noCandidateWait: 200 })
+      const { proxy } = await startProxy([local, twin], { noCandidateWaitMillis: 200 })
       expect(await ask(proxy.edge('nrt').url)).toMatchObject({ status, body })
       for (const { headers } of twin.seen) {
         expect(headers['fly-replay-failed']).toMatch(/replay_source=local;/)
@@ -111,7 +111,7 @@ describe('1.5: timeout and fallback', () => {
     expect(local.seen).toHaveLength(1)
   })
 
-  it('1.5: a machine that breaks off after the connection has done who knows what: 502, never sent again', async () => {
+  it('1.5: a machine that breaks off after the connection may have done the work: 502, never sent again', async () => {
     const local = await startMachine(
       'local@nrt',
       replaying({ 'fly-replay': 'region=ams;timeout=1s;fallback=force_self' }),
@@ -123,7 +123,7 @@ describe('1.5: timeout and fallback', () => {
     expect(logs).toMatchObject([{ code: 'PU02' }])
   })
 
-  it('1.10.7: none -> wait: a machine that comes up in time gets the replay', async () => {
+  it('1.10.7: no machine yet: one that comes up in time gets the replay', async () => {
     const local = await startMachine(
       'local@nrt',
       replaying({ 'fly-replay': 'region=ams;timeout=5s;fallback=force_self' }),

@@ -3,7 +3,7 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { createFlyProxy, FlyProxyError, realRoundTrip } from '../src/index.ts'
+import { createFlyProxy, FlyProxyError, realRoundTripMillis } from '../src/index.ts'
 import { ask, type Handler, quickest, replaying, startMachine, startProxy } from './support/world.ts'
 
 function defer(): { promise: Promise<void>; resolve: () => void } {
@@ -48,15 +48,15 @@ describe('latency', () => {
       return ms
     }
     expect(await quickest(write, (ms) => ms < 130)).toBeLessThan(130)
-    const { hops, totalMs } = await requestEvent()
+    const { hops, totalMillis } = await requestEvent()
     expect(hops).toMatchObject([
-      { roundTripMs: 0, status: 409, replay: { region: 'ams', hasState: false } },
-      { roundTripMs: 100, status: 200 },
+      { roundTripMillis: 0, status: 409, replay: { region: 'ams', hasState: false } },
+      { roundTripMillis: 100, status: 200 },
     ])
     const [first, second] = hops
-    expect((second?.endedMs ?? 0) - (second?.startedMs ?? 0)).toBeGreaterThanOrEqual(99)
-    expect(second?.startedMs).toBeGreaterThanOrEqual(first?.endedMs ?? 0)
-    expect(totalMs).toBeGreaterThanOrEqual(second?.endedMs ?? 0)
+    expect((second?.endedMillis ?? 0) - (second?.startedMillis ?? 0)).toBeGreaterThanOrEqual(99)
+    expect(second?.startedMillis).toBeGreaterThanOrEqual(first?.endedMillis ?? 0)
+    expect(totalMillis).toBeGreaterThanOrEqual(second?.endedMillis ?? 0)
   })
 
   it('2: a replay back to the edge’s own region costs the first visit’s crossing and no second one', async () => {
@@ -72,10 +72,10 @@ describe('latency', () => {
     expect(await quickest(there, (ms) => ms < 150)).toBeLessThan(150)
   })
 
-  it('"real" and { scale } inject what realRoundTrip says, and setLatency changes it', async () => {
+  it('"real" and { scale } inject what realRoundTripMillis says, and setLatency changes it', async () => {
     const { url, proxy } = await localAndHome(undefined, { latency: { scale: 0.25 } })
     const far = { headers: { 'fly-force-region': 'ams' } }
-    const expected = realRoundTrip('nrt', 'ams') / 4
+    const expected = realRoundTripMillis('nrt', 'ams') / 4
     expect((await ask(url, far)).ms).toBeGreaterThanOrEqual(expected - 2)
     proxy.faults.setLatency('none')
     expect(
@@ -87,7 +87,7 @@ describe('latency', () => {
     expect(() => proxy.faults.setLatency({ scale: -1 })).toThrow(FlyProxyError)
   })
 
-  it('a streamed answer is late, not stretched: chunks keep their distance in time', async () => {
+  it('a streamed answer is late, not slowed down: chunks keep their intervals', async () => {
     const slow = await startMachine('slow@ams', (_seen, response) => {
       response.write('a')
       setTimeout(() => response.end('b'), 60)
@@ -128,7 +128,7 @@ describe('1.10: fault knobs', () => {
     ])
   })
 
-  it('region down: its edge’s clients are served by the nearest healthy region’s edge, a way further', async () => {
+  it('region down: its edge’s clients are served by the nearest healthy region’s edge, at that distance', async () => {
     const { url, proxy, requestEvent } = await localAndHome(undefined, { latency: oneOcean })
     proxy.faults.regionDown('nrt')
     const reply = await ask(url)
@@ -137,7 +137,7 @@ describe('1.10: fault knobs', () => {
     expect(await requestEvent()).toMatchObject({
       edge: 'nrt',
       servedBy: 'ams',
-      hops: [{ machine: 'home', roundTripMs: 0 }],
+      hops: [{ machine: 'home', roundTripMillis: 0 }],
     })
   })
 
@@ -152,20 +152,20 @@ describe('1.10: fault knobs', () => {
   })
 
   it('all regions down: 502 after the wait', async () => {
-    const { url, proxy } = await localAndHome(undefined, { noCandidateWait: 50 })
+    const { url, proxy } = await localAndHome(undefined, { noCandidateWaitMillis: 50 })
     proxy.faults.regionDown('ams')
     proxy.faults.regionDown('nrt')
     expect(await ask(url)).toMatchObject({ status: 502, body: '' })
   })
 
-  it('1.8: a stopped target auto-starts: wakeTime and its wake callback, once for all who wait', async () => {
+  it('1.8: a stopped target starts: wakeMillis and its wake callback run once for all waiting requests', async () => {
     let wakes = 0
     const wake = async (): Promise<void> => {
       wakes += 1
     }
     const { url, requestEvent, events } = await localAndHome(
       replaying({ 'fly-replay': 'region=ams' }),
-      { wakeTime: 200 },
+      { wakeMillis: 200 },
       { home: { isStopped: true, wake } },
     )
     const replies = await Promise.all([ask(url), ask(url), ask(url)])
@@ -180,14 +180,14 @@ describe('1.10: fault knobs', () => {
         (ms) => ms < 150,
       ),
     ).toBeLessThan(150)
-    expect((await requestEvent()).hops[1]?.wakeMs).toBeGreaterThanOrEqual(195)
+    expect((await requestEvent()).hops[1]?.wakeMillis).toBeGreaterThanOrEqual(195)
     expect(events.flatMap((event) => (event.type === 'machine' ? [event.state] : []))).toEqual(['starting', 'started'])
   })
 
   it('a machine that cannot be woken in time refuses; timeout and fallback apply', async () => {
     const { url, local } = await localAndHome(
       replaying({ 'fly-replay': 'region=ams;timeout=80ms;fallback=force_self' }),
-      { wakeTime: 2000 },
+      { wakeMillis: 2000 },
       { home: { isStopped: true } },
     )
     const reply = await ask(url)
@@ -208,7 +208,7 @@ describe('1.10: fault knobs', () => {
   it('1.8: over hard limit: queued, then 503', async () => {
     const gate: (() => void)[] = []
     const machine = await startMachine('only@nrt', (_seen, response) => void gate.push(() => response.end('done')))
-    const { proxy, logs } = await startProxy([machine], { noCandidateWait: 400 }, { only: { hardLimit: 1 } })
+    const { proxy, logs } = await startProxy([machine], { noCandidateWaitMillis: 400 }, { only: { hardLimit: 1 } })
     const { url } = proxy.edge('nrt')
     const first = ask(url)
     while (gate.length < 1) await delay(5)
@@ -304,7 +304,7 @@ describe('connections', () => {
     expect(connections).toBe(2)
   })
 
-  it('an answer that cannot be passed on is a 502 with a log line, not a hang', async () => {
+  it('an answer that cannot be forwarded is a 502 with a log line, not a hang', async () => {
     const { url, logs, requestEvent } = await localAndHome(undefined, {
       latency: (_from: string, to: string) => (to === 'nrt' ? Number.NaN : 0),
     })
@@ -351,7 +351,7 @@ describe('connections', () => {
     const { proxy, requestEvent } = await startProxy([stuck], {
       latency: oneOcean,
       edges: ['nrt'],
-      noCandidateWait: 60_000,
+      noCandidateWaitMillis: 60_000,
     })
     const { url } = proxy.edge('nrt')
     const replies = Promise.allSettled([

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { FlyProxyError } from '../src/errors.ts'
-import { greatCircleKm, realRoundTrip, resolveLatency, routeKm } from '../src/latency.ts'
-import { isRegionMeant, regions } from '../src/regions.ts'
+import { greatCircleKm, realRoundTripMillis, resolveLatency, routeKm } from '../src/distance/latency.ts'
+import { isRegionMeant, regions } from '../src/distance/regions.ts'
+import { FlyProxyError } from '../src/report/fly-proxy-error.ts'
 
 const code = fc.constantFrom(...Object.keys(regions))
 
@@ -20,8 +20,8 @@ describe('latency: real distances', () => {
     ['sin', 'iad', 210, 245],
     ['ams', 'lhr', 5, 12],
   ])('%s-%s takes %i to %i ms', (from, to, least, most) => {
-    expect(realRoundTrip(from, to)).toBeGreaterThanOrEqual(least)
-    expect(realRoundTrip(from, to)).toBeLessThanOrEqual(most)
+    expect(realRoundTripMillis(from, to)).toBeGreaterThanOrEqual(least)
+    expect(realRoundTripMillis(from, to)).toBeLessThanOrEqual(most)
   })
 
   it('the great circle is right: Tokyo-Amsterdam 9300 km, São Paulo-Johannesburg 7450 km', () => {
@@ -30,17 +30,17 @@ describe('latency: real distances', () => {
   })
 
   it('the formula is 1.5 ms per 100 km of route plus 2, nothing inside a region', () => {
-    expect(realRoundTrip('ord', 'ams')).toBeCloseTo(greatCircleKm('ord', 'ams') * 0.015 + 2, 6)
-    expect(realRoundTrip('ord', 'ord')).toBe(0)
+    expect(realRoundTripMillis('ord', 'ams')).toBeCloseTo(greatCircleKm('ord', 'ams') * 0.015 + 2, 6)
+    expect(realRoundTripMillis('ord', 'ord')).toBe(0)
   })
 
   it('every pair is finite, symmetric, and never shorter than the great circle or light in glass', () => {
     fc.assert(
       fc.property(code, code, (a, b) => {
-        expect(realRoundTrip(a, b)).toBeCloseTo(realRoundTrip(b, a), 6)
+        expect(realRoundTripMillis(a, b)).toBeCloseTo(realRoundTripMillis(b, a), 6)
         expect(routeKm(a, b)).toBeGreaterThanOrEqual(greatCircleKm(a, b) - 1e-6)
-        expect(realRoundTrip(a, b)).toBeGreaterThanOrEqual(greatCircleKm(a, b) / 100)
-        expect(realRoundTrip(a, b)).toBeLessThan(400)
+        expect(realRoundTripMillis(a, b)).toBeGreaterThanOrEqual(greatCircleKm(a, b) / 100)
+        expect(realRoundTripMillis(a, b)).toBeLessThan(400)
       }),
     )
   })
@@ -49,7 +49,7 @@ describe('latency: real distances', () => {
 describe('latency: the option', () => {
   it('none, scale, function', () => {
     expect(resolveLatency('none', ['nowhere'])('a', 'b')).toBe(0)
-    expect(resolveLatency({ scale: 0.5 }, [])('ord', 'ams')).toBeCloseTo(realRoundTrip('ord', 'ams') / 2, 6)
+    expect(resolveLatency({ scale: 0.5 }, [])('ord', 'ams')).toBeCloseTo(realRoundTripMillis('ord', 'ams') / 2, 6)
     expect(resolveLatency((from, to) => (from === to ? 1 : 7), [])('ord', 'ams')).toBe(7)
   })
 
@@ -62,7 +62,7 @@ describe('latency: the option', () => {
     expect(() => resolveLatency(latency as never, [])).toThrow(FlyProxyError)
   })
 
-  it('a function that gives no duration is refused when it does', () => {
+  it('a function that returns no duration is refused when it is called', () => {
     expect(() => resolveLatency(() => -1, [])('a', 'b')).toThrow(FlyProxyError)
   })
 })

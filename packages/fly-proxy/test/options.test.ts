@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { readCommandLine } from '../src/config.ts'
+import { readCommandLine } from '../src/command-line.ts'
 import { createFlyProxy, FlyProxyError, type FlyProxyOptions } from '../src/index.ts'
-import { resolveOptions } from '../src/options.ts'
+import { resolveOptions } from '../src/options/resolve-options.ts'
 
 const machine = { id: 'm', region: 'nrt', url: 'http://127.0.0.1:3001' }
 const apps = [{ name: 'app', machines: [machine] }]
@@ -24,9 +24,9 @@ describe('options', () => {
         keepSetCookie: false,
         trustClientHeaders: false,
         errorStatus: 502,
-        noCandidateWait: 7500,
+        noCandidateWaitMillis: 7500,
       },
-      ...{ wakeTime: 1400, host: '127.0.0.1', latency: 'none', edges: [{ region: 'nrt', port: 0 }] },
+      ...{ wakeMillis: 1400, host: '127.0.0.1', latency: 'none', edges: [{ region: 'nrt', port: 0 }] },
     })
   })
 
@@ -48,7 +48,7 @@ describe('options', () => {
     ['machine id "m" appears twice', { apps: [{ name: 'a', machines: [machine, machine] }] }, 'DUPLICATE_MACHINE'],
     ['ports has "ams"', { apps, ports: { ams: 1 } }, 'INVALID_OPTION'],
     ['ports.nrt is 70000', { apps, ports: { nrt: 70_000 } }, 'INVALID_OPTION'],
-    ['region "home" is not in the table', { apps, edges: ['home'], latency: 'real' }, 'UNKNOWN_REGION'],
+    ['region "home" has no known place', { apps, edges: ['home'], latency: 'real' }, 'UNKNOWN_REGION'],
     ['latency is "slow"', { apps, latency: 'slow' }, 'INVALID_OPTION'],
     ['no edge', { apps: [{ name: 'a', machines: [] }] }, 'INVALID_OPTION'],
   ])('says what was wrong: %s', (message, options, code) => {
@@ -109,7 +109,7 @@ describe('the command line', () => {
     const folder = mkdtempSync(join(tmpdir(), 'fly-proxy-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
     const path = join(folder, 'proxy.json')
-    writeFileSync(path, JSON.stringify({ apps, latency: 'real', wakeTime: 10 }))
+    writeFileSync(path, JSON.stringify({ apps, latency: 'real', wakeMillis: 10 }))
     const { options } = readCommandLine([
       '--config',
       path,
@@ -120,7 +120,7 @@ describe('the command line', () => {
     ])
     expect(resolveOptions(options)).toMatchObject({
       latency: 'none',
-      wakeTime: 10,
+      wakeMillis: 10,
       apps: [{ machines: [{ id: 'm' }, { id: 'n' }] }],
     })
     writeFileSync(path, '[')

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parseDuration } from '../src/duration.ts'
-import { InvalidReplayError } from '../src/errors.ts'
-import { formatReplayFields, parseReplayFields } from '../src/replay-fields.ts'
+import { parseDuration } from '../src/replay/duration.ts'
+import { formatReplayFields, parseReplayFields } from '../src/replay/fields.ts'
+import { InvalidReplayError } from '../src/replay/invalid-replay-error.ts'
 
 const read = (text: string): Record<string, string> => Object.fromEntries(parseReplayFields(text))
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { InvalidReplayError } from '../src/errors.ts'
-import { type ReplayRules, readReplayHeaders, readReplayJson, replayFormOf } from '../src/replay-instruction.ts'
+import { type ReplayRules, readReplayHeaders, readReplayJson, replayFormOf } from '../src/replay/instruction.ts'
+import { InvalidReplayError } from '../src/replay/invalid-replay-error.ts'
 
 const rules: ReplayRules = { unknownFields: 'reject', unquotedValues: 'token', stateMaxBytes: 1024 }
 const header = (text: string, more: [string, string][] = []) =>
@@ -29,7 +29,7 @@ describe('1.1: fields of the header', () => {
       header('app=b;region="sjc,any";prefer_instance=m1;state=s;elsewhere=true;timeout=800ms;fallback=force_self'),
     ).toEqual({
       ...{ app: 'b', regions: ['sjc', 'any'], preferInstance: 'm1', state: 's' },
-      ...{ isElsewhere: true, timeoutMs: 800, fallback: 'force_self' },
+      ...{ isElsewhere: true, timeoutMillis: 800, fallback: 'force_self' },
     })
   })
 
@@ -88,7 +88,7 @@ describe('1.2: the JSON form', () => {
     }
     expect(json(example)).toEqual({
       ...{ app: 'a', regions: ['iad', 'us'], preferInstance: '..', state: '..', isElsewhere: true },
-      ...{ timeoutMs: 10_000, fallback: 'force_self' },
+      ...{ timeoutMillis: 10_000, fallback: 'force_self' },
       transform: { path: '/new?x=1', deleteHeaders: ['cookie'], setHeaders: [['x-a', 'b']] },
       cache: { kind: 'store', prefix: '/p/*', ttlSeconds: 60, allowBypass: false },
     })

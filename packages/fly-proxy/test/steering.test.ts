@@ -3,7 +3,7 @@ import { ask, startMachine, startProxy } from './support/world.ts'
 
 const three = async () => {
   const machines = await Promise.all([startMachine('n@nrt'), startMachine('a@ams'), startMachine('o@ord')])
-  const world = await startProxy(machines, { noCandidateWait: 150 })
+  const world = await startProxy(machines, { noCandidateWaitMillis: 150 })
   const via = async (headers: Record<string, string>, edge = 'nrt') => ask(world.proxy.edge(edge).url, { headers })
   return { machines, via, ...world }
 }
@@ -54,7 +54,7 @@ describe('1.6: headers clients may send', () => {
     expect(reply.ms).toBeGreaterThanOrEqual(145)
   })
 
-  it('1.6: they avoid the buffer limit', async () => {
+  it('1.6: a request steered by them has no buffer limit', async () => {
     const machine = await startMachine('a@ams', (seen, response) => response.end(String(seen.body.length)))
     const { proxy } = await startProxy([await startMachine('n@nrt'), machine], { bufferLimit: 10 })
     const body = Buffer.alloc(100_000)

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { routeDistance } from '../src/latency.ts'
-import { firstTarget } from '../src/steering.ts'
-import { type Candidate, orderCandidates, type Target } from '../src/target.ts'
+import { routeDistance } from '../src/distance/latency.ts'
+import { firstTarget } from '../src/routing/steering.ts'
+import { type Candidate, orderCandidates, type Target } from '../src/routing/target.ts'
 
 const machine = (id: string, region: string, more: Partial<Candidate> = {}): Candidate => ({
   ...{ id, region, isStopped: false, activeRequests: 0, lastUse: 0 },
@@ -33,7 +33,7 @@ describe('1.10.7: candidates = app, instance, regions in order, minus self if el
     expect(ids({ regions: ['ams', 'apac'] })).toEqual(['a1', 'a2', 'n1', 's1'])
   })
 
-  it('1.1: "any" last = else anywhere', () => {
+  it('1.1: "any" at the end allows every other region', () => {
     expect(ids({ regions: ['ord', 'any'] })).toEqual(['o1', 'n1', 's1', 'a1', 'a2'])
   })
 
@@ -53,7 +53,7 @@ describe('1.10.7: candidates = app, instance, regions in order, minus self if el
     expect(ids({ instance: 'a1', exceptInstance: 'a1' })).toEqual([])
   })
 
-  it('of equals the idler goes first, then the one used longest ago', () => {
+  it('among equals the less busy machine goes first, then the least recently used', () => {
     const two = [
       machine('x', 'ams', { activeRequests: 1 }),
       machine('y', 'ams', { lastUse: 9 }),

@@ -96,8 +96,8 @@ export async function startProxy(
   const logs: TestWorld['logs'] = []
   const proxy = createFlyProxy({
     apps,
-    noCandidateWait: 300,
-    wakeTime: 50,
+    noCandidateWaitMillis: 300,
+    wakeMillis: 50,
     onEvent: (event) => events.push(event),
     onLog: (line) => logs.push(line),
     ...options,

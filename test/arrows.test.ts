@@ -1,0 +1,152 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, it, test } from 'vitest'
+import { circlesIn, type Floors, type ImportGraph, importsOf, readImports, wrongArrows } from './import-graph.ts'
+
+const packages = new URL('../packages/', import.meta.url)
+
+/** Which packages a package may import: the picture at the top of ARCHITECTURE.md. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  http: ['core'],
+  pg: ['core'],
+  kysely: ['core', 'pg'],
+  drizzle: ['core', 'pg'],
+  cli: ['core', 'pg'],
+  'fly-proxy': [],
+  cluster: [],
+}
+
+/**
+ * The rooms of a folder, from the ground up. Each may import what is below it, and nothing else. A list within the list
+ * is one floor: its rooms do not know each other. Files that stand in the folder itself are the roof, unless a floor
+ * names them.
+ */
+const ROOMS: Readonly<Record<string, Floors>> = {
+  'fly-proxy/src': [['report', 'http'], ['distance', 'replay'], ['routing', 'options'], 'world', 'proxy'],
+  'cluster/src': ['errors', ['options', 'machine', 'postgres'], ['nodes', 'local', 'containers']],
+  // Flat for now: add a line when the rooms are there. Nested rooms have a line of their own ('core/src/classify').
+  // 'core/src': ['errors', ['nodes', 'statement'], 'route', 'replay', 'session', 'scope'],
+  // 'core/src/classify': ['sql', 'names', 'grammar'],
+  // 'pg/src': [['options', 'driver'], ['node', 'catalog'], 'fleet', 'reads', 'execution', 'pool'],
+  // 'http/src': [['request', 'response'], ['token', 'replay']],
+}
+
+/** The SQL grammar is recursive by nature: a statement holds queries, a body holds statements. */
+const GRAMMAR = ['body', 'do', 'dynamic-query', 'procedural', 'query', 'statements'].map(
+  (file) => `classify/${file}.ts`,
+)
+
+/** The circles of each package. Only the grammar's is there to stay; one file more or less in any of them is an error. */
+const CIRCLES: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  core: [GRAMMAR, ['replay.ts', 'route.ts']],
+  pg: [
+    ['catalog/catalog-facts.ts', 'catalog/catalog-graph.ts', 'catalog/catalog-knowledge.ts'],
+    ['query-call.ts', 'sent-query.ts'],
+  ],
+  kysely: [['headwater-dialect.ts', 'headwater-driver.ts', 'routed-connection.ts']],
+}
+
+const graphs = new Map<string, ImportGraph>(
+  Object.keys(PACKAGES).map((name) => [name, readImports(new URL(`${name}/src/`, packages))]),
+)
+const graphOf = (name: string): ImportGraph => graphs.get(name) ?? new Map()
+
+describe('import arrows', () => {
+  it('are declared for every package', () => {
+    expect(Object.keys(PACKAGES).sort()).toEqual(readdirSync(packages).sort())
+  })
+
+  describe.each(Object.entries(PACKAGES))('of %s', (name, allowed) => {
+    it('lead to the packages below it only, and stay inside src', () => {
+      const wrong = [...graphOf(name)].flatMap(([file, targets]) =>
+        targets.filter((target) => isForeign(target, allowed)).map((target) => `${file} -> ${target}`),
+      )
+      expect(wrong).toEqual([])
+    })
+
+    it('are what its package.json depends on', () => {
+      const manifest: { dependencies?: object; peerDependencies?: object } = JSON.parse(
+        readFileSync(new URL(`${name}/package.json`, packages), 'utf8'),
+      )
+      const declared = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })
+        .filter((dependency) => dependency.startsWith('@headwater/'))
+        .map((dependency) => dependency.slice('@headwater/'.length))
+      expect(declared.sort()).toEqual([...allowed].sort())
+    })
+
+    it('make no circle of files, types included', () => {
+      expect(circlesIn(graphOf(name))).toEqual(CIRCLES[name] ?? [])
+    })
+  })
+
+  describe.each(Object.entries(ROOMS))('between the rooms of %s', (folder, floors) => {
+    const graph = readImports(new URL(`${folder}/`, packages))
+
+    it('point down only', () => {
+      expect(wrongArrows(graph, floors)).toEqual([])
+    })
+
+    it('have rooms that exist', () => {
+      const rooms = floors.flat()
+      const there = new Set([...graph.keys()].map((file) => file.split('/')[0]))
+      expect(rooms.filter((room) => !there.has(room))).toEqual([])
+      expect(new Set(rooms).size).toBe(rooms.length)
+    })
+  })
+})
+
+/** Whether a package may not import this: a package of ours that is not below it, or a file outside its src. */
+function isForeign(target: string, allowed: readonly string[]): boolean {
+  const sibling = /^@headwater\/([\w-]+)/.exec(target)?.[1]
+  return sibling === undefined ? target.startsWith('../') : !allowed.includes(sibling)
+}
+
+describe('the reader of imports', () => {
+  const graph = (arrows: Record<string, string[]>): ImportGraph => new Map(Object.entries(arrows))
+
+  test.each([
+    ["import { a } from './a.ts'", './a.ts'],
+    ["import type { A } from './a.ts'", './a.ts'],
+    ["import {\n  a,\n  type B,\n} from './a.ts'", './a.ts'],
+    ["import './a.ts'", './a.ts'],
+    ["export * from './a.ts'", './a.ts'],
+    ["export type { A } from './a.ts'", './a.ts'],
+    ["const a = await import('./a.ts')", './a.ts'],
+    ["type A = typeof import('./a.ts')", './a.ts'],
+    ["new URL('./a.ts', import.meta.url)", './a.ts'],
+    ["import { Client } from 'pg'", 'pg'],
+  ])('sees %s', (source, specifier) => {
+    expect(importsOf(source)).toEqual([specifier])
+  })
+
+  it('sees no import in a comment', () => {
+    expect(importsOf("/**\n * import { a } from './a.ts'\n */\n// import './b.ts'\n")).toEqual([])
+  })
+
+  it('finds a circle of two, one of three, and a file that imports itself', () => {
+    const arrows = { a: ['b'], b: ['a', 'c'], c: ['d'], d: ['e'], e: ['c', 'f'], f: ['pg'], g: ['g', 'a'] }
+    expect(circlesIn(graph(arrows))).toEqual([['a', 'b'], ['c', 'd', 'e'], ['g']])
+    expect(circlesIn(graph({ a: ['b', 'c'], b: ['c'], c: [] }))).toEqual([])
+  })
+
+  it('finds an arrow that points up, one between rooms of a floor, and a room on no floor', () => {
+    const arrows = {
+      'low/a.ts': ['low/b.ts', 'high/a.ts', 'index.ts'],
+      'low/b.ts': ['pg'],
+      'left/a.ts': ['low/a.ts', 'right/a.ts'],
+      'right/a.ts': ['low/a.ts'],
+      'high/a.ts': ['left/a.ts', 'right/a.ts', 'ground.ts'],
+      'attic/a.ts': ['low/a.ts'],
+      'ground.ts': ['low/a.ts'],
+      'index.ts': ['high/a.ts', 'face.ts'],
+      'face.ts': ['low/a.ts'],
+    }
+    expect(wrongArrows(graph(arrows), ['ground.ts', 'low', ['left', 'right'], 'high'])).toEqual([
+      'low/a.ts -> high/a.ts (upwards)',
+      'low/a.ts -> index.ts (upwards)',
+      'left/a.ts -> right/a.ts (rooms of one floor)',
+      'attic/a.ts (its room is on no floor)',
+      'ground.ts -> low/a.ts (upwards)',
+    ])
+  })
+})

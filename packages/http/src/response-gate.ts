@@ -84,6 +84,8 @@ export function gateResponse(response: ServerResponse, keeper: HeadKeeper): void
     }
     // Node refuses it, at once.
     if (phase !== 'replaced' && !isStatus(args[0])) return Reflect.apply(writeHead, response, args)
+    // What follows a 101 on its socket would overtake a head that is held back.
+    if (phase === 'open' && Math.trunc(Number(args[0])) === 101) decide()
     let rest = args
     if (mayTell()) {
       rest = applyHead(response, args)
@@ -96,6 +98,8 @@ export function gateResponse(response: ServerResponse, keeper: HeadKeeper): void
     return response
   }
   response.flushHeaders = function gatedFlushHeaders(): void {
+    // What other middleware does at the head it does in writeHead; a head that is held back looks sent to it from here on.
+    if (phase === 'open' && !response.headersSent) response.writeHead(response.statusCode)
     const holder = holding()
     if (holder !== undefined) holder.hold(gatedFlushHeaders)
     else if (hasPassed()) flushHeaders.call(response)

@@ -1,4 +1,4 @@
-import { diagnostics, isConnectionLoss, type NodeEvent } from '@headwater/core'
+import { databaseErrorIn, diagnostics, type NodeEvent } from '@headwater/core'
 import pg from 'pg'
 import type { ResolvedNode } from './options.ts'
 import { type TrackedClient, trackedClientClass } from './tracked-client.ts'
@@ -18,7 +18,13 @@ export interface Connection {
 /** Gives a connection, or an error. */
 export type Connected = (error: unknown, connection?: Connection) => void
 
-/** One Postgres server: its connections, its role as it says itself, and whether it can be reached. */
+/** Who waits for a connection. */
+interface Waiting {
+  readonly connected: Connected
+  readonly failed: (error: unknown) => void
+}
+
+/** One Postgres server: its connections, its role as it says itself, and whether a session is to be had there. */
 export class PoolNode {
   readonly name: string
   readonly kind: NodeKind
@@ -28,7 +34,10 @@ export class PoolNode {
   readonly isBalanced: boolean
   /** The role that the server last reported; `undefined` before the first connection. */
   isStandby: boolean | undefined
+  readonly #waiting = new Set<Waiting>()
   #failures = 0
+  /** The error of the last failure; it counts while `#failures` does. */
+  #failure: unknown
   #downUntil = 0
 
   constructor(node: ResolvedNode, kind: NodeKind) {
@@ -49,41 +58,64 @@ export class PoolNode {
     this.pool = new pg.Pool(config)
   }
 
-  /** Whether it could not be reached lately. The first to ask after the pause is told `false`: it is the probe. */
+  /** Whether no session could be had lately. The first to ask after the pause is told `false`: it is the probe. */
   isDown(): boolean {
     if (this.#failures === 0) return false
     const now = performance.now()
-    if (now < this.#downUntil) return true
+    // Who waits there already is the probe.
+    if (now < this.#downUntil || this.#waiting.size > 0) return true
     this.#downUntil = now + this.#pause()
     return false
   }
 
-  /** Whether it could not be reached lately, without becoming the probe. */
+  /** Whether no session could be had lately, without becoming the probe. */
   isResting(): boolean {
     return this.#failures > 0 && performance.now() < this.#downUntil
   }
 
-  /** Takes a connection, and learns from the outcome whether the server can be reached. */
+  /**
+   * Takes a connection, and learns from the outcome whether a session is to be had here. Who waits for one at a replica
+   * when that proves not to be so is told at once, to go elsewhere.
+   */
   connect(connected: Connected, failed: (error: unknown) => void): void {
+    const waiting: Waiting = { connected, failed }
+    this.#waiting.add(waiting)
+    try {
+      this.#ask(waiting)
+    } catch (error) {
+      this.#waiting.delete(waiting)
+      throw error
+    }
+  }
+
+  #ask(waiting: Waiting): void {
     this.pool.connect((error, client, release) => {
+      const isStillWaiting = this.#waiting.delete(waiting)
       if (client !== undefined) {
         this.markUp()
         // The pool makes the class that it was given.
-        connected(undefined, { node: this, client: client as TrackedClient, release })
-        return
+        if (isStillWaiting) waiting.connected(undefined, { node: this, client: client as TrackedClient, release })
+        else release()
+      } else if (!isFullPool(error) && !this.pool.ending) {
+        this.markDown(error)
+        if (isStillWaiting) waiting.failed(error)
+      } else if (isStillWaiting) {
+        // Who waited in vain behind others that got no session was kept waiting by the server.
+        waiting.failed(this.#failures > 0 && !this.pool.ending ? this.#failure : error)
       }
-      // A full pool says nothing about the server.
-      if (isConnectionLoss(error) && this.pool.waitingCount === 0) this.markDown(error)
-      failed(error)
     })
   }
 
   markDown(error: unknown): void {
+    this.#failure = error
     // Many that ask at once fail together: that is one failure, not a reason to wait for minutes.
-    if (this.isResting()) return
-    this.#failures += 1
-    this.#downUntil = performance.now() + this.#pause()
-    if (this.#failures === 1) this.publish('down', error)
+    if (!this.isResting()) {
+      this.#failures += 1
+      this.#downUntil = performance.now() + this.#pause()
+      if (this.#failures === 1) this.publish('down', error)
+    }
+    // Who waits for the primary has nowhere else to go.
+    if (this.kind === 'replica') this.#sendAway(error)
   }
 
   markUp(): void {
@@ -92,9 +124,25 @@ export class PoolNode {
     this.publish('up', undefined)
   }
 
+  /** A connection of its watcher was answered: the server can be reached. Whether it takes new sessions, that does not say. */
+  markReachable(): void {
+    if (this.#failures > 0 && databaseErrorIn(this.#failure) === undefined) this.markUp()
+  }
+
   publish(change: NodeEvent['change'], error: unknown): void {
     if (!diagnostics.node.hasSubscribers) return
     diagnostics.node.publish({ node: this.name, region: this.region, change, error } satisfies NodeEvent)
+  }
+
+  /** Tells all who wait. A connection that comes for one of them all the same goes back at once. */
+  #sendAway(error: unknown): void {
+    if (this.#waiting.size === 0) return
+    const all = [...this.#waiting]
+    this.#waiting.clear()
+    // pg-pool would knock for each of them in turn, and who comes next would wait behind them. It has no call for that.
+    const queue: unknown = Reflect.get(this.pool, '_pendingQueue')
+    if (Array.isArray(queue)) queue.length = 0
+    for (const { failed } of all) failed(error)
   }
 
   /** Doubles with each failure, and is spread by a half so that a fleet does not knock all at once. */
@@ -123,4 +171,9 @@ function verifyReadOnly(next: Verify | undefined): Verify {
       (error: Error) => proceed(error),
     )
   }
+}
+
+/** pg-pool's own word for a pool without a free place; its other two messages (and pg's `timeout expired`) mean the server. */
+function isFullPool(error: unknown): boolean {
+  return error instanceof Error && error.message === 'timeout exceeded when trying to connect'
 }

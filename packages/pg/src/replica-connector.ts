@@ -1,13 +1,4 @@
-import {
-  databaseErrorIn,
-  type Frame,
-  isConnectionLoss,
-  NO_NODE,
-  ReplicaBehind,
-  type ReplicaState,
-  type Seen,
-  type Situation,
-} from '@headwater/core'
+import { type Frame, NO_NODE, ReplicaBehind, type ReplicaState, type Seen, type Situation } from '@headwater/core'
 import { askReplica } from './freshness/ask-replica.ts'
 import type { ResolvedFreshness } from './freshness/freshness-options.ts'
 import { type Need, ReplicaChooser, type Unfit } from './freshness/replica-chooser.ts'
@@ -158,11 +149,12 @@ export class ReplicaConnector {
     return this.#chooser.unfitnessOf(this.#chooser.stateOf(node), need) === undefined
   }
 
-  #connectTo(node: PoolNode, query: RoutedQuery, connected: Connected, unreachable: () => void): void {
+  /** No session there is no error of the read: nothing was sent, and `elsewhere` is gone to (X2). */
+  #connectTo(node: PoolNode, query: RoutedQuery, connected: Connected, elsewhere: () => void): void {
     query.noteTried(node)
     node.connect(connected, (error) => {
-      if (isUnreachable(error)) unreachable()
-      else connected(error)
+      if (node.pool.ending) connected(error)
+      else elsewhere()
     })
   }
 
@@ -203,10 +195,4 @@ export class ReplicaConnector {
     const known = seen === undefined || seen.node === NO_NODE ? undefined : this.#markedBy(seen.node)
     return known === undefined || !left.includes(known) ? left : [known, ...left.filter((node) => node !== known)]
   }
-}
-
-/** Whether no session could be had at all: nothing was sent. 57P03: the server is starting, stopping, or not accepting connections. */
-export function isUnreachable(error: unknown): boolean {
-  const code = databaseErrorIn(error)?.code
-  return code === undefined ? isConnectionLoss(error) : code === '57P03'
 }

@@ -21,8 +21,7 @@ export class ReplicaWatch {
       pool,
       textFor: () => REPLICA_SAMPLE,
       read: (row, { receivedAt }) => {
-        // It answers, whatever was thought of it.
-        node.markUp()
+        node.markReachable()
         return replicaSampleOf(row, receivedAt)
       },
       pause,

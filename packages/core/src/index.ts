@@ -54,6 +54,7 @@ export { findReplay, ReplayImpossible, type ReplayObstacle, type ReplayReason, R
 export {
   accessIn,
   type Decision,
+  isTried,
   type Mode,
   type PrimaryReason,
   type RefusalReason,

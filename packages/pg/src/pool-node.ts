@@ -1,7 +1,8 @@
 import { databaseErrorIn, diagnostics, type NodeEvent } from '@headwater/core'
 import pg from 'pg'
 import type { ResolvedNode } from './options.ts'
-import { type TrackedClient, trackedClientClass } from './tracked-client.ts'
+import { forceReadOnlySession } from './read-only-session.ts'
+import { isOptionsRefusal, type TrackedClient, trackedClientClass } from './tracked-client.ts'
 
 /** How long a server that could not be reached is left alone, in ms: the first time, and at most. */
 const BACKOFF = { first: 250, most: 30_000 } as const
@@ -34,6 +35,9 @@ export class PoolNode {
   readonly isBalanced: boolean
   /** The role that the server last reported; `undefined` before the first connection. */
   isStandby: boolean | undefined
+  #isReadOnlyForced = true
+  #areOptionsRefused = false
+  #hasWarned = false
   readonly #waiting = new Set<Waiting>()
   #failures = 0
   /** The error of the last failure; it counts while `#failures` does. */
@@ -47,15 +51,23 @@ export class PoolNode {
     this.isBalanced = node.isBalanced
     const Base = (node.config.Client as typeof pg.Client | undefined) ?? pg.Client
     const Client = trackedClientClass(Base, {
-      isForcedReadOnly: kind === 'replica',
+      asksForReadOnly: () => kind === 'replica' && !this.#areOptionsRefused,
+      onOptionsRefused: () => {
+        this.#areOptionsRefused = true
+      },
       onRole: (isStandby) => this.#observeRole(isStandby),
       onError: (error) => this.publish('connection-error', error),
     })
     const config: pg.PoolConfig = { ...node.config, Client }
     // A spread loses what pg hides.
     if (node.config.password !== undefined) config.password = node.config.password
-    if (kind === 'replica') config.verify = verifyReadOnly(node.config.verify)
+    if (kind === 'replica') config.verify = this.#verifyReadOnly(node.config.verify)
     this.pool = new pg.Pool(config)
+  }
+
+  /** Whether its sessions are forced read-only (X1), as far as is known. */
+  get isReadOnlyForced(): boolean {
+    return this.#isReadOnlyForced
   }
 
   /** Whether no session could be had lately. The first to ask after the pause is told `false`: it is the probe. */
@@ -81,15 +93,16 @@ export class PoolNode {
     const waiting: Waiting = { connected, failed }
     this.#waiting.add(waiting)
     try {
-      this.#ask(waiting)
+      this.#ask(waiting, true)
     } catch (error) {
       this.#waiting.delete(waiting)
       throw error
     }
   }
 
-  #ask(waiting: Waiting): void {
+  #ask(waiting: Waiting, mayAskAgain: boolean): void {
     this.pool.connect((error, client, release) => {
+      if (mayAskAgain && isOptionsRefusal(error) && this.#waiting.has(waiting)) return this.#ask(waiting, false)
       const isStillWaiting = this.#waiting.delete(waiting)
       if (client !== undefined) {
         this.markUp()
@@ -157,21 +170,34 @@ export class PoolNode {
     this.isStandby = isStandby
     if (isChange) this.publish(isStandby ? 'became-standby' : 'became-primary', undefined)
   }
-}
 
-type Verify = NonNullable<pg.PoolConfig['verify']>
+  /** Looks at each new session before anybody has it; `next` is the app's own look. */
+  #verifyReadOnly(next: Verify | undefined): Verify {
+    return (client, done) => {
+      const tracked = client as TrackedClient
+      forceReadOnlySession(tracked, (error, isForced) => {
+        if (error !== undefined) return done(error)
+        tracked.isForcedReadOnly = isForced
+        this.#isReadOnlyForced = isForced
+        if (!isForced) this.#warnOfPooler()
+        if (next === undefined) done()
+        else next(client, done)
+      })
+    }
+  }
 
-/** A pooler between us and the server may drop the startup setting that keeps the session read-only (X1): say it again. */
-function verifyReadOnly(next: Verify | undefined): Verify {
-  return (client, done) => {
-    const proceed = (error?: Error) => (error || next === undefined ? done(error) : next(client, done))
-    if ((client as TrackedClient).isReadOnlyByDefault === true) return proceed()
-    client.query('SET default_transaction_read_only = on').then(
-      () => proceed(),
-      (error: Error) => proceed(error),
+  #warnOfPooler(): void {
+    if (this.#hasWarned) return
+    this.#hasWarned = true
+    process.emitWarning(
+      `${this.name} is behind a pooler, which shares its sessions: nothing forces them read-only, so only what is proven to ` +
+        'read runs there, and all else needs the primary. Give the URL that leads to the replica itself. Told once for each replica.',
+      { type: 'HeadwaterWarning', code: 'HEADWATER_POOLED_REPLICA' },
     )
   }
 }
+
+type Verify = NonNullable<pg.PoolConfig['verify']>
 
 /** pg-pool's own word for a pool without a free place; its other two messages (and pg's `timeout expired`) mean the server. */
 function isFullPool(error: unknown): boolean {

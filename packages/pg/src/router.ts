@@ -141,7 +141,14 @@ export class Router implements PositionSource {
       transaction,
       isPinned,
       isCatalogMissing: this.#catalog?.isLoaded !== true,
+      isReadOnlyForced: this.#isReadOnlyForced(),
     }
+  }
+
+  /** Whether a replica next door is left, as far as is known, that what is tried may run on (X1). */
+  #isReadOnlyForced(): boolean {
+    for (const node of this.#local) if (node.isReadOnlyForced) return true
+    return this.#local.length === 0
   }
 
   /** Decides, tells who listens, and marks the scope before anything is sent (R4). */

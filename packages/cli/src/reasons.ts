@@ -51,7 +51,8 @@ export const DECISION_SENTENCES: Readonly<Record<DecisionReason, string>> = {
   'forced-replica': 'it runs inside withReplica()',
   write: 'a write needs the primary',
   session: 'what changes its session stays with the primary’s connection',
-  unknown: 'what nobody can see into is not tried where the primary is next door, nor without a catalog',
+  unknown:
+    'what nobody can see into is not tried where the primary is next door, without a catalog, or through a pooler',
   'after-write': 'the scope has written before',
   'forced-primary': 'it runs inside withPrimary()',
   'explicit-mode': 'in this mode only withReplica() leads to a replica',

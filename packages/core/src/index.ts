@@ -42,11 +42,19 @@ export {
 export { MOST_TOKENS, parseTokens, signToken, type Token, verifyToken } from './freshness/token.ts'
 export { type PositionSource, Trail, type TrailOptions } from './freshness/trail.ts'
 export { LearnedWriters } from './learned-writers.ts'
-export { type DatabaseErrorFields, databaseErrorIn, isConnectionLoss, type Refusal, refusalOf } from './refusal.ts'
+export {
+  type DatabaseErrorFields,
+  databaseErrorIn,
+  isConnectionLoss,
+  isOutOfService,
+  type Refusal,
+  refusalOf,
+} from './refusal.ts'
 export { findReplay, ReplayImpossible, type ReplayObstacle, type ReplayReason, ReplayToPrimary } from './replay.ts'
 export {
   accessIn,
   type Decision,
+  isTried,
   type Mode,
   type PrimaryReason,
   type RefusalReason,

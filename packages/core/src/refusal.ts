@@ -105,9 +105,24 @@ const NETWORK: ReadonlySet<string> = new Set([
   'EAI_AGAIN',
 ])
 
-/** node-postgres raises these without a code; its texts are English always, unlike the server's. */
-const LOSS_TEXT =
-  /^(Connection terminated|Client has encountered a connection error|timeout (expired|exceeded when trying to connect))/
+/**
+ * node-postgres raises these without a code; its texts are English always, unlike the server's. `timeout exceeded when
+ * trying to connect` is not among them: that is a pool without a free place, which says nothing about its server.
+ */
+const LOSS_TEXT = /^(Connection terminated|Client has encountered a connection error|timeout expired)/
+
+/** Too many connections; the server is shutting down, has crashed, or does not accept connections yet. */
+const OUT_OF_SERVICE: ReadonlySet<string> = new Set(['53300', '57P01', '57P02', '57P03'])
+
+/**
+ * Whether the error with which no session could be had says that the server is out of service for now: it was not
+ * reached, is full, starting or stopping, or a pooler in front of it says so (class 08). A login, a database or TLS that
+ * is refused is none of these: that is how the app is configured, and stays so.
+ */
+export function isOutOfService(error: unknown): boolean {
+  const code = databaseErrorIn(error)?.code
+  return code === undefined ? isConnectionLoss(error) : code.startsWith('08') || OUT_OF_SERVICE.has(code)
+}
 
 /** Whether the peer could not be reached or went away, as far as the client can tell. */
 export function isConnectionLoss(error: unknown): boolean {

@@ -41,6 +41,11 @@ export interface Situation {
    * the refusal, and nobody would hear of the write that was lost (R1). But for those that the app itself calls `unknown`.
    */
   readonly isCatalogMissing: boolean
+  /**
+   * Whether sessions on the replicas next door are forced read-only, as far as is known (X1). Behind a pooler they may not
+   * be. Then nothing is merely tried there: one that is no standby any more would not refuse it.
+   */
+  readonly isReadOnlyForced: boolean
 }
 
 /** Why a statement may run on a replica. */
@@ -174,8 +179,14 @@ function alone(statement: Statement, situation: Situation): Decision {
 }
 
 /** R1: whether the standby itself may judge what an `unknown` statement does. */
-function mayBeTried({ because }: Statement, { topology, isCatalogMissing }: Situation): boolean {
-  return !topology.isAtHome && (!isCatalogMissing || because === 'override')
+function mayBeTried({ because }: Statement, situation: Situation): boolean {
+  if (situation.topology.isAtHome || !situation.isReadOnlyForced) return false
+  return !situation.isCatalogMissing || because === 'override'
+}
+
+/** Whether a statement that goes to a replica is merely tried there: nobody has said that it only reads, or said READ ONLY. */
+export function isTried({ access }: Statement, { transaction, forced }: Situation): boolean {
+  return access === 'unknown' && transaction.phase === 'none' && forced !== 'replica'
 }
 
 function atFirstStatement(statement: Statement, situation: Situation, modes: TransactionModes): Decision {

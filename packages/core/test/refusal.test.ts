@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { databaseErrorIn, isConnectionLoss, refusalOf } from '../src/index.ts'
+import { databaseErrorIn, isConnectionLoss, isOutOfService, refusalOf } from '../src/index.ts'
 
 const databaseError = (code: string, routine = 'x', extra: object = {}) =>
   Object.assign(new Error('text in any language'), { severity: 'ERROR', code, routine, ...extra })
@@ -45,6 +45,29 @@ describe('refusal', () => {
     expect(refusalOf(new Error('Connection terminated unexpectedly'), true)).toBe('replica-lost')
     expect(refusalOf(Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), true)).toBe('replica-lost')
     expect(isConnectionLoss(new Error('something else'))).toBe(false)
+  })
+
+  it('X2: a pool without a free place is not its server’s fault; a connection that was not made in time is', () => {
+    expect(isConnectionLoss(new Error('timeout exceeded when trying to connect'))).toBe(false)
+    expect(isConnectionLoss(new Error('timeout expired'))).toBe(true)
+    expect(isConnectionLoss(new Error('Connection terminated due to connection timeout'))).toBe(true)
+  })
+
+  it.each([
+    ['it is full', databaseError('53300'), true],
+    ['it is starting, stopping, or has crashed', databaseError('57P03'), true],
+    ['it was shut down meanwhile', databaseError('57P01'), true],
+    ['a pooler has no server', databaseError('08P01'), true],
+    ['nothing listens', Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), true],
+    ['it did not answer in time', new Error('timeout expired'), true],
+    ['the login is refused', databaseError('28000'), false],
+    ['the password is wrong', databaseError('28P01'), false],
+    ['the database is not there', databaseError('3D000'), false],
+    ['it has no TLS', new Error('The server does not support SSL connections'), false],
+    ['its CA is unknown', Object.assign(new Error('ca'), { code: 'SELF_SIGNED_CERT_IN_CHAIN' }), false],
+    ['the pool is full', new Error('timeout exceeded when trying to connect'), false],
+  ])('X2: a server is out of service, or the app is configured wrong: %s', (_name, error, isOut) => {
+    expect(isOutOfService(error)).toBe(isOut)
   })
 
   it('P2: finds the server’s error in the wrappers of Drizzle, TypeORM, Sequelize and Prisma', () => {

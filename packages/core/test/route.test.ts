@@ -1,10 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { route, type Situation } from '../src/index.ts'
+import { isTried, route, type Situation } from '../src/index.ts'
 import { anySituation, anyStatement, HOME, situation, statement } from './statements.ts'
 
 const always = (check: (access: ReturnType<typeof statement>, where: Situation) => boolean) =>
   fc.assert(fc.property(anyStatement, anySituation, check), { numRuns: 5000 })
+
+const TRIED = route(statement('unknown'), situation())
 
 const NO_MODES = { isolation: undefined, isReadOnly: undefined, isDeferrable: undefined }
 
@@ -24,9 +26,29 @@ describe('route', () => {
         (transaction.phase === 'open' && transaction.isReadOnly) ||
         (transaction.phase === 'held' && transaction.modes.isReadOnly === true)
       if (isReadOnly) return true
-      const isTried = route(given, where).route === 'replica'
+      const isTriedHere = route(given, where).route === 'replica'
       const isVouchedFor = !where.isCatalogMissing || given.because === 'override'
-      return !isTried || (transaction.phase === 'none' && !where.topology.isAtHome && isVouchedFor)
+      return !isTriedHere || (transaction.phase === 'none' && !where.topology.isAtHome && isVouchedFor)
+    })
+  })
+
+  it('X1: nothing is merely tried where no session is forced read-only, and what is proven runs as before', () => {
+    always((given, where) => {
+      const decision = route(given, { ...where, isReadOnlyForced: false })
+      if (decision.route === 'replica') return !isTried(given, where)
+      const forced = route(given, { ...where, isReadOnlyForced: true })
+      return forced.route === decision.route || forced === TRIED
+    })
+    const override = statement('unknown', ['f'], 'override')
+    expect(route(override, situation({ isReadOnlyForced: false }))).toEqual({ route: 'replay', reason: 'unknown' })
+    expect(route(override, situation())).toEqual({ route: 'replica', reason: 'tried' })
+    expect(route(statement('read'), situation({ isReadOnlyForced: false })).route).toBe('replica')
+  })
+
+  it('X1: the decision is to try exactly what is merely tried', () => {
+    always((given, where) => {
+      const decision = route(given, where)
+      return decision.route !== 'replica' || isTried(given, where) === (decision.reason === 'tried')
     })
   })
 

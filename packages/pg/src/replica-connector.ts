@@ -1,7 +1,6 @@
 import {
-  databaseErrorIn,
   type Frame,
-  isConnectionLoss,
+  isTried,
   NO_NODE,
   ReplicaBehind,
   type ReplicaState,
@@ -13,10 +12,14 @@ import type { ResolvedFreshness } from './freshness/freshness-options.ts'
 import { type Need, ReplicaChooser, type Unfit } from './freshness/replica-chooser.ts'
 import { StaleReadDetector } from './freshness/stale-read-detector.ts'
 import type { Connected, Connection, PoolNode } from './pool-node.ts'
+import { processIdOf } from './read-only-session.ts'
 import type { RoutedQuery } from './routed-query.ts'
 
+/** What was wrong with the last replica: not fresh enough, no session to be had, or none that what is tried may run in. */
+type NoReplica = Unfit | 'replica-lost' | 'unknown'
+
 /** As `Connected`; without an error and a connection there is none to be had, and `why` says what was wrong with the last. */
-export type ConnectedToReplica = (error: unknown, connection?: Connection, why?: Unfit | 'replica-lost') => void
+export type ConnectedToReplica = (error: unknown, connection?: Connection, why?: NoReplica) => void
 
 export interface ConnectorOptions extends ResolvedFreshness {
   readonly primary: PoolNode
@@ -65,10 +68,10 @@ export class ReplicaConnector {
     query: RoutedQuery,
     situation: Situation,
     connected: ConnectedToReplica,
-    whyNotTheLast: Unfit | 'replica-lost' = 'replica-lost',
+    whyNotTheLast: NoReplica = 'replica-lost',
   ): void {
     const need = this.#chooser.needOf(query.frame, situation.consistency)
-    if (need === undefined) return this.#connectToAny(query, connected)
+    if (need === undefined) return this.#connectToAny(query, situation, connected, whyNotTheLast)
     const preferred = this.#preferred(query, need.seen)
     if (preferred !== undefined && !preferred.isBalanced && this.#isKnownFit(preferred, need)) {
       return this.#connectToFit(preferred, query, situation, need, connected)
@@ -78,14 +81,15 @@ export class ReplicaConnector {
     this.#chooser.choose(nodes, need, query.frame, (node, why) => {
       if (node !== undefined) this.#connectToFit(node, query, situation, need, connected)
       else if (query.frame?.scope?.whenBehind === 'throw') connected(new ReplicaBehind())
-      else if (this.#mayBeStale(query.frame)) this.#connectToAny(query, connected)
+      else if (this.#mayBeStale(query.frame)) this.#connectToAny(query, situation, connected, why)
       else connected(undefined, undefined, why)
     })
   }
 
   /** Whether a connection that is held already leads to a replica that is fresh enough for `query`. */
-  isFit(connection: Connection, query: RoutedQuery, { consistency }: Situation): boolean {
-    const need = this.#chooser.needOf(query.frame, consistency)
+  isFit(connection: Connection, query: RoutedQuery, situation: Situation): boolean {
+    if (!mayRunOn(connection, query, situation)) return false
+    const need = this.#chooser.needOf(query.frame, situation.consistency)
     if (need === undefined) return true
     const state = this.#chooser.stateOf(connection.node, connection.client)
     if (connection.node.isBalanced || this.#chooser.unfitnessOf(state, need) !== undefined) return false
@@ -93,11 +97,16 @@ export class ReplicaConnector {
     return true
   }
 
-  #connectToAny(query: RoutedQuery, connected: ConnectedToReplica): void {
+  #connectToAny(
+    query: RoutedQuery,
+    situation: Situation,
+    connected: ConnectedToReplica,
+    whyNotTheLast: NoReplica,
+  ): void {
     const node = this.#pick(query)
-    if (node === undefined) return connected(undefined, undefined, 'replica-lost')
+    if (node === undefined) return connected(undefined, undefined, whyNotTheLast)
     this.#detector?.check(query.call.text, query.frame, node.name, this.#chooser.stateOf(node), performance.now())
-    this.#connectTo(node, query, connected, () => this.#connectToAny(query, connected))
+    this.#connectTo(node, query, situation, connected, (why) => this.#connectToAny(query, situation, connected, why))
   }
 
   /** Looks again once the connection is there: it may be younger than what is known, or lead anywhere. */
@@ -114,7 +123,7 @@ export class ReplicaConnector {
       if (state === undefined) return this.#askThere(connection, query, situation, need, connected)
       this.#takeIfFit(connection, state, query, situation, need, connected)
     }
-    this.#connectTo(node, query, take, () => this.connect(query, situation, connected))
+    this.#connectTo(node, query, situation, take, (why) => this.connect(query, situation, connected, why))
   }
 
   #askThere(
@@ -127,6 +136,11 @@ export class ReplicaConnector {
     const { node, client } = connection
     const isEnough = (state: ReplicaState) => this.#chooser.unfitnessOf(state, need) !== 'behind'
     askReplica(client, isEnough, node.isBalanced ? this.#chooser.maxWait : 0, (failure, state) => {
+      if (state !== undefined && node.isBalanced && state.processId !== processIdOf(client)) {
+        // The next statement may meet another server than this answer came from.
+        connection.release()
+        return this.connect(query, situation, connected, 'behind')
+      }
       if (state !== undefined) {
         this.#chooser.note(node, client, state)
         return this.#takeIfFit(connection, state, query, situation, need, connected)
@@ -158,11 +172,23 @@ export class ReplicaConnector {
     return this.#chooser.unfitnessOf(this.#chooser.stateOf(node), need) === undefined
   }
 
-  #connectTo(node: PoolNode, query: RoutedQuery, connected: Connected, unreachable: () => void): void {
+  /** No session there is no error of the read: nothing was sent, and `elsewhere` is gone to (X2). */
+  #connectTo(
+    node: PoolNode,
+    query: RoutedQuery,
+    situation: Situation,
+    connected: Connected,
+    elsewhere: (why: NoReplica) => void,
+  ): void {
     query.noteTried(node)
-    node.connect(connected, (error) => {
-      if (isUnreachable(error)) unreachable()
-      else connected(error)
+    const take: Connected = (error, connection) => {
+      if (connection === undefined || mayRunOn(connection, query, situation)) return connected(error, connection)
+      connection.release()
+      elsewhere('unknown')
+    }
+    node.connect(take, (error) => {
+      if (node.pool.ending) connected(error)
+      else elsewhere('replica-lost')
     })
   }
 
@@ -205,8 +231,7 @@ export class ReplicaConnector {
   }
 }
 
-/** Whether no session could be had at all: nothing was sent. 57P03: the server is starting, stopping, or not accepting connections. */
-export function isUnreachable(error: unknown): boolean {
-  const code = databaseErrorIn(error)?.code
-  return code === undefined ? isConnectionLoss(error) : code === '57P03'
+/** What is merely tried runs in a session that is forced read-only, or not at all (X1). */
+function mayRunOn({ client }: Connection, { statement }: RoutedQuery, situation: Situation): boolean {
+  return client.isForcedReadOnly || !isTried(statement, situation)
 }

@@ -7,6 +7,7 @@ import {
   databaseErrorIn,
   diagnostics,
   type Frame,
+  isOutOfService,
   LearnedWriters,
   type Position,
   type PositionSource,
@@ -33,7 +34,7 @@ import { askPrimary } from './freshness/ask-primary.ts'
 import { TablePolicy } from './freshness/table-policy.ts'
 import type { ResolvedOptions } from './options.ts'
 import { type Connected, type Connection, PoolNode } from './pool-node.ts'
-import { isUnreachable, ReplicaConnector } from './replica-connector.ts'
+import { ReplicaConnector } from './replica-connector.ts'
 import { RoutedQuery } from './routed-query.ts'
 
 /** What both the pool and its leased clients ask: where to, with which connection, and what an answer means. */
@@ -140,7 +141,14 @@ export class Router implements PositionSource {
       transaction,
       isPinned,
       isCatalogMissing: this.#catalog?.isLoaded !== true,
+      isReadOnlyForced: this.#isReadOnlyForced(),
     }
+  }
+
+  /** Whether a replica next door is left, as far as is known, that what is tried may run on (X1). */
+  #isReadOnlyForced(): boolean {
+    for (const node of this.#local) if (node.isReadOnlyForced) return true
+    return this.#local.length === 0
   }
 
   /** Decides, tells who listens, and marks the scope before anything is sent (R4). */
@@ -200,9 +208,12 @@ export class Router implements PositionSource {
     }
   }
 
-  /** Takes a connection to the primary; one that cannot be made is a `PrimaryUnavailable`. */
+  /**
+   * Takes a connection to the primary. Where that is out of service it is a `PrimaryUnavailable`; a full pool, a login, a
+   * database or TLS that is refused says so in its own words.
+   */
   connectToPrimary(connected: Connected): void {
-    this.primary.connect(connected, (error) => connected(isUnreachable(error) ? new PrimaryUnavailable(error) : error))
+    this.primary.connect(connected, (error) => connected(isOutOfService(error) ? new PrimaryUnavailable(error) : error))
   }
 
   /** What an error on `connection` means for routing; `isReadOnly` says that the app itself asked for READ ONLY. */

@@ -11,6 +11,8 @@ export interface TrackedClient extends pg.PoolClient {
   readonly isStandby: boolean | undefined
   /** Whether `default_transaction_read_only` is on. */
   readonly isReadOnlyByDefault: boolean | undefined
+  /** Whether the session began read-only (X1): what is merely tried runs in such a one only. Said once it is in the pool. */
+  isForcedReadOnly: boolean
   readonly sessionStatus: SessionStatus
   /** Whether every query has been answered to its end (ReadyForQuery), or the connection is gone. */
   readonly isSettled: boolean
@@ -23,8 +25,10 @@ export interface TrackedClient extends pg.PoolClient {
 }
 
 export interface TrackingOptions {
-  /** Forces every session read-only, at connect (X1). */
-  readonly isForcedReadOnly: boolean
+  /** Whether the next session is to be read-only from its startup message on (X1). */
+  readonly asksForReadOnly: () => boolean
+  /** Told of a startup message that was refused for that. */
+  readonly onOptionsRefused: () => void
   /** Told at connect, and again after a promotion. */
   readonly onRole: (isStandby: boolean) => void
   /** Told of a connection that broke, in use or idle. */
@@ -53,6 +57,7 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
   class TrackedPgClient extends AnyClient {
     isStandby: boolean | undefined
     isReadOnlyByDefault: boolean | undefined
+    isForcedReadOnly = false
     sessionStatus: SessionStatus
     isLost = false
     /** Each query is answered by one ReadyForQuery, also those that the app sends when a connection is made. */
@@ -69,7 +74,14 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
           "it has no connection of pg's own (is it pg-native?); expected pg.Client or a subclass of it",
         )
       }
-      if (options.isForcedReadOnly) forceReadOnly(this)
+      if (options.asksForReadOnly()) {
+        forceReadOnly(this)
+        const hear = (error: unknown): void => {
+          if (isOptionsRefusal(error)) options.onOptionsRefused()
+        }
+        this.connection.on('errorMessage', hear)
+        this.connection.once('readyForQuery', () => this.connection.off('errorMessage', hear))
+      }
       this.connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
         const isOn = message.parameterValue === 'on'
         if (message.parameterName === 'default_transaction_read_only') this.isReadOnlyByDefault = isOn
@@ -162,4 +174,13 @@ function forceReadOnly(client: object): void {
     'options',
     typeof existing === 'string' && existing !== '' ? `${existing} ${setting}` : setting,
   )
+}
+
+/**
+ * Whether a startup message was refused for its `options`. Source: PgBouncer, whose texts are English always; 1.18
+ * refuses the parameter itself, 1.20 and later a setting in it that it does not know.
+ */
+export function isOptionsRefusal(error: unknown): boolean {
+  const { code, message } = Object(error) as { code?: unknown; message?: unknown }
+  return code === '08P01' && typeof message === 'string' && /unsupported\b.*\boptions\b/.test(message)
 }

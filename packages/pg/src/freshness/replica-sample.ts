@@ -4,6 +4,8 @@ import { NO_NODE, parseLsn, type ReplicaState, SEVERAL_NODES } from '@headwater/
 export interface ReplicaSample extends ReplicaState {
   /** When the answer came, in ms of this process's monotonic clock: it had replayed this much by then. */
   readonly receivedAt: number
+  /** The server process that answered: behind a pooler another one than the connection began with. */
+  readonly processId: number
 }
 
 /**
@@ -22,7 +24,8 @@ export const REPLICA_SAMPLE = `
                   (select received_tli from pg_catalog.pg_stat_wal_receiver)),
          (select system_identifier from pg_catalog.pg_control_system()),
          pg_catalog.concat_ws(' ', extract(epoch from pg_catalog.pg_postmaster_start_time()),
-                              pg_catalog.inet_server_addr(), pg_catalog.inet_server_port())`
+                              pg_catalog.inet_server_addr(), pg_catalog.inet_server_port()),
+         pg_catalog.pg_backend_pid()`
 
 /**
  * Reads the answer to `REPLICA_SAMPLE`.
@@ -30,12 +33,13 @@ export const REPLICA_SAMPLE = `
  * @throws {Error} when it is not one, as before the first replayed record.
  */
 export function replicaSampleOf(row: readonly (string | null)[], receivedAt: number): ReplicaSample {
-  const [position, timeline, cluster, incarnation] = row
+  const [position, timeline, cluster, incarnation, processId] = row
   const lsn = parseLsn(position ?? '')
   if (lsn === undefined || !timeline || !cluster || !incarnation) {
     throw new Error('[headwater] a replica did not say how far it is')
   }
-  return { cluster: BigInt(cluster), timeline: Number(timeline), lsn, node: markOf(incarnation), receivedAt }
+  const node = markOf(incarnation)
+  return { cluster: BigInt(cluster), timeline: Number(timeline), lsn, node, receivedAt, processId: Number(processId) }
 }
 
 /** FNV-1a, 32 bits: one server between one start and the next, as unlike others as a number of this length can be. */

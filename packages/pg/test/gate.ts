@@ -1,0 +1,60 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+
+/** What becomes of a connection that is accepted. */
+export type GateMode =
+  /** It is led to the server. */
+  | 'open'
+  /** It is never answered, as by a host that drops packets. */
+  | 'silent'
+  /** It is cut off a while later. */
+  | 'cutting'
+
+/** How long a connection is held before it is cut off, in ms. */
+export const CUT_AFTER = 300
+
+/** A port in front of a real server, that can stop to answer. */
+export class Gate implements AsyncDisposable {
+  mode: GateMode
+  /** How many connections came. */
+  count = 0
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+
+  private constructor(mode: GateMode, target: { readonly host: string; readonly port: number }) {
+    this.mode = mode
+    this.#server = createServer((socket) => {
+      this.count += 1
+      this.#keep(socket)
+      if (this.mode === 'cutting') setTimeout(() => socket.destroy(), CUT_AFTER)
+      if (this.mode !== 'open') return
+      const onward = this.#keep(connect(target.port, target.host))
+      socket.pipe(onward).pipe(socket)
+    })
+  }
+
+  static async start(mode: GateMode, target: { readonly host: string; readonly port: number }): Promise<Gate> {
+    const gate = new Gate(mode, target)
+    gate.#server.listen(0, '127.0.0.1')
+    await once(gate.#server, 'listening')
+    return gate
+  }
+
+  get url(): string {
+    return `postgres://postgres@127.0.0.1:${(this.#server.address() as AddressInfo).port}/postgres`
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+  }
+
+  #keep(socket: Socket): Socket {
+    this.#sockets.add(socket)
+    socket.on('error', () => undefined)
+    socket.on('close', () => this.#sockets.delete(socket))
+    return socket
+  }
+}

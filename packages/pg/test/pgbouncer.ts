@@ -1,0 +1,167 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ClusterNode } from '@headwater/cluster'
+import pg from 'pg'
+
+/** Whether this machine has one; where it has not, the tests that need it are skipped, and say so. */
+export const hasPgBouncer: boolean = spawnSync('pgbouncer', ['--version']).error === undefined
+if (!hasPgBouncer) console.warn('skipped: no pgbouncer on the PATH, so nothing is run behind a pooler')
+
+/** Ends it when our standard input closes, which is when we end in whatever way. */
+const RUN = 'pgbouncer "$1" & cat >/dev/null; kill "$!" 2>/dev/null; wait "$!"'
+
+const PATIENCE = 10_000
+const MOST_ATTEMPTS = 5
+
+/** A real PgBouncer in front of a cluster's nodes, with Debian's configuration but for what is given. */
+export class PgBouncer implements AsyncDisposable {
+  readonly #folder: string
+  readonly #user: { readonly uid: number; readonly gid: number }
+  readonly #settings: Readonly<Record<string, string>>
+  #targets: Readonly<Record<string, ClusterNode>>
+  #port = 0
+  #child: ChildProcess | undefined
+  #said = ''
+
+  private constructor(
+    folder: string,
+    user: { readonly uid: number; readonly gid: number },
+    targets: Readonly<Record<string, ClusterNode>>,
+    settings: Readonly<Record<string, string>>,
+  ) {
+    this.#folder = folder
+    this.#user = user
+    this.#targets = targets
+    this.#settings = settings
+  }
+
+  /** `targets` are its databases: by their name, the server that each leads to. */
+  static async start(
+    targets: Readonly<Record<string, ClusterNode>>,
+    settings: Readonly<Record<string, string>>,
+  ): Promise<PgBouncer> {
+    const [node] = Object.values(targets)
+    if (node === undefined) throw new Error('a pooler needs a server')
+    // It refuses to run as root, as the servers do: it runs under their account.
+    const user = await stat(node.dataFolder)
+    const folder = await mkdtemp(join(tmpdir(), 'headwater-pgbouncer-'))
+    const pooler = new PgBouncer(folder, user, targets, settings)
+    try {
+      if (process.getuid?.() === 0) await chown(folder, user.uid, user.gid)
+      await writeFile(join(folder, 'users'), '"postgres" ""\n')
+      for (let attempt = 1; !(await pooler.#start()); attempt += 1) {
+        await pooler.#stop()
+        if (attempt === MOST_ATTEMPTS) throw new Error(`pgbouncer did not start: ${pooler.#said}`)
+      }
+      return pooler
+    } catch (error) {
+      await pooler[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  url(database: string): string {
+    return `postgres://postgres@127.0.0.1:${this.#port}/${database}`
+  }
+
+  /** Leads a database to another server, for those who are connected too. */
+  async lead(database: string, node: ClusterNode): Promise<void> {
+    this.#targets = { ...this.#targets, [database]: node }
+    await this.#configure()
+    const console = new pg.Client(this.url('pgbouncer'))
+    await console.connect()
+    try {
+      await console.query('RELOAD')
+      await console.query(`RECONNECT ${database}`)
+    } finally {
+      await console.end()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stop()
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+
+  get #file(): string {
+    return join(this.#folder, 'pgbouncer.ini')
+  }
+
+  async #configure(): Promise<void> {
+    const databases = Object.entries(this.#targets).map(
+      ([name, { host, port }]) => `${name} = host=${host} port=${port} dbname=postgres`,
+    )
+    const settings = {
+      listen_addr: '127.0.0.1',
+      listen_port: String(this.#port),
+      unix_socket_dir: '',
+      auth_type: 'trust',
+      auth_file: join(this.#folder, 'users'),
+      admin_users: 'postgres',
+      ...this.#settings,
+    }
+    const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`)
+    await writeFile(this.#file, `[databases]\n${databases.join('\n')}\n\n[pgbouncer]\n${lines.join('\n')}\n`)
+  }
+
+  /** `false`: it is gone again, as when somebody took its port. */
+  async #start(): Promise<boolean> {
+    this.#port = await freePort()
+    await this.#configure()
+    const identity = process.getuid?.() === 0 ? { uid: this.#user.uid, gid: this.#user.gid } : {}
+    const child = spawn('/bin/sh', ['-c', RUN, 'pgbouncer', this.#file], {
+      ...identity,
+      cwd: '/',
+      stdio: ['pipe', 'ignore', 'pipe'],
+    })
+    this.#child = child
+    this.#said = ''
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#said = (this.#said + chunk.toString()).slice(-8192)
+    })
+    await once(child, 'spawn')
+    const until = performance.now() + PATIENCE
+    while (performance.now() < until && !/FATAL|cannot listen/.test(this.#said)) {
+      if (await this.#isReady()) return true
+      await sleep(20)
+    }
+    return false
+  }
+
+  async #isReady(): Promise<boolean> {
+    const client = new pg.Client(this.url('pgbouncer'))
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      await client.query('SHOW VERSION')
+      return true
+    } catch {
+      return false
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+
+  async #stop(): Promise<void> {
+    const child = this.#child
+    this.#child = undefined
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.stdin?.end()
+    await exited
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}

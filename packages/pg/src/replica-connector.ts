@@ -1,29 +1,25 @@
-import {
-  databaseErrorIn,
-  type Frame,
-  isConnectionLoss,
-  NO_NODE,
-  ReplicaBehind,
-  type ReplicaState,
-  type Seen,
-  type Situation,
-} from '@headwater/core'
+import { type Frame, NO_NODE, ReplicaBehind, type ReplicaState, type Seen, type Situation } from '@headwater/core'
+import { isUnreachable } from './driver/pg-errors.ts'
+import type { Fleet } from './fleet/fleet.ts'
 import { askReplica } from './freshness/ask-replica.ts'
 import type { ResolvedFreshness } from './freshness/freshness-options.ts'
 import { type Need, ReplicaChooser, type Unfit } from './freshness/replica-chooser.ts'
 import { StaleReadDetector } from './freshness/stale-read-detector.ts'
 import type { Connected, Connection, PoolNode } from './pool-node.ts'
-import type { RoutedQuery } from './routed-query.ts'
 
 /** As `Connected`; without an error and a connection there is none to be had, and `why` says what was wrong with the last. */
 export type ConnectedToReplica = (error: unknown, connection?: Connection, why?: Unfit | 'replica-lost') => void
 
 export interface ConnectorOptions extends ResolvedFreshness {
-  readonly primary: PoolNode
-  readonly replicas: readonly PoolNode[]
-  /** The replicas next door, in the order of the configuration. */
-  readonly local: readonly PoolNode[]
-  readonly isAtHome: boolean
+  readonly fleet: Fleet
+}
+
+/** A read that looks for its replica: what it reads, who asked, and where it has been. */
+export interface ReadInSearch {
+  readonly call: { readonly text: string | undefined }
+  readonly frame: Frame | undefined
+  noteTried(node: PoolNode): void
+  hasTried(node: PoolNode): boolean
 }
 
 /** Finds the replica that a read may run on, and a connection to it. */
@@ -35,7 +31,7 @@ export class ReplicaConnector {
   #turn = 0
 
   constructor(options: ConnectorOptions) {
-    this.#local = options.local
+    this.#local = options.fleet.local
     this.#chooser = new ReplicaChooser(options)
     this.#detector = options.warnsOfStaleReads ? new StaleReadDetector() : undefined
     this.#whenUnreachable = options.whenUnreachable
@@ -52,7 +48,7 @@ export class ReplicaConnector {
   }
 
   /** Notes a write on its way to the primary, for the warning about reads that may miss it. */
-  noteWrite({ call, frame }: RoutedQuery): void {
+  noteWrite({ call, frame }: ReadInSearch): void {
     if (frame?.scope !== undefined) this.#detector?.noteWrite(call.text, frame.scope.trail, performance.now())
   }
 
@@ -62,7 +58,7 @@ export class ReplicaConnector {
    * Without an error and a connection there is none.
    */
   connect(
-    query: RoutedQuery,
+    query: ReadInSearch,
     situation: Situation,
     connected: ConnectedToReplica,
     whyNotTheLast: Unfit | 'replica-lost' = 'replica-lost',
@@ -84,7 +80,7 @@ export class ReplicaConnector {
   }
 
   /** Whether a connection that is held already leads to a replica that is fresh enough for `query`. */
-  isFit(connection: Connection, query: RoutedQuery, { consistency }: Situation): boolean {
+  isFit(connection: Connection, query: ReadInSearch, { consistency }: Situation): boolean {
     const need = this.#chooser.needOf(query.frame, consistency)
     if (need === undefined) return true
     const state = this.#chooser.stateOf(connection.node, connection.client)
@@ -93,7 +89,7 @@ export class ReplicaConnector {
     return true
   }
 
-  #connectToAny(query: RoutedQuery, connected: ConnectedToReplica): void {
+  #connectToAny(query: ReadInSearch, connected: ConnectedToReplica): void {
     const node = this.#pick(query)
     if (node === undefined) return connected(undefined, undefined, 'replica-lost')
     this.#detector?.check(query.call.text, query.frame, node.name, this.#chooser.stateOf(node), performance.now())
@@ -103,7 +99,7 @@ export class ReplicaConnector {
   /** Looks again once the connection is there: it may be younger than what is known, or lead anywhere. */
   #connectToFit(
     node: PoolNode,
-    query: RoutedQuery,
+    query: ReadInSearch,
     situation: Situation,
     need: Need,
     connected: ConnectedToReplica,
@@ -119,7 +115,7 @@ export class ReplicaConnector {
 
   #askThere(
     connection: Connection,
-    query: RoutedQuery,
+    query: ReadInSearch,
     situation: Situation,
     need: Need,
     connected: ConnectedToReplica,
@@ -140,7 +136,7 @@ export class ReplicaConnector {
   #takeIfFit(
     connection: Connection,
     state: ReplicaState,
-    query: RoutedQuery,
+    query: ReadInSearch,
     situation: Situation,
     need: Need,
     connected: ConnectedToReplica,
@@ -158,7 +154,7 @@ export class ReplicaConnector {
     return this.#chooser.unfitnessOf(this.#chooser.stateOf(node), need) === undefined
   }
 
-  #connectTo(node: PoolNode, query: RoutedQuery, connected: Connected, unreachable: () => void): void {
+  #connectTo(node: PoolNode, query: ReadInSearch, connected: Connected, unreachable: () => void): void {
     query.noteTried(node)
     node.connect(connected, (error) => {
       if (isUnreachable(error)) unreachable()
@@ -172,7 +168,7 @@ export class ReplicaConnector {
   }
 
   /** One scope stays with one replica while it can be reached; outside a scope they take turns. */
-  #pick(query: RoutedQuery): PoolNode | undefined {
+  #pick(query: ReadInSearch): PoolNode | undefined {
     const count = this.#local.length
     const start = query.frame?.scope?.number ?? this.#turn++
     for (let step = 0; step < count; step += 1) {
@@ -183,7 +179,7 @@ export class ReplicaConnector {
   }
 
   /** Where the client has read before (F5), else the one that is the scope's turn. Asks nobody down to be the probe. */
-  #preferred(query: RoutedQuery, seen: Seen | undefined): PoolNode | undefined {
+  #preferred(query: ReadInSearch, seen: Seen | undefined): PoolNode | undefined {
     const local = this.#local
     const known = seen === undefined || seen.node === NO_NODE ? undefined : this.#markedBy(seen.node)
     const node = known ?? local[(query.frame?.scope?.number ?? this.#turn) % Math.max(1, local.length)]
@@ -196,17 +192,11 @@ export class ReplicaConnector {
   }
 
   /** All that are left, one after the other; in front the one where the client has read before. */
-  #inOrder(query: RoutedQuery, seen: Seen | undefined): PoolNode[] {
+  #inOrder(query: ReadInSearch, seen: Seen | undefined): PoolNode[] {
     const start = (query.frame?.scope?.number ?? this.#turn++) % Math.max(1, this.#local.length)
     const nodes = [...this.#local.slice(start), ...this.#local.slice(0, start)]
     const left = nodes.filter((node) => !query.hasTried(node) && !node.isResting())
     const known = seen === undefined || seen.node === NO_NODE ? undefined : this.#markedBy(seen.node)
     return known === undefined || !left.includes(known) ? left : [known, ...left.filter((node) => node !== known)]
   }
-}
-
-/** Whether no session could be had at all: nothing was sent. 57P03: the server is starting, stopping, or not accepting connections. */
-export function isUnreachable(error: unknown): boolean {
-  const code = databaseErrorIn(error)?.code
-  return code === undefined ? isConnectionLoss(error) : code === '57P03'
 }

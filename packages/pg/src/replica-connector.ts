@@ -6,14 +6,15 @@ import {
   type ReplicaState,
   type Seen,
   type Situation,
+  type Statement,
 } from '@headwater/core'
+import type { Fleet } from './fleet/fleet.ts'
 import { askReplica } from './freshness/ask-replica.ts'
 import type { ResolvedFreshness } from './freshness/freshness-options.ts'
 import { type Need, ReplicaChooser, type Unfit } from './freshness/replica-chooser.ts'
 import { StaleReadDetector } from './freshness/stale-read-detector.ts'
 import type { Connected, Connection, PoolNode } from './pool-node.ts'
 import { processIdOf } from './read-only-session.ts'
-import type { RoutedQuery } from './routed-query.ts'
 
 /** What was wrong with the last replica: not fresh enough, no session to be had, or none that what is tried may run in. */
 type NoReplica = Unfit | 'replica-lost' | 'unknown'
@@ -22,11 +23,16 @@ type NoReplica = Unfit | 'replica-lost' | 'unknown'
 export type ConnectedToReplica = (error: unknown, connection?: Connection, why?: NoReplica) => void
 
 export interface ConnectorOptions extends ResolvedFreshness {
-  readonly primary: PoolNode
-  readonly replicas: readonly PoolNode[]
-  /** The replicas next door, in the order of the configuration. */
-  readonly local: readonly PoolNode[]
-  readonly isAtHome: boolean
+  readonly fleet: Fleet
+}
+
+/** A read that looks for its replica: what it reads, who asked, and where it has been. */
+export interface ReadInSearch {
+  readonly call: { readonly text: string | undefined }
+  readonly frame: Frame | undefined
+  readonly statement: Statement
+  noteTried(node: PoolNode): void
+  hasTried(node: PoolNode): boolean
 }
 
 /** Finds the replica that a read may run on, and a connection to it. */
@@ -38,7 +44,7 @@ export class ReplicaConnector {
   #turn = 0
 
   constructor(options: ConnectorOptions) {
-    this.#local = options.local
+    this.#local = options.fleet.local
     this.#chooser = new ReplicaChooser(options)
     this.#detector = options.warnsOfStaleReads ? new StaleReadDetector() : undefined
     this.#whenUnreachable = options.whenUnreachable
@@ -55,7 +61,7 @@ export class ReplicaConnector {
   }
 
   /** Notes a write on its way to the primary, for the warning about reads that may miss it. */
-  noteWrite({ call, frame }: RoutedQuery): void {
+  noteWrite({ call, frame }: ReadInSearch): void {
     if (frame?.scope !== undefined) this.#detector?.noteWrite(call.text, frame.scope.trail, performance.now())
   }
 
@@ -65,7 +71,7 @@ export class ReplicaConnector {
    * Without an error and a connection there is none.
    */
   connect(
-    query: RoutedQuery,
+    query: ReadInSearch,
     situation: Situation,
     connected: ConnectedToReplica,
     whyNotTheLast: NoReplica = 'replica-lost',
@@ -87,7 +93,7 @@ export class ReplicaConnector {
   }
 
   /** Whether a connection that is held already leads to a replica that is fresh enough for `query`. */
-  isFit(connection: Connection, query: RoutedQuery, situation: Situation): boolean {
+  isFit(connection: Connection, query: ReadInSearch, situation: Situation): boolean {
     if (!mayRunOn(connection, query, situation)) return false
     const need = this.#chooser.needOf(query.frame, situation.consistency)
     if (need === undefined) return true
@@ -98,7 +104,7 @@ export class ReplicaConnector {
   }
 
   #connectToAny(
-    query: RoutedQuery,
+    query: ReadInSearch,
     situation: Situation,
     connected: ConnectedToReplica,
     whyNotTheLast: NoReplica,
@@ -112,7 +118,7 @@ export class ReplicaConnector {
   /** Looks again once the connection is there: it may be younger than what is known, or lead anywhere. */
   #connectToFit(
     node: PoolNode,
-    query: RoutedQuery,
+    query: ReadInSearch,
     situation: Situation,
     need: Need,
     connected: ConnectedToReplica,
@@ -128,7 +134,7 @@ export class ReplicaConnector {
 
   #askThere(
     connection: Connection,
-    query: RoutedQuery,
+    query: ReadInSearch,
     situation: Situation,
     need: Need,
     connected: ConnectedToReplica,
@@ -154,7 +160,7 @@ export class ReplicaConnector {
   #takeIfFit(
     connection: Connection,
     state: ReplicaState,
-    query: RoutedQuery,
+    query: ReadInSearch,
     situation: Situation,
     need: Need,
     connected: ConnectedToReplica,
@@ -175,7 +181,7 @@ export class ReplicaConnector {
   /** No session there is no error of the read: nothing was sent, and `elsewhere` is gone to (X2). */
   #connectTo(
     node: PoolNode,
-    query: RoutedQuery,
+    query: ReadInSearch,
     situation: Situation,
     connected: Connected,
     elsewhere: (why: NoReplica) => void,
@@ -198,7 +204,7 @@ export class ReplicaConnector {
   }
 
   /** One scope stays with one replica while it can be reached; outside a scope they take turns. */
-  #pick(query: RoutedQuery): PoolNode | undefined {
+  #pick(query: ReadInSearch): PoolNode | undefined {
     const count = this.#local.length
     const start = query.frame?.scope?.number ?? this.#turn++
     for (let step = 0; step < count; step += 1) {
@@ -209,7 +215,7 @@ export class ReplicaConnector {
   }
 
   /** Where the client has read before (F5), else the one that is the scope's turn. Asks nobody down to be the probe. */
-  #preferred(query: RoutedQuery, seen: Seen | undefined): PoolNode | undefined {
+  #preferred(query: ReadInSearch, seen: Seen | undefined): PoolNode | undefined {
     const local = this.#local
     const known = seen === undefined || seen.node === NO_NODE ? undefined : this.#markedBy(seen.node)
     const node = known ?? local[(query.frame?.scope?.number ?? this.#turn) % Math.max(1, local.length)]
@@ -222,7 +228,7 @@ export class ReplicaConnector {
   }
 
   /** All that are left, one after the other; in front the one where the client has read before. */
-  #inOrder(query: RoutedQuery, seen: Seen | undefined): PoolNode[] {
+  #inOrder(query: ReadInSearch, seen: Seen | undefined): PoolNode[] {
     const start = (query.frame?.scope?.number ?? this.#turn++) % Math.max(1, this.#local.length)
     const nodes = [...this.#local.slice(start), ...this.#local.slice(0, start)]
     const left = nodes.filter((node) => !query.hasTried(node) && !node.isResting())
@@ -232,6 +238,6 @@ export class ReplicaConnector {
 }
 
 /** What is merely tried runs in a session that is forced read-only, or not at all (X1). */
-function mayRunOn({ client }: Connection, { statement }: RoutedQuery, situation: Situation): boolean {
+function mayRunOn({ client }: Connection, { statement }: ReadInSearch, situation: Situation): boolean {
   return client.isForcedReadOnly || !isTried(statement, situation)
 }

@@ -9,6 +9,7 @@ import {
   standingOf,
 } from '@headwater/core'
 import type pg from 'pg'
+import type { Fleet } from '../fleet/fleet.ts'
 import type { PoolNode } from '../pool-node.ts'
 import type { ResolvedFreshness } from './freshness-options.ts'
 import { PrimaryHistory } from './primary-history.ts'
@@ -28,11 +29,9 @@ export interface Need {
   readonly maxLag: { readonly time: number; readonly bytes: number } | undefined
 }
 
-/** How the watch of a fleet begins: who is watched, and how patient a read is. */
+/** Who is watched, and how patient a read is. */
 export interface ChooserOptions extends ResolvedFreshness {
-  readonly primary: PoolNode
-  readonly replicas: readonly PoolNode[]
-  readonly isAtHome: boolean
+  readonly fleet: Fleet
 }
 
 /** The pause between two questions while nobody waits, in ms; shorter when `maxLag` asks for more. */
@@ -52,12 +51,13 @@ export class ReplicaChooser {
 
   constructor(options: ChooserOptions) {
     this.#options = options
+    const { primary, replicas } = options.fleet
     const time = options.maxLag?.time ?? Number.POSITIVE_INFINITY
     const pause = Math.max(SHORTEST_PAUSE, Math.min(PAUSE, time / 4))
-    const watched = options.replicas.filter((node) => !node.isBalanced)
+    const watched = replicas.filter((node) => !node.isBalanced)
     this.#watches = new Map(watched.map((node) => [node, new ReplicaWatch(node, pause)]))
     this.#primary = new Watcher({
-      pool: options.primary.pool,
+      pool: primary.pool,
       textFor: (connection, now) => primarySampleText(connection, false, now),
       pause,
       read: (row, { connection, sentAt }) => {
@@ -65,14 +65,14 @@ export class ReplicaChooser {
         this.#history.add(sample)
         return sample
       },
-      onFailure: (error) => options.primary.publish('connection-error', error),
+      onFailure: (error) => primary.publish('connection-error', error),
       onRest: () => this.#history.forget(),
     })
   }
 
   /** How long a read may wait, in ms. */
   get maxWait(): number {
-    return this.#options.maxWait ?? (this.#options.isAtHome ? 0 : DEFAULT_WAIT)
+    return this.#options.maxWait ?? (this.#options.fleet.topology.isAtHome ? 0 : DEFAULT_WAIT)
   }
 
   /** What a read in `frame` asks for; `undefined` when any replica will do. */
@@ -164,10 +164,10 @@ export class ReplicaChooser {
 
   /** Whether every replica is known to have all that was seen; `false` while one is not known, or not all are listed. */
   hasEveryReplica(seen: Seen): boolean {
-    const { replicas, knowsEveryReplica } = this.#options
+    const { fleet, knowsEveryReplica } = this.#options
     if (!knowsEveryReplica) return false
     // Where it was read from last does not matter any more once all have what was written.
-    return replicas.every((node) => {
+    return fleet.replicas.every((node) => {
       const state = this.stateOf(node)
       return state !== undefined && standingOf(state, { ...seen, node: state.node }) === 'caught-up'
     })

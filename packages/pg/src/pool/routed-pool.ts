@@ -1,29 +1,16 @@
-import {
-  currentFrame,
-  currentScope,
-  type Decision,
-  type PrimaryReason,
-  type Seen,
-  type Situation,
-  type Statement,
-  type Topology,
-} from '@headwater/core'
+import { currentFrame, currentScope, type Seen, type Statement, type Topology } from '@headwater/core'
 import pg from 'pg'
+import { Decisions } from '../execution/decisions.ts'
+import { Execution } from '../execution/execution.ts'
+import { LONE_QUERIES } from '../execution/holder.ts'
+import { Outcomes } from '../execution/outcomes.ts'
+import { RoutedQuery } from '../execution/routed-query.ts'
+import { Verdicts } from '../execution/verdicts.ts'
+import { Fleet } from '../fleet/fleet.ts'
+import { type RoutedPoolOptions, resolveOptions } from '../options.ts'
+import { promiseOf, type QueryCall, queryCallOf, type Settle, settleSubmittable } from '../query-call.ts'
+import { ReplicaConnector } from '../replica-connector.ts'
 import { LeasedClient } from './leased-client.ts'
-import { type RoutedPoolOptions, resolveOptions } from './options.ts'
-import type { Connection } from './pool-node.ts'
-import {
-  isAbandoned,
-  promiseOf,
-  type QueryCall,
-  queryCallOf,
-  type Settle,
-  sendQuery,
-  settleSubmittable,
-  translateErrors,
-} from './query-call.ts'
-import { RoutedQuery, STANDS_ALONE } from './routed-query.ts'
-import { Router } from './router.ts'
 
 /**
  * A `pg.Pool` that reads next door and writes at the source.
@@ -53,21 +40,32 @@ const PgPool = pg.Pool as unknown as new (
 const FORWARDED: ReadonlySet<string> = new Set(['connect', 'acquire', 'release', 'remove'])
 
 class RoutedPoolImplementation extends PgPool {
-  readonly #router: Router
+  readonly #fleet: Fleet
+  readonly #reads: ReplicaConnector
+  readonly #verdicts: Verdicts
+  readonly #execution: Execution
 
   constructor(options: RoutedPoolOptions = {}) {
     const resolved = resolveOptions(options, process.env)
     super(resolved.primary.config)
-    this.#router = new Router(resolved)
+    const fleet = new Fleet(resolved)
+    const reads = new ReplicaConnector({ ...resolved.freshness, fleet })
+    const verdicts = new Verdicts(resolved.catalog, fleet)
+    const decisions = new Decisions(resolved, fleet, reads, verdicts)
+    const outcomes = new Outcomes(fleet, decisions, verdicts)
+    this.#fleet = fleet
+    this.#reads = reads
+    this.#verdicts = verdicts
+    this.#execution = new Execution({ fleet, reads, decisions, outcomes })
     this.#forwardEvents()
   }
 
   get topology(): Topology {
-    return this.#router.topology
+    return this.#fleet.topology
   }
 
   hasEveryReplica(seen: Seen): boolean {
-    return this.#router.reads.hasEveryReplica(seen)
+    return this.#reads.hasEveryReplica(seen)
   }
 
   get totalCount(): number {
@@ -103,7 +101,7 @@ class RoutedPoolImplementation extends PgPool {
 
   /** For the ORM adapters: see `OrmPool`. */
   queryPlainRead(text: string, values: unknown[]): unknown {
-    const statement = this.#router.statementOf(text)
+    const statement = this.#verdicts.of(text)
     if (statement.because !== 'reads-only' || statement.count !== 1) return undefined
     const call: QueryCall = { text, config: text, values, callback: undefined, submittable: undefined }
     return promiseOf((settle) => this.#dispatch(call, settle, statement))
@@ -113,7 +111,7 @@ class RoutedPoolImplementation extends PgPool {
   lease(): LeasedClient {
     const error = this.#reasonToRefuse()
     if (error !== undefined) throw error
-    return new LeasedClient(this.#router)
+    return new LeasedClient(this.#execution, this.#verdicts)
   }
 
   /** Why nothing can be asked of this pool, here and now. */
@@ -123,7 +121,7 @@ class RoutedPoolImplementation extends PgPool {
 
   connect(callback?: (error: unknown, client?: LeasedClient, release?: LeasedClient['release']) => void): unknown {
     const error = this.#reasonToRefuse()
-    const client = error === undefined ? new LeasedClient(this.#router) : undefined
+    const client = error === undefined ? new LeasedClient(this.#execution, this.#verdicts) : undefined
     if (callback === undefined) return client === undefined ? Promise.reject(error) : Promise.resolve(client)
     const bound = queryCallOf('', callback, undefined).callback
     process.nextTick(() => {
@@ -149,8 +147,8 @@ class RoutedPoolImplementation extends PgPool {
   }
 
   async #endAll(): Promise<void> {
-    const { nodes } = this.#router
-    await this.#router.end()
+    const { nodes } = this.#fleet
+    await Promise.all([this.#verdicts.end(), this.#reads.end()])
     const outcomes = await Promise.allSettled(nodes.map((node) => node.pool.end()))
     Reflect.set(this, 'ended', true)
     const errors = outcomes.flatMap((outcome, index) =>
@@ -163,111 +161,11 @@ class RoutedPoolImplementation extends PgPool {
 
   #dispatch(call: QueryCall, settle: Settle, known?: Statement): void {
     if (this.ending) return later(settle, new Error('Cannot use a pool after calling end on the pool'))
+    // P3, before the text is read.
     const frame = currentFrame()
     const spentBy = frame?.scope?.replay
     if (spentBy !== undefined) return later(settle, spentBy)
-    const query = new RoutedQuery(call, frame, settle, known ?? this.#router.statementOf(call.text))
-    this.#follow(query, this.#router.decide(query, this.#situationOf(query)))
-  }
-
-  #situationOf(query: RoutedQuery): Situation {
-    return this.#router.situationOf(query, STANDS_ALONE, false)
-  }
-
-  #follow(query: RoutedQuery, decision: Decision): void {
-    switch (decision.route) {
-      case 'replica':
-        return this.#onReplica(query)
-      case 'primary':
-      case 'direct':
-        return this.#router.connectToPrimary((error, connection) => {
-          if (connection !== undefined) return this.#send(query, connection)
-          query.notSent()
-          query.settle(error)
-        })
-      case 'replay':
-      case 'impossible':
-      case 'refuse':
-        return later(query.settle, this.#router.errorOf(decision, query.frame))
-    }
-  }
-
-  #onReplica(query: RoutedQuery): void {
-    this.#router.reads.connect(query, this.#situationOf(query), (error, connection, why = 'replica-lost') => {
-      if (error) finish(query, error)
-      else if (connection === undefined) this.#elsewhere(query, why, query.lostTo)
-      else this.#send(query, connection)
-    })
-  }
-
-  /** Goes to the primary with what a replica could not do. */
-  #elsewhere(query: RoutedQuery, reason: PrimaryReason, cause: unknown): void {
-    const { frame } = query
-    const decision = this.#router.decideAgain(reason, query, this.#situationOf(query))
-    const isOwnError = decision.route === 'impossible' && reason !== 'refused' && cause !== undefined
-    if (isOwnError) return finish(query, cause)
-    if (decision.route === 'primary' || decision.route === 'direct') return this.#follow(query, decision)
-    finish(query, this.#router.errorOf(decision, frame, cause))
-  }
-
-  #send(query: RoutedQuery, connection: Connection): void {
-    const { call } = query
-    const { client } = connection
-    const giveBack = (destroy: boolean) => connection.release(destroy || undefined)
-    if (isAbandoned(call)) {
-      query.writeEnded()
-      return giveBack(false)
-    }
-    if (call.submittable !== undefined) {
-      translateErrors(call.submittable, (error) =>
-        this.#router.errorInPlace(query, connection, this.#situationOf(query), error),
-      )
-      client.query(call.submittable)
-      client.whenSettled(() => {
-        query.writeEnded()
-        giveBack(client.sessionStatus !== 'I')
-      })
-      return
-    }
-    try {
-      sendQuery(client, call, (error, result) => {
-        if (!error) {
-          // BEGIN through the pool: whoever came next would be inside that transaction.
-          giveBack(client.sessionStatus !== 'I')
-          finish(query, undefined, result)
-        } else if (Reflect.has(Object(error), 'severity') && !client.isLost) {
-          // ReadyForQuery follows the error: then the connection is as good as before, and stays.
-          client.whenSettled(() => {
-            giveBack(client.sessionStatus !== 'I')
-            this.#failed(query, connection, error)
-          })
-        } else {
-          giveBack(true)
-          this.#failed(query, connection, error)
-        }
-      })
-    } catch (error) {
-      giveBack(true)
-      finish(query, error)
-    }
-  }
-
-  #failed(query: RoutedQuery, connection: Connection, error: unknown): void {
-    const refusal = this.#router.refusalOn(connection, error, false)
-    if (refusal === undefined) return finish(query, error)
-    if (connection.node.kind === 'primary') {
-      const isInRecovery = refusal === 'refused' && connection.client.isStandby === true
-      return finish(query, isInRecovery ? this.#router.primaryRefused(error) : error)
-    }
-    if (refusal === 'replica-lost') {
-      query.lostTo = error
-      return this.#onReplica(query)
-    }
-    if (query.frame?.forced === 'replica') {
-      return finish(query, this.#router.errorInPlace(query, connection, this.#situationOf(query), error))
-    }
-    if (refusal === 'refused') this.#router.learn(query, error)
-    this.#elsewhere(query, refusal, error)
+    this.#execution.run(new RoutedQuery(call, frame, settle, known ?? this.#verdicts.of(call.text), LONE_QUERIES))
   }
 
   /** An event of a node's pool is passed on from when somebody listens for it: two are emitted for every query. */
@@ -276,12 +174,12 @@ class RoutedPoolImplementation extends PgPool {
     const forward = (event: string): void => {
       if (!FORWARDED.has(event) || forwarded.has(event)) return
       forwarded.add(event)
-      for (const { pool } of this.#router.nodes) {
+      for (const { pool } of this.#fleet.nodes) {
         Reflect.apply(pool.on, pool, [event, (...args: unknown[]) => this.emit(event, ...args)])
       }
     }
     Reflect.apply(this.on, this, ['newListener', forward])
-    for (const { pool } of this.#router.nodes) {
+    for (const { pool } of this.#fleet.nodes) {
       pool.on('error', (error: Error, client: pg.PoolClient) => {
         // An idle connection that dies is no reason to end the process: the pool makes another.
         if (this.listenerCount('error') > 0) this.emit('error', error, client)
@@ -290,14 +188,8 @@ class RoutedPoolImplementation extends PgPool {
   }
 
   #sum(count: (pool: pg.Pool) => number): number {
-    return this.#router.nodes.reduce((sum, node) => sum + count(node.pool), 0)
+    return this.#fleet.nodes.reduce((sum, node) => sum + count(node.pool), 0)
   }
-}
-
-/** A statement that stands alone is its own transaction: it has ended when it is answered. */
-function finish(query: RoutedQuery, error: unknown, result?: unknown): void {
-  query.writeEnded()
-  query.settle(error, result)
 }
 
 function later(settle: Settle, error: unknown): void {

@@ -1,10 +1,10 @@
 import type { Position } from '@headwater/core'
 import type { QueryConfig } from 'pg'
+import { primarySampleOf, primarySampleText } from '../freshness/primary-sample.ts'
 import type { Connection } from '../pool-node.ts'
 import { type QueryCall, sendQuery } from '../query-call.ts'
-import type { RoutedQuery } from '../routed-query.ts'
 import type { TrackedClient } from '../tracked-client.ts'
-import { primarySampleOf, primarySampleText } from './primary-sample.ts'
+import type { RoutedQuery } from './routed-query.ts'
 
 /** What comes of a COMMIT that asked where it was; no position when that could not be read. */
 export type Committed = (error: unknown, result?: unknown, position?: Position) => void

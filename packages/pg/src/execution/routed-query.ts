@@ -1,8 +1,7 @@
-import type { Frame, PositionSource, Statement, Trail, TransactionState } from '@headwater/core'
-import type { PoolNode } from './pool-node.ts'
-import type { QueryCall, Settle } from './query-call.ts'
-
-export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })
+import type { Frame, PositionSource, Statement, Trail } from '@headwater/core'
+import type { PoolNode } from '../pool-node.ts'
+import type { QueryCall, Settle } from '../query-call.ts'
+import type { Holder } from './holder.ts'
 
 /** One query on its way: what it is, who asked and waits for it, and where it has been. */
 export class RoutedQuery {
@@ -10,6 +9,7 @@ export class RoutedQuery {
   readonly frame: Frame | undefined
   readonly settle: Settle
   readonly statement: Statement
+  readonly holder: Holder
   #triedFirst: PoolNode | undefined
   #triedAfter: PoolNode[] | undefined
   /** The error with which the last replica was lost. */
@@ -17,11 +17,12 @@ export class RoutedQuery {
   #writesIn: Trail | undefined
   #readsIn: Trail | undefined
 
-  constructor(call: QueryCall, frame: Frame | undefined, settle: Settle, statement: Statement) {
+  constructor(call: QueryCall, frame: Frame | undefined, settle: Settle, statement: Statement, holder: Holder) {
     this.call = call
     this.frame = frame
     this.settle = settle
     this.statement = statement
+    this.holder = holder
   }
 
   /** Whether this is a write that its scope counts as underway. */

@@ -1,0 +1,63 @@
+import type { Position, TransactionState } from '@headwater/core'
+import type pg from 'pg'
+import type { Connection, NodeKind } from '../pool-node.ts'
+import type { RoutedQuery } from './routed-query.ts'
+
+export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })
+
+/**
+ * Who a query runs for: a lease, which keeps its connections and its transaction from query to query, or a lone query,
+ * which keeps nothing. The execution asks it, and never asks which of the two it is.
+ */
+export interface Holder {
+  /** The transaction that its next query runs in. */
+  readonly transaction: TransactionState
+  /** Whether it holds session state or has written, and so stays with its connection to the primary. */
+  readonly isPinned: boolean
+  /** Whether writes of its open transaction were sent. */
+  readonly isWriting: boolean
+  /**
+   * Takes a statement that can wait for the first one after it (BEGIN and its kind, R3) and gives the answer that the
+   * server would have given; `undefined` when it must be sent now.
+   */
+  hold(query: RoutedQuery): pg.Result | undefined
+  /** Forgets what it held back: that transaction never began. */
+  forgetHeld(): void
+  /** The connection that it keeps to a server of that kind. */
+  connectionTo(kind: NodeKind): Connection | undefined
+  /** Keeps a connection for this query, or for longer. */
+  take(connection: Connection): void
+  /** Gives one back that is of no use to it any more. */
+  giveUp(connection: Connection): void
+  /** Stays with the primary from now on. */
+  pin(): void
+  /** Sends what it held back, if anything, before a statement on `connection`. */
+  begin(connection: Connection, begun: (error?: unknown) => void): void
+  /** A query was answered to its end; `isBroken`: nobody may use the connection after it. */
+  answered(connection: Connection, isBroken: boolean): void
+  /** A query is over, wherever it went. Settles it. */
+  finish(query: RoutedQuery, error: unknown, result?: unknown, position?: Position): void
+}
+
+/** The holder of all lone queries: each takes a connection for itself, and gives it back with its answer. */
+export const LONE_QUERIES: Holder = Object.freeze({
+  transaction: STANDS_ALONE,
+  isPinned: false,
+  isWriting: false,
+  hold: () => undefined,
+  forgetHeld: () => undefined,
+  connectionTo: () => undefined,
+  take: () => undefined,
+  giveUp: () => undefined,
+  pin: () => undefined,
+  begin: (_connection: Connection, begun: (error?: unknown) => void) => begun(),
+  answered: ({ client, release }: Connection, isBroken: boolean) => {
+    // BEGIN through the pool: whoever came next would be inside that transaction.
+    release(isBroken || client.sessionStatus !== 'I' || undefined)
+  },
+  finish: (query: RoutedQuery, error: unknown, result?: unknown) => {
+    // A statement that stands alone is its own transaction: it has ended when it is answered.
+    query.writeEnded()
+    query.settle(error, result)
+  },
+})

@@ -1,0 +1,162 @@
+import { currentFrame } from '@headwater/core'
+import pg from 'pg'
+import type { Execution } from '../execution/execution.ts'
+import { RoutedQuery } from '../execution/routed-query.ts'
+import type { Verdicts } from '../execution/verdicts.ts'
+import { LazyEmitter } from '../lazy-emitter.ts'
+import { promiseOf, type QueryCall, queryCallOf, type Settle, settleSubmittable } from '../query-call.ts'
+import { ConnectionSet } from './connection-set.ts'
+import { Lease } from './lease.ts'
+
+/**
+ * What `RoutedPool.connect()` gives: a pg client that has no connection until its first statement shows where it belongs (R3).
+ *
+ * Outside a transaction each statement goes its own way; session state or a write keeps it with the primary from then
+ * on. A transaction lives on one node. Queries run in the order in which they were asked for, one at a time.
+ */
+export class LeasedClient extends LazyEmitter {
+  readonly #execution: Execution
+  readonly #verdicts: Verdicts
+  readonly #connections: ConnectionSet = new ConnectionSet(this)
+  readonly #lease: Lease = new Lease(this.#connections, () => this.#next())
+  readonly #waiting: RoutedQuery[] = []
+  #isBusy = false
+  #isReleased = false
+  #mustDestroy: Error | boolean = false
+
+  constructor(execution: Execution, verdicts: Verdicts) {
+    super()
+    this.#execution = execution
+    this.#verdicts = verdicts
+  }
+
+  /** Every form that pg takes; see https://node-postgres.com/apis/client#clientquery. */
+  query(first: unknown, second?: unknown, third?: unknown): unknown {
+    return this.#query(queryCallOf(first, second, third), false)
+  }
+
+  /** For the ORM adapters: see `OrmClient`. */
+  queryWrite(first: unknown, second?: unknown): unknown {
+    return this.#query(queryCallOf(first, second, undefined), true)
+  }
+
+  #query(call: QueryCall, isWrite: boolean): unknown {
+    const { callback, submittable } = call
+    if (submittable !== undefined) {
+      this.#enqueue(call, settleSubmittable(submittable), isWrite)
+      return submittable
+    }
+    if (callback !== undefined) {
+      this.#enqueue(call, callback, isWrite)
+      return undefined
+    }
+    return promiseOf((settle) => this.#enqueue(call, settle, isWrite))
+  }
+
+  /** Gives the connections back; `destroy` closes them instead. Throws when called twice, as pg does. */
+  release = (destroy?: Error | boolean): void => {
+    if (this.#isReleased) throw new Error('Release called on client which has already been released to the pool.')
+    this.#isReleased = true
+    this.#mustDestroy = destroy ?? false
+    if (!this.#isBusy) this.#lease.letGo(this.#mustDestroy)
+  }
+
+  /** Closes what this client holds. The pool makes new connections when it needs them. */
+  end(callback?: (error?: Error) => void): Promise<void> | undefined {
+    if (!this.#isReleased) this.release(true)
+    if (callback === undefined) return Promise.resolve()
+    process.nextTick(callback)
+    return undefined
+  }
+
+  /** As pg: a leased client is connected, and says so. */
+  connect(callback?: (error: Error) => void): Promise<never> | undefined {
+    const error = new Error('Client has already been connected. You cannot reuse a client.')
+    if (callback === undefined) return Promise.reject(error)
+    process.nextTick(callback, error)
+    return undefined
+  }
+
+  getTransactionStatus(): 'I' | 'T' | 'E' | null {
+    return this.#lease.status
+  }
+
+  setTypeParser(...parser: Parameters<pg.Client['setTypeParser']>): void {
+    this.#connections.setTypeParser(parser)
+  }
+
+  getTypeParser(...wanted: Parameters<pg.Client['getTypeParser']>): unknown {
+    return this.#connections.latest === undefined
+      ? pg.types.getTypeParser(...wanted)
+      : this.#connections.latest.client.getTypeParser(...wanted)
+  }
+
+  escapeIdentifier(text: string): string {
+    return pg.escapeIdentifier(text)
+  }
+
+  escapeLiteral(text: string): string {
+    return pg.escapeLiteral(text)
+  }
+
+  ref(): void {
+    for (const client of this.#connections.clients) Reflect.apply(Reflect.get(client, 'ref'), client, [])
+  }
+
+  unref(): void {
+    for (const client of this.#connections.clients) Reflect.apply(Reflect.get(client, 'unref'), client, [])
+  }
+
+  /** The backend that answered last; `null` before the first statement. */
+  get processID(): number | null {
+    return this.#connections.latest === undefined ? null : Reflect.get(this.#connections.latest.client, 'processID')
+  }
+
+  /** pg's own connection of the backend that answered last. */
+  get connection(): pg.Connection | undefined {
+    return this.#connections.latest?.client.connection
+  }
+
+  /** pg's own client of that backend, for the ORM adapters: see `OrmClient`. */
+  get current(): pg.PoolClient | undefined {
+    return this.#connections.latest?.client
+  }
+
+  get host(): string | undefined {
+    return this.#connections.latest?.client.host
+  }
+
+  get port(): number | undefined {
+    return this.#connections.latest?.client.port
+  }
+
+  get database(): string | undefined {
+    return this.#connections.latest?.client.database
+  }
+
+  get user(): string | undefined {
+    return this.#connections.latest?.client.user
+  }
+
+  #enqueue(call: QueryCall, settle: Settle, isWrite: boolean): void {
+    if (this.#isReleased) {
+      process.nextTick(settle, new Error('Client was released to the pool and is not queryable'))
+      return
+    }
+    const statement = isWrite ? this.#verdicts.ofWrite() : this.#verdicts.of(call.text)
+    const query = new RoutedQuery(call, currentFrame(), settle, statement, this.#lease)
+    if (this.#isBusy) {
+      this.#waiting.push(query)
+    } else {
+      this.#isBusy = true
+      this.#execution.run(query)
+    }
+  }
+
+  #next(): void {
+    const query = this.#waiting.length === 0 ? undefined : this.#waiting.shift()
+    this.#isBusy = query !== undefined
+    if (query !== undefined) this.#execution.run(query)
+    else if (this.#isReleased) this.#lease.letGo(this.#mustDestroy)
+  }
+}

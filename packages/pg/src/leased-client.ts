@@ -15,23 +15,28 @@ import { LazyEmitter } from './lazy-emitter.ts'
 import type { Connection } from './pool-node.ts'
 import {
   isAbandoned,
+  isStatementLost,
+  nameOf,
   promiseOf,
   type QueryCall,
   queryCallOf,
   type Settle,
   sendQuery,
+  sendSubmittable,
   sendText,
   settleSubmittable,
-  translateErrors,
 } from './query-call.ts'
+import type { ConnectedToReplica } from './replica-connector.ts'
 import { RoutedQuery, STANDS_ALONE } from './routed-query.ts'
 import type { Router } from './router.ts'
+import { type AppConfig, copyOf } from './sent-query.ts'
 
 /**
  * What `RoutedPool.connect()` gives: a pg client that has no connection until its first statement shows where it belongs (R3).
  *
  * Outside a transaction each statement goes its own way; session state or a write keeps it with the primary from then
- * on. A transaction lives on one node. Queries run in the order in which they were asked for, one at a time.
+ * on. A transaction lives on one node. Queries run in the order in which they were asked for, one at a time. A client that
+ * lost the connection of its transaction or session is lost: every query rejects until its release (X11).
  */
 export class LeasedClient extends LazyEmitter {
   readonly #router: Router
@@ -42,13 +47,21 @@ export class LeasedClient extends LazyEmitter {
   #isBusy = false
   #isPinned = false
   #isReleased = false
-  #mustDestroy: Error | boolean = false
+  /** What every query rejects with, once this client has lost or closed what its queries build on. */
+  #lostTo: unknown
+  /** The query that waits for a connection. */
+  #connecting: RoutedQuery | undefined
   /** The writes of the transaction that is open. */
   readonly #underway: RoutedQuery[] = []
+  /** The texts of the names that statements were given: pg's client asks for each only once. */
+  #texts: Map<string, string> | undefined
+  #onEnd: (() => void) | undefined
 
-  constructor(router: Router) {
+  /** `onEnd` is told once that it is released, or lost, and holds nothing any more. */
+  constructor(router: Router, onEnd: () => void) {
     super()
     this.#router = router
+    this.#onEnd = onEnd
   }
 
   /** Every form that pg takes; see https://node-postgres.com/apis/client#clientquery. */
@@ -61,7 +74,8 @@ export class LeasedClient extends LazyEmitter {
     return this.#query(queryCallOf(first, second, undefined), true)
   }
 
-  #query(call: QueryCall, isWrite: boolean): unknown {
+  #query(given: QueryCall, isWrite: boolean): unknown {
+    const call = this.#withText(given)
     const { callback, submittable } = call
     if (submittable !== undefined) {
       this.#enqueue(call, settleSubmittable(submittable), isWrite)
@@ -74,20 +88,52 @@ export class LeasedClient extends LazyEmitter {
     return promiseOf((settle) => this.#enqueue(call, settle, isWrite))
   }
 
-  /** Gives the connections back; `destroy` closes them instead. Throws when called twice, as pg does. */
+  /** With the name of a statement alone, the text that it was given before. */
+  #withText(call: QueryCall): QueryCall {
+    const name = call.submittable === undefined ? nameOf(call) : undefined
+    if (name === undefined) return call
+    if (call.text !== undefined) {
+      this.#texts ??= new Map()
+      this.#texts.set(name, call.text)
+      return call
+    }
+    const text = this.#texts?.get(name)
+    return text === undefined ? call : { ...call, text, config: { ...copyOf(call.config as AppConfig), text } }
+  }
+
+  /**
+   * Gives the connections back, once what was asked for is done; `destroy` closes them at once, and what runs rejects. Throws
+   * when called twice. All as pg does.
+   */
   release = (destroy?: Error | boolean): void => {
     if (this.#isReleased) throw new Error('Release called on client which has already been released to the pool.')
     this.#isReleased = true
-    this.#mustDestroy = destroy ?? false
-    if (!this.#isBusy) this.#letGo()
+    if (destroy) this.#close(destroy, new Error('Connection terminated'))
+    else if (!this.#isBusy) this.#letGo()
   }
 
-  /** Closes what this client holds. The pool makes new connections when it needs them. */
+  /** Closes what this client holds, at once; what runs rejects. The pool makes new connections when it needs them. */
   end(callback?: (error?: Error) => void): Promise<void> | undefined {
-    if (!this.#isReleased) this.release(true)
-    if (callback === undefined) return Promise.resolve()
-    process.nextTick(callback)
+    const ended = this.#connections.end()
+    if (!this.#isReleased) this.#close(true, new Error('Client was closed and is not queryable'))
+    if (callback === undefined) return ended
+    ended.then(
+      () => callback(),
+      (error: Error) => callback(error),
+    )
     return undefined
+  }
+
+  #close(how: Error | true, error: Error): void {
+    this.#lose(error)
+    this.#connections.dropAll(how)
+    const waiting = this.#connecting
+    this.#connecting = undefined
+    if (waiting !== undefined) {
+      waiting.notSent()
+      this.#finishLater(waiting, error)
+    }
+    if (!this.#isBusy) this.#letGo()
   }
 
   /** As pg: a leased client is connected, and says so. */
@@ -99,6 +145,7 @@ export class LeasedClient extends LazyEmitter {
   }
 
   getTransactionStatus(): 'I' | 'T' | 'E' | null {
+    if (this.#lostTo !== undefined) return null
     if (this.#held !== undefined) return 'T'
     return this.#connections.latest === undefined ? 'I' : (this.#connections.latest.client.sessionStatus ?? null)
   }
@@ -179,15 +226,39 @@ export class LeasedClient extends LazyEmitter {
     const query = this.#waiting.length === 0 ? undefined : this.#waiting.shift()
     this.#isBusy = query !== undefined
     if (query !== undefined) this.#start(query)
-    else if (this.#isReleased) this.#letGo()
+    else if (this.#isReleased || this.#lostTo !== undefined) this.#letGo()
   }
 
   #letGo(): void {
     this.#endWrites()
-    this.#connections.dropAll(this.#mustDestroy)
+    this.#connections.dropAll(false)
+    this.#onEnd?.()
+    this.#onEnd = undefined
+  }
+
+  /** From here on every query rejects with `error`: none may run on another connection as if nothing had happened. */
+  #lose(error: unknown): void {
+    this.#lostTo ??= error
+    this.#held = undefined
+    this.#transaction = STANDS_ALONE
+  }
+
+  /** Lets go of connections that are gone. With that of an open transaction, or of its own session, this client is lost itself. */
+  #noticeLoss(cause?: unknown): void {
+    const { onPrimary, onReplica } = this.#connections
+    if (onPrimary?.client.lostTo !== undefined) this.#dropLost(onPrimary, cause ?? onPrimary.client.lostTo)
+    if (onReplica?.client.lostTo !== undefined) this.#dropLost(onReplica, cause ?? onReplica.client.lostTo)
+  }
+
+  #dropLost(connection: Connection, cause: unknown): void {
+    const hasTransaction = this.#transaction.phase === 'open' && connection === this.#connections.latest
+    const hasSession = this.#isPinned && connection.node.kind === 'primary'
+    this.#connections.drop(connection, true)
+    if (hasTransaction || hasSession) this.#lose(cause)
   }
 
   #finish(query: RoutedQuery, error: unknown, result?: unknown, position?: Position): void {
+    this.#noticeLoss()
     this.#syncTransaction()
     if (query.isUnderway) this.#underway.push(query)
     if (this.#transaction.phase !== 'open') this.#endWrites()
@@ -209,7 +280,12 @@ export class LeasedClient extends LazyEmitter {
   #start(query: RoutedQuery): void {
     const spentBy = query.frame?.scope?.replay
     // P3; only a ROLLBACK still passes: it undoes, and spares the connection.
-    if (spentBy !== undefined && query.statement.control?.kind !== 'rollback') return this.#finishLater(query, spentBy)
+    const isRollback = query.statement.control?.kind === 'rollback'
+    if (spentBy !== undefined && !isRollback) return this.#finishLater(query, spentBy)
+    this.#noticeLoss()
+    if (this.#lostTo !== undefined) return this.#finishLater(query, this.#lostTo)
+    const failure = this.#held?.failure
+    if (failure !== undefined && !isRollback) return this.#finishLater(query, failure)
     if (this.#transaction.phase !== 'open' && this.#hold(query)) return
     this.#follow(query, this.#router.decide(query, this.#situationOf(query)))
   }
@@ -270,16 +346,36 @@ export class LeasedClient extends LazyEmitter {
 
   #runOnPrimary(query: RoutedQuery): void {
     if (accessIn(query.statement, this.#transaction) !== 'read') this.#isPinned = true
-    const { onPrimary } = this.#connections
+    const { onPrimary, onReplica } = this.#connections
     if (onPrimary !== undefined) return this.#run(query, onPrimary)
-    this.#router.connectToPrimary((error, connection) => {
-      if (connection === undefined) {
-        query.notSent()
-        return this.#finish(query, error)
-      }
-      this.#connections.add(connection)
-      this.#run(query, connection)
+    const take = this.#whenConnected(query, onReplica, (error, connection) => {
+      if (connection !== undefined) return this.#run(query, connection)
+      query.notSent()
+      this.#cannotBegin(query, error)
     })
+    this.#router.connectToPrimary(take)
+  }
+
+  /**
+   * Waits for a connection with none in hand: two clients that hold what the other waits for would wait for ever. `other` holds
+   * nothing of this client's; else the query would go there.
+   */
+  #whenConnected(query: RoutedQuery, other: Connection | undefined, take: ConnectedToReplica): ConnectedToReplica {
+    if (other !== undefined) this.#connections.drop(other, false)
+    this.#connecting = query
+    return (error, connection, why) => {
+      // Closed meanwhile: the query has its answer.
+      if (this.#connecting !== query) return connection?.release()
+      this.#connecting = undefined
+      if (connection !== undefined) this.#connections.add(connection)
+      take(error, connection, why)
+    }
+  }
+
+  /** A transaction of which nothing was sent must not begin with its second statement (X11). */
+  #cannotBegin(query: RoutedQuery, error: unknown): void {
+    if (this.#held !== undefined) this.#held.failure = error
+    this.#finish(query, error)
   }
 
   #runOnReplica(query: RoutedQuery): void {
@@ -293,12 +389,13 @@ export class LeasedClient extends LazyEmitter {
       }
       this.#connections.drop(onReplica, false)
     }
-    this.#router.reads.connect(query, situation, (error, connection, why = 'replica-lost') => {
-      if (error) return this.#finish(query, error)
-      if (connection === undefined) return this.#elsewhere(query, why, query.lostTo)
-      this.#connections.add(connection)
-      this.#run(query, connection)
+    const { onPrimary } = this.#connections
+    const take = this.#whenConnected(query, onPrimary, (error, connection, why = 'replica-lost') => {
+      if (error) this.#cannotBegin(query, error)
+      else if (connection === undefined) this.#elsewhere(query, why, query.lostTo)
+      else this.#run(query, connection)
     })
+    this.#router.reads.connect(query, situation, take)
   }
 
   /** Goes to the primary with what a replica could not do. */
@@ -316,7 +413,10 @@ export class LeasedClient extends LazyEmitter {
     const held = this.#held
     if (held === undefined) return this.#send(query, connection)
     this.#sendHeld(connection, held.texts, 0, (error) => {
-      if (error) return this.#answered(query, connection, error)
+      if (error) {
+        held.failure = error
+        return this.#answered(query, connection, error)
+      }
       this.#held = undefined
       this.#transaction = { phase: 'open', on: connection.node.kind, isReadOnly: held.modes.isReadOnly === true }
       this.#send(query, connection)
@@ -339,13 +439,18 @@ export class LeasedClient extends LazyEmitter {
       const answered: Committed = (error, result, position) =>
         this.#answered(query, connection, error, result, position)
       const bringsPosition = this.#underway.length > 0 && mayBringPosition(query, connection)
-      return bringsPosition ? sendWithPosition(query, client, answered) : sendQuery(client, call, answered)
+      return bringsPosition ? sendWithPosition(query, connection, answered) : sendQuery(client, call, answered)
     }
-    translateErrors(call.submittable, (error) =>
-      this.#router.errorInPlace(query, connection, this.#situationOf(query), error),
-    )
-    client.query(call.submittable)
-    client.whenSettled(() => this.#finish(query, undefined))
+    sendSubmittable(client, call.submittable, (error) => {
+      if (isStatementLost(call, error)) connection.mustClose = true
+      if (this.#lostTo !== undefined) return error
+      return this.#router.errorInPlace(query, connection, this.#situationOf(query), error)
+    })
+    client.whenSettled(() => {
+      // It may have been a cursor, which no other connection has.
+      if (client.lostTo !== undefined) this.#lose(client.lostTo)
+      this.#finish(query, undefined)
+    })
   }
 
   #answered(query: RoutedQuery, connection: Connection, error: unknown, result?: unknown, position?: Position): void {
@@ -353,18 +458,22 @@ export class LeasedClient extends LazyEmitter {
       this.#noteReadOnly(query)
       return this.#finish(query, undefined, result, position)
     }
-    // ReadyForQuery follows a server's error; only then is the state of the transaction known.
-    if (Reflect.has(Object(error), 'severity')) {
-      return connection.client.whenSettled(() => this.#failed(query, connection, error))
-    }
     // A time-out of pg's own leaves the query running: nobody may have this connection after us.
-    if (connection.client.isLost || isReadTimeout(error)) this.#mustDestroy ||= true
-    this.#failed(query, connection, error)
+    if (isReadTimeout(error)) {
+      connection.mustClose = true
+      return this.#failed(query, connection, error)
+    }
+    if (isStatementLost(query.call, error)) connection.mustClose = true
+    // ReadyForQuery follows an error, or the connection's end; only then is the state of the transaction known.
+    connection.client.whenSettled(() => this.#failed(query, connection, error))
   }
 
   #failed(query: RoutedQuery, connection: Connection, error: unknown): void {
+    // Closed by the app, it goes nowhere else.
+    if (this.#lostTo !== undefined) return this.#finish(query, error)
     const situation = this.#situationOf(query)
     const { transaction } = situation
+    this.#noticeLoss(error)
     const isReadOnly = transaction.phase === 'open' && transaction.isReadOnly
     const refusal = this.#router.refusalOn(connection, error, isReadOnly)
     if (refusal === undefined) return this.#finish(query, error)
@@ -391,14 +500,16 @@ export class LeasedClient extends LazyEmitter {
   /** The server's word is the truth: a transaction ends, or began inside a text, when ReadyForQuery says so. */
   #syncTransaction(): void {
     const { latest } = this.#connections
-    if (latest === undefined || this.#held !== undefined) return
-    const { sessionStatus, isLost } = latest.client
+    if (latest === undefined) return
+    const { sessionStatus } = latest.client
     const isInside = sessionStatus === 'T' || sessionStatus === 'E'
+    // Of what was held back, BEGIN was taken and something behind it refused.
+    if (isInside) this.#held = undefined
+    else if (this.#held !== undefined) return
     if (!isInside) this.#transaction = STANDS_ALONE
     else if (this.#transaction.phase !== 'open') {
       this.#transaction = { phase: 'open', on: latest.node.kind, isReadOnly: false }
     }
-    if (isLost) this.#connections.drop(latest, true)
   }
 }
 

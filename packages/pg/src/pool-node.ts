@@ -12,6 +12,8 @@ export type NodeKind = 'primary' | 'replica'
 export interface Connection {
   readonly node: PoolNode
   readonly client: TrackedClient
+  /** Whether nobody may have it next, though it can still be used. */
+  mustClose: boolean
   release(destroy?: Error | boolean): void
 }
 
@@ -28,6 +30,8 @@ export class PoolNode {
   readonly isBalanced: boolean
   /** The role that the server last reported; `undefined` before the first connection. */
   isStandby: boolean | undefined
+  /** Whether it has refused to say where it is in its log: it is not asked again, and the reads of those who wrote stay with it. */
+  refusesPosition = false
   #failures = 0
   #downUntil = 0
 
@@ -69,7 +73,7 @@ export class PoolNode {
       if (client !== undefined) {
         this.markUp()
         // The pool makes the class that it was given.
-        connected(undefined, { node: this, client: client as TrackedClient, release })
+        connected(undefined, { node: this, client: client as TrackedClient, mustClose: false, release })
         return
       }
       // A full pool says nothing about the server.
@@ -90,6 +94,12 @@ export class PoolNode {
     if (this.#failures === 0) return
     this.#failures = 0
     this.publish('up', undefined)
+  }
+
+  positionRefused(error: unknown): void {
+    if (this.refusesPosition) return
+    this.refusesPosition = true
+    this.publish('connection-error', error)
   }
 
   publish(change: NodeEvent['change'], error: unknown): void {

@@ -14,13 +14,14 @@ import { type RoutedPoolOptions, resolveOptions } from './options.ts'
 import type { Connection } from './pool-node.ts'
 import {
   isAbandoned,
+  isStatementLost,
   promiseOf,
   type QueryCall,
   queryCallOf,
   type Settle,
   sendQuery,
+  sendSubmittable,
   settleSubmittable,
-  translateErrors,
 } from './query-call.ts'
 import { RoutedQuery, STANDS_ALONE } from './routed-query.ts'
 import { Router } from './router.ts'
@@ -54,6 +55,8 @@ const FORWARDED: ReadonlySet<string> = new Set(['connect', 'acquire', 'release',
 
 class RoutedPoolImplementation extends PgPool {
   readonly #router: Router
+  #leases = 0
+  #whenUnleased: (() => void) | undefined
 
   constructor(options: RoutedPoolOptions = {}) {
     const resolved = resolveOptions(options, process.env)
@@ -113,7 +116,13 @@ class RoutedPoolImplementation extends PgPool {
   lease(): LeasedClient {
     const error = this.#reasonToRefuse()
     if (error !== undefined) throw error
-    return new LeasedClient(this.#router)
+    this.#leases += 1
+    return new LeasedClient(this.#router, this.#leaseEnded)
+  }
+
+  readonly #leaseEnded = (): void => {
+    this.#leases -= 1
+    if (this.#leases === 0) this.#whenUnleased?.()
   }
 
   /** Why nothing can be asked of this pool, here and now. */
@@ -123,7 +132,7 @@ class RoutedPoolImplementation extends PgPool {
 
   connect(callback?: (error: unknown, client?: LeasedClient, release?: LeasedClient['release']) => void): unknown {
     const error = this.#reasonToRefuse()
-    const client = error === undefined ? new LeasedClient(this.#router) : undefined
+    const client = error === undefined ? this.lease() : undefined
     if (callback === undefined) return client === undefined ? Promise.reject(error) : Promise.resolve(client)
     const bound = queryCallOf('', callback, undefined).callback
     process.nextTick(() => {
@@ -148,8 +157,14 @@ class RoutedPoolImplementation extends PgPool {
     return undefined
   }
 
+  /** As pg's pool, it serves who has a client until that is released, and only then ends. */
   async #endAll(): Promise<void> {
     const { nodes } = this.#router
+    if (this.#leases > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenUnleased = resolve
+      })
+    }
     await this.#router.end()
     const outcomes = await Promise.allSettled(nodes.map((node) => node.pool.end()))
     Reflect.set(this, 'ended', true)
@@ -213,43 +228,39 @@ class RoutedPoolImplementation extends PgPool {
   #send(query: RoutedQuery, connection: Connection): void {
     const { call } = query
     const { client } = connection
-    const giveBack = (destroy: boolean) => connection.release(destroy || undefined)
+    const giveBack = (destroy: boolean) => connection.release(destroy || connection.mustClose || undefined)
     if (isAbandoned(call)) {
       query.writeEnded()
       return giveBack(false)
     }
     if (call.submittable !== undefined) {
-      translateErrors(call.submittable, (error) =>
-        this.#router.errorInPlace(query, connection, this.#situationOf(query), error),
-      )
-      client.query(call.submittable)
+      sendSubmittable(client, call.submittable, (error) => {
+        if (isStatementLost(call, error)) connection.mustClose = true
+        return this.#router.errorInPlace(query, connection, this.#situationOf(query), error)
+      })
       client.whenSettled(() => {
         query.writeEnded()
         giveBack(client.sessionStatus !== 'I')
       })
       return
     }
-    try {
-      sendQuery(client, call, (error, result) => {
-        if (!error) {
-          // BEGIN through the pool: whoever came next would be inside that transaction.
+    sendQuery(client, call, (error, result) => {
+      if (!error) {
+        // BEGIN through the pool: whoever came next would be inside that transaction.
+        giveBack(client.sessionStatus !== 'I')
+        finish(query, undefined, result)
+      } else if (Reflect.has(Object(error), 'severity') && !client.isLost) {
+        if (isStatementLost(call, error)) connection.mustClose = true
+        // ReadyForQuery follows the error: then the connection is as good as before, and stays.
+        client.whenSettled(() => {
           giveBack(client.sessionStatus !== 'I')
-          finish(query, undefined, result)
-        } else if (Reflect.has(Object(error), 'severity') && !client.isLost) {
-          // ReadyForQuery follows the error: then the connection is as good as before, and stays.
-          client.whenSettled(() => {
-            giveBack(client.sessionStatus !== 'I')
-            this.#failed(query, connection, error)
-          })
-        } else {
-          giveBack(true)
           this.#failed(query, connection, error)
-        }
-      })
-    } catch (error) {
-      giveBack(true)
-      finish(query, error)
-    }
+        })
+      } else {
+        giveBack(true)
+        this.#failed(query, connection, error)
+      }
+    })
   }
 
   #failed(query: RoutedQuery, connection: Connection, error: unknown): void {

@@ -23,6 +23,8 @@ export class RoutedConnection implements DatabaseConnection {
   #client: OrmClient | undefined
   #mustClose = false
   #isTaken = false
+  /** Whether a query has failed: then Kysely may hold others back that were asked beside it, and send them after the release. */
+  #hasFailed = false
   /** The queries and streams that have begun and not ended. */
   #pending = 0
 
@@ -56,6 +58,9 @@ export class RoutedConnection implements DatabaseConnection {
       }
       this.#running = sent
       return resultOf<Row>(await sent)
+    } catch (error) {
+      this.#hasFailed = true
+      throw error
     } finally {
       this.#running = undefined
       this.#pending -= 1
@@ -128,7 +133,10 @@ export class RoutedConnection implements DatabaseConnection {
     await this.cancelQuery()
   }
 
-  /** Gives back what it holds, once; says whether it may be taken again, which it may not while a query still runs. */
+  /**
+   * Gives back what it holds, once; says whether it may be taken again, which it may not while a query still runs, or may come
+   * that belongs to whoever had it.
+   */
   release(): boolean {
     if (!this.#isTaken) return false
     this.#isTaken = false
@@ -137,10 +145,12 @@ export class RoutedConnection implements DatabaseConnection {
     this.#client = undefined
     this.#mustClose = false
     client?.release(mustClose)
-    return this.#pending === 0
+    return this.#pending === 0 && !this.#hasFailed
   }
 
   #lease(): OrmClient {
+    // It would run on its own what was asked inside a transaction that is over.
+    if (!this.#isTaken) throw new Error('Client was released to the pool and is not queryable')
     this.#client ??= this.#pool.lease()
     return this.#client
   }

@@ -13,6 +13,8 @@ export type NodeKind = 'primary' | 'replica'
 export interface Connection {
   readonly node: PoolNode
   readonly client: TrackedClient
+  /** Whether nobody may have it next, though it can still be used. */
+  mustClose: boolean
   release(destroy?: Error | boolean): void
 }
 
@@ -39,6 +41,8 @@ export class PoolNode {
   #areOptionsRefused = false
   #hasWarned = false
   readonly #waiting = new Set<Waiting>()
+  /** Whether it has refused to say where it is in its log: it is not asked again, and the reads of those who wrote stay with it. */
+  refusesPosition = false
   #failures = 0
   /** The error of the last failure; it counts while `#failures` does. */
   #failure: unknown
@@ -107,7 +111,8 @@ export class PoolNode {
       if (client !== undefined) {
         this.markUp()
         // The pool makes the class that it was given.
-        if (isStillWaiting) waiting.connected(undefined, { node: this, client: client as TrackedClient, release })
+        const connection = { node: this, client: client as TrackedClient, mustClose: false, release }
+        if (isStillWaiting) waiting.connected(undefined, connection)
         else release()
       } else if (!isFullPool(error) && !this.pool.ending) {
         this.markDown(error)
@@ -140,6 +145,12 @@ export class PoolNode {
   /** A connection of its watcher was answered: the server can be reached. Whether it takes new sessions, that does not say. */
   markReachable(): void {
     if (this.#failures > 0 && databaseErrorIn(this.#failure) === undefined) this.markUp()
+  }
+
+  positionRefused(error: unknown): void {
+    if (this.refusesPosition) return
+    this.refusesPosition = true
+    this.publish('connection-error', error)
   }
 
   publish(change: NodeEvent['change'], error: unknown): void {

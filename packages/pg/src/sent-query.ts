@@ -12,10 +12,14 @@ export interface AppConfig extends QueryConfig {
   readonly rows?: unknown
 }
 
-type Field = Exclude<keyof AppConfig, 'text' | 'values'>
+type Field = Exclude<keyof AppConfig, 'values'>
 
 /** pg's own query as it is: its types show none of its fields. */
-const PgQuery = pg.Query as unknown as new (text: unknown, values: unknown, callback: Settle) => Record<Field, unknown>
+const PgQuery = pg.Query as unknown as new (
+  text: unknown,
+  values: unknown,
+  callback: Settle,
+) => Record<Field, unknown> & { submit(connection: pg.Connection): unknown }
 const Result = Object(Reflect.get(new PgQuery('', undefined, () => undefined), '_result')).constructor
 
 /**
@@ -24,7 +28,9 @@ const Result = Object(Reflect.get(new PgQuery('', undefined, () => undefined), '
  */
 class SentQuery extends PgQuery {
   constructor(config: AppConfig, text: unknown, values: unknown, callback: Settle) {
-    super(text, values, callback)
+    // pg makes a configuration of a text only; what is none it refuses when the query is sent.
+    super('', values, callback)
+    this.text = text
     const { rowMode, types } = config
     this.name = config.name
     this.types = types
@@ -38,6 +44,23 @@ class SentQuery extends PgQuery {
     const result: unknown = Reflect.construct(Result, [rowMode, types])
     Reflect.set(this, '_result', result)
     Reflect.set(this, '_results', result)
+  }
+
+  override submit(connection: pg.Connection): unknown {
+    return submitted(() => super.submit(connection), connection)
+  }
+}
+
+/**
+ * What comes of a `submit` that may throw (for a name that is no text, say). pg often calls it from its socket's flow, where that
+ * would end the process; an error that it is given instead reaches the query. Half a message may have been sent: the connection ends.
+ */
+export function submitted(submit: () => unknown, connection: pg.Connection): unknown {
+  try {
+    return submit()
+  } catch (error) {
+    connection.stream.destroy()
+    return error
   }
 }
 
@@ -67,6 +90,16 @@ export function sentQueryOf(
   // A pipeline takes no queries but those of its own copy of pg.
   if (!IS_KNOWN || Reflect.get(client, 'pipeline') === true) return undefined
   return new SentQuery(config, text, values ?? config.values, answered)
+}
+
+/**
+ * The result of the first statement of `query`'s text, once the server has said that it is done: with simple queries each
+ * statement is answered in turn, and what becomes of the next does not undo it.
+ */
+export function firstResultOf(query: object): pg.Result | undefined {
+  const results: unknown = Reflect.get(query, '_results')
+  const first: pg.Result | undefined = Array.isArray(results) ? results[0] : results
+  return first?.command ? first : undefined
 }
 
 /** The same for pg's own form: a copy of all that pg reads. */

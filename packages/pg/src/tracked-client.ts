@@ -18,6 +18,8 @@ export interface TrackedClient extends pg.PoolClient {
   readonly isSettled: boolean
   /** Whether the connection is gone. */
   readonly isLost: boolean
+  /** With which error it went. */
+  readonly lostTo: Error | undefined
   /** Who hears the connection's events while it is leased. */
   owner: EventEmitter | undefined
   /** Calls back once the session is at rest, or gone; at once when it is. */
@@ -47,21 +49,16 @@ const FORWARDED = ['notification', 'notice', 'drain', 'end'] as const
 
 /** Makes the client class of one node. `Base` is what the app gave as `Client`, or pg's own. */
 export function trackedClientClass(Base: typeof pg.Client, options: TrackingOptions): typeof pg.Client {
-  const query: (this: object, config: unknown, values: unknown, callback: unknown) => unknown = Base.prototype.query
   const handleReadyForQuery: (this: object, message: object) => void = Reflect.get(
     Base.prototype,
     '_handleReadyForQuery',
   )
-  // pg declares the forms of query one by one; the one below takes them all.
-  const AnyClient = Base as unknown as new (config?: string | pg.ClientConfig) => Omit<pg.Client, 'query'>
-  class TrackedPgClient extends AnyClient {
+  class TrackedPgClient extends Base {
     isStandby: boolean | undefined
     isReadOnlyByDefault: boolean | undefined
     isForcedReadOnly = false
     sessionStatus: SessionStatus
-    isLost = false
-    /** Each query is answered by one ReadyForQuery, also those that the app sends when a connection is made. */
-    #unanswered = 0
+    lostTo: Error | undefined
     #waiters: (() => void)[] = []
     #owner: EventEmitter | undefined
     #isForwarding = false
@@ -89,13 +86,12 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
         this.isStandby = isOn
         options.onRole(isOn)
       })
-      this.connection.once('end', () => {
-        this.isLost = true
-        this.#answer(undefined)
-      })
+      this.connection.once('end', () => this.#lose(new Error('Connection terminated unexpectedly')))
       // Without a listener, a checked-out client that loses its connection ends the process. One for its whole life:
       // to add and remove one for each query costs more than to route it.
       this.on('error', (error) => {
+        // pg sends nothing more on it, whether its socket is closed by now or not.
+        this.#lose(error)
         options.onError(error)
         if (this.#owner !== undefined && this.#owner.listenerCount('error') > 0) this.#owner.emit('error', error)
       })
@@ -114,13 +110,13 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
       }
     }
 
-    get isSettled(): boolean {
-      return this.#unanswered === 0 || this.isLost
+    get isLost(): boolean {
+      return this.lostTo !== undefined
     }
 
-    query(config: unknown, values?: unknown, callback?: unknown): unknown {
-      this.#unanswered += 1
-      return query.call(this, config, values, callback)
+    /** pg's own word: it sends a query that waits as soon as it is ready for one, so nothing is left to be answered. */
+    get isSettled(): boolean {
+      return this.isLost || Reflect.get(this, 'readyForQuery') === true
     }
 
     /**
@@ -128,19 +124,26 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
      * query goes. Were it no longer called, no connection would be at rest, and none would be used twice.
      */
     _handleReadyForQuery(message: { status?: SessionStatus }): void {
-      this.#answer(message.status)
+      this.sessionStatus = message.status
       handleReadyForQuery.call(this, message)
+      this.#tellWaiters()
     }
 
     whenSettled(callback: () => void): void {
-      if (this.isSettled) callback()
-      else this.#waiters.push(callback)
+      if (this.isSettled) return callback()
+      this.#waiters.push(callback)
+      // A query that pg does not send (it has no text, say) is answered by nobody: pg is ready again right behind its error.
+      process.nextTick(() => this.#tellWaiters())
     }
 
-    #answer(status: SessionStatus): void {
-      this.sessionStatus = status
-      if (this.#unanswered > 0) this.#unanswered -= 1
-      if (!this.isSettled || this.#waiters.length === 0) return
+    #lose(error: Error): void {
+      this.lostTo ??= error
+      this.sessionStatus = undefined
+      this.#tellWaiters()
+    }
+
+    #tellWaiters(): void {
+      if (this.#waiters.length === 0 || !this.isSettled) return
       const waiters = this.#waiters
       this.#waiters = []
       // pg has its own turn at this message first: it hands the error or result to the query.

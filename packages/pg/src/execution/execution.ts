@@ -1,8 +1,8 @@
 import { accessIn, type Decision, type Position, type PrimaryReason } from '@headwater/core'
-import { isReadTimeout, isServerError } from '../driver/pg-errors.ts'
+import { isReadTimeout } from '../driver/pg-errors.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../pool-node.ts'
-import { isAbandoned, sendQuery, translateErrors } from '../query-call.ts'
+import { isAbandoned, isStatementLost, sendQuery, sendSubmittable } from '../query-call.ts'
 import type { ReplicaConnector } from '../replica-connector.ts'
 import type { Decisions } from './decisions.ts'
 import type { Outcomes } from './outcomes.ts'
@@ -42,6 +42,8 @@ export class Execution {
     if (spentBy !== undefined && !(statement.control?.kind === 'rollback' && holder.transaction.phase !== 'none')) {
       return this.#finishLater(query, spentBy)
     }
+    const reason = holder.reasonToRefuse(query)
+    if (reason !== undefined) return this.#finishLater(query, reason)
     const answer = holder.hold(query)
     if (answer !== undefined) {
       const refusal = this.#refusalOfHeld(query)
@@ -77,14 +79,12 @@ export class Execution {
     if (accessIn(statement, holder.transaction) !== 'read') holder.pin()
     const held = holder.connectionTo('primary')
     if (held !== undefined) return this.#begin(query, held)
-    this.#fleet.connectToPrimary((error, connection) => {
-      if (connection === undefined) {
-        query.notSent()
-        return holder.finish(query, error)
-      }
-      holder.take(connection)
-      this.#begin(query, connection)
+    const take = holder.whenConnected(query, (error, connection) => {
+      if (connection !== undefined) return this.#begin(query, connection)
+      query.notSent()
+      this.#cannotBegin(query, error)
     })
+    this.#fleet.connectToPrimary(take)
   }
 
   #onReplica(query: RoutedQuery): void {
@@ -99,12 +99,17 @@ export class Execution {
       }
       holder.giveUp(held)
     }
-    this.#reads.connect(query, situation, (error, connection, why = 'replica-lost') => {
-      if (error) return holder.finish(query, error)
-      if (connection === undefined) return this.#elsewhere(query, why, query.lostTo)
-      holder.take(connection)
-      this.#begin(query, connection)
+    const take = holder.whenConnected(query, (error, connection, why = 'replica-lost') => {
+      if (error) this.#cannotBegin(query, error)
+      else if (connection === undefined) this.#elsewhere(query, why, query.lostTo)
+      else this.#begin(query, connection)
     })
+    this.#reads.connect(query, situation, take)
+  }
+
+  #cannotBegin(query: RoutedQuery, error: unknown): void {
+    query.holder.cannotBegin(error)
+    query.holder.finish(query, error)
   }
 
   /** Goes to the primary with what a replica could not do. */
@@ -129,56 +134,59 @@ export class Execution {
     if (isAbandoned(call)) return this.#end(query, connection)
     const answered = (error: unknown, result?: unknown, position?: Position): void =>
       this.#answered(query, connection, error, result, position)
-    try {
-      if (call.submittable !== undefined) {
-        translateErrors(call.submittable, (error) => this.#outcomes.errorInPlace(query, connection, error))
-        client.query(call.submittable)
-        client.whenSettled(() => this.#end(query, connection))
-      } else if (holder.isWriting && mayBringPosition(query, connection)) {
-        sendWithPosition(query, client, answered)
-      } else {
-        sendQuery(client, call, answered)
-      }
-    } catch (error) {
-      holder.answered(connection, true)
-      holder.finish(query, error)
+    if (call.submittable !== undefined) {
+      sendSubmittable(client, call.submittable, (error) => {
+        if (isStatementLost(call, error)) connection.mustClose = true
+        return holder.isLost ? error : this.#outcomes.errorInPlace(query, connection, error)
+      })
+      client.whenSettled(() => this.#end(query, connection))
+    } else if (holder.isWriting && mayBringPosition(query, connection)) {
+      sendWithPosition(query, connection, answered)
+    } else {
+      sendQuery(client, call, answered)
     }
   }
 
   /** A stream, a cursor: it has told its reader everything itself. */
   #end(query: RoutedQuery, connection: Connection): void {
-    query.holder.answered(connection, false)
-    query.holder.finish(query, undefined)
+    const { holder } = query
+    // It may have been a cursor, which no other connection has.
+    if (connection.client.lostTo !== undefined) holder.lose(connection.client.lostTo)
+    holder.answered(connection)
+    holder.finish(query, undefined)
   }
 
   #answered(query: RoutedQuery, connection: Connection, error: unknown, result?: unknown, position?: Position): void {
     const { holder } = query
-    const { client } = connection
     if (!error) {
-      holder.answered(connection, false)
-      holder.finish(query, undefined, result, position)
-    } else if (isServerError(error) && !client.isLost) {
-      // ReadyForQuery follows a server's error; only then is the state of the session known, and the connection at rest.
-      client.whenSettled(() => {
-        holder.answered(connection, false)
-        this.#failed(query, connection, error)
-      })
-    } else {
-      // A time-out of pg's own leaves the query running: nobody may have this connection after us.
-      holder.answered(connection, client.isLost || isReadTimeout(error))
+      holder.answered(connection)
+      return holder.finish(query, undefined, result, position)
+    }
+    // A time-out of pg's own leaves the query running: nobody may have this connection next.
+    const isRunning = isReadTimeout(error)
+    if (isRunning || isStatementLost(query.call, error)) connection.mustClose = true
+    const failed = (): void => {
+      holder.answered(connection)
       this.#failed(query, connection, error)
     }
+    // ReadyForQuery follows an error, or the connection's end; only then is the state of the transaction known.
+    if (isRunning) failed()
+    else connection.client.whenSettled(failed)
   }
 
   #failed(query: RoutedQuery, connection: Connection, error: unknown): void {
     const { holder } = query
+    // Closed by the app, it goes nowhere else.
+    if (holder.isLost) return holder.finish(query, error)
+    const { transaction } = holder
     const refusal = this.#outcomes.refusalOn(query, connection, error)
+    holder.noticeLoss(error)
     if (refusal === undefined) return holder.finish(query, error)
     if (connection.node.kind === 'primary') {
       return holder.finish(query, this.#outcomes.errorAtPrimary(connection, refusal, error))
     }
     const isForced = query.frame?.forced === 'replica'
-    if (holder.transaction.phase === 'open' || (isForced && refusal !== 'replica-lost')) {
+    if (transaction.phase === 'open' || (isForced && refusal !== 'replica-lost')) {
       return holder.finish(query, this.#outcomes.errorInPlace(query, connection, error))
     }
     if (refusal === 'replica-lost') {

@@ -1,8 +1,9 @@
 import type { Position } from '@headwater/core'
 import type { QueryConfig } from 'pg'
-import { primarySampleOf, primarySampleText } from '../freshness/primary-sample.ts'
+import { isPositionRefused, primarySampleOf, primarySampleText } from '../freshness/primary-sample.ts'
 import type { Connection } from '../pool-node.ts'
-import { type QueryCall, sendQuery } from '../query-call.ts'
+import { once, type QueryCall, sendQuery } from '../query-call.ts'
+import { type AppConfig, firstResultOf, sentQueryOf } from '../sent-query.ts'
 import type { TrackedClient } from '../tracked-client.ts'
 import type { RoutedQuery } from './routed-query.ts'
 
@@ -10,14 +11,14 @@ import type { RoutedQuery } from './routed-query.ts'
 export type Committed = (error: unknown, result?: unknown, position?: Position) => void
 
 /** Whether this is a COMMIT at the primary of a scope whose client will be told where that was. */
-export function mayBringPosition({ call, statement, frame }: RoutedQuery, { node, client }: Connection): boolean {
-  if (frame?.scope?.trail.isWanted !== true || node.kind !== 'primary') return false
-  return statement.control?.kind === 'commit' && !statement.control.isChained && takesTwo(client, call)
+export function mayBringPosition({ call, statement, frame }: RoutedQuery, { node }: Connection): boolean {
+  if (frame?.scope?.trail.isWanted !== true || node.kind !== 'primary' || node.refusesPosition) return false
+  return statement.control?.kind === 'commit' && !statement.control.isChained && takesTwo(call)
 }
 
-/** Whether a second statement can travel in the same text: only the simple protocol takes two, and no pipeline does. */
-function takesTwo(client: TrackedClient, { config, values }: QueryCall): boolean {
-  if (Reflect.get(client, 'pipeline') === true || (values !== undefined && values.length > 0)) return false
+/** Whether a second statement can travel in the same text: only the simple protocol takes two. */
+function takesTwo({ config, values }: QueryCall): boolean {
+  if (values !== undefined && values.length > 0) return false
   if (typeof config === 'string') return true
   const own = config as QueryConfig & { readonly queryMode?: unknown }
   return own.name === undefined && own.queryMode === undefined && (own.values === undefined || own.values.length === 0)
@@ -25,19 +26,30 @@ function takesTwo(client: TrackedClient, { config, values }: QueryCall): boolean
 
 /**
  * Sends a COMMIT and, in the same round trip, the question where the primary is then (F2). When the commit fails the
- * question is not run, and the error is the commit's own. The app gets the answer to its own statement.
+ * question is not run, and the error is the commit's own. The app gets the answer to its own statement, also when the
+ * question fails or the connection is lost behind it (X6).
  */
-export function sendWithPosition({ call, frame }: RoutedQuery, client: TrackedClient, done: Committed): void {
+export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }: Connection, done: Committed): void {
   const sentAt = performance.now()
   const sample = primarySampleText(client, frame?.scope?.trail.isCommitAsync === true, sentAt)
   // On a line of its own: the app's text may end in a comment.
   const text = `${call.text ?? ''}\n;${sample}`
-  const answered = (error: unknown, results?: unknown): void => {
-    if (error) return done(error)
+  const answered = once((error: unknown, results?: unknown): void => {
+    if (error) {
+      const own = query === undefined ? undefined : firstResultOf(query)
+      if (own === undefined) return done(error)
+      if (isPositionRefused(error)) node.positionRefused(error)
+      // Only a time-out of pg's own leaves the question running.
+      else if (!client.isSettled && !Reflect.has(Object(error), 'severity')) client.end(() => undefined)
+      return client.whenSettled(() => done(undefined, own))
+    }
     const [own, asked] = Array.isArray(results) ? results : [results]
     done(undefined, own, positionIn(client, asked, sentAt))
-  }
-  sendQuery(client, call, answered, text)
+  })
+  const config: AppConfig = typeof call.config === 'string' ? { text } : (call.config as AppConfig)
+  const query = sentQueryOf(client, config, undefined, answered, text)
+  if (query === undefined) sendQuery(client, call, done)
+  else Reflect.apply(client.query, client, [query])
 }
 
 function positionIn(

@@ -1,13 +1,15 @@
 import type { Position } from '@headwater/core'
 import type { Connection, PoolNode } from '../pool-node.ts'
 import { AS_TEXT } from './as-text.ts'
-import { primarySampleOf, primarySampleText } from './primary-sample.ts'
+import { isPositionRefused, primarySampleOf, primarySampleText } from './primary-sample.ts'
 
 /** How long a response may be held back for it, in ms. */
 const TIMEOUT = 1_000
 
 /** Asks the primary where it is, on a connection of its pool. Rejects when it cannot say, or not within a second. */
 export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<Position> {
+  if (primary.refusesPosition)
+    return Promise.reject(new Error('[headwater] the primary has refused to say where it is'))
   return new Promise((resolve, reject) => {
     let connection: Connection | undefined
     let isOver = false
@@ -32,6 +34,7 @@ export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<P
       const sentAt = performance.now()
       const config = { text: primarySampleText(client, isCommitAsync, sentAt), rowMode: 'array', types: AS_TEXT }
       const answered = (error: unknown, result?: { readonly rows: readonly (readonly unknown[])[] }): void => {
+        if (isPositionRefused(error)) primary.positionRefused(error)
         if (error) return fail(error)
         if (!end(false)) return
         try {

@@ -1,4 +1,4 @@
-import { type Position, parseLsn } from '@headwater/core'
+import { databaseErrorIn, type Position, parseLsn } from '@headwater/core'
 
 /** What the primary said of itself, and when it was asked. */
 export interface PrimarySample extends Position {
@@ -51,4 +51,13 @@ export function primarySampleOf(connection: object, row: readonly unknown[], sen
   const identity = identities.get(connection)
   if (lsn === undefined || identity === undefined) throw new Error('[headwater] the primary did not say where it is')
   return { cluster: identity.cluster, timeline: identity.timeline, lsn, sentAt }
+}
+
+/**
+ * Whether the server will not say at any time: the user may not ask (42501), or it has no such function (42883, 0A000). A
+ * cancelled question, a shutdown or a recovery says nothing about the next.
+ */
+export function isPositionRefused(error: unknown): boolean {
+  const code = databaseErrorIn(error)?.code
+  return code !== undefined && (code.startsWith('42') || code === '0A000')
 }

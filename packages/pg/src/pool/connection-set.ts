@@ -37,6 +37,11 @@ export class ConnectionSet {
     for (const client of this.clients) client.setTypeParser(...parser)
   }
 
+  /** Closes them all, and waits until they are. */
+  async end(): Promise<void> {
+    await Promise.all([this.onPrimary, this.onReplica].map((connection) => connection?.client.end()))
+  }
+
   /** Lets go of one connection. */
   drop(connection: Connection, destroy: Error | boolean): void {
     if (this.onReplica === connection) this.onReplica = undefined
@@ -55,8 +60,8 @@ export class ConnectionSet {
 
 /** A connection goes back at rest or not at all: an open transaction is rolled back, an unfinished answer closes it. */
 function giveBack(connection: Connection, destroy: Error | boolean): void {
-  const { client } = connection
-  if (destroy || client.isLost || !client.isSettled) return leave(connection, destroy || true)
+  const { client, mustClose } = connection
+  if (destroy || mustClose || client.isLost || !client.isSettled) return leave(connection, destroy || true)
   if (client.sessionStatus === 'I') return leave(connection, false)
   sendText(client, 'ROLLBACK', (error) => leave(connection, Boolean(error) || client.sessionStatus !== 'I'))
 }

@@ -20,6 +20,8 @@ export class HeldTransaction {
   #modes: TransactionModes
   #command = 'BEGIN'
   #isOver = false
+  /** With which error it could not begin: until its ROLLBACK the rest is refused, as in an aborted transaction. */
+  failure: unknown
 
   constructor(text: string, modes: TransactionModes) {
     this.#begin = text
@@ -64,6 +66,7 @@ export class HeldTransaction {
         return true
       case 'commit':
       case 'rollback':
+        this.failure = undefined
         this.#isOver = !control.isChained
         if (control.isChained)
           this.#texts = [this.#begin, ...this.#texts.slice(1).filter((held) => /^\s*set\b/i.test(held))]

@@ -4,6 +4,7 @@ import { type Holder, STANDS_ALONE } from '../execution/holder.ts'
 import type { RoutedQuery } from '../execution/routed-query.ts'
 import type { Connection, NodeKind } from '../pool-node.ts'
 import { sendText } from '../query-call.ts'
+import type { ConnectedToReplica } from '../replica-connector.ts'
 import type { ConnectionSet } from './connection-set.ts'
 import { HeldTransaction } from './held-transaction.ts'
 
@@ -14,7 +15,10 @@ export class Lease implements Holder {
   #transaction: TransactionState = STANDS_ALONE
   #held: HeldTransaction | undefined
   #isPinned = false
-  #isBroken = false
+  /** What every query rejects with, once it has lost or closed what its queries build on. */
+  #lostTo: unknown
+  /** The query that waits for a connection. */
+  #connecting: { readonly query: RoutedQuery } | undefined
   /** The writes of the transaction that is open. */
   readonly #underway: RoutedQuery[] = []
 
@@ -36,11 +40,22 @@ export class Lease implements Holder {
     return this.#underway.length > 0
   }
 
+  get isLost(): boolean {
+    return this.#lostTo !== undefined
+  }
+
   /** As pg's client says it: BEGIN counts from when it was asked for. */
   get status(): 'I' | 'T' | 'E' | null {
+    if (this.#lostTo !== undefined) return null
     if (this.#held !== undefined) return 'T'
     const { latest } = this.connections
     return latest === undefined ? 'I' : (latest.client.sessionStatus ?? null)
+  }
+
+  reasonToRefuse({ statement }: RoutedQuery): unknown {
+    this.noticeLoss()
+    if (this.#lostTo !== undefined) return this.#lostTo
+    return statement.control?.kind === 'rollback' ? undefined : this.#held?.failure
   }
 
   hold({ call, statement: { control } }: RoutedQuery): pg.Result | undefined {
@@ -70,8 +85,26 @@ export class Lease implements Holder {
     return kind === 'primary' ? this.connections.onPrimary : this.connections.onReplica
   }
 
-  take(connection: Connection): void {
-    this.connections.add(connection)
+  /**
+   * It waits for a connection with none in hand: two that hold what the other waits for would wait for ever. What it holds of
+   * another server is nothing that it builds on; else the query would go there.
+   */
+  whenConnected(query: RoutedQuery, take: ConnectedToReplica): ConnectedToReplica {
+    this.connections.dropAll(false)
+    const connecting = { query }
+    this.#connecting = connecting
+    return (error, connection, why) => {
+      // Closed meanwhile: the query has its answer.
+      if (this.#connecting !== connecting) return connection?.release()
+      this.#connecting = undefined
+      if (connection !== undefined) this.connections.add(connection)
+      take(error, connection, why)
+    }
+  }
+
+  /** A transaction of which nothing was sent must not begin with its second statement (X11). */
+  cannotBegin(error: unknown): void {
+    if (this.#held !== undefined) this.#held.failure = error
   }
 
   giveUp(connection: Connection): void {
@@ -87,19 +120,52 @@ export class Lease implements Holder {
     const held = this.#held
     if (held === undefined) return begun()
     sendEach(connection, held.texts, (error) => {
-      if (error) return begun(error)
+      if (error) {
+        this.cannotBegin(error)
+        return begun(error)
+      }
       this.#held = undefined
       this.#transaction = { phase: 'open', on: connection.node.kind, isReadOnly: held.modes.isReadOnly === true }
       begun()
     })
   }
 
-  answered(_connection: Connection, isBroken: boolean): void {
-    this.#isBroken ||= isBroken
+  /** It keeps its connections until its release. */
+  answered(): void {}
+
+  noticeLoss(cause?: unknown): void {
+    const { onPrimary, onReplica } = this.connections
+    if (onPrimary?.client.lostTo !== undefined) this.#dropLost(onPrimary, cause ?? onPrimary.client.lostTo)
+    if (onReplica?.client.lostTo !== undefined) this.#dropLost(onReplica, cause ?? onReplica.client.lostTo)
+  }
+
+  #dropLost(connection: Connection, cause: unknown): void {
+    const hasTransaction = this.#transaction.phase === 'open' && connection === this.connections.latest
+    const hasSession = this.#isPinned && connection.node.kind === 'primary'
+    this.connections.drop(connection, true)
+    if (hasTransaction || hasSession) this.lose(cause)
+  }
+
+  lose(error: unknown): void {
+    this.#lostTo ??= error
+    this.#held = undefined
+    this.#transaction = STANDS_ALONE
+  }
+
+  /** Closes its connections at once; what runs, and what comes, rejects. */
+  close(how: Error | true, error: Error): void {
+    this.lose(error)
+    this.connections.dropAll(how)
+    const waiting = this.#connecting?.query
+    this.#connecting = undefined
+    if (waiting === undefined) return
+    waiting.notSent()
+    process.nextTick(() => this.finish(waiting, error))
   }
 
   finish(query: RoutedQuery, error: unknown, result?: unknown, position?: Position): void {
     if (!error) this.#noteReadOnly(query)
+    this.noticeLoss()
     this.#syncTransaction()
     if (query.isUnderway) this.#underway.push(query)
     if (this.#transaction.phase !== 'open') this.#endWrites()
@@ -108,10 +174,10 @@ export class Lease implements Holder {
     this.#finished()
   }
 
-  /** Gives the connections back, or closes them. */
-  letGo(destroy: Error | boolean): void {
+  /** Gives the connections back. */
+  letGo(): void {
     this.#endWrites()
-    this.connections.dropAll(destroy || this.#isBroken)
+    this.connections.dropAll(false)
   }
 
   /** Committed, rolled back, or lost: nothing of it is underway any more. */
@@ -128,14 +194,16 @@ export class Lease implements Holder {
   /** The server's word is the truth: a transaction ends, or began inside a text, when ReadyForQuery says so. */
   #syncTransaction(): void {
     const { latest } = this.connections
-    if (latest === undefined || this.#held !== undefined) return
-    const { sessionStatus, isLost } = latest.client
+    if (latest === undefined) return
+    const { sessionStatus } = latest.client
     const isInside = sessionStatus === 'T' || sessionStatus === 'E'
+    // Of what was held back, BEGIN was taken and something behind it refused.
+    if (isInside) this.#held = undefined
+    else if (this.#held !== undefined) return
     if (!isInside) this.#transaction = STANDS_ALONE
     else if (this.#transaction.phase !== 'open') {
       this.#transaction = { phase: 'open', on: latest.node.kind, isReadOnly: false }
     }
-    if (isLost) this.connections.drop(latest, true)
   }
 }
 

@@ -4,7 +4,8 @@ import type { Execution } from '../execution/execution.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
 import type { Verdicts } from '../execution/verdicts.ts'
 import { LazyEmitter } from '../lazy-emitter.ts'
-import { promiseOf, type QueryCall, queryCallOf, type Settle, settleSubmittable } from '../query-call.ts'
+import { nameOf, promiseOf, type QueryCall, queryCallOf, type Settle, settleSubmittable } from '../query-call.ts'
+import { type AppConfig, copyOf } from '../sent-query.ts'
 import { ConnectionSet } from './connection-set.ts'
 import { Lease } from './lease.ts'
 
@@ -12,7 +13,8 @@ import { Lease } from './lease.ts'
  * What `RoutedPool.connect()` gives: a pg client that has no connection until its first statement shows where it belongs (R3).
  *
  * Outside a transaction each statement goes its own way; session state or a write keeps it with the primary from then
- * on. A transaction lives on one node. Queries run in the order in which they were asked for, one at a time.
+ * on. A transaction lives on one node. Queries run in the order in which they were asked for, one at a time. A client that
+ * lost the connection of its transaction or session is lost: every query rejects until its release (X11).
  */
 export class LeasedClient extends LazyEmitter {
   readonly #execution: Execution
@@ -22,12 +24,16 @@ export class LeasedClient extends LazyEmitter {
   readonly #waiting: RoutedQuery[] = []
   #isBusy = false
   #isReleased = false
-  #mustDestroy: Error | boolean = false
+  /** The texts of the names that statements were given: pg's client asks for each only once. */
+  #texts: Map<string, string> | undefined
+  #onEnd: (() => void) | undefined
 
-  constructor(execution: Execution, verdicts: Verdicts) {
+  /** `onEnd` is told once that it is released, or lost, and holds nothing any more. */
+  constructor(execution: Execution, verdicts: Verdicts, onEnd: () => void) {
     super()
     this.#execution = execution
     this.#verdicts = verdicts
+    this.#onEnd = onEnd
   }
 
   /** Every form that pg takes; see https://node-postgres.com/apis/client#clientquery. */
@@ -40,7 +46,8 @@ export class LeasedClient extends LazyEmitter {
     return this.#query(queryCallOf(first, second, undefined), true)
   }
 
-  #query(call: QueryCall, isWrite: boolean): unknown {
+  #query(given: QueryCall, isWrite: boolean): unknown {
+    const call = this.#withText(given)
     const { callback, submittable } = call
     if (submittable !== undefined) {
       this.#enqueue(call, settleSubmittable(submittable), isWrite)
@@ -53,20 +60,45 @@ export class LeasedClient extends LazyEmitter {
     return promiseOf((settle) => this.#enqueue(call, settle, isWrite))
   }
 
-  /** Gives the connections back; `destroy` closes them instead. Throws when called twice, as pg does. */
+  /** With the name of a statement alone, the text that it was given before. */
+  #withText(call: QueryCall): QueryCall {
+    const name = call.submittable === undefined ? nameOf(call) : undefined
+    if (name === undefined) return call
+    if (call.text !== undefined) {
+      this.#texts ??= new Map()
+      this.#texts.set(name, call.text)
+      return call
+    }
+    const text = this.#texts?.get(name)
+    return text === undefined ? call : { ...call, text, config: { ...copyOf(call.config as AppConfig), text } }
+  }
+
+  /**
+   * Gives the connections back, once what was asked for is done; `destroy` closes them at once, and what runs rejects. Throws
+   * when called twice. All as pg does.
+   */
   release = (destroy?: Error | boolean): void => {
     if (this.#isReleased) throw new Error('Release called on client which has already been released to the pool.')
     this.#isReleased = true
-    this.#mustDestroy = destroy ?? false
-    if (!this.#isBusy) this.#lease.letGo(this.#mustDestroy)
+    if (destroy) this.#close(destroy, new Error('Connection terminated'))
+    else if (!this.#isBusy) this.#letGo()
   }
 
-  /** Closes what this client holds. The pool makes new connections when it needs them. */
+  /** Closes what this client holds, at once; what runs rejects. The pool makes new connections when it needs them. */
   end(callback?: (error?: Error) => void): Promise<void> | undefined {
-    if (!this.#isReleased) this.release(true)
-    if (callback === undefined) return Promise.resolve()
-    process.nextTick(callback)
+    const ended = this.#connections.end()
+    if (!this.#isReleased) this.#close(true, new Error('Client was closed and is not queryable'))
+    if (callback === undefined) return ended
+    ended.then(
+      () => callback(),
+      (error: Error) => callback(error),
+    )
     return undefined
+  }
+
+  #close(how: Error | true, error: Error): void {
+    this.#lease.close(how, error)
+    if (!this.#isBusy) this.#letGo()
   }
 
   /** As pg: a leased client is connected, and says so. */
@@ -157,6 +189,12 @@ export class LeasedClient extends LazyEmitter {
     const query = this.#waiting.length === 0 ? undefined : this.#waiting.shift()
     this.#isBusy = query !== undefined
     if (query !== undefined) this.#execution.run(query)
-    else if (this.#isReleased) this.#lease.letGo(this.#mustDestroy)
+    else if (this.#isReleased || this.#lease.isLost) this.#letGo()
+  }
+
+  #letGo(): void {
+    this.#lease.letGo()
+    this.#onEnd?.()
+    this.#onEnd = undefined
   }
 }

@@ -44,6 +44,8 @@ class RoutedPoolImplementation extends PgPool {
   readonly #reads: ReplicaConnector
   readonly #verdicts: Verdicts
   readonly #execution: Execution
+  #leases = 0
+  #whenUnleased: (() => void) | undefined
 
   constructor(options: RoutedPoolOptions = {}) {
     const resolved = resolveOptions(options, process.env)
@@ -111,7 +113,13 @@ class RoutedPoolImplementation extends PgPool {
   lease(): LeasedClient {
     const error = this.#reasonToRefuse()
     if (error !== undefined) throw error
-    return new LeasedClient(this.#execution, this.#verdicts)
+    this.#leases += 1
+    return new LeasedClient(this.#execution, this.#verdicts, this.#leaseEnded)
+  }
+
+  readonly #leaseEnded = (): void => {
+    this.#leases -= 1
+    if (this.#leases === 0) this.#whenUnleased?.()
   }
 
   /** Why nothing can be asked of this pool, here and now. */
@@ -121,7 +129,7 @@ class RoutedPoolImplementation extends PgPool {
 
   connect(callback?: (error: unknown, client?: LeasedClient, release?: LeasedClient['release']) => void): unknown {
     const error = this.#reasonToRefuse()
-    const client = error === undefined ? new LeasedClient(this.#execution, this.#verdicts) : undefined
+    const client = error === undefined ? this.lease() : undefined
     if (callback === undefined) return client === undefined ? Promise.reject(error) : Promise.resolve(client)
     const bound = queryCallOf('', callback, undefined).callback
     process.nextTick(() => {
@@ -146,8 +154,14 @@ class RoutedPoolImplementation extends PgPool {
     return undefined
   }
 
+  /** As pg's pool, it serves who has a client until that is released, and only then ends. */
   async #endAll(): Promise<void> {
     const { nodes } = this.#fleet
+    if (this.#leases > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenUnleased = resolve
+      })
+    }
     await Promise.all([this.#verdicts.end(), this.#reads.end()])
     const outcomes = await Promise.allSettled(nodes.map((node) => node.pool.end()))
     Reflect.set(this, 'ended', true)

@@ -1,0 +1,117 @@
+import { runInScope } from '@headwater/core'
+import type pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { RoutedPool } from '../src/index.ts'
+import { World } from './world.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await World.start()
+  await world.admin.query(`
+    create table item (n int primary key);
+    create table part (n int references item deferrable initially deferred);
+    create role app login;
+    grant all on item, part to app`)
+})
+afterAll(() => world[Symbol.asyncDispose]())
+beforeEach(() => world.admin.query('truncate item, part'))
+
+const open = (): RoutedPool => {
+  const connectionString = world.cluster.primary.url.replace('postgres@', 'app@')
+  return world.pool('ams', { primary: { region: 'ams', connectionString } })
+}
+
+/** A request that writes in a transaction, up to its token. Gives what the app saw of it, and whether its token knows where. */
+async function write(pool: RoutedPool, ...texts: string[]) {
+  const scope = world.request(pool)
+  scope.trail.isWanted = true
+  scope.trail.isTracked = true
+  const client = await pool.connect()
+  const outcome = await runInScope(scope, async () => {
+    await client.query('begin')
+    for (const text of texts) await client.query(text).catch(() => undefined)
+    return client.query('commit').then(
+      ({ command }: pg.QueryResult) => command,
+      (error: pg.DatabaseError) => error.code,
+    )
+  })
+  expect(client.getTransactionStatus?.() ?? 'I').toBe('I')
+  client.release()
+  const seen = await scope.trail.settle()
+  return { outcome, isKnown: seen !== undefined && seen.lsn < 2n ** 63n }
+}
+
+const items = async () => (await world.admin.query('select n from item order by n')).rows.map(({ n }) => n)
+
+/** How often sessions of this app were told that they may not ask. */
+const refusals = async () =>
+  (await world.cluster.primary.log()).split('\n').filter((line) => /ERROR: .*(pg_current_wal|pg_control)/.test(line))
+    .length
+
+describe('X6, F2: a COMMIT that cannot tell where it is', () => {
+  afterEach(async () => {
+    await world.admin.query('grant execute on function pg_current_wal_flush_lsn(), pg_control_system() to public')
+  })
+
+  it('tells where, where it may be asked', async () => {
+    expect(await write(open(), 'insert into item values (1)')).toEqual({ outcome: 'COMMIT', isKnown: true })
+  })
+
+  it.each(['pg_current_wal_flush_lsn()', 'pg_control_system()'])(
+    'without the right to %s: is a COMMIT, reads stay at the primary, and nobody asks again',
+    async (name) => {
+      await world.admin.query(`revoke execute on function ${name} from public`)
+      const before = await refusals()
+      const pool = open()
+      for (let n = 1; n <= 4; n += 1)
+        expect(await write(pool, `insert into item values (${n})`)).toEqual({ outcome: 'COMMIT', isKnown: false })
+      expect(await items()).toEqual([1, 2, 3, 4])
+      expect(await refusals()).toBe(before + 1)
+      // Neither that COMMIT nor the question has cost a connection.
+      expect(pool.totalCount).toBe(1)
+      expect(pool.idleCount).toBe(1)
+    },
+  )
+
+  it('on a server that has no such function', async () => {
+    const rename = (from: string, to: string) =>
+      world.admin.query(`set allow_system_table_mods = on; alter function pg_catalog.${from}() rename to ${to}`)
+    await rename('pg_current_wal_flush_lsn', 'elsewhere')
+    try {
+      const pool = open()
+      for (let n = 1; n <= 3; n += 1)
+        expect(await write(pool, `insert into item values (${n})`)).toEqual({ outcome: 'COMMIT', isKnown: false })
+      expect(await items()).toEqual([1, 2, 3])
+    } finally {
+      await rename('elsewhere', 'pg_current_wal_flush_lsn')
+    }
+  })
+
+  it('when its connection is lost behind it: is a COMMIT, and the lease is lost', async () => {
+    // It ends its own session when it is asked: behind the COMMIT, in the same round trip.
+    const create = (body: string) =>
+      world.admin.query(`set allow_system_table_mods = on;
+        alter function pg_catalog.pg_current_wal_flush_lsn() rename to elsewhere;
+        create function pg_catalog.pg_current_wal_flush_lsn() returns pg_lsn language plpgsql as $$${body}$$`)
+    await create('begin perform pg_terminate_backend(pg_backend_pid(), 1000); return null; end')
+    try {
+      const pool = open()
+      expect(await write(pool, 'insert into item values (1)')).toEqual({ outcome: 'COMMIT', isKnown: false })
+      expect(await items()).toEqual([1])
+      await expect.poll(() => pool.totalCount).toBe(0)
+    } finally {
+      await world.admin.query(`set allow_system_table_mods = on;
+        drop function pg_catalog.pg_current_wal_flush_lsn();
+        alter function pg_catalog.elsewhere() rename to pg_current_wal_flush_lsn`)
+    }
+  })
+
+  it('a COMMIT that failed stays what it is', async () => {
+    await world.admin.query('revoke execute on function pg_current_wal_flush_lsn() from public')
+    for (const pool of [open(), open()]) {
+      expect(await write(pool, 'insert into part values (7)')).toMatchObject({ outcome: '23503' })
+      expect(await write(pool, 'insert into item values (1)', 'select 1 / 0')).toMatchObject({ outcome: 'ROLLBACK' })
+      expect(await items()).toEqual([])
+    }
+  })
+})

@@ -1,0 +1,131 @@
+import { type Cluster, startCluster } from '@headwater/cluster'
+import { drizzle } from '@headwater/drizzle'
+import { HeadwaterDialect } from '@headwater/kysely'
+import { RoutedPool } from '@headwater/pg'
+import { sql as drizzleSql } from 'drizzle-orm'
+import { Kysely, sql as kyselySql } from 'kysely'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CuttingWire } from './cutting-wire.ts'
+
+// Transactions of four inserts, 10 ms from their server, whose connections are cut every 300 ms: all four are there, or none.
+
+/** How many transactions each way runs; HEADWATER_HALF_COMMITS=1000 is the long form (a minute). */
+const TRANSACTIONS = Number(process.env['HEADWATER_HALF_COMMITS'] ?? 200)
+const AT_A_TIME = 20
+const CUT_EACH_MILLIS = 300
+const INSERTS = [1, 2, 3, 4]
+
+let cluster: Cluster
+let wire: CuttingWire
+let admin: pg.Pool
+beforeAll(async () => {
+  cluster = await startCluster({ replicas: [] })
+  wire = await CuttingWire.open({ port: cluster.primary.port, delayMillis: 5 })
+  admin = new pg.Pool({ connectionString: cluster.primary.url, max: 1 })
+  admin.on('error', () => undefined)
+  await admin.query('create table part (whole text, n int)')
+})
+afterAll(async () => {
+  await admin?.end()
+  await wire?.[Symbol.asyncDispose]()
+  await cluster?.stop()
+})
+
+/** What an app does with an insert that fails: it gives the transaction up, or goes on as if nothing were. */
+type Manner = 'careful' | 'careless'
+
+/** Asks for all four at once, as apps do; a careless one swallows what goes wrong. */
+async function insertAll(manner: Manner, insert: (n: number) => PromiseLike<unknown>): Promise<void> {
+  const all = INSERTS.map((n) => Promise.resolve(insert(n)))
+  if (manner === 'careless') await Promise.allSettled(all)
+  else await Promise.all(all)
+}
+
+type Transact = (whole: string, manner: Manner) => Promise<unknown>
+
+const WAYS: Readonly<Record<string, (pool: RoutedPool) => Transact>> = {
+  pg: (pool) => async (whole, manner) => {
+    const client = await pool.connect()
+    try {
+      await client.query('begin')
+      await insertAll(manner, (n) => client.query('insert into part values ($1, $2)', [whole, n]))
+      await client.query('commit')
+    } catch (error) {
+      await client.query('rollback').catch(() => undefined)
+      throw error
+    } finally {
+      client.release()
+    }
+  },
+  Kysely: (pool) => {
+    const db = new Kysely<unknown>({ dialect: new HeadwaterDialect({ pool }) })
+    return (whole, manner) =>
+      db
+        .transaction()
+        .execute((tx) => insertAll(manner, (n) => kyselySql`insert into part values (${whole}, ${n})`.execute(tx)))
+  },
+  Drizzle: (pool) => {
+    const db = drizzle({ client: pool })
+    return (whole, manner) =>
+      db.transaction((tx) => insertAll(manner, (n) => tx.execute(drizzleSql`insert into part values (${whole}, ${n})`)))
+  },
+}
+
+const CUTS: Readonly<Record<string, (application: string) => unknown>> = {
+  'a reset': () => wire.cut(),
+  pg_terminate_backend: (application) =>
+    admin.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [application]),
+}
+
+describe.each(Object.keys(CUTS))('X11: cut by %s', (cut) => {
+  it.each(Object.keys(WAYS))(
+    `no transaction of %s, of ${TRANSACTIONS}, is committed by half`,
+    async (way) => {
+      const application = `half-${crypto.randomUUID()}`
+      const url = new URL(cluster.primary.url)
+      url.port = String(wire.port)
+      const pool = new RoutedPool({
+        primary: { connectionString: url.href },
+        replicas: [],
+        application_name: application,
+        catalog: false,
+      })
+      const transact = WAYS[way]?.(pool)
+      if (transact === undefined) throw new Error(`no way is named ${way}`)
+      const timer = setInterval(() => void CUTS[cut]?.(application), CUT_EACH_MILLIS)
+      let asked = 0
+      let failed = 0
+      const work = async (): Promise<void> => {
+        while (asked < TRANSACTIONS) {
+          const number = asked++
+          const manner = number % 2 === 0 ? 'careful' : 'careless'
+          await transact(`${application}-${number}`, manner).catch(() => {
+            failed += 1
+          })
+        }
+      }
+      try {
+        await Promise.all(Array.from({ length: AT_A_TIME }, work))
+      } finally {
+        clearInterval(timer)
+        await pool.end()
+      }
+      const { rows } = await admin.query<{ parts: number }>(
+        'select count(*)::int as parts from part where whole like $1 group by whole',
+        [`${application}-%`],
+      )
+      const half = rows.filter(({ parts }) => parts !== INSERTS.length).length
+      console.info(
+        `${way}, cut by ${cut}: ${asked} transactions, ${rows.length} committed, ${failed} failed, ${half} by half`,
+      )
+      expect(half).toBe(0)
+      // Cut too seldom it would show nothing; cut too often, neither.
+      expect(failed).toBeGreaterThan(TRANSACTIONS / 50)
+      expect(rows.length).toBeGreaterThan(TRANSACTIONS / 10)
+      // A careless app's COMMIT is answered ROLLBACK where the server aborted; nothing failed that is there, but for a lost answer.
+      expect(asked).toBe(TRANSACTIONS)
+    },
+    120_000,
+  )
+})

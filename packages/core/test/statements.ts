@@ -68,6 +68,7 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({
   forced: fc.constantFrom(undefined, 'primary' as const, 'replica' as const),
   isPinned: fc.boolean(),
   isCatalogMissing: fc.boolean(),
+  isCatalogOutdated: fc.boolean(),
   transaction: fc.oneof(
     fc.constant({ phase: 'none' as const }),
     modes.map((held) => ({ phase: 'held' as const, modes: held })),
@@ -91,6 +92,7 @@ export function situation(changes: Partial<Situation> = {}): Situation {
     transaction: { phase: 'none' },
     isPinned: false,
     isCatalogMissing: false,
+    isCatalogOutdated: false,
     ...changes,
   }
 }

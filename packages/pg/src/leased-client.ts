@@ -165,7 +165,7 @@ export class LeasedClient extends LazyEmitter {
       process.nextTick(settle, new Error('Client was released to the pool and is not queryable'))
       return
     }
-    const statement = isWrite ? this.#router.knownWrite() : this.#router.statementOf(call.text)
+    const statement = isWrite ? this.#router.knownWrite(call.text) : this.#router.statementOf(call.text)
     const query = new RoutedQuery(call, currentFrame(), settle, statement)
     if (this.#isBusy) {
       this.#waiting.push(query)

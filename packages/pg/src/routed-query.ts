@@ -1,4 +1,5 @@
 import type { Frame, PositionSource, Statement, Trail, TransactionState } from '@headwater/core'
+import type { CatalogCache } from './catalog/catalog-cache.ts'
 import type { PoolNode } from './pool-node.ts'
 import type { QueryCall, Settle } from './query-call.ts'
 
@@ -16,6 +17,7 @@ export class RoutedQuery {
   lostTo: unknown
   #writesIn: Trail | undefined
   #readsIn: Trail | undefined
+  #changesSchemaOf: CatalogCache | undefined
 
   constructor(call: QueryCall, frame: Frame | undefined, settle: Settle, statement: Statement) {
     this.call = call
@@ -24,9 +26,16 @@ export class RoutedQuery {
     this.statement = statement
   }
 
-  /** Whether this is a write that its scope counts as underway. */
+  /** Whether somebody counts this as underway: its scope as a write, or the catalog as a change of the schema. */
   get isUnderway(): boolean {
-    return this.#writesIn !== undefined
+    return this.#writesIn !== undefined || this.#changesSchemaOf !== undefined
+  }
+
+  /** Before it is sent as a change of the schema. */
+  schemaChangeSent(catalog: CatalogCache): void {
+    if (this.#changesSchemaOf !== undefined) return
+    this.#changesSchemaOf = catalog
+    catalog.changeSent()
   }
 
   /** Before it is sent as a write. */
@@ -48,12 +57,19 @@ export class RoutedQuery {
     this.#readsIn?.readNotSent()
     this.#writesIn = undefined
     this.#readsIn = undefined
+    this.#schemaChangeEnded()
   }
 
   /** When its transaction has ended, one way or another; more than once does no harm. */
   writeEnded(): void {
     this.#writesIn?.writeEnded()
     this.#writesIn = undefined
+    this.#schemaChangeEnded()
+  }
+
+  #schemaChangeEnded(): void {
+    this.#changesSchemaOf?.changeEnded()
+    this.#changesSchemaOf = undefined
   }
 
   /** Notes a replica that was asked; none is asked twice (X2). */

@@ -29,6 +29,7 @@ import {
 import type pg from 'pg'
 import { CatalogCache } from './catalog/catalog-cache.ts'
 import { openConnection } from './catalog/open-connection.ts'
+import { beginsLikeSchemaChange, mayChangeSchema } from './catalog/schema-change.ts'
 import { askPrimary } from './freshness/ask-primary.ts'
 import { TablePolicy } from './freshness/table-policy.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -81,7 +82,7 @@ export class Router implements PositionSource {
     return new CatalogCache({
       functions,
       refreshAfter,
-      open: (signal) => openConnection(this.#nearest(), signal),
+      open: (signal, isPrimaryOnly) => openConnection(isPrimaryOnly ? [this.primary.pool] : this.#nearest(), signal),
       onKnowledge: (knowledge) => this.#classifier.learn(knowledge),
       onFailure: (error) => this.primary.publish('connection-error', error),
     })
@@ -115,10 +116,10 @@ export class Router implements PositionSource {
     return { ...statement, access: 'write', because: 'learned' }
   }
 
-  /** The verdict on what its builder knows as a write: none is stricter, so the text is not read. */
-  knownWrite(): Statement {
+  /** The verdict on what its builder knows as a write: none is stricter, so no more than the beginning of the text is read. */
+  knownWrite(text: string | undefined): Statement {
     this.#touchCatalog()
-    return KNOWN_WRITE
+    return text !== undefined && beginsLikeSchemaChange(text) ? KNOWN_SCHEMA_CHANGE : KNOWN_WRITE
   }
 
   /** Reading the clock for every statement would cost more than its verdict. */
@@ -140,12 +141,23 @@ export class Router implements PositionSource {
       transaction,
       isPinned,
       isCatalogMissing: this.#catalog?.isLoaded !== true,
+      isCatalogOutdated: this.#isCatalogOutdated(),
     }
+  }
+
+  /** Whether this pool has changed the schema since the catalog was read; then it is read again at the next chance. */
+  #isCatalogOutdated(): boolean {
+    if (this.#catalog?.isOutdated !== true) return false
+    this.#catalog.touch()
+    return true
   }
 
   /** Decides, tells who listens, and marks the scope before anything is sent (R4). */
   decide(query: Pick<RoutedQuery, 'statement' | 'frame'>, situation: Situation): Decision {
-    return this.#announce(route(query.statement, situation), query, situation)
+    const decision = route(query.statement, situation)
+    const { because, token } = query.statement
+    if (because === 'newer-than-catalog' && decision.reason === because) this.#catalog?.miss(token)
+    return this.#announce(decision, query, situation)
   }
 
   /** Decides again, for the primary, after a replica could not answer. */
@@ -161,8 +173,10 @@ export class Router implements PositionSource {
       diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)
     }
     const isSent = decision.route === 'primary' || decision.route === 'direct'
-    if (isSent && frame?.scope !== undefined && query instanceof RoutedQuery)
-      this.#mark(query, frame.scope.trail, situation)
+    if (!isSent || !(query instanceof RoutedQuery)) return decision
+    if (frame?.scope !== undefined) this.#mark(query, frame.scope.trail, situation)
+    if (this.#catalog !== undefined && mayChangeSchema(statement, query.call.text))
+      query.schemaChangeSent(this.#catalog)
     return decision
   }
 
@@ -249,6 +263,8 @@ export class Router implements PositionSource {
 const UNSEEN: Statement = Object.freeze({ ...classify('select 1'), access: 'write', because: 'unseen-function' })
 
 const KNOWN_WRITE: Statement = Object.freeze({ ...classify('select 1'), access: 'write', because: 'data-modification' })
+
+const KNOWN_SCHEMA_CHANGE: Statement = Object.freeze({ ...KNOWN_WRITE, because: 'schema-change' })
 
 const REFUSALS = {
   'write-in-with-replica':

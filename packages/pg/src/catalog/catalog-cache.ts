@@ -100,8 +100,7 @@ export class CatalogCache {
     this.#underway -= 1
     this.#changes += 1
     if (this.#underway > 0) return
-    if (this.#running === undefined && this.#failures === 0) this.#due = this.#startedAt + CHANGE_PAUSE
-    this.touch()
+    this.#hasten(CHANGE_PAUSE)
   }
 
   /**
@@ -125,8 +124,7 @@ export class CatalogCache {
   /** What is known has been proven wrong, or cannot be whole: it is read again soon, however often this is called. */
   doubt(): void {
     this.#isDoubted = true
-    if (this.#running === undefined && this.#failures === 0) this.#due = this.#startedAt + DOUBT_PAUSE
-    this.touch()
+    this.#hasten(DOUBT_PAUSE)
   }
 
   /**
@@ -178,6 +176,12 @@ export class CatalogCache {
       await this.#connection?.end()
       this.#connection = undefined
     }
+  }
+
+  /** Makes a load due so long after the start of the last one, if none is due earlier; one that fails has pauses of its own. */
+  #hasten(pause: number): void {
+    if (this.#running === undefined && this.#failures === 0) this.#due = Math.min(this.#due, this.#startedAt + pause)
+    this.touch()
   }
 
   #nextDue(): number {

@@ -46,7 +46,7 @@ const modes: fc.Arbitrary<TransactionModes> = fc.record({
 export const anyStatement: fc.Arbitrary<Statement> = fc
   .tuple(
     fc.constantFrom<Access>('read', 'unknown', 'session', 'write'),
-    fc.constantFrom<AccessReason>('unseen-function', 'override'),
+    fc.constantFrom<AccessReason>('unseen-function', 'override', 'newer-than-catalog'),
   )
   .map(([access, because]) => statement(access, [], because))
 

@@ -52,7 +52,8 @@ export function seePlainName(scan: Scan): number {
       following = lexer.next()
       if (following === WORD || following === QUOTED) continue
     }
-    if (following === OPEN) break
+    // `late 'x'` is a type.
+    if (following === OPEN || (following === STRING && scan.inventory !== undefined)) break
     pass(scan, NAME)
     return following
   }

@@ -100,7 +100,7 @@ function scanTokens(scan: Scan, stopsAtClose: boolean): void {
         kind = lexer.next()
         break
       case OPEN:
-        openParenthesis(scan, isRelation(scan) ? RELATIONS : 0)
+        openParenthesis(scan, scan.inventory === undefined ? 0 : flagsOfOpened(scan))
         kind = lexer.next()
         break
       case CLOSE:
@@ -212,11 +212,22 @@ function isTableExpressionName(scan: Scan): boolean {
 }
 
 function endWithList(scan: Scan): void {
-  scan.flags[scan.depth] = (scan.flags[scan.depth] as number) & ~(WITH_LIST | F.GROUP_BY | SELECTS | RELATIONS)
+  scan.flags[scan.depth] = (scan.flags[scan.depth] as number) & ~ENDED
 }
 
-function addFlag(scan: Scan, flag: number): void {
-  scan.flags[scan.depth] = (scan.flags[scan.depth] as number) | flag
+/** What a parenthesis is that is not a call's. */
+function flagsOfOpened(scan: Scan): number {
+  if (isRelation(scan)) return RELATIONS
+  return scan.previousKeyword === K.CAST ? F.CAST : 0
+}
+
+/** What a clause ends that is not the list of relations, nor the list before it. */
+const ENDED = WITH_LIST | F.GROUP_BY | SELECTS | RELATIONS
+
+/** From here on names may be those of relations. A body has variables, and words of its own. */
+function beginRelations(scan: Scan): void {
+  if (scan.inventory === undefined || scan.isProcedural) return
+  scan.flags[scan.depth] = (scan.flags[scan.depth] as number) | RELATIONS
 }
 
 /** Whether the name here is looked up as a whole: that of a relation, or of a table expression. */
@@ -251,7 +262,7 @@ for (const keyword of [
 function seeReserved(scan: Scan, keyword: number): number {
   const lexer = scan.lexer
   if (keyword === AS) return seeLabel(scan)
-  if (hasMeaning[keyword] === 0) {
+  if (hasMeaning[keyword] === 0 || (keyword === K.FROM && scan.inventory === undefined)) {
     scan.previous = AFTER_OTHER
     scan.previousKeyword = keyword
     return lexer.next()
@@ -259,17 +270,16 @@ function seeReserved(scan: Scan, keyword: number): number {
   let previous: number = AFTER_OTHER
   switch (keyword) {
     case K.SELECT:
-      endWithList(scan)
-      addFlag(scan, SELECTS)
+      scan.flags[scan.depth] = ((scan.flags[scan.depth] as number) & ~ENDED) | SELECTS
       break
     case K.TABLE:
       endWithList(scan)
-      if (scan.inventory !== undefined && !scan.isProcedural) addFlag(scan, RELATIONS)
+      beginRelations(scan)
       break
     case K.FROM:
-      // `extract(year FROM x)` and `IS DISTINCT FROM` begin no list. A body has variables, and words of its own.
-      if (((scan.flags[scan.depth] as number) & SELECTS) === 0 || scan.isProcedural) break
-      if (scan.inventory !== undefined && scan.previousKeyword !== K.DISTINCT) addFlag(scan, RELATIONS)
+      // `extract(year FROM x)` and `IS DISTINCT FROM` begin no list.
+      if (((scan.flags[scan.depth] as number) & SELECTS) !== 0 && scan.previousKeyword !== K.DISTINCT)
+        beginRelations(scan)
       break
     case K.HAVING:
     case K.ORDER:
@@ -354,7 +364,7 @@ function seeFor(scan: Scan): number {
 
 function readName(scan: Scan, category: number, keyword: number): number {
   const { previous, previousKeyword } = scan
-  const isRelationName = isRelation(scan)
+  const isRelationName = scan.inventory !== undefined && isRelation(scan)
   const isExpressionName = ((scan.flags[scan.depth] as number) & WITH_LIST) !== 0 && isTableExpressionName(scan)
   const kind = dotted.read(scan)
   const isSimple = dotted.count === 1
@@ -363,7 +373,6 @@ function readName(scan: Scan, category: number, keyword: number): number {
     let flags = isSimple && keyword === K.JOIN ? (scan.flags[scan.depth] as number) & RELATIONS : 0
     if (isSimple && category === CATEGORY_COLUMN) {
       if (keyword === K.SUBSTRING || keyword === K.OVERLAY) flags = F.FOR_IS_SYNTAX
-      else if (keyword === K.CAST) flags = F.CAST
     } else if (!isExpressionName && isCall(scan, category, isSimple ? keyword : 0, previous, previousKeyword)) {
       flags = watchSetting(scan, seeCall(scan, dotted), dotted.last)
     }
@@ -390,10 +399,10 @@ function readName(scan: Scan, category: number, keyword: number): number {
 /** Whether a name in front of `(` is called. What is not known for certain to be something else is a call. */
 function isCall(scan: Scan, category: number, keyword: number, previous: number, previousKeyword: number): boolean {
   // Behind an operand only an alias can stand, with its list of columns: `FROM t AS u (a, b)`, `) u (a)`, `x u (a)`.
-  // PL/pgSQL has words of its own (`PERFORM f()`), which look like names.
+  // PL/pgSQL has words of its own (`REVERSE f()`), which look like names.
   const isBehindOperand =
     previous === AFTER_OPERAND || previous === AFTER_CLOSE || previous === AFTER_TRUE || previous === AFTER_NAME
-  if (isBehindOperand && !scan.isProcedural) return false
+  if (isBehindOperand && (!scan.isProcedural || (previous !== AFTER_NAME && keyword === 0))) return false
   if (
     isBehindOperand &&
     previous !== AFTER_NAME &&

@@ -162,7 +162,8 @@ from (
   union all
   select relnamespace, 'relation', relname::text from pg_catalog.pg_class where relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c')
   union all
-  select typnamespace, 'type', typname::text from pg_catalog.pg_type where typtype <> 'c' and typcategory <> 'A'
+  select typnamespace, 'type', typname::text from pg_catalog.pg_type
+  where typtype <> 'c' and not (typtype = 'b' and typcategory = 'A' and typname like '\\_%')
 ) x join namespace n on n.oid = x.namespace
 where not n.is_temporary
 group by n.nspname, x.sort`

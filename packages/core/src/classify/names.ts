@@ -207,7 +207,7 @@ function seeForeign(scan: Scan, schema: string | undefined, name: string, start:
     scan.addFunction(schema === undefined ? name : `${schema}.${name}`)
     return FUNCTION_MAY_RUN_TEXT
   }
-  if (scan.cursors.includes(name)) return FUNCTION_READS
+  if (scan.cursors.has(name)) return FUNCTION_READS
   const reason = reasonOfExtensionFunction(name)
   if (schema?.startsWith('pg_temp') === true) scan.raise('write', 'session-state', start, end)
   else if (reason !== undefined) scan.raise(reason === 'session-state' ? 'session' : 'write', reason, start, end)

@@ -62,7 +62,7 @@ function noteCursor({ lexer, cursors }: Scan): void {
   const before = lexer.sql.slice(Math.max(0, lexer.start - LONGEST_DECLARATION), lexer.start)
   const name = CURSOR_NAME.exec(before)?.[1]
   if (name === undefined) return
-  cursors.push(name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase())
+  cursors.add(name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase())
 }
 
 function seeStatementStart(scan: Scan, keyword: number): number {

@@ -64,7 +64,7 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
 /** Raises the verdict for relations that the database does not have, but for those that the text itself makes. */
 function raiseMissing(scan: Scan): void {
   for (const { name, start, end } of scan.missingRelations.splice(0)) {
-    if (!scan.expressions.includes(name)) scan.raise('unknown', 'newer-than-catalog', start, end)
+    if (!scan.expressions.has(name)) scan.raise('unknown', 'newer-than-catalog', start, end)
   }
 }
 
@@ -221,7 +221,7 @@ function flagsOfOpened(scan: Scan): number {
   return scan.previousKeyword === K.CAST ? F.CAST : 0
 }
 
-/** What a clause ends that is not the list of relations, nor the list before it. */
+/** What ends where another clause begins. */
 const ENDED = WITH_LIST | F.GROUP_BY | SELECTS | RELATIONS
 
 /** From here on names may be those of relations. A body has variables, and words of its own. */
@@ -368,7 +368,7 @@ function readName(scan: Scan, category: number, keyword: number): number {
   const isExpressionName = ((scan.flags[scan.depth] as number) & WITH_LIST) !== 0 && isTableExpressionName(scan)
   const kind = dotted.read(scan)
   const isSimple = dotted.count === 1
-  if (isExpressionName && isSimple && scan.inventory !== undefined) scan.expressions.push(textOf(scan, dotted.last))
+  if (isExpressionName && isSimple && scan.inventory !== undefined) scan.expressions.add(textOf(scan, dotted.last))
   if (kind === OPEN) {
     let flags = isSimple && keyword === K.JOIN ? (scan.flags[scan.depth] as number) & RELATIONS : 0
     if (isSimple && category === CATEGORY_COLUMN) {

@@ -51,8 +51,8 @@ export class Scan {
   /** Which names the database has; `undefined` when that is not known. */
   inventory: Inventory | undefined
   /** Table expressions of the text itself, and cursors of a PL/pgSQL body, which are opened as functions are called. */
-  expressions: string[] = []
-  cursors: string[] = []
+  readonly expressions: Set<string> = new Set()
+  readonly cursors: Set<string> = new Set()
   /** Relations that the database does not have; a table expression may be named so further on. */
   missingRelations: { readonly name: string; readonly start: number; readonly end: number }[] = []
   /** How many `[` are open. */
@@ -86,8 +86,8 @@ export class Scan {
     this.lexer.open(sql, escapes)
     this.knowledge = knowledge
     this.inventory = knowledge?.inventory
-    if (this.expressions.length > 0) this.expressions = []
-    if (this.cursors.length > 0) this.cursors = []
+    if (this.expressions.size > 0) this.expressions.clear()
+    if (this.cursors.size > 0) this.cursors.clear()
     if (this.missingRelations.length > 0) this.missingRelations = []
     this.brackets = 0
     this.isProcedural = isProcedural

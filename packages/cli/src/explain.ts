@@ -89,6 +89,7 @@ function situationOf(place: Place, mode: Mode, hasCatalog: boolean): Situation {
     transaction: { phase: 'none' },
     isPinned: false,
     isCatalogMissing: !hasCatalog,
+    isCatalogOutdated: false,
     isReadOnlyForced: true,
   }
 }

@@ -6,10 +6,12 @@ export {
   classifyBody,
   createClassifier,
   createKnowledge,
+  type Inventory,
   type Knowledge,
   type KnowledgeTables,
   type Known,
   type NameFilter,
+  type NameKind,
 } from './classify/index.ts'
 export { diagnostics, type FreshnessEvent, type NodeEvent, type ReplayEvent, type RouteEvent } from './diagnostics.ts'
 export {

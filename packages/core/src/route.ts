@@ -46,6 +46,11 @@ export interface Situation {
    * be. Then nothing is merely tried there: one that is no standby any more would not refuse it.
    */
   readonly isReadOnlyForced: boolean
+  /**
+   * Whether the schema has changed, by this app's own doing, since what is known was read. Until it has been read again nothing
+   * goes by what was known, but for what the app itself says (R1).
+   */
+  readonly isCatalogOutdated: boolean
 }
 
 /** Why a statement may run on a replica. */
@@ -56,6 +61,7 @@ export type PrimaryReason =
   | 'write'
   | 'session'
   | 'unknown'
+  | 'newer-than-catalog'
   | 'after-write'
   | 'forced-primary'
   | 'explicit-mode'
@@ -103,6 +109,7 @@ const PRIMARY: Readonly<Record<PrimaryReason, OnPrimary>> = {
   write: onPrimary('write'),
   session: onPrimary('session'),
   unknown: onPrimary('unknown'),
+  'newer-than-catalog': onPrimary('newer-than-catalog'),
   'after-write': onPrimary('after-write'),
   'forced-primary': onPrimary('forced-primary'),
   'explicit-mode': onPrimary('explicit-mode'),
@@ -172,6 +179,7 @@ function alone(statement: Statement, situation: Situation): Decision {
   }
   if (situation.mode === 'explicit') return routeToPrimary('explicit-mode', situation)
   if (situation.consistency === 'strong') return routeToPrimary('strong', situation)
+  if (isNewerThanCatalog(statement, situation)) return routeToPrimary('newer-than-catalog', situation)
   if (access === 'unknown' && !mayBeTried(statement, situation)) return routeToPrimary('unknown', situation)
   if (mustSeeOwnWrites(situation)) return routeToPrimary('after-write', situation)
   if (!situation.topology.hasReplica) return routeToPrimary('no-replica', situation)
@@ -189,6 +197,11 @@ export function isTried({ access }: Statement, { transaction, forced }: Situatio
   return access === 'unknown' && transaction.phase === 'none' && forced !== 'replica'
 }
 
+/** R1: whether it leans on what the catalog does not hold, or may not hold any more. */
+function isNewerThanCatalog({ because }: Statement, { isCatalogOutdated }: Situation): boolean {
+  return because === 'newer-than-catalog' || (isCatalogOutdated && because !== 'override')
+}
+
 function atFirstStatement(statement: Statement, situation: Situation, modes: TransactionModes): Decision {
   const { access } = statement
   const needsPrimary = access === 'write' || access === 'session'
@@ -204,6 +217,7 @@ function atFirstStatement(statement: Statement, situation: Situation, modes: Tra
   }
   if (situation.mode === 'explicit') return routeToPrimary('explicit-mode', situation)
   if (situation.consistency === 'strong') return routeToPrimary('strong', situation)
+  if (isNewerThanCatalog(statement, situation)) return routeToPrimary('newer-than-catalog', situation)
   if (modes.isReadOnly === undefined) {
     if (situation.topology.isAtHome) return routeToPrimary('read-write-transaction', situation)
     // Nobody could replay it once it has read on a replica and then proves to be a write.
@@ -239,7 +253,7 @@ function inOpenTransaction(
   }
   const access = accessIn(statement, situation.transaction)
   const here = transaction.isReadOnly ? REPLICA['read-only-transaction'] : REPLICA['undecided-transaction']
-  const askedForPrimary = reasonToReadAtPrimary(statement, situation)
+  const askedForPrimary = reasonToReadAtPrimary(statement, situation, transaction.isReadOnly)
   if (askedForPrimary !== undefined) return startAgain(askedForPrimary, situation)
   if (access === 'read') return here
   // Inside READ ONLY the primary would refuse what the standby refuses, so the standby may judge what nobody can see into.
@@ -250,13 +264,19 @@ function inOpenTransaction(
 
 /** Why a read was asked for at the primary, that its transaction would give a replica's answer; `undefined` when it was not. */
 function reasonToReadAtPrimary(
-  { access, control }: Statement,
-  { consistency, forced }: Situation,
-): 'forced-primary' | 'strong' | undefined {
+  statement: Statement,
+  situation: Situation,
+  isReadOnly: boolean,
+): 'forced-primary' | 'strong' | 'newer-than-catalog' | undefined {
+  const { access, control } = statement
+  const { consistency, forced } = situation
   // What ends a transaction, or steers it, stays in it.
   if (control !== undefined || access === 'write' || access === 'session') return undefined
   if (forced === 'primary') return 'forced-primary'
-  return consistency === 'strong' && forced !== 'replica' ? 'strong' : undefined
+  if (forced === 'replica') return undefined
+  if (consistency === 'strong') return 'strong'
+  // In READ ONLY the primary would refuse what the standby refuses.
+  return !isReadOnly && isNewerThanCatalog(statement, situation) ? 'newer-than-catalog' : undefined
 }
 
 /** A transaction lives on one node: only a request can start again elsewhere. */

@@ -84,6 +84,7 @@ export type AccessReason =
   | 'procedural-code'
   | 'unseen-function'
   | 'unseen-operator'
+  | 'newer-than-catalog'
   | 'unlogged'
   | 'hint'
   | 'learned'

@@ -51,6 +51,7 @@ const PRIMARY: Record<PrimaryReason, true> = {
   write: true,
   session: true,
   unknown: true,
+  'newer-than-catalog': true,
   'after-write': true,
   'forced-primary': true,
   'explicit-mode': true,

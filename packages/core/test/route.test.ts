@@ -52,6 +52,29 @@ describe('route', () => {
     })
   })
 
+  it('R1: what is newer than the catalog is tried on no replica, unless the app forces it or its transaction there is READ ONLY', () => {
+    always((given, where) => {
+      const { transaction } = where
+      const isNewer =
+        given.because === 'newer-than-catalog' || (where.isCatalogOutdated && given.because !== 'override')
+      const isOpenReadOnly = transaction.phase === 'open' && transaction.isReadOnly
+      if (!isNewer || where.forced === 'replica' || isOpenReadOnly || given.control !== undefined) return true
+      return route(given, where).route !== 'replica'
+    })
+    const newer = statement('unknown', [], 'newer-than-catalog')
+    expect(route(newer, situation())).toEqual({ route: 'replay', reason: 'newer-than-catalog' })
+    expect(route(newer, situation({ topology: HOME }))).toEqual({ route: 'primary', reason: 'newer-than-catalog' })
+    const outdated = { isCatalogOutdated: true }
+    expect(route(statement('read'), situation(outdated))).toEqual({ route: 'replay', reason: 'newer-than-catalog' })
+    expect(route(statement('unknown', [], 'override'), situation(outdated)).route).toBe('replica')
+    const held = { phase: 'held' as const, modes: { ...NO_MODES, isReadOnly: true } }
+    const atHome = situation({ ...outdated, topology: HOME, transaction: held })
+    expect(route(statement('read'), atHome)).toEqual({ route: 'primary', reason: 'newer-than-catalog' })
+    const undecided = { phase: 'open' as const, on: 'replica' as const, isReadOnly: false }
+    const inside = situation({ ...outdated, transaction: undecided })
+    expect(route(statement('read'), inside)).toEqual({ route: 'replay', reason: 'newer-than-catalog' })
+  })
+
   it('R3: an open transaction stays on its node, or the request starts again elsewhere', () => {
     always((given, where) => {
       if (where.transaction.phase !== 'open') return true

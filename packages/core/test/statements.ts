@@ -46,7 +46,7 @@ const modes: fc.Arbitrary<TransactionModes> = fc.record({
 export const anyStatement: fc.Arbitrary<Statement> = fc
   .tuple(
     fc.constantFrom<Access>('read', 'unknown', 'session', 'write'),
-    fc.constantFrom<AccessReason>('unseen-function', 'override'),
+    fc.constantFrom<AccessReason>('unseen-function', 'override', 'newer-than-catalog'),
   )
   .map(([access, because]) => statement(access, [], because))
 
@@ -68,6 +68,7 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({
   forced: fc.constantFrom(undefined, 'primary' as const, 'replica' as const),
   isPinned: fc.boolean(),
   isCatalogMissing: fc.boolean(),
+  isCatalogOutdated: fc.boolean(),
   isReadOnlyForced: fc.boolean(),
   transaction: fc.oneof(
     fc.constant({ phase: 'none' as const }),
@@ -92,6 +93,7 @@ export function situation(changes: Partial<Situation> = {}): Situation {
     transaction: { phase: 'none' },
     isPinned: false,
     isCatalogMissing: false,
+    isCatalogOutdated: false,
     isReadOnlyForced: true,
     ...changes,
   }

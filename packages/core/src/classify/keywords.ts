@@ -154,6 +154,7 @@ export const K = {
   NOTHING: 152,
   USING: 153,
   FORMAT: 154,
+  CAST: 155,
 } as const
 
 /** How the grammar treats a word: which names it may be. */

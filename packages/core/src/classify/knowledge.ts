@@ -29,6 +29,19 @@ export interface Knowledge {
    * most of the time that knowledge costs. Without it each name is. {@link createKnowledge} makes it.
    */
   readonly names?: NameFilter
+  /**
+   * Present when the whole database is known. A name that is neither known nor in here is newer than all that: what it does,
+   * nobody knows, and a standby is not asked either (R1).
+   */
+  readonly inventory?: Inventory
+}
+
+/** What can be called, or read from, by name. */
+export type NameKind = 'function' | 'operator' | 'relation' | 'type'
+
+/** Which names one database has. Of functions and operators only Postgres's own: the others are in {@link Knowledge}. */
+export interface Inventory {
+  has(kind: NameKind, schema: string | undefined, name: string): boolean
 }
 
 /** Entries are keyed `name` or `schema.name`, as Postgres folds them. */
@@ -39,6 +52,8 @@ export interface KnowledgeTables {
   readonly types?: Iterable<readonly [string, Known]>
   /** Functions that `x.f` calls when x is a row without such a column; looked up where no relation is found. */
   readonly attributes?: Iterable<readonly [string, Known]>
+  /** Present when the tables above are those of the whole database. */
+  readonly inventory?: Inventory | undefined
   /** The user's own word, by name: it beats everything else that is known. */
   readonly overrides?: Readonly<Record<string, Access>>
 }
@@ -48,7 +63,13 @@ export const ACCESS_RANK: Readonly<Record<Access, number>> = { read: 0, unknown:
 
 /** The stricter of two; the first when they are equal. */
 export function strictest(left: Known, right: Known): Known {
-  return ACCESS_RANK[right.access] > ACCESS_RANK[left.access] ? right : left
+  const difference = ACCESS_RANK[right.access] - ACCESS_RANK[left.access]
+  return difference > 0 || (difference === 0 && isGivingWay(left.because, right.because)) ? right : left
+}
+
+/** Of two reasons for `unknown`, whether the second counts: a standby may be asked about the rest, not about what is newer. */
+export function isGivingWay(because: AccessReason, other: AccessReason): boolean {
+  return because !== other && (other === 'newer-than-catalog' || because === 'override')
 }
 
 /**
@@ -92,6 +113,7 @@ export function createKnowledge(tables: KnowledgeTables): Knowledge {
     findType: (schema: string | undefined, name: string) =>
       types.get(schema === undefined ? name : `${schema}.${name}`),
     names: filterOf([operators, relations, types, attributes, overrides]),
+    ...(tables.inventory === undefined ? {} : { inventory: tables.inventory }),
   })
 }
 

@@ -1,10 +1,11 @@
 import type { AccessReason } from '../statement.ts'
 import { reasonOfExtensionFunction } from './extension-names.ts'
-import { K } from './keywords.ts'
+import { CATEGORY_NAME, K } from './keywords.ts'
 import { type Known, strictest } from './knowledge.ts'
 import type { Scan } from './scan.ts'
 import { decodeQuoted, T } from './tokens.ts'
 import {
+  categoryOf,
   FUNCTION_CURRENT_SETTING,
   FUNCTION_KINDS,
   FUNCTION_READS,
@@ -206,16 +207,36 @@ function seeForeign(scan: Scan, schema: string | undefined, name: string, start:
     scan.addFunction(schema === undefined ? name : `${schema}.${name}`)
     return FUNCTION_MAY_RUN_TEXT
   }
+  if (scan.cursors.has(name)) return FUNCTION_READS
   const reason = reasonOfExtensionFunction(name)
   if (schema?.startsWith('pg_temp') === true) scan.raise('write', 'session-state', start, end)
   else if (reason !== undefined) scan.raise(reason === 'session-state' ? 'session' : 'write', reason, start, end)
   else {
     scan.addFunction(schema === undefined ? name : `${schema}.${name}`)
-    scan.raise('unknown', 'unseen-function', start, end)
+    scan.raise('unknown', isNewer(scan, schema, name) ? 'newer-than-catalog' : 'unseen-function', start, end)
     scan.hasUnseenCall = true
     return FUNCTION_MAY_RUN_TEXT
   }
   return 0
+}
+
+/** Whether the database had nothing that can be called so when its catalog was read; a type is called to cast. */
+function isNewer({ inventory }: Scan, schema: string | undefined, name: string): boolean {
+  if (inventory === undefined || inventory.has('function', schema, name)) return false
+  return !inventory.has('type', schema, name) && !inventory.has('relation', schema, name)
+}
+
+/** Looks at the name of a relation: one that the database did not have when its catalog was read may be a view that writes. */
+export function seeRelation(scan: Scan, name: DottedName): void {
+  const { inventory, knowledge } = scan
+  if (inventory === undefined) return
+  const schema = name.count > 1 ? textOf(scan, name.schema) : undefined
+  const text = textOf(scan, name.last)
+  if (inventory.has('relation', schema, text) || knowledge?.findRelation(schema, text) !== undefined) return
+  const { start } = name.first
+  const { end } = name.last
+  if (schema === undefined) scan.missingRelations.push({ name: text, start, end })
+  else scan.raise('unknown', 'newer-than-catalog', start, end)
 }
 
 /** Looks at a name that is not called: it may be a relation that a standby answers for itself, or cannot read. */
@@ -280,6 +301,22 @@ export function seeType(scan: Scan, name: DottedName): void {
   if (scan.knowledge?.findType === undefined) return
   const schema = name.count > 1 ? textOf(scan, name.schema) : undefined
   raiseKnown(scan, scan.knowledge.findType(schema, textOf(scan, name.last)), name)
+}
+
+/** As {@link seeType}, where only a type may stand: one that the database did not have may be a domain whose check writes. */
+export function seeCertainType(scan: Scan, name: DottedName): void {
+  seeType(scan, name)
+  const { inventory } = scan
+  const { last, first } = name
+  // `double precision`, `int`: types that the grammar knows.
+  const isOfGrammar = name.count === 1 && last.word !== 0 && categoryOf(informationOf(last.word)) !== CATEGORY_NAME
+  if (inventory === undefined || isOfGrammar) return
+  const schema = name.count > 1 ? textOf(scan, name.schema) : undefined
+  const text = textOf(scan, last)
+  if (inventory.has('type', schema, text) || inventory.has('relation', schema, text)) return
+  // The type of an array.
+  if (text.startsWith('_') && inventory.has('type', schema, text.slice(1))) return
+  scan.raise('unknown', 'newer-than-catalog', first.start, last.end)
 }
 
 /** Looks at a field of a row, `(t).f`: without such a column it calls the function f(t). */

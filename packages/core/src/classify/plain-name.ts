@@ -1,6 +1,6 @@
 import type { NameFilter } from './name-filter.ts'
 import { pass } from './parentheses.ts'
-import { P, type Scan } from './scan.ts'
+import { F, P, type Scan } from './scan.ts'
 import { T } from './tokens.ts'
 import { informationOf, relationKindOf } from './words.ts'
 
@@ -29,12 +29,14 @@ export function seePlainName(scan: Scan): number {
   if (bytes[lexer.end] === OPEN_SIGN) return -1
   let { start, end, kind, word, isEscaped } = lexer
   let isLabelled = false
+  // In a list of relations, what is behind a comma is more than a name.
+  const mayBeListed = ((scan.flags[scan.depth] as number) & F.RELATIONS) === 0
   while (isPlain(scan, names)) {
     lexer.end = behindQuotedParts(bytes, lexer.end, names)
     // Only once: a chain of them with a call at its end would be read anew from each of its links.
     if (!isLabelled) {
       lexer.end = behindLabel(bytes, lexer.end, names)
-      const listed = behindComma(bytes, lexer.end)
+      const listed = mayBeListed ? behindComma(bytes, lexer.end) : -1
       const behind = listed < 0 ? -1 : behindPlainPart(bytes, listed + 1, names)
       if (behind >= 0) {
         // What is behind a comma begins anew: nothing is left to know of the names before it.
@@ -50,7 +52,8 @@ export function seePlainName(scan: Scan): number {
       following = lexer.next()
       if (following === WORD || following === QUOTED) continue
     }
-    if (following === OPEN) break
+    // `late 'x'` is a type.
+    if (following === OPEN || (following === STRING && scan.inventory !== undefined)) break
     pass(scan, NAME)
     return following
   }

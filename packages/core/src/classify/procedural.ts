@@ -35,6 +35,14 @@ export function seeProceduralWord(scan: Scan, keyword: number): number {
       scan.previous = P.OTHER
       scan.previousKeyword = keyword
       return lexer.next()
+    case K.CURSOR: {
+      noteCursor(scan)
+      const isWithArguments = lexer.peek() === T.OPEN
+      if (!isWithArguments) break
+      scan.previous = P.NAME
+      scan.previousKeyword = keyword
+      return lexer.next()
+    }
     case K.EXECUTE:
       seeDynamicQuery(scan)
       scan.previous = P.OTHER
@@ -43,6 +51,18 @@ export function seeProceduralWord(scan: Scan, keyword: number): number {
   }
   if (scan.previous === P.START && scan.depth === 0) return seeStatementStart(scan, keyword)
   return -1
+}
+
+const CURSOR_NAME = /("(?:[^"]|"")*"|[^\s";]+)\s+(?:no\s+scroll\s+|scroll\s+)?$/i
+/** What a name, in quotes, and the words behind it may take. */
+const LONGEST_DECLARATION = 160
+
+/** `c CURSOR (n int) FOR …`, at CURSOR: `OPEN c(1)` and `FOR r IN c(1)` look like calls of c. */
+function noteCursor({ lexer, cursors }: Scan): void {
+  const before = lexer.sql.slice(Math.max(0, lexer.start - LONGEST_DECLARATION), lexer.start)
+  const name = CURSOR_NAME.exec(before)?.[1]
+  if (name === undefined) return
+  cursors.add(name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase())
 }
 
 function seeStatementStart(scan: Scan, keyword: number): number {

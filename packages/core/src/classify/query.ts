@@ -7,7 +7,7 @@ import {
   CATEGORY_UNRESERVED,
   K,
 } from './keywords.ts'
-import { DottedName, seeCall, seeField, seeName, seeType, textOf } from './names.ts'
+import { DottedName, seeCall, seeCertainType, seeField, seeName, seeRelation, seeType, textOf } from './names.ts'
 import { closeParenthesis, openParenthesis, pass } from './parentheses.ts'
 import { seePlainKeyword, seePlainName } from './plain-name.ts'
 import { seeProceduralWord } from './procedural.ts'
@@ -30,6 +30,7 @@ const {
   SEMICOLON,
   DOT,
   CAST,
+  OPEN_BRACKET,
   CLOSE_BRACKET,
   BAD,
 } = T
@@ -45,7 +46,7 @@ const {
   TRUE: AFTER_TRUE,
   DISTINCT_ON: AFTER_DISTINCT_ON,
 } = P
-const { WITH_LIST } = F
+const { RELATIONS, SELECTS, WITH_LIST } = F
 const { AS, INSERT, MERGE, OPERATOR: OPERATOR_WORD, ORDINALITY, VALUES } = K
 
 const dotted: DottedName = new DottedName()
@@ -56,11 +57,24 @@ const dotted: DottedName = new DottedName()
  * Depth is a counter and an array: no recursion, whatever the nesting.
  */
 export function scanQuery(scan: Scan, stopsAtClose = false): void {
+  scanTokens(scan, stopsAtClose)
+  if (scan.missingRelations.length > 0) raiseMissing(scan)
+}
+
+/** Raises the verdict for relations that the database does not have, but for those that the text itself makes. */
+function raiseMissing(scan: Scan): void {
+  for (const { name, start, end } of scan.missingRelations.splice(0)) {
+    if (!scan.expressions.has(name)) scan.raise('unknown', 'newer-than-catalog', start, end)
+  }
+}
+
+function scanTokens(scan: Scan, stopsAtClose: boolean): void {
   const lexer = scan.lexer
   let kind = lexer.kind
   scan.previous = AFTER_START
   scan.previousKeyword = 0
   scan.depth = 0
+  scan.brackets = 0
   scan.flags[0] = 0
   for (;;) {
     switch (kind) {
@@ -68,7 +82,7 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
         kind = seeWord(scan)
         break
       case QUOTED:
-        kind = seePlainName(scan)
+        kind = isLookedUp(scan) ? -1 : seePlainName(scan)
         if (kind < 0) kind = readName(scan, 0, 0)
         break
       case COMMA:
@@ -86,7 +100,7 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
         kind = lexer.next()
         break
       case OPEN:
-        openParenthesis(scan, 0)
+        openParenthesis(scan, scan.inventory === undefined ? 0 : flagsOfOpened(scan))
         kind = lexer.next()
         break
       case CLOSE:
@@ -107,7 +121,7 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
         if (kind === WORD || kind === QUOTED) {
           kind = dotted.read(scan)
           if (isField) seeField(scan, dotted)
-          else seeType(scan, dotted)
+          else seeCertainType(scan, dotted)
         }
         pass(scan, AFTER_NAME)
         break
@@ -122,7 +136,13 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
         pass(scan, AFTER_OPERAND)
         kind = lexer.next()
         break
+      case OPEN_BRACKET:
+        scan.brackets++
+        pass(scan, AFTER_OTHER)
+        kind = lexer.next()
+        break
       case CLOSE_BRACKET:
+        scan.brackets--
         pass(scan, AFTER_OPERAND)
         kind = lexer.next()
         break
@@ -147,7 +167,7 @@ function seeWord(scan: Scan): number {
   }
   if (category === CATEGORY_RESERVED) return seeReserved(scan, keyword)
   if (category === CATEGORY_NAME && keyword === 0) {
-    const kind = seePlainName(scan)
+    const kind = isLookedUp(scan) ? -1 : seePlainName(scan)
     return kind < 0 ? readName(scan, 0, 0) : kind
   }
   if (keyword >= INSERT && keyword <= MERGE && mayBeginStatement(scan)) {
@@ -163,7 +183,7 @@ function seeWord(scan: Scan): number {
   }
   if (keyword === OPERATOR_WORD && scan.lexer.peek() === OPEN) return readOperator(scan)
   if (keyword === VALUES) endWithList(scan)
-  if (category !== CATEGORY_NAME && keyword !== ORDINALITY) {
+  if (category !== CATEGORY_NAME && keyword !== ORDINALITY && !isLookedUp(scan)) {
     const kind = seePlainKeyword(scan)
     if (kind >= 0) {
       scan.previous = category === CATEGORY_FUNCTION ? AFTER_FUNCTION_KEYWORD : AFTER_KEYWORD
@@ -192,21 +212,57 @@ function isTableExpressionName(scan: Scan): boolean {
 }
 
 function endWithList(scan: Scan): void {
-  scan.flags[scan.depth] = (scan.flags[scan.depth] as number) & ~(WITH_LIST | F.GROUP_BY)
+  scan.flags[scan.depth] = (scan.flags[scan.depth] as number) & ~ENDED
+}
+
+/** What a parenthesis is that is not a call's. */
+function flagsOfOpened(scan: Scan): number {
+  if (isRelation(scan)) return RELATIONS
+  return scan.previousKeyword === K.CAST ? F.CAST : 0
+}
+
+/** What ends where another clause begins. */
+const ENDED = WITH_LIST | F.GROUP_BY | SELECTS | RELATIONS
+
+/** From here on names may be those of relations. A body has variables, and words of its own. */
+function beginRelations(scan: Scan): void {
+  if (scan.inventory === undefined || scan.isProcedural) return
+  scan.flags[scan.depth] = (scan.flags[scan.depth] as number) | RELATIONS
+}
+
+/** Whether the name here is looked up as a whole: that of a relation, or of a table expression. */
+function isLookedUp(scan: Scan): boolean {
+  if (scan.inventory === undefined || ((scan.flags[scan.depth] as number) & (RELATIONS | WITH_LIST)) === 0) return false
+  return isRelation(scan) || isTableExpressionName(scan)
+}
+
+/** Whether a name here names a relation: behind FROM, JOIN, TABLE, ONLY, a comma of the list, or a parenthesis in it. */
+function isRelation({ flags, depth, previous, previousKeyword, brackets }: Scan): boolean {
+  if (((flags[depth] as number) & RELATIONS) === 0) return false
+  switch (previous) {
+    case AFTER_COMMA:
+      return brackets === 0
+    case AFTER_START:
+      return true
+    case AFTER_OTHER:
+      return previousKeyword === K.FROM || previousKeyword === K.ONLY || previousKeyword === K.TABLE
+    default:
+      return previousKeyword === K.JOIN
+  }
 }
 
 /** Reserved words with a case in {@link seeReserved}; the others, one look at a table tells, have no meaning of their own. */
 const hasMeaning: Uint8Array = new Uint8Array(256)
 for (const keyword of [
   ...[K.SELECT, K.TABLE, K.HAVING, K.ORDER, K.LIMIT, K.OFFSET, K.FETCH, K.UNION, K.INTERSECT, K.EXCEPT, K.WINDOW],
-  ...[K.WHERE, K.GROUP, K.WITH, K.INTO, K.FOR, K.ON, K.TRUE, K.FALSE, K.NULL, K.END],
+  ...[K.WHERE, K.GROUP, K.WITH, K.INTO, K.FOR, K.ON, K.TRUE, K.FALSE, K.NULL, K.END, K.FROM],
 ])
   hasMeaning[keyword] = 1
 
 function seeReserved(scan: Scan, keyword: number): number {
   const lexer = scan.lexer
   if (keyword === AS) return seeLabel(scan)
-  if (hasMeaning[keyword] === 0) {
+  if (hasMeaning[keyword] === 0 || (keyword === K.FROM && scan.inventory === undefined)) {
     scan.previous = AFTER_OTHER
     scan.previousKeyword = keyword
     return lexer.next()
@@ -214,7 +270,17 @@ function seeReserved(scan: Scan, keyword: number): number {
   let previous: number = AFTER_OTHER
   switch (keyword) {
     case K.SELECT:
+      scan.flags[scan.depth] = ((scan.flags[scan.depth] as number) & ~ENDED) | SELECTS
+      break
     case K.TABLE:
+      endWithList(scan)
+      beginRelations(scan)
+      break
+    case K.FROM:
+      // `extract(year FROM x)` and `IS DISTINCT FROM` begin no list.
+      if (((scan.flags[scan.depth] as number) & SELECTS) !== 0 && scan.previousKeyword !== K.DISTINCT)
+        beginRelations(scan)
+      break
     case K.HAVING:
     case K.ORDER:
     case K.LIMIT:
@@ -267,10 +333,12 @@ function seeLabel(scan: Scan): number {
     pass(scan, AFTER_OTHER)
     return kind
   }
-  kind = seePlainName(scan)
+  const isCast = ((scan.flags[scan.depth] as number) & F.CAST) !== 0 && scan.inventory !== undefined
+  kind = isCast ? -1 : seePlainName(scan)
   if (kind >= 0) return kind
   kind = dotted.read(scan)
-  seeType(scan, dotted)
+  if (isCast) seeCertainType(scan, dotted)
+  else seeType(scan, dotted)
   pass(scan, AFTER_NAME)
   return kind
 }
@@ -296,11 +364,13 @@ function seeFor(scan: Scan): number {
 
 function readName(scan: Scan, category: number, keyword: number): number {
   const { previous, previousKeyword } = scan
+  const isRelationName = scan.inventory !== undefined && isRelation(scan)
   const isExpressionName = ((scan.flags[scan.depth] as number) & WITH_LIST) !== 0 && isTableExpressionName(scan)
   const kind = dotted.read(scan)
   const isSimple = dotted.count === 1
+  if (isExpressionName && isSimple && scan.inventory !== undefined) scan.expressions.add(textOf(scan, dotted.last))
   if (kind === OPEN) {
-    let flags = 0
+    let flags = isSimple && keyword === K.JOIN ? (scan.flags[scan.depth] as number) & RELATIONS : 0
     if (isSimple && category === CATEGORY_COLUMN) {
       if (keyword === K.SUBSTRING || keyword === K.OVERLAY) flags = F.FOR_IS_SYNTAX
     } else if (!isExpressionName && isCall(scan, category, isSimple ? keyword : 0, previous, previousKeyword)) {
@@ -310,8 +380,14 @@ function readName(scan: Scan, category: number, keyword: number): number {
     return scan.lexer.next()
   }
   seeName(scan, dotted)
+  // `ROWS FROM (f(), g())` names none.
+  if (isRelationName && !(kind === WORD && keywordOf(informationOf(scan.lexer.word)) === K.FROM))
+    seeRelation(scan, dotted)
   // `date '2026-01-01'`
-  if (kind === STRING) seeType(scan, dotted)
+  if (kind === STRING) {
+    if (scan.isProcedural) seeType(scan, dotted)
+    else seeCertainType(scan, dotted)
+  }
   if (!isSimple || category === CATEGORY_NAME || keyword === K.ORDINALITY) pass(scan, AFTER_NAME)
   else {
     scan.previous = category === CATEGORY_FUNCTION ? AFTER_FUNCTION_KEYWORD : AFTER_KEYWORD
@@ -323,10 +399,10 @@ function readName(scan: Scan, category: number, keyword: number): number {
 /** Whether a name in front of `(` is called. What is not known for certain to be something else is a call. */
 function isCall(scan: Scan, category: number, keyword: number, previous: number, previousKeyword: number): boolean {
   // Behind an operand only an alias can stand, with its list of columns: `FROM t AS u (a, b)`, `) u (a)`, `x u (a)`.
-  // PL/pgSQL has words of its own (`PERFORM f()`), which look like names.
+  // PL/pgSQL has words of its own (`REVERSE f()`), which look like names.
   const isBehindOperand =
     previous === AFTER_OPERAND || previous === AFTER_CLOSE || previous === AFTER_TRUE || previous === AFTER_NAME
-  if (isBehindOperand && !scan.isProcedural) return false
+  if (isBehindOperand && (!scan.isProcedural || (previous !== AFTER_NAME && keyword === 0))) return false
   if (
     isBehindOperand &&
     previous !== AFTER_NAME &&
@@ -390,5 +466,8 @@ function seeOperator(scan: Scan, schema: string | undefined): void {
   if (isOwn && (scan.knowledge === undefined || scan.knowledge.names?.mayHave(bytes, start, end) === false)) return
   const known = scan.knowledge?.findOperator(schema, sql.slice(start, end))
   if (known !== undefined) scan.raise(known.access, known.because, start, end)
-  else if (!isOwn) scan.raise('unknown', 'unseen-operator', start, end)
+  else if (!isOwn) {
+    const isHeld = scan.inventory?.has('operator', schema, sql.slice(start, end)) !== false
+    scan.raise('unknown', isHeld ? 'unseen-operator' : 'newer-than-catalog', start, end)
+  }
 }

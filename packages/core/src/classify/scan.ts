@@ -1,5 +1,5 @@
 import type { Access, AccessReason, TransactionControl } from '../statement.ts'
-import { ACCESS_RANK, type Knowledge } from './knowledge.ts'
+import { ACCESS_RANK, type Inventory, isGivingWay, type Knowledge } from './knowledge.ts'
 import { type Escapes, Lexer } from './lexer.ts'
 
 /** What the token before the current one was, as far as it tells a call from a name. */
@@ -34,6 +34,12 @@ export const F = {
   GROUP_BY: 16,
   /** The arguments of a function that may run text which it is given. */
   MAY_RUN_TEXT: 32,
+  /** Behind SELECT: a FROM begins a list of relations. */
+  SELECTS: 64,
+  /** Between FROM and what ends its list. */
+  RELATIONS: 128,
+  /** `CAST(`: behind AS stands a type. */
+  CAST: 256,
 } as const
 
 const UNKNOWN_RANK = ACCESS_RANK.unknown
@@ -42,6 +48,15 @@ const UNKNOWN_RANK = ACCESS_RANK.unknown
 export class Scan {
   readonly lexer: Lexer = new Lexer()
   knowledge: Knowledge | undefined
+  /** Which names the database has; `undefined` when that is not known. */
+  inventory: Inventory | undefined
+  /** Table expressions of the text itself, and cursors of a PL/pgSQL body, which are opened as functions are called. */
+  readonly expressions: Set<string> = new Set()
+  readonly cursors: Set<string> = new Set()
+  /** Relations that the database does not have; a table expression may be named so further on. */
+  missingRelations: { readonly name: string; readonly start: number; readonly end: number }[] = []
+  /** How many `[` are open. */
+  brackets = 0
   /** Whether the text is a PL/pgSQL body: statements also begin after THEN, LOOP and so on; INTO assigns. */
   isProcedural = false
   /** EXPLAIN without ANALYZE: nothing runs, so nothing but a syntax error or an unreadable relation counts. */
@@ -70,6 +85,11 @@ export class Scan {
   open(sql: string, knowledge: Knowledge | undefined, isProcedural: boolean, escapes: Escapes = 'unknown'): void {
     this.lexer.open(sql, escapes)
     this.knowledge = knowledge
+    this.inventory = knowledge?.inventory
+    if (this.expressions.size > 0) this.expressions.clear()
+    if (this.cursors.size > 0) this.cursors.clear()
+    if (this.missingRelations.length > 0) this.missingRelations = []
+    this.brackets = 0
     this.isProcedural = isProcedural
     this.isDry = false
     this.rank = 0
@@ -87,12 +107,13 @@ export class Scan {
   }
 
   /**
-   * Raises the verdict; the first reason of the highest access stays. Only that the app calls something `unknown` gives way
-   * to what nobody knows at all.
+   * Raises the verdict; the first reason of the highest access stays. Only among reasons for `unknown`, that the app itself
+   * says so gives way to what nobody knows at all, and both to what is newer than all that is known.
    */
   raise(access: Access, because: AccessReason, start: number, end: number): void {
     const rank = ACCESS_RANK[access]
-    if (rank < this.rank || (rank === this.rank && (rank !== UNKNOWN_RANK || this.because !== 'override'))) return
+    if (rank < this.rank) return
+    if (rank === this.rank && (rank !== UNKNOWN_RANK || !isGivingWay(this.because, because))) return
     if (this.isDry && because !== 'syntax' && because !== 'unlogged') return
     this.rank = rank
     this.because = because

@@ -10,8 +10,11 @@ export interface CatalogConnection extends CatalogTarget {
 
 /** Options of {@link CatalogCache}. */
 export interface CatalogCacheOptions {
-  /** Connects to whatever node is near. When `signal` aborts, it must reject soon and leave no socket. */
-  readonly open: (signal: AbortSignal) => Promise<CatalogConnection>
+  /**
+   * Connects to whatever node is near, or only to the primary: once this pool has changed the schema, a replica may not have it
+   * yet. When `signal` aborts, it must reject soon and leave no socket.
+   */
+  readonly open: (signal: AbortSignal, isPrimaryOnly: boolean) => Promise<CatalogConnection>
   /** Called with what is known from now on, also at construction when there are overrides. Must not throw. */
   readonly onKnowledge: (knowledge: Knowledge) => void
   /** Called when a load failed; another one follows by itself. Must not throw. Default: nothing. */
@@ -27,12 +30,19 @@ export interface CatalogCacheOptions {
 export const REFRESH_AFTER = 600_000
 /** After a failure, in ms: doubles from the first to the most, spread by a half. */
 const BACKOFF = { first: 1000, most: 300_000 } as const
+/** After a failure while what is known is outdated, in ms: until then nothing is read next door. */
+const OUTDATED_BACKOFF = 10_000
 /** However often a standby proves us wrong, at least this many ms lie between the starts of two loads. */
 const DOUBT_PAUSE = 5000
+/** A migration changes the schema many times: at least this many ms lie between the starts of two loads. */
+const CHANGE_PAUSE = 1000
+/** How many names that were missed are remembered. */
+const MISSED = 1000
 
 /**
- * Keeps what is known of one database: loaded at the first statement, in the background, and again when it is old or
- * when a standby has proven it wrong. It blocks no query and holds no timer: what is due starts with a statement.
+ * Keeps what is known of one database: loaded at the first statement, in the background, and again when it is old, when
+ * a standby has proven it wrong, when a statement names what it does not hold, and when this pool has changed the schema.
+ * It blocks no query and holds no timer: what is due starts with a statement.
  */
 export class CatalogCache {
   readonly #options: CatalogCacheOptions
@@ -43,6 +53,11 @@ export class CatalogCache {
   #due = Number.NEGATIVE_INFINITY
   #startedAt = Number.NEGATIVE_INFINITY
   #isDoubted = false
+  /** How many changes of the schema were sent and have not ended, and how many have been sent or have ended at all. */
+  #underway = 0
+  #changes = 0
+  #isOutdated = false
+  readonly #missed = new Map<string, { readonly until: number; readonly pause: number }>()
   #failures = 0
   #isLoaded = false
   #running: Promise<Knowledge> | undefined
@@ -68,11 +83,48 @@ export class CatalogCache {
     this.refresh().catch(() => undefined)
   }
 
+  /** Whether this pool has changed the schema, or is about to, since what is known was read. */
+  get isOutdated(): boolean {
+    return this.#isOutdated
+  }
+
+  /** Before a change of the schema is sent: from now on nothing goes by what is known. */
+  changeSent(): void {
+    this.#underway += 1
+    this.#changes += 1
+    this.#isOutdated = true
+  }
+
+  /** When its transaction has ended, one way or another: behind the last of them the catalog is read again, soon. */
+  changeEnded(): void {
+    this.#underway -= 1
+    this.#changes += 1
+    if (this.#underway > 0) return
+    this.#hasten(CHANGE_PAUSE)
+  }
+
+  /**
+   * A statement names what is not known: it is read again soon, as behind a {@link doubt}. For a name that is not there after
+   * that either, the pause doubles each time, up to the age at which it is read again anyway.
+   */
+  miss(name: string | undefined): void {
+    const now = this.#now()
+    const missed = name === undefined ? undefined : this.#missed.get(name)
+    if (name === undefined || (missed !== undefined && now < missed.until)) return this.touch()
+    const pause = missed === undefined ? DOUBT_PAUSE : Math.min(missed.pause * 2, this.#refreshAfter)
+    this.#missed.delete(name)
+    this.#missed.set(name, { until: now + pause, pause })
+    if (this.#missed.size > MISSED) {
+      const [oldest] = this.#missed.keys()
+      if (oldest !== undefined) this.#missed.delete(oldest)
+    }
+    this.doubt()
+  }
+
   /** What is known has been proven wrong, or cannot be whole: it is read again soon, however often this is called. */
   doubt(): void {
     this.#isDoubted = true
-    if (this.#running === undefined && this.#failures === 0) this.#due = this.#startedAt + DOUBT_PAUSE
-    this.touch()
+    this.#hasten(DOUBT_PAUSE)
   }
 
   /**
@@ -99,14 +151,18 @@ export class CatalogCache {
     this.#due = Number.POSITIVE_INFINITY
     this.#startedAt = this.#now()
     this.#isDoubted = false
+    const changes = this.#changes
+    const isAtRest = this.#underway === 0
     try {
       signal.throwIfAborted()
-      this.#connection = await this.#options.open(signal)
+      this.#connection = await this.#options.open(signal, changes > 0)
       signal.throwIfAborted()
       const knowledge = await loadCatalog(this.#connection, { functions: this.#functions })
       signal.throwIfAborted()
       this.#failures = 0
-      this.#due = this.#isDoubted ? this.#startedAt + DOUBT_PAUSE : this.#now() + this.#refreshAfter
+      // What changed while it was read may not be in it.
+      if (isAtRest && changes === this.#changes) this.#isOutdated = false
+      this.#due = this.#nextDue()
       this.#options.onKnowledge(knowledge)
       this.#isLoaded = true
       return knowledge
@@ -122,8 +178,20 @@ export class CatalogCache {
     }
   }
 
+  /** Makes a load due so long after the start of the last one, if none is due earlier; one that fails has pauses of its own. */
+  #hasten(pause: number): void {
+    if (this.#running === undefined && this.#failures === 0) this.#due = Math.min(this.#due, this.#startedAt + pause)
+    this.touch()
+  }
+
+  #nextDue(): number {
+    if (this.#isOutdated && this.#underway === 0) return this.#startedAt + CHANGE_PAUSE
+    return this.#isDoubted ? this.#startedAt + DOUBT_PAUSE : this.#now() + this.#refreshAfter
+  }
+
   #pause(): number {
-    const pause = Math.min(BACKOFF.most, BACKOFF.first * 2 ** (this.#failures - 1))
+    const most = this.#isOutdated ? OUTDATED_BACKOFF : BACKOFF.most
+    const pause = Math.min(most, BACKOFF.first * 2 ** (this.#failures - 1))
     return pause * (0.75 + Math.random() / 2)
   }
 }

@@ -28,6 +28,7 @@ export class CatalogFacts {
         return row.body === null ? { refs: split(row.refs) } : expression(row.body, row.refs)
       case 'operator':
       case 'policy':
+      case 'names':
         return { refs: split(row.refs) }
     }
   }

@@ -1,11 +1,8 @@
-import { type Access, classify, classifyBody, type Knowledge, type Known } from '@headwater/core'
+import { type Access, classify, classifyBody, type Knowledge, type Known, type NameKind } from '@headwater/core'
 import type { CatalogKnowledge } from './catalog-knowledge.ts'
 
 const READS: Known = Object.freeze({ access: 'read', because: 'reads-only' })
 const RANK: Readonly<Record<Access, number>> = { read: 0, unknown: 1, session: 2, write: 3 }
-
-/** What can be called or read by name. */
-export type NameKind = 'function' | 'operator' | 'relation' | 'type'
 
 /** What shows what an object does: text in a language, other objects by id, functions of pg_catalog by name. */
 export interface Evidence {
@@ -29,7 +26,7 @@ export interface CatalogObject {
  * changes: a function is a read when all that it can reach is, cycles included.
  *
  * It starts from "everything reads". A verdict on a body asks for names; whoever asked for a name is asked again when
- * that name has risen. No object rises more than three times, so the work is bounded by the number of calls.
+ * that name has risen. No object rises more than four times, so the work is bounded by the number of calls.
  */
 export class CatalogGraph {
   readonly #objects = new Map<string, GraphObject>()
@@ -54,6 +51,7 @@ export class CatalogGraph {
       findOperator: (schema, name) => overrides.findOperator(schema, name) ?? this.#ask('operator', schema, name),
       findRelation: (schema, name) => overrides.findRelation(schema, name) ?? this.#ask('relation', schema, name),
       findType: (schema, name) => this.#ask('type', schema, name),
+      ...(overrides.inventory === undefined ? {} : { inventory: overrides.inventory }),
     }
   }
 
@@ -96,7 +94,7 @@ export class CatalogGraph {
     let known = object.known
     for (const evidence of object.evidence) known = stricter(known, this.#weigh(evidence, object))
     this.#judged = undefined
-    if (RANK[known.access] > RANK[object.known.access]) this.#raise(object, known)
+    if (rankOf(known) > rankOf(object.known)) this.#raise(object, known)
     return true
   }
 
@@ -132,7 +130,7 @@ export class CatalogGraph {
     for (const dependent of object.dependents) this.#wait(dependent)
     for (const schema of [object.schema, undefined]) {
       const name = this.#nameOf(object.kind, schema, object.name)
-      if (RANK[known.access] <= RANK[name.known.access]) continue
+      if (rankOf(known) <= rankOf(name.known)) continue
       name.known = object.known
       for (const dependent of name.dependents) this.#wait(dependent)
     }
@@ -184,7 +182,12 @@ interface Name {
 const keyOf = (schema: string | undefined, name: string): string => `${schema ?? ''}\0${name}`
 
 function stricter(left: Known, right: Known): Known {
-  return RANK[right.access] > RANK[left.access] ? right : left
+  return rankOf(right) > rankOf(left) ? right : left
+}
+
+/** What calls something that is not there is not tried on a standby, unlike what else is unknown. */
+function rankOf({ access, because }: Known): number {
+  return because === 'newer-than-catalog' ? RANK[access] + 0.5 : RANK[access]
 }
 
 /** What a caller is told: that a name writes, not by which statement inside of it. */

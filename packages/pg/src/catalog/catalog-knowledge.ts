@@ -1,4 +1,4 @@
-import { type Access, createKnowledge, type Knowledge, type Known } from '@headwater/core'
+import { type Access, createKnowledge, type Inventory, type Knowledge, type Known } from '@headwater/core'
 import type { CatalogFacts } from './catalog-facts.ts'
 import type { CatalogGraph } from './catalog-graph.ts'
 
@@ -13,6 +13,7 @@ export function knowledgeOf(
   graph: CatalogGraph,
   facts: CatalogFacts,
   overrides: Readonly<Record<string, Access>>,
+  inventory: Inventory | undefined,
 ): CatalogKnowledge {
   const functions: (readonly [string, Known])[] = []
   const operators: (readonly [string, Known])[] = []
@@ -32,7 +33,7 @@ export function knowledgeOf(
     // `domain(x)` is a cast that looks like a call.
     if (kind === 'type') functions.push([`${schema}.${name}`, known])
   }
-  const known = createKnowledge({ functions, operators, relations, types, attributes, overrides })
+  const known = createKnowledge({ functions, operators, relations, types, attributes, overrides, inventory })
   return Object.freeze({
     ...known,
     findType: (schema: string | undefined, name: string) => known.findType?.(schema, name),

@@ -13,15 +13,16 @@ export interface CatalogTarget {
  * stands for a function of pg_catalog.
  */
 export interface CatalogRow {
-  readonly kind: 'function' | 'operator' | 'relation' | 'policy' | 'type'
+  readonly kind: 'function' | 'operator' | 'relation' | 'policy' | 'type' | 'names'
   readonly id: string
   readonly schema: string
   readonly name: string
-  /** Functions: the language, or `aggregate`. Relations: relkind. */
+  /** Functions: the language, or `aggregate`. Relations: relkind. Names: what they are the names of. */
   readonly sort: string | null
   /** Functions: volatility, `t`rusted or `u`ntrusted, `a` when callable in attribute notation. Relations: persistence. */
   readonly marks: string | null
   readonly extension: string | null
+  /** Names: all of one schema, as an array in JSON. */
   readonly body: string | null
   /** Functions: the defaults of its arguments, which a call may run. */
   readonly defaults: string | null
@@ -38,6 +39,7 @@ export interface CatalogRow {
  * cannot be called. Rules other than a view's own matter to writes only, as do triggers, defaults and generated columns.
  * A materialised view is read like a table. A temporary relation is some other session's; where a
  * permanent one has its name, that is the one that most mean. Input and output functions of types must be in C: they are taken as reads.
+ * Names tell what is newer than all this: of relations and types all, of functions and operators those of the server itself.
  */
 export const CATALOG_QUERY: string = `
 with
@@ -150,4 +152,18 @@ from pg_catalog.pg_cast c
 join pg_catalog.pg_type t on t.oid = c.casttarget
 join namespace n on n.oid = t.typnamespace
 left join own o on o.oid = c.castfunc
-where c.oid >= 16384 and c.castfunc <> 0`
+where c.oid >= 16384 and c.castfunc <> 0
+union all
+select 'names', '', n.nspname::text, '', x.sort, null, null, pg_catalog.json_agg(x.name)::text, null, null, null
+from (
+  select distinct pronamespace as namespace, 'function' as sort, proname::text as name from pg_catalog.pg_proc where oid < 16384
+  union all
+  select distinct oprnamespace, 'operator', oprname::text from pg_catalog.pg_operator where oid < 16384
+  union all
+  select relnamespace, 'relation', relname::text from pg_catalog.pg_class where relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c')
+  union all
+  select typnamespace, 'type', typname::text from pg_catalog.pg_type
+  where typtype <> 'c' and not (typtype = 'b' and typcategory = 'A' and typname like '\\_%')
+) x join namespace n on n.oid = x.namespace
+where not n.is_temporary
+group by n.nspname, x.sort`

@@ -1,6 +1,7 @@
 import { type Access, createKnowledge, OptionsInvalid } from '@headwater/core'
 import { CatalogFacts, expression } from './catalog-facts.ts'
 import { CatalogGraph } from './catalog-graph.ts'
+import { CatalogInventory } from './catalog-inventory.ts'
 import { type CatalogKnowledge, knowledgeOf } from './catalog-knowledge.ts'
 import { CATALOG_QUERY, type CatalogRow, type CatalogTarget } from './catalog-query.ts'
 
@@ -62,7 +63,8 @@ export async function judgeCatalog(
   rows: readonly CatalogRow[],
   overrides: Readonly<Record<string, Access>>,
 ): Promise<CatalogKnowledge> {
-  const graph = new CatalogGraph(createKnowledge({ overrides }))
+  const inventory = CatalogInventory.of(rows)
+  const graph = new CatalogGraph(createKnowledge({ overrides, inventory }))
   const facts = new CatalogFacts(rows)
   let sliceEnd = performance.now() + SLICE
   const breathe = async (): Promise<void> => {
@@ -71,7 +73,8 @@ export async function judgeCatalog(
     sliceEnd = performance.now() + SLICE
   }
   for (const row of rows) {
-    if (row.kind !== 'policy') graph.add(row.id, row.kind, row.schema, row.name, facts.evidenceOf(row))
+    const { kind } = row
+    if (kind !== 'policy' && kind !== 'names') graph.add(row.id, kind, row.schema, row.name, facts.evidenceOf(row))
     await breathe()
   }
   for (const { kind, id, body, defaults, refs } of rows) {
@@ -79,5 +82,5 @@ export async function judgeCatalog(
     if (defaults !== null) graph.addTo(id, expression(defaults, null))
   }
   while (graph.step()) await breathe()
-  return knowledgeOf(graph, facts, overrides)
+  return knowledgeOf(graph, facts, overrides, inventory)
 }

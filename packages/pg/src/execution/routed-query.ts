@@ -3,6 +3,12 @@ import type { PoolNode } from '../pool-node.ts'
 import type { QueryCall, Settle } from '../query-call.ts'
 import type { Holder } from './holder.ts'
 
+/** Whoever must know when a change of the schema is sent, and when its transaction has ended. */
+export interface SchemaWatch {
+  changeSent(): void
+  changeEnded(): void
+}
+
 /** One query on its way: what it is, who asked and waits for it, and where it has been. */
 export class RoutedQuery {
   readonly call: QueryCall
@@ -16,6 +22,7 @@ export class RoutedQuery {
   lostTo: unknown
   #writesIn: Trail | undefined
   #readsIn: Trail | undefined
+  #changesSchemaOf: SchemaWatch | undefined
 
   constructor(call: QueryCall, frame: Frame | undefined, settle: Settle, statement: Statement, holder: Holder) {
     this.call = call
@@ -25,9 +32,16 @@ export class RoutedQuery {
     this.holder = holder
   }
 
-  /** Whether this is a write that its scope counts as underway. */
+  /** Whether somebody counts this as underway: its scope as a write, or the catalog as a change of the schema. */
   get isUnderway(): boolean {
-    return this.#writesIn !== undefined
+    return this.#writesIn !== undefined || this.#changesSchemaOf !== undefined
+  }
+
+  /** Before it is sent as a change of the schema. */
+  schemaChangeSent(catalog: SchemaWatch): void {
+    if (this.#changesSchemaOf !== undefined) return
+    this.#changesSchemaOf = catalog
+    catalog.changeSent()
   }
 
   /** Before it is sent as a write. */
@@ -49,12 +63,19 @@ export class RoutedQuery {
     this.#readsIn?.readNotSent()
     this.#writesIn = undefined
     this.#readsIn = undefined
+    this.#schemaChangeEnded()
   }
 
   /** When its transaction has ended, one way or another; more than once does no harm. */
   writeEnded(): void {
     this.#writesIn?.writeEnded()
     this.#writesIn = undefined
+    this.#schemaChangeEnded()
+  }
+
+  #schemaChangeEnded(): void {
+    this.#changesSchemaOf?.changeEnded()
+    this.#changesSchemaOf = undefined
   }
 
   /** Notes a replica that was asked; none is asked twice (X2). */

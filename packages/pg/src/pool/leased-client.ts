@@ -175,7 +175,7 @@ export class LeasedClient extends LazyEmitter {
       process.nextTick(settle, new Error('Client was released to the pool and is not queryable'))
       return
     }
-    const statement = isWrite ? this.#verdicts.ofWrite() : this.#verdicts.of(call.text)
+    const statement = isWrite ? this.#verdicts.ofWrite(call.text) : this.#verdicts.of(call.text)
     const query = new RoutedQuery(call, currentFrame(), settle, statement, this.#lease)
     if (this.#isBusy) {
       this.#waiting.push(query)

@@ -1,4 +1,4 @@
-import type { Access } from '@headwater/core'
+import type { Access } from '@headwater/core/internal'
 import type { Label } from './labels.ts'
 import type { Outcome } from './session.ts'
 

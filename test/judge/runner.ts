@@ -1,5 +1,5 @@
 import type { Cluster } from '@headwater/cluster'
-import { classify, type Knowledge, type Statement } from '@headwater/core'
+import { classify, type Knowledge, type Statement } from '@headwater/core/internal'
 import { CorpusUnavailable, type Script, type Suite, type Text } from './corpus.ts'
 import { type Facts, isTriedOnStandby, type Judgement, judge } from './judgement.ts'
 import { type Label, labelOf } from './labels.ts'

@@ -1,4 +1,4 @@
-import { findInCauses } from '@headwater/core'
+import { findInCauses } from '@headwater/core/internal'
 import { headwater } from '@headwater/http/hono'
 import { type Context, Hono } from 'hono'
 import { deleteCookie, getSignedCookie, setSignedCookie } from 'hono/cookie'

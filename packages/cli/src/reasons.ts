@@ -1,4 +1,4 @@
-import type { AccessReason, Decision } from '@headwater/core'
+import type { AccessReason, Decision } from '@headwater/core/internal'
 
 /** Why a statement has its access, in a sentence. */
 export const ACCESS_SENTENCES: Readonly<Record<AccessReason, string>> = {

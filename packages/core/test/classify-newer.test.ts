@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { classifyBody } from '../src/classify/body.ts'
 import { classify } from '../src/classify/classify.ts'
-import { createKnowledge, type Inventory } from '../src/classify/knowledge.ts'
+import { classifyBody } from '../src/classify/grammar/body.ts'
+import { createKnowledge, type Inventory } from '../src/classify/names/knowledge.ts'
 
 const NAMES: Readonly<Record<Parameters<Inventory['has']>[0], readonly string[]>> = {
   function: ['pg_catalog.added_later'],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { LearnedWriters, RouteMemory } from '../src/index.ts'
+import { LearnedWriters, RouteMemory } from '../src/internal.ts'
 import { statement } from './statements.ts'
 
 describe('RouteMemory', () => {

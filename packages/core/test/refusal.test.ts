@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { databaseErrorIn, isConnectionLoss, isOutOfService, refusalOf } from '../src/index.ts'
+import { databaseErrorIn, isConnectionLoss, isOutOfService, refusalOf } from '../src/internal.ts'
 
 const databaseError = (code: string, routine = 'x', extra: object = {}) =>
   Object.assign(new Error('text in any language'), { severity: 'ERROR', code, routine, ...extra })

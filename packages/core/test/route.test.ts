@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isTried, route, type Situation } from '../src/index.ts'
+import { isTried, route, type Situation } from '../src/internal.ts'
 import { anySituation, anyStatement, HOME, situation, statement } from './statements.ts'
 
 const always = (check: (access: ReturnType<typeof statement>, where: Situation) => boolean) =>

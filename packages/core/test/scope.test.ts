@@ -1,6 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
 import {
-  currentFrame,
   currentScope,
   ensurePrimary,
   findReplay,
@@ -10,10 +9,10 @@ import {
   runInScope,
   Scope,
   sideEffects,
-  topologyOf,
   withPrimary,
   withReplica,
 } from '../src/index.ts'
+import { currentFrame, topologyOf } from '../src/internal.ts'
 import { AWAY, HOME } from './statements.ts'
 
 const request = (topology = AWAY) => new Scope({ kind: 'request', topology: () => topology })

@@ -1,14 +1,7 @@
 import fc from 'fast-check'
-import type {
-  Access,
-  AccessReason,
-  IsolationLevel,
-  Situation,
-  Statement,
-  Topology,
-  TransactionModes,
-} from '../src/index.ts'
-import { topologyOf } from '../src/index.ts'
+import type { Topology } from '../src/index.ts'
+import type { Access, AccessReason, IsolationLevel, Situation, Statement, TransactionModes } from '../src/internal.ts'
+import { topologyOf } from '../src/internal.ts'
 
 /** A verdict as the classifier would give it. */
 export function statement(

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { currentScope, runWithToken } from '../src/index.ts'
 import {
-  currentScope,
   formatLsn,
   isGoodAt,
   isMomentOver,
@@ -13,7 +13,6 @@ import {
   nameOfToken,
   parseLsn,
   parseTokens,
-  runWithToken,
   SEEN_UNKNOWN,
   type Seen,
   signToken,
@@ -21,7 +20,7 @@ import {
   type Token,
   toLsn,
   verifyToken,
-} from '../src/index.ts'
+} from '../src/internal.ts'
 
 const SECRET = 'a secret of tests'
 const OLD_SECRET = 'an older secret of tests'

@@ -1,4 +1,4 @@
-import { type Position, SEEN_UNKNOWN, type Seen, Trail, toLsn } from '@headwater/core'
+import { type Position, SEEN_UNKNOWN, type Seen, Trail, toLsn } from '@headwater/core/internal'
 import { describe, expect, test } from 'vitest'
 
 const at = (lsn: bigint, timeline = 1): Position => ({ cluster: 7n, timeline, lsn: toLsn(lsn) })

@@ -1,4 +1,5 @@
-import { type ReplayObstacle, type ReplayToPrimary, RouteMemory, type Seen } from '@headwater/core'
+import type { ReplayObstacle, ReplayToPrimary } from '@headwater/core'
+import { RouteMemory, type Seen } from '@headwater/core/internal'
 import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { signState, verifyState } from './replay-state.ts'
 import type { Arrival, ReplayAnswer } from './replay-target.ts'

@@ -1,4 +1,5 @@
-import { OptionsInvalid, parseRegion, parseSecrets, type Seen, type Topology } from '@headwater/core'
+import { OptionsInvalid, type Topology } from '@headwater/core'
+import { parseRegion, parseSecrets, type Seen } from '@headwater/core/internal'
 import { type FlyReplayOptions, flyReplay } from './fly-replay.ts'
 import type { ReplayTarget } from './replay-target.ts'
 import type { RequestFacts } from './request-facts.ts'

@@ -1,4 +1,5 @@
-import { findInCauses, PrimaryUnavailable, ReplayImpossible } from '@headwater/core'
+import { PrimaryUnavailable, ReplayImpossible } from '@headwater/core'
+import { findInCauses } from '@headwater/core/internal'
 
 /**
  * Finds the error of ours that an ORM has wrapped (Drizzle, TypeORM, Sequelize): it knows its status and headers, the wrapper

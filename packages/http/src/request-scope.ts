@@ -5,8 +5,8 @@ import {
   type ReplayToPrimary,
   Scope,
   type Topology,
-  type TrailOptions,
 } from '@headwater/core'
+import type { TrailOptions } from '@headwater/core/internal'
 
 /** What a request's scope is told when it opens. */
 export interface RequestScopeOptions {

@@ -13,7 +13,7 @@ import {
   type Token,
   type TrailOptions,
   verifyToken,
-} from '@headwater/core'
+} from '@headwater/core/internal'
 import { isOfferedToSharedCaches, withoutSharedCaches, withVary } from './cache-control.ts'
 import { formatCookie, readCookies } from './cookie.ts'
 import type { RequestFacts } from './request-facts.ts'

@@ -1,4 +1,5 @@
-import { OptionsInvalid, TIME_TO_LIVE } from '@headwater/core'
+import { OptionsInvalid } from '@headwater/core'
+import { TIME_TO_LIVE } from '@headwater/core/internal'
 
 /** How a client carries its token, and who gets one. */
 export interface TokenCarrierOptions {

@@ -8,8 +8,8 @@ import {
   ReplayImpossible,
   sideEffects,
   type Topology,
-  topologyOf,
 } from '@headwater/core'
+import { topologyOf } from '@headwater/core/internal'
 import type { HeadwaterOptions, RequestFacts } from '@headwater/http'
 import { describe, expect, test } from 'vitest'
 import type { HttpAdapter, Outcome, RouteUnderTest } from './app-under-test.ts'

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
-import { currentScope, type Scope, topologyOf } from '@headwater/core'
+import { currentScope, type Scope } from '@headwater/core'
+import { topologyOf } from '@headwater/core/internal'
 import { headwater } from '@headwater/http/hono'
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'

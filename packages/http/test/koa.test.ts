@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
-import { currentScope, topologyOf } from '@headwater/core'
+import { currentScope } from '@headwater/core'
+import { topologyOf } from '@headwater/core/internal'
 import { headwater } from '@headwater/http/koa'
 import Koa from 'koa'
 import Koa2 from 'koa-2'

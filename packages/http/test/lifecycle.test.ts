@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { ReplayImpossible, ReplayToPrimary, type Topology, topologyOf } from '@headwater/core'
+import { ReplayImpossible, ReplayToPrimary, type Topology } from '@headwater/core'
+import { topologyOf } from '@headwater/core/internal'
 import { describe, expect, test } from 'vitest'
 import { Lifecycle, type RequestLife } from '../src/lifecycle.ts'
 import type { HeadwaterOptions } from '../src/options.ts'
@@ -229,7 +230,7 @@ test('P9: another target answers in its own way', () => {
 
 test('a replay that no proxy will act on is warned of, once per process', async () => {
   const script = `
-    import { topologyOf } from '@headwater/core'
+    import { topologyOf } from '@headwater/core/internal'
     import { Lifecycle } from './src/lifecycle.ts'
     const pool = { topology: topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true }) }
     const lifecycle = new Lifecycle({ pool, secret: '${secret}' })

@@ -1,4 +1,5 @@
-import { OptionsInvalid, topologyOf } from '@headwater/core'
+import { OptionsInvalid } from '@headwater/core'
+import { topologyOf } from '@headwater/core/internal'
 import type { HeadwaterOptions } from '@headwater/http'
 import { flyReplay } from '@headwater/http'
 import { afterEach, describe, expect, test, vi } from 'vitest'

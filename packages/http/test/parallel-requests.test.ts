@@ -1,4 +1,4 @@
-import { NO_NODE, type Position, SEVERAL_NODES, standingOf, Trail, toLsn } from '@headwater/core'
+import { NO_NODE, type Position, SEVERAL_NODES, standingOf, Trail, toLsn } from '@headwater/core/internal'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { RequestToken, TOKEN_HEADER, type TokenAnswer } from '../src/request-token.ts'

@@ -1,4 +1,5 @@
-import { currentScope, type Position, type PositionSource, type Seen, toLsn } from '@headwater/core'
+import { currentScope } from '@headwater/core'
+import { type Position, type PositionSource, type Seen, toLsn } from '@headwater/core/internal'
 
 /** What a pool knows of its primary, as far as a token is concerned. Real ones are asked in the cross-package suite. */
 export class Primary implements PositionSource {

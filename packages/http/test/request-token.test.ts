@@ -1,4 +1,4 @@
-import { NO_NODE, nameOfToken, SEEN_UNKNOWN, type Seen, signToken, toLsn, verifyToken } from '@headwater/core'
+import { NO_NODE, nameOfToken, SEEN_UNKNOWN, type Seen, signToken, toLsn, verifyToken } from '@headwater/core/internal'
 import { describe, expect, test } from 'vitest'
 import { RequestToken, TOKEN_HEADER, type TokenAnswer, type TokenOutcome } from '../src/request-token.ts'
 import type { ResponseHead } from '../src/response-head.ts'

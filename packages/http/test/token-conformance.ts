@@ -1,15 +1,14 @@
 import { Readable } from 'node:stream'
+import { currentScope, type ReplayReason } from '@headwater/core'
 import {
-  currentScope,
   nameOfToken,
-  type ReplayReason,
   SEEN_UNKNOWN,
   type Seen,
   signToken,
   toLsn,
   topologyOf,
   verifyToken,
-} from '@headwater/core'
+} from '@headwater/core/internal'
 import type { HeadwaterOptions } from '@headwater/http'
 import { describe, expect, test } from 'vitest'
 import type { AppUnderTest, HttpAdapter, Outcome, RouteUnderTest } from './app-under-test.ts'

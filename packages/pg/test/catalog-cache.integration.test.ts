@@ -1,8 +1,8 @@
-import { createClassifier } from '@headwater/core'
+import { createClassifier } from '@headwater/core/internal'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { CatalogCache } from '../src/catalog/catalog-cache.ts'
-import { openConnection } from '../src/catalog/open-connection.ts'
+import { CatalogCache } from '../src/catalog/cache.ts'
+import { openConnection } from '../src/driver/open-connection.ts'
 import { CatalogWorld } from './catalog-world.ts'
 
 let world: CatalogWorld

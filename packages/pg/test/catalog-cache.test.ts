@@ -1,10 +1,10 @@
 import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:net'
-import { classify, type Knowledge } from '@headwater/core'
+import { classify, type Knowledge } from '@headwater/core/internal'
 import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
-import { CatalogCache, type CatalogCacheOptions, type CatalogConnection } from '../src/catalog/catalog-cache.ts'
-import { openConnection } from '../src/catalog/open-connection.ts'
+import { CatalogCache, type CatalogCacheOptions, type CatalogConnection } from '../src/catalog/cache.ts'
+import { openConnection } from '../src/driver/open-connection.ts'
 
 /** An empty database whose answer the test gives when it wants to; counts what is opened and what is ended. */
 class Server {

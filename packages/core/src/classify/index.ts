@@ -1,6 +1,6 @@
-export { type Body, classifyBody } from './body.ts'
 export { type Classifier, type ClassifierOptions, createClassifier } from './classifier.ts'
 export { classify } from './classify.ts'
+export { type Body, classifyBody } from './grammar/body.ts'
 export {
   createKnowledge,
   type Inventory,
@@ -8,5 +8,5 @@ export {
   type KnowledgeTables,
   type Known,
   type NameKind,
-} from './knowledge.ts'
-export type { NameFilter } from './name-filter.ts'
+} from './names/knowledge.ts'
+export type { NameFilter } from './names/name-filter.ts'

@@ -1,4 +1,4 @@
-import type { Statement } from '@headwater/core'
+import type { Statement } from '@headwater/core/internal'
 
 /** Changes that nothing which is known of names leans on; a temporary relation is seen by its own session alone. */
 const LEAVES_NAMES =

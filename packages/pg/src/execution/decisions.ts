@@ -1,20 +1,19 @@
+import { diagnostics, type RouteEvent } from '@headwater/core'
 import {
   accessIn,
   classify,
   type Decision,
-  diagnostics,
   type PrimaryReason,
-  type RouteEvent,
   route,
   routeToPrimary,
   type Situation,
   type Statement,
   type Trail,
-} from '@headwater/core'
+} from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
-import { TablePolicy } from '../freshness/table-policy.ts'
-import type { ResolvedOptions } from '../options.ts'
-import type { ReplicaConnector } from '../replica-connector.ts'
+import type { ResolvedOptions } from '../options/options.ts'
+import type { ReplicaConnector } from '../reads/replica-connector.ts'
+import { TablePolicy } from '../reads/table-policy.ts'
 import type { RoutedQuery } from './routed-query.ts'
 import type { Verdicts } from './verdicts.ts'
 

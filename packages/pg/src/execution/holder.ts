@@ -1,7 +1,7 @@
-import type { Position, TransactionState } from '@headwater/core'
+import type { Position, TransactionState } from '@headwater/core/internal'
 import type pg from 'pg'
-import type { Connection, NodeKind } from '../pool-node.ts'
-import type { ConnectedToReplica } from '../replica-connector.ts'
+import type { Connection, NodeKind } from '../node/pool-node.ts'
+import type { ConnectedToReplica } from '../reads/replica-connector.ts'
 import type { RoutedQuery } from './routed-query.ts'
 
 export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })

@@ -1,6 +1,6 @@
-import type { Frame, PositionSource, Statement, Trail } from '@headwater/core'
-import type { PoolNode } from '../pool-node.ts'
-import type { QueryCall, Settle } from '../query-call.ts'
+import type { Frame, PositionSource, Statement, Trail } from '@headwater/core/internal'
+import type { QueryCall, Settle } from '../driver/query-call.ts'
+import type { PoolNode } from '../node/pool-node.ts'
 import type { Holder } from './holder.ts'
 
 /** Whoever must know when a change of the schema is sent, and when its transaction has ended. */

@@ -1,10 +1,10 @@
-import type { Position } from '@headwater/core'
+import type { Position } from '@headwater/core/internal'
 import type { QueryConfig } from 'pg'
-import { isPositionRefused, primarySampleOf, primarySampleText } from '../freshness/primary-sample.ts'
-import type { Connection } from '../pool-node.ts'
-import { once, type QueryCall, sendQuery } from '../query-call.ts'
-import { type AppConfig, firstResultOf, sentQueryOf } from '../sent-query.ts'
-import type { TrackedClient } from '../tracked-client.ts'
+import { once, type QueryCall, sendQuery } from '../driver/query-call.ts'
+import { type AppConfig, firstResultOf, sentQueryOf } from '../driver/sent-query.ts'
+import type { TrackedClient } from '../driver/tracked-client.ts'
+import { isPositionRefused, primarySampleOf, primarySampleText } from '../fleet/primary-sample.ts'
+import type { Connection } from '../node/pool-node.ts'
 import type { RoutedQuery } from './routed-query.ts'
 
 /** What comes of a COMMIT that asked where it was; no position when that could not be read. */

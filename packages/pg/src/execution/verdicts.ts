@@ -5,12 +5,12 @@ import {
   databaseErrorIn,
   LearnedWriters,
   type Statement,
-} from '@headwater/core'
-import { CatalogCache } from '../catalog/catalog-cache.ts'
-import type { ResolvedCatalog } from '../catalog/catalog-options.ts'
-import { openConnection } from '../catalog/open-connection.ts'
+} from '@headwater/core/internal'
+import { CatalogCache } from '../catalog/cache.ts'
 import { beginsLikeSchemaChange, mayChangeSchema } from '../catalog/schema-change.ts'
+import { openConnection } from '../driver/open-connection.ts'
 import type { Fleet } from '../fleet/fleet.ts'
+import type { ResolvedCatalog } from '../options/catalog-options.ts'
 import type { RoutedQuery } from './routed-query.ts'
 
 /** What each statement needs, by all that is known: its text, the database's catalog, and what standbys have refused. */

@@ -1,11 +1,10 @@
-import { currentFrame } from '@headwater/core'
+import { currentFrame } from '@headwater/core/internal'
 import pg from 'pg'
-import type { Execution } from '../execution/execution.ts'
+import { LazyEmitter } from '../driver/lazy-emitter.ts'
+import { nameOf, promiseOf, type QueryCall, queryCallOf, type Settle, settleSubmittable } from '../driver/query-call.ts'
+import { type AppConfig, copyOf } from '../driver/sent-query.ts'
+import type { Engine } from '../execution/engine.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
-import type { Verdicts } from '../execution/verdicts.ts'
-import { LazyEmitter } from '../lazy-emitter.ts'
-import { nameOf, promiseOf, type QueryCall, queryCallOf, type Settle, settleSubmittable } from '../query-call.ts'
-import { type AppConfig, copyOf } from '../sent-query.ts'
 import { ConnectionSet } from './connection-set.ts'
 import { Lease } from './lease.ts'
 
@@ -17,8 +16,7 @@ import { Lease } from './lease.ts'
  * lost the connection of its transaction or session is lost: every query rejects until its release (X11).
  */
 export class LeasedClient extends LazyEmitter {
-  readonly #execution: Execution
-  readonly #verdicts: Verdicts
+  readonly #engine: Engine
   readonly #connections: ConnectionSet = new ConnectionSet(this)
   readonly #lease: Lease = new Lease(this.#connections, () => this.#next())
   readonly #waiting: RoutedQuery[] = []
@@ -29,10 +27,9 @@ export class LeasedClient extends LazyEmitter {
   #onEnd: (() => void) | undefined
 
   /** `onEnd` is told once that it is released, or lost, and holds nothing any more. */
-  constructor(execution: Execution, verdicts: Verdicts, onEnd: () => void) {
+  constructor(engine: Engine, onEnd: () => void) {
     super()
-    this.#execution = execution
-    this.#verdicts = verdicts
+    this.#engine = engine
     this.#onEnd = onEnd
   }
 
@@ -175,20 +172,21 @@ export class LeasedClient extends LazyEmitter {
       process.nextTick(settle, new Error('Client was released to the pool and is not queryable'))
       return
     }
-    const statement = isWrite ? this.#verdicts.ofWrite(call.text) : this.#verdicts.of(call.text)
+    const { verdicts } = this.#engine
+    const statement = isWrite ? verdicts.ofWrite(call.text) : verdicts.of(call.text)
     const query = new RoutedQuery(call, currentFrame(), settle, statement, this.#lease)
     if (this.#isBusy) {
       this.#waiting.push(query)
     } else {
       this.#isBusy = true
-      this.#execution.run(query)
+      this.#engine.execution.run(query)
     }
   }
 
   #next(): void {
     const query = this.#waiting.length === 0 ? undefined : this.#waiting.shift()
     this.#isBusy = query !== undefined
-    if (query !== undefined) this.#execution.run(query)
+    if (query !== undefined) this.#engine.execution.run(query)
     else if (this.#isReleased || this.#lease.isLost) this.#letGo()
   }
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { ADAPTERS, Attempts } from './apps.ts'
 import { type Region, Stage } from './stage.ts'
@@ -146,6 +148,49 @@ describe.each(Object.entries(ADAPTERS))('%s, as it comes', (_name, startApp) => 
     }
   })
 })
+
+describe.each(Object.entries(ADAPTERS))('%s, nothing twice', (_name, startApp) => {
+  const attempts = new Attempts()
+  let stage: Stage
+  beforeAll(async () => {
+    stage = await Stage.open({ startApp: (instance) => startApp(instance, { attempts, earlyReplay: true }) })
+  })
+  afterAll(() => stage[Symbol.asyncDispose]())
+  beforeEach(() => attempts.take())
+
+  it('P5: 200 POSTs that charge and then write make 200 charges, from the first one on', async () => {
+    for (let n = 0; n < 200; n += 1) {
+      const response = await stage.fetch('nrt', '/write', {
+        method: 'POST',
+        body: 'charged',
+        headers: { 'x-queries': '1' },
+      })
+      expect(response.status).toBe(200)
+    }
+    // A handler that begins has charged by the time it writes.
+    expect(attempts.take()).toEqual(Array(200).fill('ams'))
+    expect(await stage.notes('charged')).toEqual(Array(200).fill('ams'))
+  })
+
+  it('P7: two headers of a handshake switch nothing off: the write is handed over, and at home it gets a token', async () => {
+    const url = (region: Region, query: string) => `${stage.urls[region]}/write?body=${query}`
+    const away = await getAsHandshake(url('nrt', 'steered'))
+    expect([away.statusCode, away.headers['fly-replay']]).toEqual([409, expect.stringMatching(/^region=ams;/)])
+    expect(await stage.notes('steered')).toEqual([])
+    const home = await getAsHandshake(url('ams', 'at-home'))
+    expect([home.statusCode, home.headers['headwater-token']]).toEqual([200, expect.any(String)])
+    expect(await stage.notes('at-home')).toEqual(['ams'])
+  })
+})
+
+/** A GET with two headers that `fetch` would not send. */
+async function getAsHandshake(url: string): Promise<IncomingMessage> {
+  const headers = { upgrade: 'websocket', 'sec-websocket-key': 'x', 'fly-request-id': '1' }
+  const asked = request(url, { headers, agent: false }).end()
+  const [response] = (await once(asked, 'response', { signal: AbortSignal.timeout(5000) })) as [IncomingMessage]
+  response.resume()
+  return response
+}
 
 describe('what goes wrong', () => {
   const [, startApp] = Object.entries(ADAPTERS)[0] ?? []

@@ -37,6 +37,8 @@ export class Stage {
   readonly proxy: FlyProxy
   readonly admin: pg.Pool
   readonly pools: Readonly<Record<Region, RoutedPool>>
+  /** Where the app of each region listens, beside the proxy. */
+  readonly urls: Readonly<Record<Region, string>>
   readonly #servers: readonly Server[]
   readonly #requests: RequestEvent[] = []
 
@@ -45,6 +47,7 @@ export class Stage {
     this.proxy = parts.proxy
     this.admin = parts.admin
     this.pools = parts.pools
+    this.urls = { ams: urlOf(parts.servers[0]), nrt: urlOf(parts.servers[1]) }
     this.#servers = parts.servers
     this.proxy.subscribe((event) => {
       if (event.type === 'request') this.#requests.push(event)

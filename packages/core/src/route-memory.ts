@@ -1,4 +1,4 @@
-/** What one route is remembered by. */
+/** What one route of a safe method is remembered by. */
 interface RouteRecord {
   /** Share of its answered requests that needed the primary, newer ones weighing more: 0 to 1. */
   writes: number
@@ -14,12 +14,26 @@ const DEFAULTS = { capacity: 1000, retryEvery: 20, forgetAfterMs: 10 * 60_000 } 
 /** How much the newest outcome weighs: three contrary outcomes turn a settled record. */
 const WEIGHT = 0.4
 
+/** What IANA's registry of HTTP methods calls safe, as RFC 9110, section 9.2.1, means it. Every other method is not. */
+const SAFE_METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'TRACE',
+  'PROPFIND',
+  'QUERY',
+  'REPORT',
+  'SEARCH',
+])
+
 /**
  * Remembers which routes need the primary, so that the request is replayed before any work is done (P5).
  *
- * A method is only a prior: POST, PUT, PATCH and DELETE write, the rest read. The route's own record overrides it. One
- * request in `retryEvery` (default 20) is tried here all the same, so a route that stopped writing is found out. Holds
- * at most `capacity` routes (default 1,000), and forgets one that was not used for `forgetAfterMs` (default 10 minutes).
+ * A safe method reads until its route's record says otherwise; then one request in `retryEvery` (default 20) is tried here
+ * all the same, so that a route that stopped writing is found out. An unsafe method is always replayed: what its handler
+ * did before the write would be done twice. What ran here all the same (a body of unknown length, a replay that failed)
+ * ran here because of what its client sent, and teaches nothing: else a client could have the next one run twice (P7).
+ * Holds at most `capacity` routes (default 1,000), and forgets one that was not used for `forgetAfterMs` (default 10 minutes).
  */
 export class RouteMemory {
   readonly #records = new Map<string, RouteRecord>()
@@ -40,6 +54,7 @@ export class RouteMemory {
 
   /** Whether this request should be replayed before any work; `now` is any monotonic clock in ms. */
   shouldReplayEarly(method: string, route: string, now: number): boolean {
+    if (!isSafe(method)) return true
     const record = this.#recordOf(method, route, now)
     if (record.writes < 0.5) return false
     record.earlyInARow += 1
@@ -48,8 +63,9 @@ export class RouteMemory {
     return false
   }
 
-  /** Notes how a request that ran here ended: whether it needed the primary. */
+  /** Notes how a request that ran here ended: whether it needed the primary. Only safe methods have a record. */
   learn(method: string, route: string, hasNeededPrimary: boolean, now: number): void {
+    if (!isSafe(method)) return
     const record = this.#recordOf(method, route, now)
     record.writes += WEIGHT * ((hasNeededPrimary ? 1 : 0) - record.writes)
   }
@@ -60,7 +76,7 @@ export class RouteMemory {
     // Deleting and setting again keeps the map in order of use.
     if (known !== undefined) this.#records.delete(key)
     const isFresh = known !== undefined && now - known.usedAt <= this.#forgetAfterMs
-    const record = isFresh ? known : { writes: isWritingMethod(method) ? 0.7 : 0, earlyInARow: 0, usedAt: now }
+    const record = isFresh ? known : { writes: 0, earlyInARow: 0, usedAt: now }
     record.usedAt = now
     this.#records.set(key, record)
     if (this.#records.size > this.#capacity) {
@@ -71,7 +87,6 @@ export class RouteMemory {
   }
 }
 
-/** RFC 9110 calls GET, HEAD, OPTIONS and TRACE safe; of the rest only CONNECT does not write. */
-function isWritingMethod(method: string): boolean {
-  return method === 'POST' || method === 'PUT' || method === 'PATCH' || method === 'DELETE'
+function isSafe(method: string): boolean {
+  return SAFE_METHODS.has(method)
 }

@@ -39,7 +39,7 @@ let scopesOpened = 0
 
 /** One unit of work: an HTTP request or a job. Holds everything that routing may depend on. */
 export class Scope {
-  readonly kind: 'request' | 'job'
+  #kind: 'request' | 'job'
   /** Counts scopes in this process; picks the replica, so that one scope stays with one replica. */
   readonly number: number = ++scopesOpened
   readonly topology: (() => Topology) | undefined
@@ -53,12 +53,17 @@ export class Scope {
   #replay: ReplayToPrimary | undefined
 
   constructor(options: ScopeOptions = {}) {
-    this.kind = options.kind ?? 'job'
+    this.#kind = options.kind ?? 'job'
     this.topology = options.topology
     this.consistency = parseConsistency('consistency', options.consistency)
     this.whenBehind = options.whenBehind ?? 'primary'
     this.trail = new Trail(options.trail)
     this.#obstacle = options.obstacle ?? (this.kind === 'job' ? 'no-request' : undefined)
+  }
+
+  /** `request`: there is an HTTP request that can be replayed. `job`: there is none. */
+  get kind(): 'request' | 'job' {
+    return this.#kind
   }
 
   /** Whether a write was sent (R4). Set before it is sent, and never taken back. */
@@ -78,6 +83,12 @@ export class Scope {
   /** The error that spent this scope (P3); `undefined` while it is alive. */
   get replay(): ReplayToPrimary | undefined {
     return this.#replay
+  }
+
+  /** Notes that its request has ended in an open connection (a WebSocket): what follows runs as outside a request (P6). */
+  becomeJob(): void {
+    this.#kind = 'job'
+    this.obstruct('no-request')
   }
 
   /** Notes something that speaks against a replay from now on. The first one stays. */

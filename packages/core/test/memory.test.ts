@@ -3,21 +3,37 @@ import { LearnedWriters, RouteMemory } from '../src/index.ts'
 import { statement } from './statements.ts'
 
 describe('RouteMemory', () => {
-  it('P5: the method is a prior: writing methods are replayed early, the rest are not', () => {
+  it('P5: the method is a prior: what is not safe is replayed early, the rest is not', () => {
     const memory = new RouteMemory()
-    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'])
-      expect(memory.shouldReplayEarly(method, '/a', 0)).toBe(true)
-    for (const method of ['GET', 'HEAD', 'OPTIONS', 'TRACE'])
-      expect(memory.shouldReplayEarly(method, '/a', 0)).toBe(false)
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'CONNECT', 'MKCOL', 'LOCK', 'PURGE', 'post', ''])
+      expect([method, memory.shouldReplayEarly(method, '/a', 0)]).toEqual([method, true])
+    for (const method of ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY', 'REPORT', 'SEARCH'])
+      expect([method, memory.shouldReplayEarly(method, '/a', 0)]).toEqual([method, false])
   })
 
-  it('P5: a POST that only reads is tried here once in a while, and then stops being replayed', () => {
+  it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'MKCOL'])(
+    'P5: a %s is never tried here, whatever ran here before',
+    (method) => {
+      const memory = new RouteMemory({ retryEvery: 2, forgetAfterMs: 1000 })
+      for (const hasNeededPrimary of [false, true, false]) {
+        for (let n = 0; n < 100; n += 1) {
+          memory.learn(method, '/charge', hasNeededPrimary, n)
+          expect(memory.shouldReplayEarly(method, '/charge', n)).toBe(true)
+        }
+      }
+      expect(memory.shouldReplayEarly(method, '/charge', 1_000_000)).toBe(true)
+      expect(memory.size).toBe(0)
+    },
+  )
+
+  it('P5: a GET that was seen to write is tried here once in a while, and stops being replayed when it stops writing', () => {
     const memory = new RouteMemory({ retryEvery: 5 })
-    const early = Array.from({ length: 5 }, () => memory.shouldReplayEarly('POST', '/graphql', 0))
+    memory.learn('GET', '/visit', true, 0)
+    memory.learn('GET', '/visit', true, 0)
+    const early = Array.from({ length: 5 }, () => memory.shouldReplayEarly('GET', '/visit', 0))
     expect(early).toEqual([true, true, true, true, false])
-    memory.learn('POST', '/graphql', false, 0)
-    expect(memory.shouldReplayEarly('POST', '/graphql', 0)).toBe(false)
-    expect(memory.shouldReplayEarly('POST', '/other', 0)).toBe(true)
+    memory.learn('GET', '/visit', false, 0)
+    expect(memory.shouldReplayEarly('GET', '/visit', 0)).toBe(false)
   })
 
   it('P5: a GET that writes is replayed before any work; one write among many reads is not enough', () => {

@@ -1,7 +1,7 @@
 import { runInScope } from '@headwater/core'
 import type { Context, MiddlewareHandler } from 'hono'
 import { Lifecycle, type RequestLife } from './lifecycle.ts'
-import { incomingOf, limitBody } from './node-request.ts'
+import { hasBeenUpgraded, incomingOf, limitBody } from './node-request.ts'
 import type { HeadwaterOptions } from './options.ts'
 import { wrappedOwnError } from './own-error.ts'
 import type { ResponseHead } from './response-head.ts'
@@ -34,9 +34,14 @@ export function headwater(options: HeadwaterOptions): MiddlewareHandler {
     }
     // Also behind an error page: what was written before the error counts.
     if (life.mustSettle) await life.settle()
+    // Node's own 'upgrade' event: @hono/node-server answers 101 to what its handler lets pass.
+    const isHandshake = incoming !== undefined && hasBeenUpgraded(incoming)
+    if (isHandshake || context.res.status === SWITCHING_PROTOCOLS) life.becomeJob()
     finish(context, life)
   }
 }
+
+const SWITCHING_PROTOCOLS = 101
 
 /** Here the response starts, as far as an app can tell: a streamed body runs on after it. */
 function finish(context: Context, life: RequestLife): void {
@@ -48,7 +53,9 @@ function finish(context: Context, life: RequestLife): void {
   } else if (own !== undefined) {
     replaceResponse(context, own.getResponse())
   }
-  if (answer === undefined && life.hasToTell) life.tell(headOf(context))
+  // Deno opens the socket only for the very response that it made.
+  const mayTell = answer === undefined && context.res.status !== SWITCHING_PROTOCOLS
+  if (mayTell && life.hasToTell) life.tell(headOf(context))
   life.end(context.res.status)
 }
 

@@ -1,5 +1,5 @@
 export { type FlyReplayOptions, flyReplay } from './fly-replay.ts'
-export type { HeadwaterOptions, PoolOfApp } from './options.ts'
+export type { EarlyReplay, HeadwaterOptions, PoolOfApp } from './options.ts'
 export type { Arrival, ReplayAnswer, ReplayOrder, ReplayTarget } from './replay-target.ts'
 export type { RequestFacts } from './request-facts.ts'
 export type { TokenCarrierOptions } from './token-options.ts'

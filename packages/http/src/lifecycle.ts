@@ -2,7 +2,7 @@ import { type ReplayObstacle, type ReplayToPrimary, RouteMemory, type Seen } fro
 import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { signState, verifyState } from './replay-state.ts'
 import type { Arrival, ReplayAnswer } from './replay-target.ts'
-import { bodyLengthOf, isWebSocketHandshake, type RequestFacts } from './request-facts.ts'
+import { bodyLengthOf, type RequestFacts } from './request-facts.ts'
 import { RequestScope } from './request-scope.ts'
 import { RequestToken, type TokenAnswer } from './request-token.ts'
 import type { HeadKeeper } from './response-gate.ts'
@@ -30,10 +30,13 @@ export class Lifecycle {
     this.clocks = clocks
   }
 
-  /** Opens the life of one request; `undefined` when it is to run without a scope (exempt, or a WebSocket handshake). */
-  open(facts: RequestFacts): RequestLife | undefined {
-    if (isWebSocketHandshake(facts) || this.options.exempt(facts)) return undefined
-    return new RequestLife(this, facts)
+  /**
+   * Opens the life of one request; `undefined` when the app exempts it, which nothing else does (P7).
+   *
+   * `kind` is `job` when there is no response to answer with any more: the connection was upgraded before.
+   */
+  open(facts: RequestFacts, kind: 'request' | 'job' = 'request'): RequestLife | undefined {
+    return this.options.exempt(facts) ? undefined : new RequestLife(this, facts, kind)
   }
 }
 
@@ -43,7 +46,7 @@ export class RequestLife implements HeadKeeper {
   readonly facts: RequestFacts
   readonly #lifecycle: Lifecycle
   readonly #arrival: Arrival
-  /** The route's name while its record is of use: away from home, with early replay. */
+  /** The route's name while its record is of use: away from home, where the app has not said what to do. */
   readonly #route: string | undefined
   readonly #isEarly: boolean
   /** `undefined` where nothing carries tokens. */
@@ -52,30 +55,33 @@ export class RequestLife implements HeadKeeper {
   #tokenAnswer: TokenAnswer | undefined
   #hasEnded = false
 
-  constructor(lifecycle: Lifecycle, facts: RequestFacts) {
+  constructor(lifecycle: Lifecycle, facts: RequestFacts, kind: 'request' | 'job' = 'request') {
     const { options, clocks } = lifecycle
     this.#lifecycle = lifecycle
     this.facts = facts
     this.#arrival = options.target.arrival(facts.header)
     const length = bodyLengthOf(facts)
     const isReplayed = verifyState(options.secrets, facts, this.#arrival.state, clocks.wall()) !== undefined
-    const obstacle = obstacleOf(this.#arrival.hasFailed, isReplayed, length !== 'unknown' && length > options.bodyLimit)
+    const isTooLarge = length !== 'unknown' && length > options.bodyLimit
+    const obstacle = kind === 'job' ? 'no-request' : obstacleOf(this.#arrival.hasFailed, isReplayed, isTooLarge)
     const { topology } = options.pool
     this.#token = options.token && new RequestToken(options.token, options.secrets, facts, clocks.wall())
     this.scope = new RequestScope({
+      kind,
       trail: this.#token && { ...this.#token.trail, isVisiting: isReplayed && topology.isAtHome },
       obstacle,
       topology: () => options.pool.topology,
       retryAfter: options.retryAfter,
       onPrimaryNeeded: () => this.#learnLateNeed(),
     })
-    this.#route = options.earlyReplay && !topology.isAtHome ? options.route(facts) : undefined
-    // A body of unknown length is read and counted here first: it may be over the limit.
+    const early = topology.isAtHome ? 'never' : options.earlyReplay(facts)
+    this.#route = early === undefined ? options.route(facts) : undefined
+    // A body of unknown length is read and counted here first, unless the app knows better: it may be over the limit.
     this.#isEarly =
-      this.#route !== undefined &&
       obstacle === undefined &&
-      length !== 'unknown' &&
-      lifecycle.memory.shouldReplayEarly(facts.method, this.#route, clocks.monotonic())
+      (this.#route === undefined
+        ? early === 'always'
+        : length !== 'unknown' && lifecycle.memory.shouldReplayEarly(facts.method, this.#route, clocks.monotonic()))
     if (this.#isEarly) this.scope.askForReplay(topology, 'route-prior')
   }
 
@@ -87,6 +93,11 @@ export class RequestLife implements HeadKeeper {
   /** Whether the head has to wait for `settle()`: the primary is to say where it stands (F2). */
   get mustSettle(): boolean {
     return this.#token !== undefined && !this.isSpent && this.scope.trail.mustAsk
+  }
+
+  /** Notes that the answer opens a connection (a WebSocket): what goes on in it runs as outside a request (P6). */
+  becomeJob(): void {
+    if (!this.isSpent) this.scope.becomeJob()
   }
 
   /** Finds out what the client has seen by now. Takes a round trip to the primary at most; never rejects. */

@@ -12,12 +12,15 @@ export function openNodeRequest(
   response: ServerResponse,
   url: string,
 ): RequestLife | undefined {
-  const life = lifecycle.open(factsOf(request, url))
+  const isUpgraded = hasBeenUpgraded(request)
+  const life = lifecycle.open(factsOf(request, url), isUpgraded ? 'job' : 'request')
   if (life === undefined) return undefined
+  keepScope(request, life.scope)
+  // Whoever hands us such a request has made up its response.
+  if (isUpgraded) return life
   gateResponse(response, life)
   // Not 'close': a client that hangs up before the answer teaches nothing.
   response.once('finish', () => life.end(response.statusCode))
-  keepScope(request, life.scope)
   limitBody(request, life, lifecycle.options.bodyLimit)
   return life
 }
@@ -61,6 +64,11 @@ function keepScope(request: IncomingMessage, scope: Scope): void {
 export function incomingOf(environment: unknown): IncomingMessage | undefined {
   const incoming: unknown = isObject(environment) ? Reflect.get(environment, 'incoming') : undefined
   return incoming instanceof IncomingMessage ? incoming : undefined
+}
+
+/** Whether Node gave this to the app's own 'upgrade' listener: it does so only where there is one, whatever a client sends. */
+export function hasBeenUpgraded(request: IncomingMessage): boolean {
+  return Reflect.get(request, 'upgrade') === true
 }
 
 function isObject(value: unknown): value is object {

@@ -13,6 +13,9 @@ export interface PoolOfApp {
   hasEveryReplica?(seen: Seen): boolean
 }
 
+/** What an app says of a request: replay it before any work, or try it here first. */
+export type EarlyReplay = 'always' | 'never'
+
 /** What `headwater()` takes, in every framework. */
 export interface HeadwaterOptions extends FlyReplayOptions {
   /** A `RoutedPool`. */
@@ -25,11 +28,17 @@ export interface HeadwaterOptions extends FlyReplayOptions {
   readonly secret?: string | readonly string[] | undefined
   /** The largest body that the proxy can replay, in bytes; default 1,048,576, the lower of Fly's two documented limits. */
   readonly bodyLimit?: number | undefined
-  /** Whether routes known to write are replayed before any work (P5); default true. Off, every write is tried here first. */
-  readonly earlyReplay?: boolean | undefined
   /**
-   * Names the route of a request, for its record (P5); the method is added. Default: the path with numbers, UUIDs and other
-   * variable segments as `:id`. For GraphQL and the like, name the operation.
+   * Which requests are replayed before any work (P5). Default `true`: those with an unsafe method (POST, PUT, PATCH, DELETE and
+   * what else is not safe by RFC 9110), and those of routes that were seen to write. `false`: none, every write is tried here first.
+   *
+   * A function says it by request, away from home only: `always`, also a body of unknown length; `never`, such as a POST that
+   * mostly reads, which is then replayed when it meets a write; `undefined`, as by default.
+   */
+  readonly earlyReplay?: boolean | ((request: RequestFacts) => EarlyReplay | undefined) | undefined
+  /**
+   * Names the route of a request with a safe method, for its record (P5); the method is added. Default: the path with numbers,
+   * UUIDs and other variable segments as `:id`. For GraphQL by GET and the like, name the operation.
    */
   readonly route?: ((request: RequestFacts) => string) | undefined
   /** Which requests get no scope at all, as if outside a request: health checks, metrics. Default none. */
@@ -50,7 +59,8 @@ export interface ResolvedOptions {
   readonly pool: PoolOfApp
   readonly secrets: readonly string[]
   readonly bodyLimit: number
-  readonly earlyReplay: boolean
+  /** What the app says of a request; `undefined`: its method and its route's record decide. */
+  readonly earlyReplay: (request: RequestFacts) => EarlyReplay | undefined
   readonly route: (request: RequestFacts) => string
   readonly exempt: (request: RequestFacts) => boolean
   readonly retryAfter: number
@@ -70,7 +80,7 @@ export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
     pool: checkPool(options?.pool),
     secrets: parseSecrets(options.secret ?? HEADWATER_SECRET),
     bodyLimit: integer('bodyLimit', options.bodyLimit ?? 1_048_576, 'bytes'),
-    earlyReplay: checkType('earlyReplay', options.earlyReplay ?? true, 'boolean'),
+    earlyReplay: earlyReplayOf(options.earlyReplay ?? true),
     route: checkType('route', options.route ?? ((request: RequestFacts) => routeNameOf(request.url)), 'function'),
     exempt: checkType('exempt', options.exempt ?? (() => false), 'function'),
     retryAfter: integer('retryAfter', options.retryAfter ?? 1, 'seconds'),
@@ -89,6 +99,22 @@ function checkPool(pool: PoolOfApp | undefined): PoolOfApp {
   if (topology.region !== undefined) parseRegion('pool.topology.region', topology.region)
   if (topology.primaryRegion !== undefined) parseRegion('pool.topology.primaryRegion', topology.primaryRegion)
   return pool
+}
+
+function earlyReplayOf(option: unknown): ResolvedOptions['earlyReplay'] {
+  if (option === true) return () => undefined
+  if (option === false) return () => 'never'
+  if (typeof option !== 'function') {
+    throw new OptionsInvalid('earlyReplay', `expected a boolean or a function of the request, got ${typeof option}`)
+  }
+  return (request) => {
+    const said: unknown = option(request)
+    if (said === undefined || said === 'always' || said === 'never') return said
+    throw new OptionsInvalid(
+      'earlyReplay',
+      "its function must give 'always', 'never' or undefined, and gave another value",
+    )
+  }
 }
 
 function targetOf(options: HeadwaterOptions): ReplayTarget {

@@ -17,12 +17,3 @@ export function bodyLengthOf(facts: RequestFacts): number | 'unknown' {
   if (declared === undefined) return 0
   return /^\d{1,15}$/.test(declared) ? Number(declared) : 'unknown'
 }
-
-/** Whether this is the opening handshake of a WebSocket (RFC 6455, section 4.1). */
-export function isWebSocketHandshake(facts: RequestFacts): boolean {
-  return (
-    facts.method === 'GET' &&
-    facts.header('upgrade')?.toLowerCase() === 'websocket' &&
-    facts.header('sec-websocket-key') !== undefined
-  )
-}

@@ -10,6 +10,7 @@ import {
 
 /** What a request's scope is told when it opens. */
 export interface RequestScopeOptions {
+  readonly kind: 'request' | 'job'
   readonly obstacle: ReplayObstacle | undefined
   readonly topology: () => Topology
   /** What the client's token says it has seen; `undefined` where no token is carried. */
@@ -26,7 +27,7 @@ export class RequestScope extends Scope {
   readonly #onPrimaryNeeded: () => void
 
   constructor(options: RequestScopeOptions) {
-    super({ kind: 'request', obstacle: options.obstacle, topology: options.topology, trail: options.trail })
+    super({ kind: options.kind, obstacle: options.obstacle, topology: options.topology, trail: options.trail })
     this.#retryAfter = options.retryAfter
     this.#onPrimaryNeeded = options.onPrimaryNeeded
   }

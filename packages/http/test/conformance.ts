@@ -10,7 +10,7 @@ import {
   type Topology,
   topologyOf,
 } from '@headwater/core'
-import type { HeadwaterOptions } from '@headwater/http'
+import type { HeadwaterOptions, RequestFacts } from '@headwater/http'
 import { describe, expect, test } from 'vitest'
 import type { HttpAdapter, Outcome, RouteUnderTest } from './app-under-test.ts'
 import { expectReplay, SECRET, signedSource, write } from './data-layer.ts'
@@ -226,14 +226,56 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
       expect((await askOnce({ method: 'POST', handle }, { body: '{}' }, settings)).status).toBe(200)
     })
 
-    test('P5: a POST that only reads is answered here in the end', async () => {
-      const requests = Array.from({ length: 80 }, () => ({ body: '{}' }))
+    test('P5: an unsafe method is never tried here by itself: of 60 POSTs none has run', async () => {
+      let runs = 0
+      const handle = async (): Promise<Outcome> => ({ json: ++runs })
+      const requests = Array.from({ length: 60 }, () => ({ body: '{}' }))
+      const answers = await ask({ method: 'POST', handle }, requests, { options: { earlyReplay: true } })
+      for (const sent of answers) expectReplay(sent)
+      expect(runs).toBe(0)
+    })
+
+    test('P5: a POST that only reads, and that the app says so of, is answered here from the first on', async () => {
+      const earlyReplay = ({ url }: RequestFacts) => (url.startsWith('/search') ? 'never' : undefined)
       const handle = async (): Promise<Outcome> => ({ json: 'found' })
-      const answers = await ask({ method: 'POST', path: '/search', handle }, requests, {
-        options: { earlyReplay: true },
-      })
-      expect(answers[0]?.status).toBe(409)
-      expect(answers.slice(-20).map((sent) => sent.status)).toEqual(Array(20).fill(200))
+      const search = { method: 'POST', path: '/search', handle } as const
+      const answers = await ask(search, [{ body: '{}' }, { body: '{}' }], { options: { earlyReplay } })
+      expect(answers.map((sent) => sent.text)).toEqual(['"found"', '"found"'])
+      // One that writes after all is replayed when it does.
+      const writing = { method: 'POST', path: '/search', handle: async () => ({ json: await write(away) }) } as const
+      expectReplay(await askOnce(writing, { body: '{}' }, { options: { earlyReplay } }))
+      expectReplay(await askOnce({ method: 'POST', handle }, { body: '{}' }, { options: { earlyReplay } }))
+    })
+
+    test('P5: what the app says is always replayed has never run here: a GET, a body of unknown length', async () => {
+      let runs = 0
+      const handle = async (): Promise<Outcome> => ({ json: ++runs })
+      const options: Partial<HeadwaterOptions> = { earlyReplay: () => 'always' }
+      expectReplay(await askOnce({ path: '/callback', handle }, {}, { options }))
+      expectReplay(await askOnce({ method: 'POST', handle }, { body: '{}', chunked: true }, { options }))
+      expect(runs).toBe(0)
+      // What speaks against a replay still does.
+      const headers = signedSource('GET', '/callback')
+      expect((await askOnce({ path: '/callback', handle }, { headers }, { options })).status).toBe(200)
+      expect((await askOnce({ path: '/callback', handle }, {}, { options, topology: home })).status).toBe(200)
+    })
+
+    test('P7: what a client has run here does not make the next one run here', async () => {
+      let runs = 0
+      const handle = async (): Promise<Outcome> => ({ json: ++runs })
+      const steering: readonly SendOptions[] = [
+        { body: '{}', chunked: true },
+        { body: TWO_MEGABYTES },
+        { body: '{}', headers: { 'fly-replay-failed': 'reason=no_candidate' } },
+      ]
+      const answers = await ask(
+        { method: 'POST', handle },
+        Array.from({ length: 5 }, () => [...steering, { body: '{}' }]).flat(),
+        { options: { earlyReplay: true }, parsesBody: 'after' },
+      )
+      const usual = answers.filter((_, at) => at % 4 === 3)
+      for (const sent of usual) expectReplay(sent)
+      expect(runs).toBe(15)
     })
 
     test('P5: a GET that writes is replayed early after two of them', async () => {
@@ -248,10 +290,14 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
       expect(runs).toBe(2)
     })
 
-    test('P5: a failed POST teaches nothing: it is still replayed early', async () => {
-      const requests = Array.from({ length: 60 }, () => ({ body: '{}' }))
-      const handle = async (): Promise<Outcome> => ({ status: 422, json: 'invalid' })
-      const answers = await ask({ method: 'POST', handle }, requests, { options: { earlyReplay: true } })
+    test('P5: a failed GET teaches nothing: one of a route that writes is still replayed early', async () => {
+      let runs = 0
+      const handle = async (): Promise<Outcome> => {
+        runs += 1
+        return runs <= 2 ? { json: await write(away) } : { status: 422, json: 'invalid' }
+      }
+      const requests = Array.from({ length: 62 }, () => ({}))
+      const answers = await ask({ path: '/login/callback', handle }, requests, { options: { earlyReplay: true } })
       expect(answers.filter((sent) => sent.status === 422).length).toBe(3)
     })
 
@@ -358,13 +404,31 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
       },
     )
 
-    test('an exempt request and a WebSocket handshake run without a scope', async () => {
+    test('an exempt request runs without a scope', async () => {
       const handle = async (): Promise<Outcome> => ({ json: String(currentScope()?.kind) })
       const options = { exempt: (request: { url: string }) => request.url.endsWith('?health') }
       expect((await askOnce({ handle }, {}, { options, query: '?health' })).text).toBe('"undefined"')
-      const handshake = { connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
-      expect((await askOnce({ handle }, { headers: handshake })).text).toBe('"undefined"')
       expect((await askOnce({ handle }, {}, { options })).text).toBe('"request"')
+    })
+
+    test.each([
+      ['the headers of a handshake', { connection: 'upgrade' }],
+      ['two of them alone', {}],
+    ])('P7: %s do not switch it off: a write is replayed, and ensurePrimary() too', async (_, more) => {
+      const headers = { ...more, upgrade: 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
+      let runs = 0
+      const ensured = async (): Promise<Outcome> => {
+        ensurePrimary()
+        return { json: ++runs }
+      }
+      expectReplay(await askOnce({ handle: async () => ({ json: await write(away) }) }, { headers }))
+      expectReplay(await askOnce({ handle: ensured }, { headers }))
+      expect(runs).toBe(0)
+      const refused = async (): Promise<Outcome> => {
+        sideEffects()
+        return { json: await write(away) }
+      }
+      expect((await askOnce({ handle: refused }, { headers })).status).toBe(500)
     })
 
     test('R7: replays and what made them impossible are published', async () => {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { currentScope, topologyOf } from '@headwater/core'
+import { currentScope, type Scope, topologyOf } from '@headwater/core'
 import { headwater } from '@headwater/http/hono'
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
@@ -135,4 +135,24 @@ test('hono only: F1: a token is set on a response whose headers cannot be change
   }
   expect(redirected.headers.getSetCookie()).toEqual([expect.stringMatching(/^headwater\..*; Secure$/)])
   expect(fetched.headers.getSetCookie()).toEqual([expect.not.stringContaining('Secure')])
+})
+
+test('hono only: a response that opens a socket, as Deno has it, is given back itself: nothing is told on it', async () => {
+  // No other runtime lets anybody make a response with this status.
+  const upgraded = Object.defineProperty(new Response(null), 'status', { value: 101 })
+  const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+  const primary = new Primary()
+  const scopes: (Scope | undefined)[] = []
+  for (const topology of [home, away]) {
+    const app = new Hono()
+    app.use(headwater({ pool: { topology }, secret: SECRET }))
+    app.get('/socket', async () => {
+      scopes.push(currentScope())
+      expect(currentScope()?.kind).toBe('request')
+      if (topology.isAtHome) await primary.write()
+      return upgraded
+    })
+    expect(await app.request('/socket', { headers })).toBe(upgraded)
+  }
+  expect(scopes.map((scope) => scope?.kind)).toEqual(['job', 'job'])
 })

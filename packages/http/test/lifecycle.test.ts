@@ -132,21 +132,58 @@ describe('early replay', () => {
 
   test('P5: an early replay and an error teach nothing; a success here does', () => {
     const lifecycle = lifecycleOf(away)
-    for (let round = 0; round < 19; round++) open(lifecycle, { method: 'POST' }).end(409)
-    const tried = open(lifecycle, { method: 'POST' })
+    for (let round = 0; round < 2; round++) {
+      const life = open(lifecycle)
+      life.scope.askForReplay(away, 'write')
+      life.end(409)
+    }
+    for (let round = 0; round < 19; round++) open(lifecycle).end(409)
+    const tried = open(lifecycle)
     expect(tried.isSpent).toBe(false)
     tried.end(422)
-    expect(open(lifecycle, { method: 'POST' }).isSpent).toBe(true)
-    for (let round = 0; round < 18; round++) open(lifecycle, { method: 'POST' }).end(409)
-    open(lifecycle, { method: 'POST' }).end(200)
-    expect(open(lifecycle, { method: 'POST' }).isSpent).toBe(false)
+    expect(open(lifecycle).isSpent).toBe(true)
+    for (let round = 0; round < 18; round++) open(lifecycle).end(409)
+    open(lifecycle).end(200)
+    expect(open(lifecycle).isSpent).toBe(false)
+  })
+
+  test('P5: a POST is early each time, also when one that ran here all the same only read', () => {
+    const lifecycle = lifecycleOf(away)
+    for (let round = 0; round < 100; round++) {
+      open(lifecycle, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } }).end(200)
+      expect(open(lifecycle, { method: 'POST' }).isSpent).toBe(true)
+    }
+  })
+
+  test('P5: the app says it by request; what it says is neither remembered nor asked for at home', () => {
+    const said: string[] = []
+    const earlyReplay: HeadwaterOptions['earlyReplay'] = ({ url }) => {
+      said.push(url)
+      if (url.startsWith('/search')) return 'never'
+      return url.startsWith('/callback') ? 'always' : undefined
+    }
+    const lifecycle = lifecycleOf(away, { earlyReplay })
+    expect(open(lifecycle, { method: 'POST', url: '/search' }).isSpent).toBe(false)
+    expect(open(lifecycle, { url: '/callback' }).isSpent).toBe(true)
+    expect(lifecycle.memory.size).toBe(0)
+    expect(open(lifecycle, { method: 'POST', url: '/notes' }).isSpent).toBe(true)
+    expect(open(lifecycle, { url: '/notes' }).isSpent).toBe(false)
+    const asked = said.length
+    expect(open(lifecycleOf(home, { earlyReplay }), { url: '/callback' }).isSpent).toBe(false)
+    expect(said.length).toBe(asked)
+  })
+
+  test('P5: a function that says something else is refused, by its name', () => {
+    // @ts-expect-error -- what an app without types may say
+    const lifecycle = lifecycleOf(away, { earlyReplay: () => true })
+    expect(() => open(lifecycle)).toThrow(expect.objectContaining({ option: 'earlyReplay' }))
   })
 
   test('P5: an app names its routes', () => {
     const lifecycle = lifecycleOf(away, { route: (request) => request.header('x-operation') ?? 'none' })
-    open(lifecycle, { method: 'POST', headers: { 'x-operation': 'search' } })
+    open(lifecycle, { headers: { 'x-operation': 'search' } })
     expect(lifecycle.memory.size).toBe(1)
-    open(lifecycle, { method: 'POST', url: '/other', headers: { 'x-operation': 'search' } })
+    open(lifecycle, { url: '/other', headers: { 'x-operation': 'search' } })
     expect(lifecycle.memory.size).toBe(1)
   })
 

@@ -26,7 +26,7 @@ describe('options', () => {
   test('are checked once, completed and frozen', () => {
     const resolved = resolveOptions({ pool, secret })
     expect(Object.isFrozen(resolved)).toBe(true)
-    expect(resolved).toMatchObject({ bodyLimit: 1_048_576, earlyReplay: true, retryAfter: 1, secrets: [secret] })
+    expect(resolved).toMatchObject({ bodyLimit: 1_048_576, retryAfter: 1, secrets: [secret] })
     expect(resolved.target.name).toBe('fly-replay')
   })
 

@@ -82,6 +82,15 @@ export function describeTokens(name: string, adapter: HttpAdapter): void {
       expect([sent.headers['cache-control'], sent.headers['vary']]).toEqual(['private, max-age=60', 'Accept'])
     })
 
+    test('P7: the headers of a handshake do not switch it off: an answer that wrote carries one', async () => {
+      const primary = new Primary()
+      const headers = { upgrade: 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
+      for (const more of [{}, { connection: 'upgrade' }]) {
+        const sent = await ask(async () => ({ json: await primary.write() }), { headers: { ...headers, ...more } })
+        expect([sent.status, sent.text, stateIn(sent)]).toEqual([200, '"written"', primary.state])
+      }
+    })
+
     test('F2: a COMMIT that brings the position along costs no question more', async () => {
       const primary = new Primary()
       primary.saysWithCommit = true

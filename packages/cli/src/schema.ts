@@ -41,7 +41,9 @@ async function load(name: string): Promise<object> {
     return (await import(name)) as object
   } catch (error) {
     if (Reflect.get(Object(error), 'code') !== 'ERR_MODULE_NOT_FOUND') throw error
-    throw new UsageError(`--schema-url needs ${name}, which is not installed here; npm install @headwater/pg pg`)
+    throw new UsageError(
+      `--schema-url needs ${name}, which is not installed here; install @headwater/pg and pg beside @headwater/cli`,
+    )
   }
 }
 

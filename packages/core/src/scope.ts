@@ -213,7 +213,8 @@ const NO_FRAME: Frame = Object.freeze({ scope: undefined, forced: undefined, con
 /**
  * Declares that this request is about to do something that must not happen twice (a charge, a mail): no replay from now on (P4).
  *
- * Call it before the deed, and `ensurePrimary()` before it when a write may follow. Does nothing outside a scope.
+ * Call it before the deed, never behind it, and `ensurePrimary()` before it when a write may follow: away from home that write
+ * would be refused, with the deed done. Does nothing outside a scope.
  *
  * @throws {ReplayToPrimary} when the scope is spent already: the request runs again elsewhere, and the deed with it.
  */

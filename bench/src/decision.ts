@@ -1,7 +1,7 @@
 import { runInScope, Scope } from '@headwater/core'
 import { currentFrame } from '@headwater/core/internal'
 import { Engine } from '../../packages/pg/src/execution/engine.ts'
-import { LONE_QUERIES } from '../../packages/pg/src/execution/holder.ts'
+import { LONE_QUERIES } from '../../packages/pg/src/execution/lone-queries.ts'
 import { RoutedQuery } from '../../packages/pg/src/execution/routed-query.ts'
 // The decision itself: what RoutedPool asks for each query, without a connection behind it.
 import { resolveOptions } from '../../packages/pg/src/options/options.ts'

@@ -250,7 +250,7 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
     test('P5: what the app says is always replayed has never run here: a GET, a body of unknown length', async () => {
       let runs = 0
       const handle = async (): Promise<Outcome> => ({ json: ++runs })
-      const options = { earlyReplay: () => 'always' } as const
+      const options: Partial<HeadwaterOptions> = { earlyReplay: () => 'always' }
       expectReplay(await askOnce({ path: '/callback', handle }, {}, { options }))
       expectReplay(await askOnce({ method: 'POST', handle }, { body: '{}', chunked: true }, { options }))
       expect(runs).toBe(0)

@@ -7,7 +7,7 @@ import { headwater as headwaterForExpress } from '@headwater/http/express'
 import { headwater as headwaterForHono } from '@headwater/http/hono'
 import { headwater as headwaterForKoa } from '@headwater/http/koa'
 import { RoutedPool } from '@headwater/pg'
-import { createAdaptorServer, upgradeWebSocket } from '@hono/node-server'
+import { createAdaptorServer, upgradeWebSocket, type WebSocketServerLike } from '@hono/node-server'
 import express from 'express'
 import express4 from 'express-4'
 import { Hono } from 'hono'
@@ -59,12 +59,11 @@ const HANDSHAKE = { connection: 'Upgrade', upgrade: 'echo', 'fly-request-id': '1
 async function upgrade(port: number, path: string, bytes: number): Promise<string> {
   const asked = request({ host: '127.0.0.1', port, path, headers: HANDSHAKE, agent: false })
   asked.end()
-  const [, socket, head]: [IncomingMessage, Duplex, Buffer] = await once(asked, 'upgrade', {
-    signal: AbortSignal.timeout(5000),
-  })
+  const signal = AbortSignal.timeout(5000)
+  const [, socket, head] = (await once(asked, 'upgrade', { signal })) as [IncomingMessage, Duplex, Buffer]
   let text = head.toString()
   while (text.length < bytes) {
-    const [chunk]: [Buffer] = await once(socket, 'data', { signal: AbortSignal.timeout(5000) })
+    const [chunk] = (await once(socket, 'data', { signal })) as [Buffer]
     text += chunk.toString()
   }
   socket.destroy()
@@ -91,10 +90,9 @@ describe('hono on @hono/node-server, away from home', () => {
       await say(away, 'by a request that only looks like a handshake')
       return context.text('written')
     })
-    return createAdaptorServer({
-      fetch: app.fetch,
-      websocket: { server: new WebSocketServer({ noServer: true }) },
-    }) as Server
+    // ws's own types allow `undefined` where @hono/node-server's do not.
+    const server = new WebSocketServer({ noServer: true }) as WebSocketServerLike
+    return createAdaptorServer({ fetch: app.fetch, websocket: { server } }) as Server
   }
 
   const answer = (socket: { send: (text: string) => void }, work: Promise<unknown>) =>
@@ -117,9 +115,8 @@ describe('hono on @hono/node-server, away from home', () => {
   test.each(['/ensured', '/note'])('P7: a handshake that needs the primary (%s) is not answered here', async (path) => {
     await using running = await listen(chatServer())
     const socket = new WebSocket(`ws://127.0.0.1:${running.port}${path}`, { headers: { 'fly-request-id': '1' } })
-    const [, response]: [unknown, IncomingMessage] = await once(socket, 'unexpected-response', {
-      signal: AbortSignal.timeout(5000),
-    })
+    const signal = AbortSignal.timeout(5000)
+    const [, response] = (await once(socket, 'unexpected-response', { signal })) as [unknown, IncomingMessage]
     socket.on('error', () => undefined).terminate()
     expect([response.statusCode, response.headers['fly-replay']]).toEqual([409, expect.stringMatching(/^region=ams;/)])
     expect(await said()).toEqual([])

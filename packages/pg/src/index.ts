@@ -1,5 +1,5 @@
-export type { CatalogKnowledge } from './catalog/knowledge.ts'
 export { type LoadCatalogOptions, loadCatalog } from './catalog/load.ts'
+export type { CatalogKnowledge } from './catalog/object.ts'
 export type { CatalogTarget } from './catalog/query.ts'
 export type { CatalogOptions } from './options/catalog-options.ts'
 export type { NodeOptions, RoutedPoolOptions } from './options/options.ts'

@@ -3,8 +3,9 @@ import { createServer } from 'node:net'
 import { classify, type Knowledge } from '@headwater/core/internal'
 import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
-import { CatalogCache, type CatalogCacheOptions, type CatalogConnection } from '../src/catalog/cache.ts'
-import { openConnection } from '../src/driver/open-connection.ts'
+import { CatalogCache, type CatalogCacheOptions } from '../src/catalog/cache.ts'
+import type { OwnConnection } from '../src/driver/own-connection.ts'
+import { openOwnConnection } from '../src/driver/own-connection.ts'
 
 /** An empty database whose answer the test gives when it wants to; counts what is opened and what is ended. */
 class Server {
@@ -36,7 +37,7 @@ class Server {
     await settled()
   }
 
-  async #open(): Promise<CatalogConnection> {
+  async #open(): Promise<OwnConnection> {
     this.opened += 1
     if (this.failure !== undefined) throw this.failure
     const connection = new EventEmitter()
@@ -235,7 +236,7 @@ it('X5: its end leaves no socket to a server that never answers', async () => {
   const port = typeof address === 'object' && address !== null ? address.port : 0
   const pool = new pg.Pool({ host: '127.0.0.1', port, user: 'nobody', database: 'none' })
   const server = new Server()
-  const cache = server.cache({ open: (signal) => openConnection([pool], signal) })
+  const cache = server.cache({ open: (signal) => openOwnConnection([pool], signal) })
   cache.touch()
   await connected
   await cache.end()

@@ -1,12 +1,8 @@
 import { type Access, createKnowledge, type Knowledge } from '@headwater/core/internal'
-import { checkOverrides, loadCatalog } from './load.ts'
-import type { CatalogTarget } from './query.ts'
-
-/** A connection of the cache's own: it takes no place in a pool that queries wait for. */
-export interface CatalogConnection extends CatalogTarget {
-  /** Ends it at once, also in the middle of a query; may be called again, and never rejects. */
-  end(): Promise<void>
-}
+import type { OwnConnection } from '../driver/own-connection.ts'
+import { REFRESH_AFTER } from '../options/catalog-options.ts'
+import { checkOverrides } from '../options/overrides.ts'
+import { loadCatalog } from './load.ts'
 
 /** Options of {@link CatalogCache}. */
 export interface CatalogCacheOptions {
@@ -14,7 +10,7 @@ export interface CatalogCacheOptions {
    * Connects to whatever node is near, or only to the primary: once this pool has changed the schema, a replica may not have it
    * yet. When `signal` aborts, it must reject soon and leave no socket.
    */
-  readonly open: (signal: AbortSignal, isPrimaryOnly: boolean) => Promise<CatalogConnection>
+  readonly open: (signal: AbortSignal, isPrimaryOnly: boolean) => Promise<OwnConnection>
   /** Called with what is known from now on, also at construction when there are overrides. Must not throw. */
   readonly onKnowledge: (knowledge: Knowledge) => void
   /** Called when a load failed; another one follows by itself. Must not throw. Default: nothing. */
@@ -27,7 +23,6 @@ export interface CatalogCacheOptions {
   readonly now?: (() => number) | undefined
 }
 
-export const REFRESH_AFTER = 600_000
 /** After a failure, in ms: doubles from the first to the most, spread by a half. */
 const BACKOFF = { first: 1000, most: 300_000 } as const
 /** After a failure while what is known is outdated, in ms: until then nothing is read next door. */
@@ -61,7 +56,7 @@ export class CatalogCache {
   #failures = 0
   #isLoaded = false
   #running: Promise<Knowledge> | undefined
-  #connection: CatalogConnection | undefined
+  #connection: OwnConnection | undefined
 
   /** @throws {OptionsInvalid} when `functions` is not a record of accesses. */
   constructor(options: CatalogCacheOptions) {

@@ -1,7 +1,8 @@
 import type { Known } from '@headwater/core/internal'
+import { findCatalogFunction } from './catalog-function.ts'
 import { knownOfForeignBody } from './foreign-language.ts'
-import { type Evidence, findCatalogFunction } from './graph.ts'
 import { knownOfExtension } from './known-extensions.ts'
+import type { Evidence } from './object.ts'
 import type { CatalogRow } from './query.ts'
 
 /** What each row of the catalog shows by itself. */

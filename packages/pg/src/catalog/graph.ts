@@ -1,32 +1,9 @@
-import {
-  type Access,
-  classify,
-  classifyBody,
-  type Knowledge,
-  type Known,
-  type NameKind,
-} from '@headwater/core/internal'
-import type { CatalogKnowledge } from './knowledge.ts'
+import { type Access, classifyBody, type Knowledge, type Known, type NameKind } from '@headwater/core/internal'
+import { knownOfCatalogFunction } from './catalog-function.ts'
+import type { CatalogKnowledge, CatalogObject, Evidence } from './object.ts'
 
 const READS: Known = Object.freeze({ access: 'read', because: 'reads-only' })
 const RANK: Readonly<Record<Access, number>> = { read: 0, unknown: 1, session: 2, write: 3 }
-
-/** What shows what an object does: text in a language, other objects by id, functions of pg_catalog by name. */
-export interface Evidence {
-  readonly text?: { readonly language: string; readonly body: string } | undefined
-  readonly refs?: readonly string[] | undefined
-  readonly fact?: Known | undefined
-}
-
-/** One object of the database. */
-export interface CatalogObject {
-  readonly id: string
-  readonly kind: NameKind
-  readonly schema: string
-  readonly name: string
-  /** What it needs, as far as has been found out: it only ever rises. */
-  readonly known: Known
-}
 
 /**
  * The objects of one database and what each of them needs, found by letting needs rise along calls until nothing
@@ -214,14 +191,4 @@ function reasonByName({ access, because }: Known): Known['because'] {
     default:
       return because
   }
-}
-
-/** The verdict on one of Postgres's own functions, by name; `undefined` when it has none of that name. */
-export function findCatalogFunction(name: string): Known | undefined {
-  const { access, because } = classify(`select pg_catalog."${name.replaceAll('"', '""')}"()`)
-  return because === 'unseen-function' ? undefined : { access, because }
-}
-
-function knownOfCatalogFunction(name: string): Known {
-  return findCatalogFunction(name) ?? { access: 'unknown', because: 'unseen-function' }
 }

@@ -1,12 +1,7 @@
-import { type Access, createKnowledge, type Inventory, type Knowledge, type Known } from '@headwater/core/internal'
+import { type Access, createKnowledge, type Inventory, type Known } from '@headwater/core/internal'
 import type { CatalogFacts } from './facts.ts'
 import type { CatalogGraph } from './graph.ts'
-
-/** {@link Knowledge} of one database. */
-export interface CatalogKnowledge extends Knowledge {
-  /** Types whose use needs more than a read: a domain's check, or a cast by a function. */
-  findType(schema: string | undefined, name: string): Known | undefined
-}
+import type { CatalogKnowledge } from './object.ts'
 
 /** Makes the tables that a classifier asks, of objects that are judged. */
 export function knowledgeOf(

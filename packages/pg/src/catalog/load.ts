@@ -1,9 +1,10 @@
-import { OptionsInvalid } from '@headwater/core'
 import { type Access, createKnowledge } from '@headwater/core/internal'
+import { checkOverrides } from '../options/overrides.ts'
 import { CatalogFacts, expression } from './facts.ts'
 import { CatalogGraph } from './graph.ts'
 import { CatalogInventory } from './inventory.ts'
-import { type CatalogKnowledge, knowledgeOf } from './knowledge.ts'
+import { knowledgeOf } from './knowledge.ts'
+import type { CatalogKnowledge } from './object.ts'
 import { CATALOG_QUERY, type CatalogRow, type CatalogTarget } from './query.ts'
 
 /** Options of {@link loadCatalog}. */
@@ -14,8 +15,6 @@ export interface LoadCatalogOptions {
    */
   readonly functions?: Readonly<Record<string, Access>> | undefined
 }
-
-const ACCESSES: Readonly<Record<Access, true>> = { read: true, unknown: true, session: true, write: true }
 
 /**
  * Reads from one database what a statement's text does not show: which of its functions, operators, views, policies,
@@ -31,29 +30,6 @@ export async function loadCatalog(target: CatalogTarget, options: LoadCatalogOpt
   const overrides = checkOverrides('functions', options.functions)
   const { rows } = await target.query(CATALOG_QUERY)
   return judgeCatalog(rows as readonly CatalogRow[], overrides)
-}
-
-/**
- * Checks the user's own word.
- *
- * @throws {OptionsInvalid} naming the function and what was expected.
- */
-export function checkOverrides(
-  option: string,
-  functions: Readonly<Record<string, Access>> | undefined,
-): Readonly<Record<string, Access>> {
-  if (functions === undefined) return Object.freeze({})
-  if (typeof functions !== 'object' || functions === null || Array.isArray(functions)) {
-    throw new OptionsInvalid(option, "expected an object such as { 'audit.touch': 'write' }")
-  }
-  for (const [name, access] of Object.entries(functions)) {
-    if (typeof access === 'string' && Object.hasOwn(ACCESSES, access)) continue
-    throw new OptionsInvalid(
-      `${option}[${JSON.stringify(name)}]`,
-      `${JSON.stringify(access)} is not an access; expected "read", "unknown", "session" or "write"`,
-    )
-  }
-  return Object.freeze({ ...functions })
 }
 
 /** How long the event loop may be held, in ms, before others get their turn. */

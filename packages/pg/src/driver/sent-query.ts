@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import pg, { type QueryConfig } from 'pg'
-import type { Settle } from './query-call.ts'
+import { internalsOf } from './pg-internals.ts'
+import type { Settle } from './settle.ts'
 
 /** What pg reads from a query's configuration; its types do not declare the last ones. */
 export interface AppConfig extends QueryConfig {
@@ -12,15 +13,17 @@ export interface AppConfig extends QueryConfig {
   readonly rows?: unknown
 }
 
-type Field = Exclude<keyof AppConfig, 'values'>
-
 /** pg's own query as it is: its types show none of its fields. */
-const PgQuery = pg.Query as unknown as new (
-  text: unknown,
-  values: unknown,
-  callback: Settle,
-) => Record<Field, unknown> & { submit(connection: pg.Connection): unknown }
-const Result = Object(Reflect.get(new PgQuery('', undefined, () => undefined), '_result')).constructor
+type QueryInternals = Record<Exclude<keyof AppConfig, 'values'>, unknown> & {
+  _rowMode: unknown
+  _result: object
+  _results: unknown
+  submit(connection: pg.Connection): unknown
+}
+
+const PgQuery = pg.Query as unknown as new (text: unknown, values: unknown, callback: Settle) => QueryInternals
+type ResultConstructor = new (rowMode: unknown, types: unknown) => object
+const Result = new PgQuery('', undefined, () => undefined)._result.constructor as ResultConstructor
 
 /**
  * The query that pg would make of an app's configuration. pg 8.23.1 copies every configuration by its descriptors first, which
@@ -40,10 +43,9 @@ class SentQuery extends PgQuery {
     this.query_timeout = config.query_timeout
     if (config.portal) this.portal = config.portal
     if (rowMode === undefined && types === undefined) return
-    Reflect.set(this, '_rowMode', rowMode)
-    const result: unknown = Reflect.construct(Result, [rowMode, types])
-    Reflect.set(this, '_result', result)
-    Reflect.set(this, '_results', result)
+    this._rowMode = rowMode
+    this._result = new Result(rowMode, types)
+    this._results = this._result
   }
 
   override submit(connection: pg.Connection): unknown {
@@ -88,7 +90,7 @@ export function sentQueryOf(
   text: string = config.text,
 ): object | undefined {
   // A pipeline takes no queries but those of its own copy of pg.
-  if (!IS_KNOWN || Reflect.get(client, 'pipeline') === true) return undefined
+  if (!IS_KNOWN || internalsOf(client).pipeline === true) return undefined
   return new SentQuery(config, text, values ?? config.values, answered)
 }
 
@@ -97,8 +99,8 @@ export function sentQueryOf(
  * statement is answered in turn, and what becomes of the next does not undo it.
  */
 export function firstResultOf(query: object): pg.Result | undefined {
-  const results: unknown = Reflect.get(query, '_results')
-  const first: pg.Result | undefined = Array.isArray(results) ? results[0] : results
+  const results = (query as QueryInternals)._results as pg.Result | readonly pg.Result[]
+  const first = Array.isArray(results) ? results[0] : results
   return first?.command ? first : undefined
 }
 

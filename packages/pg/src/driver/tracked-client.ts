@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { OptionsInvalid } from '@headwater/core'
 import type pg from 'pg'
+import { emitterOf, internalsOf } from './pg-internals.ts'
 
 /** What ReadyForQuery says of the session; `undefined` before the first and after the connection ended. */
 export type SessionStatus = 'I' | 'T' | 'E' | undefined
@@ -49,10 +50,7 @@ const FORWARDED = ['notification', 'notice', 'drain', 'end'] as const
 
 /** Makes the client class of one node. `Base` is what the app gave as `Client`, or pg's own. */
 export function trackedClientClass(Base: typeof pg.Client, options: TrackingOptions): typeof pg.Client {
-  const handleReadyForQuery: (this: object, message: object) => void = Reflect.get(
-    Base.prototype,
-    '_handleReadyForQuery',
-  )
+  const { _handleReadyForQuery: handleReadyForQuery } = internalsOf(Base.prototype)
   class TrackedPgClient extends Base {
     isStandby: boolean | undefined
     isReadOnlyByDefault: boolean | undefined
@@ -106,7 +104,7 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
       if (this.#isForwarding || owner === undefined) return
       this.#isForwarding = true
       for (const event of FORWARDED) {
-        Reflect.apply(this.on, this, [event, (...args: unknown[]) => this.#owner?.emit(event, ...args)])
+        emitterOf(this).on(event, (...args: unknown[]) => this.#owner?.emit(event, ...args))
       }
     }
 
@@ -116,7 +114,7 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
 
     /** pg's own word: it sends a query that waits as soon as it is ready for one, so nothing is left to be answered. */
     get isSettled(): boolean {
-      return this.isLost || Reflect.get(this, 'readyForQuery') === true
+      return this.isLost || internalsOf(this).readyForQuery
     }
 
     /**
@@ -168,15 +166,9 @@ function withTimeout(config: string | pg.ClientConfig | undefined): string | pg.
  * override what the pool's configuration says.
  */
 function forceReadOnly(client: object): void {
-  const parameters: unknown = Reflect.get(client, 'connectionParameters')
-  if (typeof parameters !== 'object' || parameters === null) return
-  const existing: unknown = Reflect.get(parameters, 'options')
+  const parameters = internalsOf(client).connectionParameters
   const setting = '-c default_transaction_read_only=on'
-  Reflect.set(
-    parameters,
-    'options',
-    typeof existing === 'string' && existing !== '' ? `${existing} ${setting}` : setting,
-  )
+  parameters.options = parameters.options ? `${parameters.options} ${setting}` : setting
 }
 
 /**

@@ -8,7 +8,7 @@ import {
 } from '@headwater/core/internal'
 import { CatalogCache } from '../catalog/cache.ts'
 import { beginsLikeSchemaChange, mayChangeSchema } from '../catalog/schema-change.ts'
-import { openConnection } from '../driver/open-connection.ts'
+import { openOwnConnection } from '../driver/own-connection.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { ResolvedCatalog } from '../options/catalog-options.ts'
 import type { RoutedQuery } from './routed-query.ts'
@@ -25,7 +25,8 @@ export class Verdicts {
       this.#catalog = new CatalogCache({
         functions,
         refreshAfter,
-        open: (signal, isPrimaryOnly) => openConnection(isPrimaryOnly ? [fleet.primary.pool] : fleet.nearest, signal),
+        open: (signal, isPrimaryOnly) =>
+          openOwnConnection(isPrimaryOnly ? [fleet.primary.pool] : fleet.nearest, signal),
         onKnowledge: (knowledge) => this.#classifier.learn(knowledge),
         onFailure: (error) => fleet.primary.publish('connection-error', error),
       })

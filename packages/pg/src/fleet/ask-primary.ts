@@ -1,5 +1,5 @@
 import type { Position } from '@headwater/core/internal'
-import { AS_TEXT } from '../driver/as-text.ts'
+import { sendQuestion } from '../driver/send.ts'
 import type { Connection, PoolNode } from '../node/pool-node.ts'
 import { isPositionRefused, primarySampleOf, primarySampleText } from './primary-sample.ts'
 
@@ -32,18 +32,16 @@ export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<P
       connection = connected
       const { client } = connected
       const sentAt = performance.now()
-      const config = { text: primarySampleText(client, isCommitAsync, sentAt), rowMode: 'array', types: AS_TEXT }
-      const answered = (error: unknown, result?: { readonly rows: readonly (readonly unknown[])[] }): void => {
+      sendQuestion(client, primarySampleText(client, isCommitAsync, sentAt), (error, rows) => {
         if (isPositionRefused(error)) primary.positionRefused(error)
         if (error) return fail(error)
         if (!end(false)) return
         try {
-          resolve(primarySampleOf(client, result?.rows[0] ?? [], sentAt))
+          resolve(primarySampleOf(client, rows[0] ?? [], sentAt))
         } catch (unreadable) {
           reject(unreadable)
         }
-      }
-      Reflect.apply(client.query, client, [config, answered])
+      })
     }, fail)
   })
 }

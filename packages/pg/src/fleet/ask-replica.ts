@@ -1,4 +1,4 @@
-import { AS_TEXT } from '../driver/as-text.ts'
+import { sendQuestion } from '../driver/send.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
 import { REPLICA_SAMPLE, type ReplicaSample, replicaSampleOf } from './replica-sample.ts'
 
@@ -19,10 +19,10 @@ export function askReplica(
   done: (error: unknown, sample?: ReplicaSample) => void,
 ): void {
   const sentAt = performance.now()
-  const answered = (error: unknown, result?: { readonly rows: readonly (readonly (string | null)[])[] }): void => {
+  const answered = (error: unknown, rows: readonly (readonly (string | null)[])[]): void => {
     if (error) return done(error)
     try {
-      const sample = replicaSampleOf(result?.rows[0] ?? [], performance.now())
+      const sample = replicaSampleOf(rows[0] ?? [], performance.now())
       const left = maxWait - (sample.receivedAt - sentAt) - PAUSE
       if (left <= 0 || isEnough(sample)) done(undefined, sample)
       else setTimeout(() => askReplica(client, isEnough, left, done), PAUSE)
@@ -30,6 +30,5 @@ export function askReplica(
       done(unreadable)
     }
   }
-  const config = { text: REPLICA_SAMPLE, rowMode: 'array', types: AS_TEXT, query_timeout: TIMEOUT }
-  Reflect.apply(client.query, client, [config, answered])
+  sendQuestion(client, REPLICA_SAMPLE, answered, TIMEOUT)
 }

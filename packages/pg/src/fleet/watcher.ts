@@ -1,6 +1,7 @@
 import type { Lsn } from '@headwater/core/internal'
 import pg from 'pg'
-import { AS_TEXT } from '../driver/as-text.ts'
+import { internalsOf } from '../driver/pg-internals.ts'
+import { AS_TEXT } from '../driver/send.ts'
 
 /** On which connection a question was put, and when, in ms of this process's monotonic clock: the answer is true between. */
 export interface Asked {
@@ -170,7 +171,7 @@ export class Watcher<Sample> {
     try {
       await client.connect()
       // A process that has nothing else to do may end.
-      Reflect.apply(Reflect.get(client, 'unref'), client, [])
+      internalsOf(client).unref()
       const waitsFrom = this.#watch.wait?.waitsFrom ?? Number.POSITIVE_INFINITY
       let mayWait = true
       while (this.#isWanted()) {
@@ -199,9 +200,8 @@ export class Watcher<Sample> {
       if (target !== undefined && (nearest === undefined || target < nearest)) nearest = target
     }
     if (wait === undefined || nearest === undefined) return undefined
-    const query = { text: wait.text(nearest, EAGER), rowMode: 'array', types: AS_TEXT, query_timeout: TIMEOUT }
     try {
-      const { rows } = await client.query<(string | null)[]>(query as unknown as pg.QueryArrayConfig)
+      const rows = await ask(client, wait.text(nearest, EAGER))
       const answer = wait.read(rows[0]?.[0])
       if (answer !== 'there') return answer === undefined ? undefined : 'waited'
     } catch (error) {
@@ -221,9 +221,7 @@ export class Watcher<Sample> {
     const { textFor, read } = this.#watch
     const sentAt = performance.now()
     this.#askedAt = sentAt
-    const query = { text: textFor(client, sentAt), rowMode: 'array', types: AS_TEXT, query_timeout: TIMEOUT }
-    const { rows } = await client.query<(string | null)[]>(query as unknown as pg.QueryArrayConfig)
-    const [row] = rows
+    const [row] = await ask(client, textFor(client, sentAt))
     if (row === undefined) throw new Error(`[headwater] ${client.host}:${client.port} answered a watcher with no row`)
     return read(row, { connection: client, sentAt, receivedAt: performance.now() })
   }
@@ -260,4 +258,11 @@ export class Watcher<Sample> {
 /** Spread by a quarter, so that a fleet does not ask all at once. */
 function jittered(pause: number): number {
   return pause * (0.75 + Math.random() / 2)
+}
+
+/** Asks on a connection of our own, where pg's promise is as good as its callback. */
+async function ask(client: pg.Client, text: string): Promise<readonly (readonly (string | null)[])[]> {
+  const config = { text, rowMode: 'array' as const, types: AS_TEXT, query_timeout: TIMEOUT }
+  const { rows } = await client.query<(string | null)[]>(config)
+  return rows
 }

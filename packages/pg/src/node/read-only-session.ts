@@ -1,3 +1,4 @@
+import { internalsOf } from '../driver/pg-internals.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
 
 /**
@@ -27,7 +28,5 @@ export function forceReadOnlySession(
 
 /** The process that serves a connection, as its startup said; `undefined` when it did not. */
 export function processIdOf(client: object): number | undefined {
-  // pg's types do not declare it.
-  const processId: unknown = Reflect.get(client, 'processID')
-  return typeof processId === 'number' ? processId : undefined
+  return internalsOf(client).processID ?? undefined
 }

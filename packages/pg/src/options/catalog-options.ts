@@ -1,7 +1,9 @@
 import { OptionsInvalid } from '@headwater/core'
 import type { Access } from '@headwater/core/internal'
-import { REFRESH_AFTER } from '../catalog/cache.ts'
-import { checkOverrides } from '../catalog/load.ts'
+import { checkOverrides } from './overrides.ts'
+
+/** Age in ms at which the catalog is read again unless the app says otherwise. */
+export const REFRESH_AFTER = 600_000
 
 /** How `RoutedPool` keeps what it knows of its database. */
 export interface CatalogOptions {

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type pg from 'pg'
-import { sendText } from '../driver/query-call.ts'
+import { sendText } from '../driver/send.ts'
 import type { Connection } from '../node/pool-node.ts'
 
 type TypeParser = Parameters<pg.Client['setTypeParser']>

@@ -1,8 +1,12 @@
 import { currentFrame } from '@headwater/core/internal'
 import pg from 'pg'
 import { LazyEmitter } from '../driver/lazy-emitter.ts'
-import { nameOf, promiseOf, type QueryCall, queryCallOf, type Settle, settleSubmittable } from '../driver/query-call.ts'
+import { nameOf } from '../driver/named-statement.ts'
+import { internalsOf } from '../driver/pg-internals.ts'
+import { type QueryCall, queryCallOf } from '../driver/query-call.ts'
 import { type AppConfig, copyOf } from '../driver/sent-query.ts'
+import { promiseOf, type Settle } from '../driver/settle.ts'
+import { settleSubmittable } from '../driver/submittable.ts'
 import type { Engine } from '../execution/engine.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
 import { ConnectionSet } from './connection-set.ts'
@@ -129,16 +133,17 @@ export class LeasedClient extends LazyEmitter {
   }
 
   ref(): void {
-    for (const client of this.#connections.clients) Reflect.apply(Reflect.get(client, 'ref'), client, [])
+    for (const client of this.#connections.clients) internalsOf(client).ref()
   }
 
   unref(): void {
-    for (const client of this.#connections.clients) Reflect.apply(Reflect.get(client, 'unref'), client, [])
+    for (const client of this.#connections.clients) internalsOf(client).unref()
   }
 
   /** The backend that answered last; `null` before the first statement. */
   get processID(): number | null {
-    return this.#connections.latest === undefined ? null : Reflect.get(this.#connections.latest.client, 'processID')
+    const { latest } = this.#connections
+    return latest === undefined ? null : internalsOf(latest.client).processID
   }
 
   /** pg's own connection of the backend that answered last. */

@@ -1,9 +1,12 @@
 import { currentScope, type Topology } from '@headwater/core'
 import { currentFrame, type Seen, type Statement } from '@headwater/core/internal'
 import pg from 'pg'
-import { promiseOf, type QueryCall, queryCallOf, type Settle, settleSubmittable } from '../driver/query-call.ts'
+import { emitterOf, poolInternalsOf } from '../driver/pg-internals.ts'
+import { boundToCaller, type QueryCall, queryCallOf } from '../driver/query-call.ts'
+import { promiseOf, type Settle } from '../driver/settle.ts'
+import { settleSubmittable } from '../driver/submittable.ts'
 import { Engine } from '../execution/engine.ts'
-import { LONE_QUERIES } from '../execution/holder.ts'
+import { LONE_QUERIES } from '../execution/lone-queries.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
 import { type RoutedPoolOptions, resolveOptions } from '../options/options.ts'
 import { LeasedClient } from './leased-client.ts'
@@ -116,10 +119,10 @@ class RoutedPoolImplementation extends PgPool {
     const error = this.#reasonToRefuse()
     const client = error === undefined ? this.lease() : undefined
     if (callback === undefined) return client === undefined ? Promise.reject(error) : Promise.resolve(client)
-    const bound = queryCallOf('', callback, undefined).callback
+    const bound = boundToCaller(callback as (...given: unknown[]) => void)
     process.nextTick(() => {
-      if (client === undefined) Reflect.apply(bound ?? callback, undefined, [error, undefined, () => undefined])
-      else Reflect.apply(bound ?? callback, undefined, [undefined, client, client.release])
+      if (client === undefined) bound(error, undefined, () => undefined)
+      else bound(undefined, client, client.release)
     })
     return undefined
   }
@@ -129,7 +132,7 @@ class RoutedPoolImplementation extends PgPool {
       const error = new Error('Called end on pool more than once')
       return callback === undefined ? Promise.reject(error) : callback(error)
     }
-    Reflect.set(this, 'ending', true)
+    poolInternalsOf(this).ending = true
     const done = this.#endAll()
     if (callback === undefined) return done
     done.then(
@@ -146,7 +149,9 @@ class RoutedPoolImplementation extends PgPool {
         this.#whenUnleased = resolve
       })
     }
-    await this.#engine.end().finally(() => Reflect.set(this, 'ended', true))
+    await this.#engine.end().finally(() => {
+      poolInternalsOf(this).ended = true
+    })
   }
 
   #dispatch(call: QueryCall, settle: Settle, known?: Statement): void {
@@ -167,10 +172,10 @@ class RoutedPoolImplementation extends PgPool {
       if (!FORWARDED.has(event) || forwarded.has(event)) return
       forwarded.add(event)
       for (const { pool } of this.#engine.fleet.nodes) {
-        Reflect.apply(pool.on, pool, [event, (...args: unknown[]) => this.emit(event, ...args)])
+        emitterOf(pool).on(event, (...args: unknown[]) => this.emit(event, ...args))
       }
     }
-    Reflect.apply(this.on, this, ['newListener', forward])
+    emitterOf(this).on('newListener', forward)
     for (const { pool } of this.#engine.fleet.nodes) {
       pool.on('error', (error: Error, client: pg.PoolClient) => {
         // An idle connection that dies is no reason to end the process: the pool makes another.
@@ -191,7 +196,7 @@ function later(settle: Settle, error: unknown): void {
 /** pg's own answer to a function in the place of the query. */
 function refuseFunction(callback: unknown): unknown {
   const error = new Error('Passing a function as the first parameter to pool.query is not supported')
-  setImmediate(() => Reflect.apply(callback as Settle, undefined, [error]))
+  setImmediate(() => (callback as Settle)(error))
   return undefined
 }
 

@@ -1,4 +1,4 @@
-import * as catalog from '../names/catalog.generated.ts'
+import * as catalog from './catalog.generated.ts'
 import { FOLDED } from './characters.ts'
 import { CATEGORY_COLUMN, CATEGORY_FUNCTION, CATEGORY_RESERVED, CATEGORY_UNRESERVED, K } from './keywords.ts'
 

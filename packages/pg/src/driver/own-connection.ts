@@ -1,5 +1,11 @@
 import pg from 'pg'
-import type { CatalogConnection } from '../catalog/cache.ts'
+
+/** A connection of our own beside the pools: it takes no place that a query of the app waits for. */
+export interface OwnConnection {
+  query(text: string): Promise<{ readonly rows: readonly unknown[] }>
+  /** Ends it at once, also in the middle of a query; may be called again, and never rejects. */
+  end(): Promise<void>
+}
 
 /** How long the catalog's query may take, in ms; then its connection is given up. */
 const QUERY_TIMEOUT = 60_000
@@ -9,7 +15,7 @@ const QUERY_TIMEOUT = 60_000
  *
  * Rejects with the last driver's error when none does, and with the signal's reason when that aborts.
  */
-export async function openConnection(pools: readonly pg.Pool[], signal: AbortSignal): Promise<CatalogConnection> {
+export async function openOwnConnection(pools: readonly pg.Pool[], signal: AbortSignal): Promise<OwnConnection> {
   let failure: unknown = new Error('there is no server to read the catalog from')
   for (const { options } of pools) {
     signal.throwIfAborted()

@@ -8,8 +8,7 @@ const TIMEOUT = 1_000
 
 /** Asks the primary where it is, on a connection of its pool. Rejects when it cannot say, or not within a second. */
 export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<Position> {
-  if (primary.refusesPosition)
-    return Promise.reject(new Error('[headwater] the primary has refused to say where it is'))
+  if (primary.refusesPosition) return Promise.reject(new Error('[headwater] the primary refuses to say where it is'))
   return new Promise((resolve, reject) => {
     let connection: Connection | undefined
     let isOver = false

@@ -186,7 +186,7 @@ describe('a list of tokens', () => {
 
   test('F3: of a longer one the last 32 are looked at', () => {
     // Longer ones than fast-check makes by itself.
-    const texts = fc.array(fc.stringMatching(/^[\w-]{1,90}$/), { maxLength: 80, size: 'max' })
+    const texts = fc.array(fc.stringMatching(/^[\w-]{1,9}$/), { maxLength: 80, size: 'max' })
     fc.assert(fc.property(texts, (all) => void expect(parseTokens(all.join(', '))).toEqual(all.slice(-MOST_TOKENS))))
     expect(MOST_TOKENS).toBe(32)
     const numbered = Array.from({ length: 40 }, (_, n) => `token${n}`)

@@ -1,27 +1,10 @@
-import { access, readFile } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ROOT } from '../packaging/packed-package.ts'
 import { run } from '../packaging/run.ts'
 import type { Outcome, PostgresMajor } from './cells.ts'
 import { install, newestOf } from './install.ts'
-import { runProgram } from './run-program.ts'
-
-/** What of Vitest's JSON report matters. */
-interface Report {
-  readonly numPassedTests: number
-  readonly numFailedTests: number
-  readonly numPendingTests: number
-  readonly testResults: readonly {
-    readonly name: string
-    readonly status: string
-    readonly message: string
-    readonly assertionResults: readonly {
-      readonly fullName: string
-      readonly status: string
-      readonly failureMessages: readonly string[] | null
-    }[]
-  }[]
-}
+import { runVitest } from './run-vitest.ts'
 
 /** Runs the integration tests of @headwater/pg on servers of this version. */
 export async function runPostgres(major: PostgresMajor, workFolder: string): Promise<Outcome> {
@@ -33,28 +16,7 @@ export async function runPostgres(major: PostgresMajor, workFolder: string): Pro
   if (asked.code !== 0 || version === undefined) {
     return { kind: 'skipped', reason: `PostgreSQL ${major} does not run here: ${asked.output.trim().slice(0, 300)}` }
   }
-  const report = join(workFolder, `postgres-${major}.json`)
-  const vitest = [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'integration', 'packages/pg/test/']
-  const { output } = await runProgram(
-    process.execPath,
-    [...vitest, '--reporter=json', `--outputFile=${report}`, '--reporter=dot'],
-    { cwd: ROOT, env: { HEADWATER_CLUSTER_BIN: found.bin }, timeoutMillis: 600_000 },
-  )
-  const text = await readFile(report, 'utf8').catch(() => undefined)
-  const nothing = { passed: 0, failed: 0, skipped: 0 }
-  if (text === undefined) return { kind: 'run', version, counts: nothing, failures: [output.slice(-4000)] }
-  return { kind: 'run', version, ...readReport(JSON.parse(text) as Report) }
-}
-
-function readReport(report: Report) {
-  const failures = report.testResults.flatMap(({ name, status, message, assertionResults }) => {
-    const failed = assertionResults.filter((test) => test.status === 'failed')
-    // A file that could not even begin has no test that failed.
-    if (failed.length === 0) return status === 'failed' ? [`${name}: ${message}`] : []
-    return failed.map((test) => `${test.fullName}: ${test.failureMessages?.join('\n')}`)
-  })
-  const { numPassedTests: passed, numFailedTests: failed, numPendingTests: skipped } = report
-  return { counts: { passed, failed, skipped }, failures }
+  return { kind: 'run', version, ...(await runVitest('packages/pg/test/', { HEADWATER_CLUSTER_BIN: found.bin })) }
 }
 
 /** Where initdb and postgres of this version are: named by the environment, else from npm. */

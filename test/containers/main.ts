@@ -56,7 +56,14 @@ async function main(): Promise<number> {
   }
   if (values.only !== 'provider') {
     if (!engine.hasRegistry) await makeNodeImage(engine)
-    for (const example of EXAMPLES) isGoodSoFar = (await reportExample(engine, example)) && isGoodSoFar
+    const good: Record<string, { on: string; engine: string }> = {}
+    for (const example of EXAMPLES) {
+      const isGoodOne = await reportExample(engine, example)
+      if (isGoodOne) good[example] = { on: today(), engine: engine.name }
+      isGoodSoFar = isGoodOne && isGoodSoFar
+    }
+    // Not before all are built: it writes files that their images are made of, and what was built for one serves the next.
+    if (values.record) await record({ examples: good })
     // What the examples' builds have in common; whose engine it is decides about its own.
     if (!engine.hasRegistry) await engine.command(['image', 'prune', '--force'])
   }
@@ -90,9 +97,7 @@ async function tryProvider(engine: Engine, major: PostgresImage): Promise<boolea
 async function reportExample(engine: Engine, example: string): Promise<boolean> {
   const tried = await tryOut(() => tryExample(engine, example))
   console.log(`${example}: ${'error' in tried ? tried.error.message : 'built, migrated, started, used and ended'}`)
-  if ('error' in tried) return false
-  if (values.record) await record({ examples: { [example]: { on: today(), engine: engine.name } } })
-  return true
+  return !('error' in tried)
 }
 
 async function installPackages(): Promise<void> {

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { findReplay, runInScope } from '@headwater/core'
 import { Lifecycle } from './lifecycle.ts'
-import { openNodeRequest } from './node-request.ts'
 import type { HeadwaterOptions } from './options.ts'
 import { wrappedOwnError } from './own-error.ts'
+import { openNodeRequest } from './request/node-request.ts'
 
 export type { HeadwaterOptions } from './options.ts'
 

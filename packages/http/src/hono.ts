@@ -1,10 +1,10 @@
 import { runInScope } from '@headwater/core'
 import type { Context, MiddlewareHandler } from 'hono'
 import { Lifecycle, type RequestLife } from './lifecycle.ts'
-import { hasBeenUpgraded, incomingOf, limitBody } from './node-request.ts'
 import type { HeadwaterOptions } from './options.ts'
 import { wrappedOwnError } from './own-error.ts'
-import type { ResponseHead } from './response-head.ts'
+import { hasBeenUpgraded, incomingOf, limitBody } from './request/node-request.ts'
+import type { ResponseHead } from './response/response-head.ts'
 
 export type { HeadwaterOptions } from './options.ts'
 

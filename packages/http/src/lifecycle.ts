@@ -1,12 +1,12 @@
 import { type ReplayObstacle, type ReplayToPrimary, RouteMemory, type Seen } from '@headwater/core'
 import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from './options.ts'
-import { signState, verifyState } from './replay-state.ts'
-import type { Arrival, ReplayAnswer } from './replay-target.ts'
-import { bodyLengthOf, type RequestFacts } from './request-facts.ts'
-import { RequestScope } from './request-scope.ts'
-import { RequestToken, type TokenAnswer } from './request-token.ts'
-import type { HeadKeeper } from './response-gate.ts'
-import type { ResponseHead } from './response-head.ts'
+import { signState, verifyState } from './replay/replay-state.ts'
+import type { Arrival, ReplayAnswer } from './replay/replay-target.ts'
+import { bodyLengthOf, type RequestFacts } from './request/request-facts.ts'
+import { RequestScope } from './request/request-scope.ts'
+import type { HeadKeeper } from './response/response-gate.ts'
+import type { ResponseHead } from './response/response-head.ts'
+import { RequestToken, type TokenAnswer } from './token/request-token.ts'
 
 /** The two clocks of a lifecycle, in ms; a test brings its own. */
 export interface Clocks {

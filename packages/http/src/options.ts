@@ -1,9 +1,9 @@
 import { OptionsInvalid, parseRegion, parseSecrets, type Seen, type Topology } from '@headwater/core'
-import { type FlyReplayOptions, flyReplay } from './fly-replay.ts'
-import type { ReplayTarget } from './replay-target.ts'
-import type { RequestFacts } from './request-facts.ts'
-import { routeNameOf } from './route-name.ts'
-import { resolveTokenCarriers, type TokenCarrierOptions, type TokenCarriers } from './token-options.ts'
+import { type FlyReplayOptions, flyReplay } from './replay/fly-replay.ts'
+import type { ReplayTarget } from './replay/replay-target.ts'
+import type { RequestFacts } from './request/request-facts.ts'
+import { routeNameOf } from './request/route-name.ts'
+import { resolveTokenCarriers, type TokenCarrierOptions, type TokenCarriers } from './token/token-options.ts'
 
 /** The smallest subset of a `RoutedPool`. */
 export interface PoolOfApp {

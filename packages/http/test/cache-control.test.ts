@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { isOfferedToSharedCaches, withoutSharedCaches, withVary } from '../src/cache-control.ts'
+import { isOfferedToSharedCaches, withoutSharedCaches, withVary } from '../src/response/cache-control.ts'
 
 describe('a response for one client', () => {
   test.each([

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatCookie, readCookies } from '../src/cookie.ts'
+import { formatCookie, readCookies } from '../src/token/cookie.ts'
 
 const A = 'headwater.AAAAAAAA'
 const B = 'headwater.b-_9bbbb'

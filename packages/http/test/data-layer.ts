@@ -1,6 +1,6 @@
 import { currentScope, type Topology } from '@headwater/core'
 import { expect } from 'vitest'
-import { signState } from '../src/replay-state.ts'
+import { signState } from '../src/replay/replay-state.ts'
 import type { Sent } from './send.ts'
 
 export const SECRET = 'a secret of the conformance suite'

@@ -2,7 +2,7 @@ import { OptionsInvalid } from '@headwater/core'
 import { flyReplay } from '@headwater/http'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseHeaderPairs } from '../src/header-pairs.ts'
+import { parseHeaderPairs } from '../src/replay/header-pairs.ts'
 
 const headers =
   (values: Record<string, string>) =>

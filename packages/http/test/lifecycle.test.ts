@@ -4,8 +4,8 @@ import { ReplayImpossible, ReplayToPrimary, type Topology, topologyOf } from '@h
 import { describe, expect, test } from 'vitest'
 import { Lifecycle, type RequestLife } from '../src/lifecycle.ts'
 import type { HeadwaterOptions } from '../src/options.ts'
-import { signState } from '../src/replay-state.ts'
-import type { ReplayTarget } from '../src/replay-target.ts'
+import { signState } from '../src/replay/replay-state.ts'
+import type { ReplayTarget } from '../src/replay/replay-target.ts'
 
 const secret = 'long enough to be a secret'
 const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })

@@ -1,8 +1,8 @@
 import { NO_NODE, type Position, SEVERAL_NODES, standingOf, Trail, toLsn } from '@headwater/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { RequestToken, TOKEN_HEADER, type TokenAnswer } from '../src/request-token.ts'
-import { resolveTokenCarriers } from '../src/token-options.ts'
+import { RequestToken, TOKEN_HEADER, type TokenAnswer } from '../src/token/request-token.ts'
+import { resolveTokenCarriers } from '../src/token/token-options.ts'
 
 const SECRETS = ['long enough to be a secret']
 const START = 1_790_000_000_000

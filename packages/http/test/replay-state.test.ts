@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { signState, verifyState } from '../src/replay-state.ts'
+import { signState, verifyState } from '../src/replay/replay-state.ts'
 
 const OLD = 'the old secret, long enough'
 const NEW = 'the new secret, long enough'

@@ -1,8 +1,8 @@
 import { NO_NODE, nameOfToken, SEEN_UNKNOWN, type Seen, signToken, toLsn, verifyToken } from '@headwater/core'
 import { describe, expect, test } from 'vitest'
-import { RequestToken, TOKEN_HEADER, type TokenAnswer, type TokenOutcome } from '../src/request-token.ts'
-import type { ResponseHead } from '../src/response-head.ts'
-import { resolveTokenCarriers, type TokenCarrierOptions } from '../src/token-options.ts'
+import type { ResponseHead } from '../src/response/response-head.ts'
+import { RequestToken, TOKEN_HEADER, type TokenAnswer, type TokenOutcome } from '../src/token/request-token.ts'
+import { resolveTokenCarriers, type TokenCarrierOptions } from '../src/token/token-options.ts'
 
 const SECRETS = ['long enough to be a secret']
 const NOW = 1_790_000_000_000

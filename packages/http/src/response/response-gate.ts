@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
+import type { ReplayAnswer } from '../replay/replay-target.ts'
 import { destroy, HeldResponse } from './held-response.ts'
-import type { ReplayAnswer } from './replay-target.ts'
 import { applyHead, headOf, type ResponseHead } from './response-head.ts'
 
 /** Who decides about the head of a response. */

@@ -1,9 +1,9 @@
 import { IncomingMessage, type ServerResponse } from 'node:http'
 import { currentScope, runInScope, type Scope } from '@headwater/core'
-import type { Lifecycle, RequestLife } from './lifecycle.ts'
+import type { Lifecycle, RequestLife } from '../lifecycle.ts'
+import { gateResponse } from '../response/response-gate.ts'
 import type { RequestFacts } from './request-facts.ts'
 import { bodyLengthOf } from './request-facts.ts'
-import { gateResponse } from './response-gate.ts'
 
 /** Opens the life of a request on Node's own request and response, for the frameworks that work on those. */
 export function openNodeRequest(

@@ -14,10 +14,10 @@ import {
   type TrailOptions,
   verifyToken,
 } from '@headwater/core'
-import { isOfferedToSharedCaches, withoutSharedCaches, withVary } from './cache-control.ts'
+import type { RequestFacts } from '../request/request-facts.ts'
+import { isOfferedToSharedCaches, withoutSharedCaches, withVary } from '../response/cache-control.ts'
+import type { ResponseHead } from '../response/response-head.ts'
 import { formatCookie, readCookies } from './cookie.ts'
-import type { RequestFacts } from './request-facts.ts'
-import type { ResponseHead } from './response-head.ts'
 import type { TokenCarriers } from './token-options.ts'
 
 /** The header that carries tokens, parted by commas: any number in a request, mostly one in its answer. */

@@ -73,7 +73,7 @@ describe('a Cookie header', () => {
 })
 
 test('a cookie of ours is out of reach of scripts and of other sites', () => {
-  const cookie = { name: 'headwater', value: 'a', path: '/', maxAge: 60, isSecure: false }
+  const cookie = { name: 'headwater', value: 'a', path: '/', maxAgeSeconds: 60, isSecure: false }
   expect(formatCookie(cookie)).toBe('headwater=a; Path=/; Max-Age=60; HttpOnly; SameSite=Lax')
   expect(formatCookie({ ...cookie, isSecure: true })).toBe(
     'headwater=a; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure',

@@ -2,16 +2,16 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { basename } from 'node:path'
 import { currentScope, findReplay, topologyOf } from '@headwater/core'
-import { headwater, quietReplays } from '@headwater/http/express'
+import { headwater, replayErrorHandler } from '@headwater/http/express'
+import { describeError, describeHttpAdapter, type HttpAdapter, type Outcome, serveApp } from '@headwater/http/testing'
 import express from 'express'
 import express4 from 'express-4'
 import { describe, expect, test } from 'vitest'
-import { describeError, type HttpAdapter, listen, type Outcome, serverOf } from './app-under-test.ts'
-import { describeHttpAdapter } from './conformance.ts'
-import { SECRET } from './data-layer.ts'
-import { Primary } from './primary.ts'
-import { send } from './send.ts'
-import { describeTokens, stateIn } from './token-conformance.ts'
+import { SECRET } from '../src/testing/data-layer.ts'
+import { Primary } from '../src/testing/primary.ts'
+import { send } from '../src/testing/send.ts'
+import { listen } from '../src/testing/server.ts'
+import { stateIn } from '../src/testing/token-text.ts'
 
 function adapterOf(framework: typeof express): HttpAdapter {
   return {
@@ -34,7 +34,7 @@ function adapterOf(framework: typeof express): HttpAdapter {
         }
         server.use(onError)
       }
-      return listen(serverOf(app, server))
+      return serveApp(app, server)
     },
   }
 }
@@ -62,8 +62,6 @@ async function answer(response: express.Response, outcome: Outcome): Promise<voi
 
 describeHttpAdapter('express 5', adapterOf(express))
 describeHttpAdapter('express 4', adapterOf(express4))
-describeTokens('express 5', adapterOf(express))
-describeTokens('express 4', adapterOf(express4))
 
 const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
 const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
@@ -101,7 +99,7 @@ describe.each([
     expect((await send(running.port, '/other/notes?a=1', { headers })).status).toBe(409)
   })
 
-  test('quietReplays() answers the replay and hides it from error handlers; other errors pass', async () => {
+  test('replayErrorHandler() answers the replay and hides it from error handlers; other errors pass', async () => {
     const app = framework()
     const met: unknown[] = []
     app.use(headwater(options))
@@ -109,7 +107,7 @@ describe.each([
     app.get('/fail', () => {
       throw new RangeError('its own')
     })
-    app.use(quietReplays())
+    app.use(replayErrorHandler())
     const onError: express.ErrorRequestHandler = (error, _request, response, _next) => {
       met.push(error)
       response.status(418).end()

@@ -54,7 +54,7 @@ describe('flyReplay', () => {
         'content-length': '0',
       },
     })
-    const other = flyReplay({ timeout: 1500, fallback: 'none' }).answer({ region: 'ams', state: 's' })
+    const other = flyReplay({ timeoutMillis: 1500, fallback: 'none' }).answer({ region: 'ams', state: 's' })
     expect(other.headers['fly-replay']).toBe('region=ams;state=s;timeout=1500ms')
   })
 
@@ -77,8 +77,8 @@ describe('flyReplay', () => {
     expect(flyReplay().arrival(headers({}))).toEqual({ state: undefined, hasFailed: false, isBehindProxy: false })
   })
 
-  test.each([0, -1, 1.5, Number.NaN, 1e9])('a timeout of %d is refused', (timeout) => {
-    expect(() => flyReplay({ timeout })).toThrow(OptionsInvalid)
+  test.each([0, -1, 1.5, Number.NaN, 1e9])('a timeout of %d is refused', (timeoutMillis) => {
+    expect(() => flyReplay({ timeoutMillis })).toThrow(OptionsInvalid)
   })
 
   test('an unknown fallback is refused', () => {

@@ -9,8 +9,8 @@ import express, { type RequestHandler } from 'express'
 import express4 from 'express-4'
 import onHeaders from 'on-headers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { listen } from './app-under-test.ts'
-import { SECRET } from './data-layer.ts'
+import { SECRET } from '../src/testing/data-layer.ts'
+import { listen } from '../src/testing/server.ts'
 
 /** Long enough for compression to think it worth its while. */
 const TEXT = 'read next door, write at the source. '.repeat(100)

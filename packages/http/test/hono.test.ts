@@ -1,15 +1,14 @@
 import { Readable } from 'node:stream'
 import { currentScope, type Scope, topologyOf } from '@headwater/core'
 import { headwater } from '@headwater/http/hono'
+import { describeError, describeHttpAdapter, type HttpAdapter, type Outcome, serveApp } from '@headwater/http/testing'
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { stream } from 'hono/streaming'
 import { expect, test } from 'vitest'
-import { describeError, type HttpAdapter, listen, type Outcome, serverOf } from './app-under-test.ts'
-import { describeHttpAdapter } from './conformance.ts'
-import { SECRET } from './data-layer.ts'
-import { Primary } from './primary.ts'
-import { describeTokens, stateOf } from './token-conformance.ts'
+import { SECRET } from '../src/testing/data-layer.ts'
+import { Primary } from '../src/testing/primary.ts'
+import { stateOf } from '../src/testing/token-text.ts'
 
 interface Variables {
   body: unknown
@@ -17,6 +16,7 @@ interface Variables {
 type App = { Variables: Variables }
 
 const adapter: HttpAdapter = {
+  handlesOnlyErrors: true,
   start(app) {
     const server = new Hono<App>()
     if (app.catchesErrors === true) {
@@ -41,7 +41,7 @@ const adapter: HttpAdapter = {
     for (const { method, path, handle } of app.routes) {
       server.on(method, path, async (context) => answer(context, await handle(context.get('body'))))
     }
-    return listen(serverOf(app, getRequestListener(server.fetch)))
+    return serveApp(app, getRequestListener(server.fetch))
   },
 }
 
@@ -61,7 +61,6 @@ function answer(context: Context<App>, outcome: Outcome): Response {
 }
 
 describeHttpAdapter('hono', adapter)
-describeTokens('hono', adapter)
 
 const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
 const options = { pool: { topology: away }, secret: 'a secret of these tests', earlyReplay: false }

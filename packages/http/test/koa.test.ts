@@ -2,15 +2,15 @@ import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
 import { currentScope, topologyOf } from '@headwater/core'
 import { headwater } from '@headwater/http/koa'
+import { describeError, describeHttpAdapter, type HttpAdapter, serveApp } from '@headwater/http/testing'
 import Koa from 'koa'
 import Koa2 from 'koa-2'
 import { expect, test } from 'vitest'
-import { describeError, type HttpAdapter, listen, serverOf } from './app-under-test.ts'
-import { describeHttpAdapter } from './conformance.ts'
-import { SECRET } from './data-layer.ts'
-import { Primary } from './primary.ts'
-import { send } from './send.ts'
-import { describeTokens, stateIn } from './token-conformance.ts'
+import { SECRET } from '../src/testing/data-layer.ts'
+import { Primary } from '../src/testing/primary.ts'
+import { send } from '../src/testing/send.ts'
+import { listen } from '../src/testing/server.ts'
+import { stateIn } from '../src/testing/token-text.ts'
 
 /** What koa-bodyparser does, in five lines. */
 const parseBody: Koa.Middleware = async (context, next) => {
@@ -69,15 +69,13 @@ function adapterOf(Framework: typeof Koa): HttpAdapter {
         context.set({ ...outcome.headers })
         context.body = JSON.stringify(outcome.json)
       })
-      return listen(serverOf(app, server.callback()))
+      return serveApp(app, server.callback())
     },
   }
 }
 
 describeHttpAdapter('koa 3', adapterOf(Koa))
 describeHttpAdapter('koa 2', adapterOf(Koa2))
-describeTokens('koa 3', adapterOf(Koa))
-describeTokens('koa 2', adapterOf(Koa2))
 
 test.each([
   ['koa 3', Koa],

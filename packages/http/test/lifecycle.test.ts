@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { ReplayImpossible, ReplayToPrimary, type Topology, topologyOf } from '@headwater/core'
 import { describe, expect, test } from 'vitest'
-import { Lifecycle, type RequestLife } from '../src/lifecycle.ts'
+import { HttpLifecycle } from '../src/life/lifecycle.ts'
+import type { HttpRequestLife } from '../src/life/request-life.ts'
 import type { HeadwaterOptions } from '../src/options.ts'
 import { signState } from '../src/replay/replay-state.ts'
 import type { ReplayTarget } from '../src/replay/replay-target.ts'
@@ -18,12 +19,12 @@ interface Asked {
   headers?: Record<string, string>
 }
 
-function lifecycleOf(topology: Topology, options: Partial<HeadwaterOptions> = {}): Lifecycle {
-  const clocks = { wall: () => NOW, monotonic: () => 0 }
-  return new Lifecycle({ pool: { topology }, secret, ...options }, clocks)
+function lifecycleOf(topology: Topology, options: Partial<HeadwaterOptions> = {}): HttpLifecycle {
+  const clocks = { wallMillis: () => NOW, monotonicMillis: () => 0 }
+  return new HttpLifecycle({ pool: { topology }, secret, ...options }, clocks)
 }
 
-function open(lifecycle: Lifecycle, asked: Asked = {}): RequestLife {
+function open(lifecycle: HttpLifecycle, asked: Asked = {}): HttpRequestLife {
   const { method = 'GET', url = '/thing', headers = {} } = asked
   const all: Record<string, string> = { 'fly-request-id': '1', ...headers }
   const life = lifecycle.open({ method, url, header: (name) => all[name], isSecure: false })
@@ -47,7 +48,7 @@ describe('what speaks against a replay', () => {
     expect(life.scope.obstacle).toBe(obstacle)
     expect(life.isSpent).toBe(false)
     expect(life.scope.askForReplay(away, 'write')).toMatchObject({ obstacle })
-    expect(life.head()).toBeUndefined()
+    expect(life.decide()).toBeUndefined()
   })
 
   test('F5: only who was replayed to the primary’s region visits it', () => {
@@ -67,13 +68,13 @@ describe('what speaks against a replay', () => {
 
   test('P4: after the head of the response the replay comes too late', () => {
     const life = open(lifecycleOf(away))
-    expect(life.head()).toBeUndefined()
+    expect(life.decide()).toBeUndefined()
     expect(life.scope.askForReplay(away, 'write')).toMatchObject({ obstacle: 'response-started' })
     expect(life.isSpent).toBe(false)
   })
 
-  test('P8: retryAfter reaches the 503', () => {
-    const life = open(lifecycleOf(away, { retryAfter: 30 }), { headers: failedHeaders })
+  test('P8: retryAfterSeconds reaches the 503', () => {
+    const life = open(lifecycleOf(away, { retryAfterSeconds: 30 }), { headers: failedHeaders })
     const error = life.scope.askForReplay(away, 'write')
     expect(error).toBeInstanceOf(ReplayImpossible)
     expect(error).toMatchObject({ status: 503, headers: { 'retry-after': '30' } })
@@ -105,7 +106,7 @@ describe('early replay', () => {
     const life = open(lifecycleOf(away), { method: 'POST' })
     expect(life.scope.replay).toBeInstanceOf(ReplayToPrimary)
     expect(life.scope.replay?.reason).toBe('route-prior')
-    expect(life.head()?.headers['fly-replay']).toContain('.route-prior.')
+    expect(life.decide()?.headers['fly-replay']).toContain('.route-prior.')
   })
 
   test('P5: two writes of a GET make it early, others of the same shape too', () => {
@@ -123,7 +124,7 @@ describe('early replay', () => {
     const lifecycle = lifecycleOf(away)
     for (let round = 0; round < 3; round++) {
       const life = open(lifecycle)
-      life.head()
+      life.decide()
       life.end(200)
       life.scope.askForReplay(away, 'write')
     }
@@ -218,8 +219,8 @@ test('P9: another target answers in its own way', () => {
     answer: ({ region, state }) => ({ status: 200, headers: { 'x-accel-redirect': `/replay/${region}/${state}` } }),
     arrival: (header) => ({ state: header('x-replayed'), hasFailed: false, isBehindProxy: true }),
   }
-  const lifecycle = lifecycleOf(away, { target: nginx })
-  const answer = open(lifecycle, { method: 'POST' }).head()
+  const lifecycle = lifecycleOf(away, { replayTarget: nginx })
+  const answer = open(lifecycle, { method: 'POST' }).decide()
   const redirect = answer?.headers['x-accel-redirect'] ?? ''
   expect(redirect).toMatch(/^\/replay\/ams\/v1\./)
   const state = redirect.slice('/replay/ams/'.length)
@@ -230,10 +231,10 @@ test('P9: another target answers in its own way', () => {
 test('a replay that no proxy will act on is warned of, once per process', async () => {
   const script = `
     import { topologyOf } from '@headwater/core'
-    import { Lifecycle } from './src/lifecycle.ts'
+    import { HttpLifecycle } from './src/life/lifecycle.ts'
     const pool = { topology: topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true }) }
-    const lifecycle = new Lifecycle({ pool, secret: '${secret}' })
-    const post = (headers) => lifecycle.open({ method: 'POST', url: '/', header: (name) => headers[name] }).head()
+    const lifecycle = new HttpLifecycle({ pool, secret: '${secret}' })
+    const post = (headers) => lifecycle.open({ method: 'POST', url: '/', header: (name) => headers[name] }).decide()
     process.on('warning', (warning) => console.log(warning.code, warning.name))
     post({ 'fly-request-id': '1' })
     setImmediate(() => { console.log('so far nothing'); post({}); post({}) })

@@ -64,6 +64,7 @@ function headWith(
   const all = { ...headers }
   const cookies: string[] = []
   return {
+    status: 200,
     headers: all,
     cookies,
     get: (name) => all[name],
@@ -155,7 +156,7 @@ describe('what the answer sets', () => {
   })
 
   test('F1: it lives as long as the app says', () => {
-    const { cookies, header } = arrive({}, { timeToLive: 1500 }).answer(outcome(seen(9n)))
+    const { cookies, header } = arrive({}, { timeToLiveMillis: 1500 }).answer(outcome(seen(9n)))
     expect(cookies[0]).toContain('; Max-Age=2;')
     expect(verifyToken(header, SECRETS, NOW + 1500)).toBeUndefined()
   })
@@ -324,9 +325,9 @@ describe('caches', () => {
   ): ReturnType<typeof headWith> {
     const head = headWith(headers)
     const answer = token.answer(outcome(state))
-    token.tell(head, answer, hasWritten)
+    token.writeTo(head, answer, hasWritten)
     const once = structuredClone([head.headers, head.cookies])
-    token.tell(head, answer, hasWritten)
+    token.writeTo(head, answer, hasWritten)
     expect([head.headers, head.cookies]).toEqual(once)
     return head
   }

@@ -4,8 +4,8 @@ import { pipeline } from 'node:stream/promises'
 import { describe, expect, test } from 'vitest'
 import type { ReplayAnswer } from '../src/replay/replay-target.ts'
 import { gateResponse } from '../src/response/response-gate.ts'
-import { listen } from './app-under-test.ts'
-import { type Sent, send } from './send.ts'
+import { type Sent, send } from '../src/testing/send.ts'
+import { listen } from '../src/testing/server.ts'
 
 const ANSWER: ReplayAnswer = { status: 409, headers: { 'fly-replay': 'region=ams', 'content-length': '0' } }
 
@@ -20,11 +20,11 @@ async function serve(
   const server = createServer((_request, response) => {
     before(response)
     gateResponse(response, {
-      mustSettle: false,
-      hasToTell: false,
-      settle: async () => {},
-      tell: () => {},
-      head() {
+      mustCapturePosition: false,
+      hasTokenToWrite: false,
+      capturePosition: async () => {},
+      writeToken: () => {},
+      decide() {
         asked += 1
         return answer
       },

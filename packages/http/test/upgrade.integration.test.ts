@@ -16,8 +16,8 @@ import Koa2 from 'koa-2'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
-import { listen } from './app-under-test.ts'
-import { SECRET } from './data-layer.ts'
+import { SECRET } from '../src/testing/data-layer.ts'
+import { listen } from '../src/testing/server.ts'
 
 let cluster: Cluster
 let admin: pg.Pool

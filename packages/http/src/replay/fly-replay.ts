@@ -2,16 +2,20 @@ import { OptionsInvalid } from '@headwater/core'
 import { parseHeaderPairs } from './header-pairs.ts'
 import type { ReplayTarget } from './replay-target.ts'
 
-/** How Fly's proxy is to handle a replay that finds nobody. */
+/** What Fly's proxy does with a replay that no machine takes. */
 export interface FlyReplayOptions {
   /**
-   * How long the proxy may try to connect to the primary region, in ms; default 10,000. Not less than a Machine there
-   * takes to start: 5 s proved too short.
+   * How long the proxy may try to connect to the primary region, in milliseconds, 1 to 600,000. Set it no lower than a
+   * stopped Machine there takes to start: 5 s proved too short.
+   *
+   * @default 10_000
    */
-  readonly timeout?: number | undefined
+  readonly timeoutMillis?: number | undefined
   /**
-   * Who gets the request when that fails; default `prefer_self`: this instance or another of this app.
-   * `force_self`: this instance only. `none`: nobody, the client sees the proxy's 502.
+   * Who gets the request when that fails. `prefer_self`: this instance, or another one of this app. `force_self`: this
+   * instance only. `none`: nobody, and the client sees the proxy's 502.
+   *
+   * @default 'prefer_self'
    */
   readonly fallback?: 'prefer_self' | 'force_self' | 'none' | undefined
 }
@@ -20,17 +24,21 @@ export interface FlyReplayOptions {
 const FLY_HEADERS = ['fly-request-id', 'fly-client-ip', 'fly-region', 'fly-replay-src', 'fly-forwarded-port'] as const
 
 /**
- * Replays by Fly's proxy: `fly-replay: region=…;state=…`.
+ * Replays through Fly's proxy: `fly-replay: region=…;state=…`. This is the default replay target.
  *
  * Source: fly.io/docs/networking/dynamic-request-routing.
  *
- * @throws {OptionsInvalid} for a timeout that is not a positive number of ms, or an unknown fallback.
+ * @example headwater({ pool, replayTarget: flyReplay({ timeoutMillis: 20_000, fallback: 'none' }) })
+ * @throws {OptionsInvalid} when the timeout is not a whole number from 1 to 600,000, or the fallback is unknown.
  */
 export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
-  const timeout = options.timeout ?? 10_000
+  const timeoutMillis = options.timeoutMillis ?? 10_000
   const fallback = options.fallback ?? 'prefer_self'
-  if (!Number.isInteger(timeout) || timeout < 1 || timeout > 600_000) {
-    throw new OptionsInvalid('timeout', `${String(timeout)} is not a time; expected 1 to 600000 (ms)`)
+  if (!Number.isInteger(timeoutMillis) || timeoutMillis < 1 || timeoutMillis > 600_000) {
+    throw new OptionsInvalid(
+      'timeoutMillis',
+      `${String(timeoutMillis)} is not a valid time; expected 1 to 600000 milliseconds, no fraction`,
+    )
   }
   if (!['prefer_self', 'force_self', 'none'].includes(fallback)) {
     throw new OptionsInvalid(
@@ -38,12 +46,12 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
       `${JSON.stringify(fallback)} is unknown; expected prefer_self, force_self or none`,
     )
   }
-  const tail = `timeout=${timeout % 1000 === 0 ? `${timeout / 1000}s` : `${timeout}ms`}`
-  const rest = fallback === 'none' ? tail : `${tail};fallback=${fallback}`
+  const timeout = timeoutMillis % 1000 === 0 ? `${timeoutMillis / 1000}s` : `${timeoutMillis}ms`
+  const rest = fallback === 'none' ? `timeout=${timeout}` : `timeout=${timeout};fallback=${fallback}`
   return Object.freeze<ReplayTarget>({
     name: 'fly-replay',
     answer: ({ region, state }) => ({
-      // No document makes the status matter. Without a proxy in front the client sees it: a 409 is never cached or retried.
+      // Fly documents no status. Without a proxy in front the client sees this one: a 409 is never cached or retried.
       status: 409,
       headers: {
         'fly-replay': `region=${region};state=${state};${rest}`,
@@ -53,7 +61,7 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
     }),
     arrival: (header) => ({
       state: parseHeaderPairs(header('fly-replay-src'))?.get('state'),
-      // Nothing in this header is signed. Believing it costs only its sender: a write is refused with 503.
+      // Nobody signs this header. A client that forges it only gets its own writes refused with 503.
       hasFailed: /^[a-z_]{1,64}$/.test(parseHeaderPairs(header('fly-replay-failed'))?.get('reason') ?? ''),
       isBehindProxy: FLY_HEADERS.some((name) => header(name) !== undefined),
     }),

@@ -1,38 +1,45 @@
-/** What must be told to whoever replays. */
+/** What a replay target tells the proxy. */
 export interface ReplayOrder {
   /** The region to replay in, checked: `[a-z0-9-]`. */
   readonly region: string
-  /** Signed; comes back with the replayed request. RFC 9110 token characters only. */
+  /** Signed. It must come back with the replayed request. It holds only the token characters of RFC 9110. */
   readonly state: string
 }
 
-/** The whole answer to a request that is to be replayed; its body is empty. */
+/** The whole answer that makes the proxy replay a request. Its body is empty. */
 export interface ReplayAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** What a request tells about its way here. Everything in it is the client's word until the state is verified. */
+/** What a request says about how it got here. A client can forge all of it, until the state is verified. */
 export interface Arrival {
-  /** The state of the replay that brought it; `undefined` when it was not replayed, or says so in a malformed way. */
+  /** The state of the replay that brought the request here; `undefined` when there is none, or it is malformed. */
   readonly state: string | undefined
-  /** Whether its replay failed and it came back. */
+  /** Whether a replay of this request failed, and the proxy sent it back. */
   readonly hasFailed: boolean
-  /** Whether anything shows that a proxy which replays is in front. */
+  /** Whether the request shows signs of a proxy that replays. */
   readonly isBehindProxy: boolean
 }
 
 /**
- * Whoever replays requests in another region (P9). `flyReplay()` is the first; a reverse proxy that understands another
- * answer (nginx, HAProxy, Envoy) is another.
+ * A proxy that replays requests in another region (P9). `flyReplay()` is the one for Fly. Write your own for a reverse
+ * proxy that understands another answer (nginx, HAProxy, Envoy).
  *
  * Both methods must be pure and must not throw.
+ *
+ * @example
+ * const accelRedirect: ReplayTarget = {
+ *   name: 'x-accel',
+ *   answer: ({ region, state }) => ({ status: 200, headers: { 'x-accel-redirect': `/replay/${region}/${state}` } }),
+ *   arrival: (header) => ({ state: header('x-replayed'), hasFailed: false, isBehindProxy: true }),
+ * }
  */
 export interface ReplayTarget {
-  /** For messages. */
+  /** Names the target in warnings. */
   readonly name: string
-  /** How to say "replay this". */
+  /** Makes the answer that says "replay this". */
   readonly answer: (order: ReplayOrder) => ReplayAnswer
-  /** How to tell a replayed request, and one whose replay failed. `header` takes lower-case names. */
+  /** Recognizes a replayed request, and one whose replay failed. `header` takes lower-case names. */
   readonly arrival: (header: (name: string) => string | undefined) => Arrival
 }

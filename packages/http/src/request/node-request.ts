@@ -1,31 +1,9 @@
-import { IncomingMessage, type ServerResponse } from 'node:http'
+import { IncomingMessage } from 'node:http'
 import { currentScope, runInScope, type Scope } from '@headwater/core'
-import type { Lifecycle, RequestLife } from '../lifecycle.ts'
-import { gateResponse } from '../response/response-gate.ts'
-import type { RequestFacts } from './request-facts.ts'
-import { bodyLengthOf } from './request-facts.ts'
+import { bodyLengthOf, type RequestFacts } from './request-facts.ts'
 
-/** Opens the life of a request on Node's own request and response, for the frameworks that work on those. */
-export function openNodeRequest(
-  lifecycle: Lifecycle,
-  request: IncomingMessage,
-  response: ServerResponse,
-  url: string,
-): RequestLife | undefined {
-  const isUpgraded = hasBeenUpgraded(request)
-  const life = lifecycle.open(factsOf(request, url), isUpgraded ? 'job' : 'request')
-  if (life === undefined) return undefined
-  keepScope(request, life.scope)
-  // Whoever hands us such a request has made up its response.
-  if (isUpgraded) return life
-  gateResponse(response, life)
-  // Not 'close': a client that hangs up before the answer teaches nothing.
-  response.once('finish', () => life.end(response.statusCode))
-  limitBody(request, life, lifecycle.options.bodyLimit)
-  return life
-}
-
-function factsOf(request: IncomingMessage, url: string): RequestFacts {
+/** The facts of Node's own request. */
+export function factsOf(request: IncomingMessage, url: string): RequestFacts {
   return {
     method: request.method ?? 'GET',
     url,
@@ -38,21 +16,29 @@ function factsOf(request: IncomingMessage, url: string): RequestFacts {
   }
 }
 
-/** Notes a body of unknown length as too large to be replayed, once more than `limit` bytes of it have come in. */
-export function limitBody(request: IncomingMessage, life: RequestLife, limit: number): void {
-  if (bodyLengthOf(life.facts) !== 'unknown') return
+/** Counts a body of unknown length as it arrives; calls `onTooLarge` with every chunk beyond `limitBytes`. */
+export function limitBody(
+  request: IncomingMessage,
+  facts: RequestFacts,
+  limitBytes: number,
+  onTooLarge: () => void,
+): void {
+  if (bodyLengthOf(facts) !== 'unknown') return
   const { push } = request
   let received = 0
   // A 'data' listener would start the flow before the app wants it; the parser hands every chunk to push.
   request.push = function countedPush(chunk: unknown, encoding?: BufferEncoding): boolean {
     if (chunk instanceof Uint8Array) received += chunk.byteLength
-    if (received > limit) life.scope.obstruct('body-too-large')
+    if (received > limitBytes) onTooLarge()
     return push.call(request, chunk, encoding)
   }
 }
 
-/** Listeners run in the context of the HTTP parser; a body parser that goes on from one of them would lose the scope. */
-function keepScope(request: IncomingMessage, scope: Scope): void {
+/**
+ * Makes the listeners of a request run in its scope. Without this they run in the context of the HTTP parser, and a body
+ * parser that calls `next` from one of them loses the scope.
+ */
+export function keepScope(request: IncomingMessage, scope: Scope): void {
   const { emit } = request
   request.emit = function scopedEmit(event: string | symbol, ...args: unknown[]): boolean {
     if (currentScope() === scope) return Reflect.apply(emit, request, [event, ...args])
@@ -60,13 +46,16 @@ function keepScope(request: IncomingMessage, scope: Scope): void {
   }
 }
 
-/** Node's request behind a web request, where the server gives it to the app (as @hono/node-server does). */
+/** Node's request behind a web request, where the server gives it to the app, as @hono/node-server does. */
 export function incomingOf(environment: unknown): IncomingMessage | undefined {
   const incoming: unknown = isObject(environment) ? Reflect.get(environment, 'incoming') : undefined
   return incoming instanceof IncomingMessage ? incoming : undefined
 }
 
-/** Whether Node gave this to the app's own 'upgrade' listener: it does so only where there is one, whatever a client sends. */
+/**
+ * Whether Node gave this request to the app's own 'upgrade' listener. Node does so only where there is one, so no client
+ * can bring it about.
+ */
 export function hasBeenUpgraded(request: IncomingMessage): boolean {
   return Reflect.get(request, 'upgrade') === true
 }

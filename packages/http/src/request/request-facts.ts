@@ -1,16 +1,16 @@
-/** What the lifecycle must know of a request; every adapter can say it of its own request type. */
+/** What an adapter says about its framework's request. */
 export interface RequestFacts {
-  /** As the client sent it, in capitals. */
+  /** As the client sent it, in capital letters. */
   readonly method: string
-  /** Path and query as the client sent them, without scheme and host. */
+  /** Path and query as the client sent them, without scheme and host, also inside a mounted router. */
   readonly url: string
-  /** The value of a header by its lower-case name; `undefined` when absent or not a single value. */
+  /** The value of a header by its lower-case name; `undefined` when it is absent or has several values. */
   readonly header: (name: string) => string | undefined
-  /** Whether it came over TLS as far as this server. */
+  /** Whether TLS ends at this server. `x-forwarded-proto` is read elsewhere. */
   readonly isSecure: boolean
 }
 
-/** The body's length as its header tells it: bytes, 0 for none, `unknown` for a chunked body. */
+/** The length of the body in bytes, as declared; 0 without a body, `unknown` for a chunked one. */
 export function bodyLengthOf(facts: RequestFacts): number | 'unknown' {
   if (facts.header('transfer-encoding') !== undefined) return 'unknown'
   const declared = facts.header('content-length')

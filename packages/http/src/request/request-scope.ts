@@ -8,27 +8,27 @@ import {
   type TrailOptions,
 } from '@headwater/core'
 
-/** What a request's scope is told when it opens. */
+/** What the scope of a request needs to open. */
 export interface RequestScopeOptions {
   readonly kind: 'request' | 'job'
   readonly obstacle: ReplayObstacle | undefined
   readonly topology: () => Topology
-  /** What the client's token says it has seen; `undefined` where no token is carried. */
+  /** What the client has seen, by its token; `undefined` where no token is carried. */
   readonly trail: TrailOptions | undefined
-  /** What a 503 says in `Retry-After`, in seconds. */
-  readonly retryAfter: number
-  /** Called each time something here needs the primary and is not there. */
+  /** The `Retry-After` of a 503. */
+  readonly retryAfterSeconds: number
+  /** Called each time something away from home needs the primary. */
   readonly onPrimaryNeeded: () => void
 }
 
-/** The scope of one HTTP request: knows what its refusals say to the client, and tells its lifecycle. */
+/** The scope of one HTTP request: puts `Retry-After` on its refusals, and reports when the primary was needed. */
 export class RequestScope extends Scope {
-  readonly #retryAfter: number
+  readonly #retryAfterSeconds: number
   readonly #onPrimaryNeeded: () => void
 
   constructor(options: RequestScopeOptions) {
     super({ kind: options.kind, obstacle: options.obstacle, topology: options.topology, trail: options.trail })
-    this.#retryAfter = options.retryAfter
+    this.#retryAfterSeconds = options.retryAfterSeconds
     this.#onPrimaryNeeded = options.onPrimaryNeeded
   }
 
@@ -36,6 +36,6 @@ export class RequestScope extends Scope {
     const error = super.askForReplay(topology, reason, cause)
     this.#onPrimaryNeeded()
     if (!(error instanceof ReplayImpossible)) return error
-    return new ReplayImpossible(error.obstacle, { cause, retryAfterSeconds: this.#retryAfter })
+    return new ReplayImpossible(error.obstacle, { cause, retryAfterSeconds: this.#retryAfterSeconds })
   }
 }

@@ -1,4 +1,4 @@
-/** A route's name is a key in memory, so what a client can put into it is bounded. */
+/** A route's name is a key in memory, so what a client can put into it has a limit. */
 const LONGEST = 200
 const MOST_SEGMENTS = 12
 
@@ -6,10 +6,11 @@ const HEX = /^[0-9a-f]{8,}$/i
 const LONGEST_WORD = 32
 
 /**
- * Names the route of a path: its variable segments become `:id`, so that `/notes/1` and `/notes/2` share one record.
+ * Names the route of a path: variable segments become `:id`, so that `/notes/1` and `/notes/2` share one record.
  *
- * Variable are numbers, UUIDs, hexadecimal strings of 8 and more that hold a digit, everything of 16 and more that holds
- * two digits, and everything longer than 32. The query does not count. At most 12 segments and 200 characters.
+ * Variable segments are numbers, UUIDs, hexadecimal strings of 8 or more characters with a digit, strings of 16 or more
+ * with two digits, and all strings longer than 32. The query is left out. The name has at most 12 segments and 200
+ * characters.
  */
 export function routeNameOf(url: string): string {
   const [path = '/'] = url.split('?', 1)

@@ -1,13 +1,13 @@
-/** One directive of Cache-Control: commas inside of a quoted string do not part (RFC 9111, section 5.2). */
+/** One directive of Cache-Control: commas inside a quoted string do not separate (RFC 9111, section 5.2). */
 const DIRECTIVE = /(?:[^",]|"(?:[^"\\]|\\.)*"?)+/g
 
-/** Whether the app offers this response to shared caches by name: `public` or `s-maxage`. */
+/** Whether the app explicitly offers this response to shared caches: `public` or `s-maxage`. */
 export function isOfferedToSharedCaches(cacheControl: string | undefined): boolean {
   return directivesOf(cacheControl).some(isOffer)
 }
 
 /**
- * The same Cache-Control for one client's cache at most: `private` in place of `public` and `s-maxage`, the rest stays.
+ * Restricts a Cache-Control to the client's own cache: `private` in place of `public` and `s-maxage`, the rest stays.
  *
  * `no-cache` alone does not keep a response out of a shared cache, and neither does `private="field"`.
  */
@@ -19,7 +19,7 @@ export function withoutSharedCaches(cacheControl: string | undefined): string {
   return isKeptOut ? kept.join(', ') : ['private', ...kept].join(', ')
 }
 
-/** The Vary with one more field, which `*` has already. */
+/** Adds a field to a Vary, unless it is there; `*` includes every field. */
 export function withVary(vary: string | undefined, field: string): string {
   const fields = (vary ?? '').split(',').map((name) => name.trim())
   if (vary === undefined || vary.trim() === '') return field

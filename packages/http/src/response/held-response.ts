@@ -1,16 +1,16 @@
 import type { ServerResponse } from 'node:http'
 
-/** What changes the head, and must not any more once it counts as sent. */
+/** The methods that change the head. They throw once the head counts as sent. */
 const SETTERS = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader'] as const
 
 /**
- * A Node response whose head waits to be sent. It looks sent to the app: `headersSent` is true, so is `writableEnded` once
- * it was ended, headers cannot be changed any more, and a source that pipes into it waits for 'drain'.
+ * A Node response whose head waits to be sent. To the app it looks sent: `headersSent` is true, `writableEnded` is true once
+ * the app has ended it, headers can no longer be changed, and a source that pipes into it waits for 'drain'.
  */
 export class HeldResponse {
   readonly #response: ServerResponse
   readonly #status: number
-  /** `undefined`: Node's own for the status. */
+  /** `undefined`: Node's own message for the status. */
   readonly #message: string | undefined
   readonly #calls: (() => unknown)[] = []
   readonly #shadows = new Map<string, PropertyDescriptor | undefined>()
@@ -21,7 +21,7 @@ export class HeldResponse {
   constructor(response: ServerResponse) {
     this.#response = response
     this.#status = response.statusCode
-    // HTTP/2 has none, and warns of who asks.
+    // HTTP/2 has no message, and warns whoever asks for it.
     this.#message = Object.hasOwn(response, 'statusMessage') ? response.statusMessage : undefined
     this.#shadow('headersSent', { get: () => this.#isHeld })
     this.#shadow('writableEnded', { get: () => this.#hasEnded })
@@ -34,7 +34,7 @@ export class HeldResponse {
     this.#calls.push(call)
   }
 
-  /** Keeps a write; its sender is to wait for 'drain'. */
+  /** Keeps a write for later; its sender waits for 'drain'. */
   holdWrite(chunk: unknown, call: () => unknown): false {
     refuseChunk(chunk)
     this.#isSomebodyWaiting = true
@@ -48,13 +48,13 @@ export class HeldResponse {
     this.#calls.push(call)
   }
 
-  /** A second head, as Node takes it: not at all, except that old middleware asks for the implicit one by itself. */
+  /** Refuses a second head, as Node does. Old middleware asks for the implicit head by itself: that one passes. */
   refuseHead(args: readonly unknown[]): void {
     if (args.length === 1 && args[0] === this.#response.statusCode) return
     throw headersSentError('write')
   }
 
-  /** Makes the response what it was, with the status that it had when its head was written. */
+  /** Restores the response, with the status that it had when its head was written. */
   release(): void {
     this.#isHeld = false
     const response = this.#response
@@ -67,7 +67,7 @@ export class HeldResponse {
     else response.statusMessage = this.#message
   }
 
-  /** Makes the calls, in order. One that fails destroys the response, as its caller is gone. */
+  /** Makes the kept calls, in order. A call that fails destroys the response, because its caller is gone. */
   flush(): void {
     const response = this.#response
     let isFull = false
@@ -78,7 +78,7 @@ export class HeldResponse {
         destroy(response, error)
       }
     }
-    // When Node's own buffer is full it says so itself, later.
+    // When Node's own buffer is full, Node emits 'drain' itself, later.
     if (this.#isSomebodyWaiting && !isFull && !this.#hasEnded && !response.destroyed) response.emit('drain')
   }
 
@@ -92,7 +92,7 @@ export class HeldResponse {
     const before: unknown = Reflect.get(response, name)
     if (typeof before !== 'function') return
     const refuseOrCall = (...args: unknown[]): unknown => {
-      // Whoever wrapped this while it was held calls it later, too.
+      // Middleware that wrapped this method while it was held calls it later, too.
       if (this.#isHeld) throw headersSentError(name.startsWith('remove') ? 'remove' : 'set')
       return Reflect.apply(before, response, args)
     }
@@ -100,7 +100,7 @@ export class HeldResponse {
   }
 }
 
-/** Cuts a response short whose caller is gone and cannot be told. */
+/** Cuts a response short when its caller is gone and cannot be told of the error. */
 export function destroy(response: ServerResponse, error: unknown): void {
   response.destroy(error instanceof Error ? error : undefined)
 }
@@ -110,7 +110,7 @@ function headersSentError(deed: string): Error {
   return Object.assign(error, { code: 'ERR_HTTP_HEADERS_SENT' })
 }
 
-/** Later nobody would be there to hear it from Node. */
+/** Refuses at once what Node would refuse later, when nobody is there to catch it. */
 function refuseChunk(chunk: unknown): void {
   if (typeof chunk === 'string' || chunk instanceof Uint8Array) return
   const error = new TypeError(

@@ -3,57 +3,61 @@ import type { ReplayAnswer } from '../replay/replay-target.ts'
 import { destroy, HeldResponse } from './held-response.ts'
 import { applyHead, headOf, type ResponseHead } from './response-head.ts'
 
-/** Who decides about the head of a response. */
+/** Decides about the head of a response. */
 export interface HeadKeeper {
-  /** Whether the head has to wait for `settle()`. */
-  readonly mustSettle: boolean
-  /** Ends when the head can be decided about; never rejects. */
-  settle(): Promise<void>
-  /** Asked once, right before the head is sent: the answer that replaces everything, if there is one. */
-  head(): ReplayAnswer | undefined
-  /** Whether `tell()` has something to say. */
-  readonly hasToTell: boolean
-  /** Puts what it has to say on a head that passes. Done again when that head was not sent after all. */
-  tell(head: ResponseHead): void
+  /** Whether the head must wait for `capturePosition()`: the primary has to say how far it is (F2). */
+  readonly mustCapturePosition: boolean
+  /** Finds out what the client has seen. Takes one round trip to the primary at most; never rejects. */
+  capturePosition(): Promise<void>
+  /**
+   * Asked once, right before the head is sent. Returns the answer that replaces everything (P3), or `undefined`: the
+   * response has started, and no replay can be asked for any more (P4).
+   */
+  decide(): ReplayAnswer | undefined
+  /** Whether `writeToken()` has something to write. */
+  readonly hasTokenToWrite: boolean
+  /** Puts the token on a head that passes, and keeps it out of shared caches. Called again when that head was not sent. */
+  writeToken(head: ResponseHead): void
 }
 
 /**
- * Puts a gate before the head of a Node response: whoever writes it first (the handler, an error page, a piped stream), the
- * keeper is asked once. When it gives an answer, that is sent instead, and whatever the app still writes is swallowed:
- * callbacks run and `finish` is emitted as ever.
+ * Puts a gate before the head of a Node response. Whoever writes the head first (the handler, an error page, a piped
+ * stream), the keeper is asked once. If it gives an answer, the gate sends that instead and swallows what the app still
+ * writes; callbacks run and `finish` is emitted as usual.
  *
- * When the keeper must settle first, all that is written meanwhile is held back, in order. Otherwise nothing waits.
+ * While the keeper captures the position, the gate holds back all that is written, in order. Otherwise nothing waits.
  */
 export function gateResponse(response: ServerResponse, keeper: HeadKeeper): void {
-  // What other middleware has put on the response before us still runs for answers that pass.
+  // Methods that other middleware put on the response before us still run for answers that pass.
   const { writeHead, write, end, flushHeaders } = response
   let phase: 'open' | 'held' | 'passed' | 'replaced' = 'open'
   let held: HeldResponse | undefined
 
   function decide(): void {
-    const answer = keeper.head()
+    const answer = keeper.decide()
     phase = answer === undefined ? 'passed' : 'replaced'
     if (answer !== undefined) replaceResponse(response, answer)
   }
 
-  /** Whether the call may go on to the response. What comes before the head of one that passes is told here. */
+  /** Whether the call may go on to the response. Writes the token before the head of a response that passes. */
   function hasPassed(): boolean {
     if (phase === 'open') decide()
     if (phase !== 'passed') return false
-    // Not only once: a head that Node refused is followed by an error page's.
-    if (!response.headersSent && keeper.hasToTell) keeper.tell(headOf(response))
+    // Perhaps again: when Node refuses a head, an error page's head follows.
+    if (!response.headersSent && keeper.hasTokenToWrite) keeper.writeToken(headOf(response))
     return true
   }
 
-  /** Whether something may be told on a head that is written now. */
-  function mayTell(): boolean {
+  /** Whether a head that is written now may get a token. */
+  function mayWriteToken(): boolean {
     if (phase === 'replaced' || response.headersSent) return false
-    return (phase === 'open' && keeper.mustSettle) || keeper.hasToTell
+    return (phase === 'open' && keeper.mustCapturePosition) || keeper.hasTokenToWrite
   }
 
-  /** What is holding the response back, if anything is. */
+  /** Holds the response back where it must be; returns what holds it. */
   function holding(): HeldResponse | undefined {
-    if (phase === 'open' && keeper.mustSettle && isStatus(response.statusCode) && !response.destroyed) holdBack()
+    if (phase === 'open' && keeper.mustCapturePosition && isStatus(response.statusCode) && !response.destroyed)
+      holdBack()
     return phase === 'held' ? held : undefined
   }
 
@@ -74,7 +78,7 @@ export function gateResponse(response: ServerResponse, keeper: HeadKeeper): void
     }
     // A client that hangs up leaves nothing to wait for.
     response.once('close', release)
-    void keeper.settle().then(release)
+    void keeper.capturePosition().then(release)
   }
 
   response.writeHead = function gatedWriteHead(...args: unknown[]): ServerResponse {
@@ -82,12 +86,12 @@ export function gateResponse(response: ServerResponse, keeper: HeadKeeper): void
       held?.refuseHead(args)
       return response
     }
-    // Node refuses it, at once.
+    // Node refuses such a status at once.
     if (phase !== 'replaced' && !isStatus(args[0])) return Reflect.apply(writeHead, response, args)
     // What follows a 101 on its socket would overtake a head that is held back.
     if (phase === 'open' && Math.trunc(Number(args[0])) === 101) decide()
     let rest = args
-    if (mayTell()) {
+    if (mayWriteToken()) {
       rest = applyHead(response, args)
       response.statusCode = Math.trunc(Number(args[0]))
       if (typeof rest[1] === 'string') response.statusMessage = rest[1]
@@ -98,7 +102,7 @@ export function gateResponse(response: ServerResponse, keeper: HeadKeeper): void
     return response
   }
   response.flushHeaders = function gatedFlushHeaders(): void {
-    // What other middleware does at the head it does in writeHead; a head that is held back looks sent to it from here on.
+    // Other middleware acts on the head in writeHead, and a head that is held back looks sent to it from here on.
     if (phase === 'open' && !response.headersSent) response.writeHead(response.statusCode)
     const holder = holding()
     if (holder !== undefined) holder.hold(gatedFlushHeaders)
@@ -130,13 +134,13 @@ export function gateResponse(response: ServerResponse, keeper: HeadKeeper): void
   if (response.headersSent) decide()
 }
 
-/** Whether Node will take this as a status; what it will not is refused at once. */
+/** Whether Node accepts this as a status. */
 function isStatus(status: unknown): boolean {
   const number = Math.trunc(Number(status))
   return number >= 100 && number <= 999
 }
 
-/** Sends the answer by the prototype's own methods: session and compression middleware add headers in theirs. */
+/** Sends the answer with the prototype's own methods: session and compression middleware replace them to add headers. */
 function replaceResponse(response: ServerResponse, answer: ReplayAnswer): void {
   const native: ServerResponse = Object.getPrototypeOf(response)
   for (const name of response.getHeaderNames()) response.removeHeader(name)

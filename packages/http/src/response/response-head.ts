@@ -1,17 +1,22 @@
 import type { ServerResponse } from 'node:http'
 
-/** The smallest subset of a response's head that setting a token needs, in any framework. Names are in lower case. */
+/**
+ * The head of a response that was not sent yet, in any framework: the smallest subset that we need. Header names are in
+ * lower case.
+ */
 export interface ResponseHead {
-  /** The value of a header, several as one list; `undefined` when absent. */
+  readonly status: number
+  /** The value of a header; several values come as one list with commas; `undefined` when the header is absent. */
   readonly get: (name: string) => string | undefined
   readonly set: (name: string, value: string) => void
-  /** Adds one `Set-Cookie` to what the app has set. */
+  /** Adds one `Set-Cookie` beside those that the app has set. */
   readonly addCookie: (cookie: string) => void
 }
 
 /** The head of a Node response that was not sent yet. */
 export function headOf(response: ServerResponse): ResponseHead {
   return {
+    status: response.statusCode,
     get(name) {
       const value = response.getHeader(name)
       return Array.isArray(value) ? value.join(', ') : value?.toString()
@@ -20,7 +25,7 @@ export function headOf(response: ServerResponse): ResponseHead {
       response.setHeader(name, value)
     },
     addCookie(cookie) {
-      // A new array: the one that is there belongs to the app, which may share it between responses.
+      // A new array: the old one belongs to the app, which may share it between responses.
       const cookies = listOf(response.getHeader('set-cookie'))
       if (!cookies.includes(cookie)) response.setHeader('set-cookie', [...cookies, cookie])
     },
@@ -28,10 +33,10 @@ export function headOf(response: ServerResponse): ResponseHead {
 }
 
 /**
- * Puts what `writeHead(status, message?, headers?)` was given on the response, all but status and message, which are given
- * back: what is set after this is neither lost behind those headers nor in place of them.
+ * Puts the headers that `writeHead(status, message?, headers?)` was given on the response, and returns status and message.
+ * A header set after this neither replaces those nor is lost behind them.
  *
- * Takes the forms of headers that Node takes: an object, `[name, value, …]` and `[[name, value], …]`.
+ * Takes the forms that Node takes: an object, `[name, value, …]` and `[[name, value], …]`.
  */
 export function applyHead(response: ServerResponse, args: readonly unknown[]): unknown[] {
   const [status, message] = args
@@ -43,7 +48,7 @@ export function applyHead(response: ServerResponse, args: readonly unknown[]): u
   return typeof message === 'string' ? [status, message] : [status]
 }
 
-/** As Node does: these replace what was set before, and a name that comes twice is sent twice. */
+/** As Node does: these headers replace those set before, and a name that comes twice is sent twice. */
 function applyList(response: ServerResponse, list: readonly unknown[]): void {
   const given = new Map<string, unknown[]>()
   for (const [name, value] of pairsOf(list)) {
@@ -52,7 +57,7 @@ function applyList(response: ServerResponse, list: readonly unknown[]): void {
     given.set(key, [...(given.get(key) ?? [name]), ...values])
   }
   for (const [name, ...values] of given.values()) {
-    // Node itself says what is wrong with a value.
+    // Node checks the values.
     if (name !== '') Reflect.apply(response.setHeader, response, [name, values.length === 1 ? values[0] : values])
   }
 }

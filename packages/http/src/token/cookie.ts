@@ -1,10 +1,10 @@
-/** A cookie of ours, and where it goes. */
+/** A cookie of ours, and which paths it is sent to. */
 export interface Cookie {
   readonly name: string
   readonly value: string
   readonly path: string
-  /** How long it is kept, in seconds; 0 takes it away. */
-  readonly maxAge: number
+  /** How long the browser keeps it; 0 deletes it. */
+  readonly maxAgeSeconds: number
   readonly isSecure: boolean
 }
 
@@ -12,9 +12,9 @@ export interface Cookie {
 const SUFFIX = /^[A-Za-z0-9_-]{8}$/
 
 /**
- * The cookies in a `Cookie` header (RFC 6265, section 4.2.1) that are named `<name>.<8 characters of base64url>`, in its order.
+ * Finds the cookies named `<name>.<8 characters of base64url>` in a `Cookie` header (RFC 6265, section 4.2.1), in its order.
  *
- * All of them, also when one name comes twice. Values are taken as they are.
+ * Returns all of them, even if one name comes twice. Values are not decoded.
  */
 export function readCookies(header: string | undefined, name: string): readonly Pick<Cookie, 'name' | 'value'>[] {
   if (header === undefined || !header.includes(name)) return []
@@ -29,8 +29,8 @@ export function readCookies(header: string | undefined, name: string): readonly 
   return found
 }
 
-/** The `Set-Cookie` of a cookie that no script reads and that other sites' forms do not send. Its value needs no quotes. */
-export function formatCookie({ name, value, path, maxAge, isSecure }: Cookie): string {
-  const cookie = `${name}=${value}; Path=${path}; Max-Age=${maxAge}; HttpOnly; SameSite=Lax`
+/** The `Set-Cookie` of a cookie: hidden from scripts, not sent from other sites' forms. Its value must need no quotes. */
+export function formatCookie({ name, value, path, maxAgeSeconds, isSecure }: Cookie): string {
+  const cookie = `${name}=${value}; Path=${path}; Max-Age=${maxAgeSeconds}; HttpOnly; SameSite=Lax`
   return isSecure ? `${cookie}; Secure` : cookie
 }

@@ -1,7 +1,8 @@
 import { Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http'
-import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
-import { SHARED_KEY_OF_CLIENT } from './app-under-test.ts'
+import { request as tlsRequest } from 'node:https'
+import { sharedKeyAgent } from './server.ts'
 
+/** The answer to a request. */
 export interface Sent {
   readonly status: number
   readonly headers: IncomingHttpHeaders
@@ -11,21 +12,22 @@ export interface Sent {
   readonly localPort: number | undefined
 }
 
+/** One request. */
 export interface SendOptions {
   readonly method?: string
   readonly headers?: OutgoingHttpHeaders
   readonly body?: string | Buffer
-  /** Leaves the length of the body unsaid. */
+  /** Sends the body without its length. */
   readonly chunked?: boolean
   readonly agent?: Agent
-  /** To an app that ends TLS itself. */
+  /** Whether the app ends TLS itself. */
   readonly isTls?: boolean
 }
 
-/** Sends one request as Fly's proxy would pass it on; rejects when the connection is cut or nothing comes for 5 s. */
+/** Sends one request as Fly's proxy would pass it on. Rejects when the connection is cut, or nothing comes for 5 s. */
 export function send(port: number, path: string, options: SendOptions = {}): Promise<Sent> {
   const { method = 'GET', body, chunked = false, isTls = false } = options
-  const agent = options.agent ?? (isTls ? new TlsAgent(SHARED_KEY_OF_CLIENT) : new Agent({ keepAlive: false }))
+  const agent = options.agent ?? (isTls ? sharedKeyAgent() : new Agent({ keepAlive: false }))
   const headers: OutgoingHttpHeaders = { 'fly-request-id': '01-nrt', ...options.headers }
   if (body !== undefined) {
     headers['content-type'] ??= 'application/json'
@@ -49,7 +51,7 @@ export function send(port: number, path: string, options: SendOptions = {}): Pro
         })
       },
     )
-    outgoing.setTimeout(5000, () => outgoing.destroy(new Error('nothing came for 5 s')))
+    outgoing.setTimeout(5000, () => outgoing.destroy(new Error('no answer came for 5 s')))
     outgoing.on('error', reject)
     outgoing.end(body)
   })

@@ -1,14 +1,20 @@
-import { currentScope, type Topology } from '@headwater/core'
+import { currentScope, type Topology, topologyOf } from '@headwater/core'
 import { expect } from 'vitest'
-import { signState } from '../src/replay/replay-state.ts'
+import { signState } from '../replay/replay-state.ts'
 import type { Sent } from './send.ts'
 
-export const SECRET = 'a secret of the conformance suite'
+export const SECRET: string = 'a secret of the conformance suite'
 
-/** What a data layer does with a write: at home it is sent, elsewhere it asks for the replay. */
+export const away: Topology = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+export const home: Topology = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+
+/** A body above the default limit. */
+export const TWO_MEGABYTES: string = JSON.stringify({ text: 'x'.repeat(2_000_000) })
+
+/** Does what a data layer does with a write: sends it at home, asks for a replay elsewhere. */
 export async function write(topology: Topology, reason: 'write' | 'refused' = 'write'): Promise<string> {
   const scope = currentScope()
-  if (scope === undefined) throw new Error('there is no scope here')
+  if (scope === undefined) throw new Error('there is no scope here; run the handler in the scope of its request')
   await new Promise((resolve) => setImmediate(resolve))
   if (!topology.isAtHome) throw scope.askForReplay(topology, reason)
   scope.hasWritten = true
@@ -16,12 +22,12 @@ export async function write(topology: Topology, reason: 'write' | 'refused' = 'w
 }
 
 /** The header that Fly's proxy puts on a request that it replays. */
-export function signedSource(method: string, path: string, now = Date.now()): Record<string, string> {
+export function signedSource(method: string, path: string, now: number = Date.now()): Record<string, string> {
   const state = signState([SECRET], { method, url: path }, 'write', now)
   return { 'fly-replay-src': `instance=148e;region=nrt;t=${now * 1000};state=${state}` }
 }
 
-/** The one shape of a replay answer: nothing that the handler put on the response is left. */
+/** Expects a replay answer, with nothing left of what the handler put on the response. */
 export function expectReplay(sent: Sent, region = 'ams'): void {
   expect(sent.status).toBe(409)
   expect(sent.text).toBe('')

@@ -78,7 +78,7 @@ describe('run() and respond()', () => {
     expect(life.scope.askForReplay(away, 'write')).toMatchObject({ obstacle: 'response-started' })
   })
 
-  test('an error of ours comes out of the wrapper of an ORM, and any other error passes', async () => {
+  test("a Headwater error comes out of an ORM's wrapper, and any other error passes", async () => {
     const own = new ReplayImpossible('side-effects')
     const fail = (error: unknown) => async () => {
       throw error
@@ -106,7 +106,7 @@ describe('an adapter with a mistake', () => {
     warnings.length = 0
   })
 
-  test('hears of a step that comes too early, too late or twice', async () => {
+  test('is told at once of a step that comes too early, too late or twice', async () => {
     const life = open(lifecycleAt(home))
     expect(() => life.respond(headOf())).toThrow(misused)
     await life.run(pass)
@@ -139,7 +139,7 @@ describe('an adapter with a mistake', () => {
     expect(warnings).toEqual([])
   })
 
-  test('hears that a lifecycle of its own making is none', () => {
+  test('is told at once that a lifecycle of its own making is none', () => {
     const request = new IncomingMessage(new Socket())
     const response = new ServerResponse(request)
     expect(() => openNodeRequest({ open: () => undefined }, request, response)).toThrow(misused)

@@ -54,7 +54,7 @@ describe('a Cookie header', () => {
     expect(readCookies(`a=1; ${name}=x; b=2`, 'headwater')).toEqual([])
   })
 
-  test('F3: garbage never throws, and ours are found among others', () => {
+  test('F3: garbage never throws, and our cookies are found among others', () => {
     const pair = fc.stringMatching(/^[a-z.]{1,5}=[!-:<-~]{0,10}$/)
     const suffix = fc.stringMatching(/^[\w-]{8}$/)
     fc.assert(

@@ -22,7 +22,7 @@ function adapterOf(framework: typeof express): HttpAdapter {
       if (app.parsesBody === 'after') server.use(framework.json({ limit: '5mb' }))
       for (const { method, path, handle } of app.routes) {
         server[method === 'GET' ? 'get' : 'post'](path, (request, response, next) => {
-          // Express 4 does not catch a rejection, so it is passed on; this is what its users do.
+          // Express 4 does not catch rejections, so its users pass them on like this.
           handle(request.body)
             .then((outcome) => answer(response, outcome))
             .catch(next)
@@ -75,7 +75,7 @@ describe.each([
   ['express 5', express],
   ['express 4', express4],
 ])('%s only', (_, framework) => {
-  test('a body parser of old, that goes on from an event, keeps the scope', async () => {
+  test('an old body parser, which continues in an event listener, keeps the scope', async () => {
     const app = framework()
     app.use(headwater(options))
     app.use((request, _response, next) => {
@@ -87,7 +87,7 @@ describe.each([
     expect((await send(running.port, '/', { method: 'POST', body: '{}' })).status).toBe(409)
   })
 
-  test('mounted under a path, the state is still of the whole path', async () => {
+  test('mounted under a path, the state still belongs to the whole path', async () => {
     const app = framework()
     app.use(['/api', '/other'], headwater(options))
     app.get(['/api/notes', '/other/notes'], failLate)
@@ -132,7 +132,7 @@ describe.each([
     expect([sent.status, sent.text, sent.headers['content-type']]).toEqual([409, '', undefined])
   })
 
-  test('F1: a token is set on a file, a static file and a page for an error, and no log is made of it', async () => {
+  test('F1: a file, a static file and an error page carry the token, and Express logs nothing', async () => {
     const primary = new Primary()
     const app = framework()
     app.use(headwater({ ...options, pool: { topology: home } }))
@@ -151,7 +151,7 @@ describe.each([
       expect(() => response.status(500).json('again')).toThrow(
         expect.objectContaining({ code: 'ERR_HTTP_HEADERS_SENT' }),
       )
-      // What comes after an answer without an error is nothing to Express.
+      // Express ignores what follows an answer without an error.
       next()
     })
     app.set('env', 'test')

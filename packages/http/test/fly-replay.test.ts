@@ -58,7 +58,7 @@ describe('flyReplay', () => {
     expect(other.headers['fly-replay']).toBe('region=ams;state=s;timeout=1500ms')
   })
 
-  test('P8: a failed replay is known by a reason, whatever else Fly adds', () => {
+  test('P8: a failed replay is recognized by its reason, whatever else Fly adds', () => {
     const failed = (value: string): boolean => flyReplay().arrival(headers({ 'fly-replay-failed': value })).hasFailed
     expect(failed('instance=1;app=a;region=ams;replay_source=2;reason=timeout;elapsed_ms=10000')).toBe(true)
     expect(failed('reason=something_new;more=1')).toBe(true)

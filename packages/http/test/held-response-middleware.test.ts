@@ -21,7 +21,7 @@ describe('what writeHead is given', () => {
     ],
   ]
 
-  test.each(GIVEN)('%s neither loses ours nor is lost, waiting or not', async (_, args) => {
+  test.each(GIVEN)('%s keeps its headers and gets our token, whether the head waits or not', async (_, args) => {
     for (const mustCapturePosition of [true, false]) {
       const { sent } = await serve((response, keeper) => {
         keeper.mustCapturePosition = mustCapturePosition
@@ -38,7 +38,7 @@ describe('what writeHead is given', () => {
     }
   })
 
-  test('a list that is out of step is refused at once', async () => {
+  test('a list with a name that has no value is refused at once', async () => {
     const { sent } = await serve((response) => {
       expect(() => Reflect.apply(response.writeHead, response, [200, ['a', 'b', 'c']])).toThrow(TypeError)
       response.end('abc')
@@ -53,7 +53,7 @@ describe('what writeHead is given', () => {
   })
 })
 
-test('F1: the head of an error page behind one that Node refused is told the same', async () => {
+test("F1: when Node refuses a head, the error page's head gets the token", async () => {
   const { sent } = await serve((response, keeper) => {
     keeper.mustCapturePosition = false
     expect(() => response.writeHead(200, { 'x-bad': 'a\nb' })).toThrow(TypeError)
@@ -64,7 +64,7 @@ test('F1: the head of an error page behind one that Node refused is told the sam
   expect([sent.status, sent.text, sent.headers['set-cookie']]).toEqual([500, 'abc', ['headwater=1']])
 })
 
-test('a keeper with nothing to tell leaves raw headers as they were given', async () => {
+test('a keeper without a token leaves raw headers as they were given', async () => {
   const { sent } = await serve((response, keeper) => {
     keeper.mustCapturePosition = false
     keeper.hasTokenToWrite = false
@@ -73,7 +73,7 @@ test('a keeper with nothing to tell leaves raw headers as they were given', asyn
   expect(sent.rawHeaders.slice(0, 4)).toEqual(['X-One', '1', 'x-one', '2'])
 })
 
-/** How the compression package (1.7 and before, and 1.8) wraps a response: its bytes here are upper case. */
+/** Wraps a response as the compression package does (1.7 and before, and 1.8); here it turns bytes to upper case. */
 function compress(response: ServerResponse, isOld: boolean): void {
   const { writeHead, write, end } = response
   let hasFired = false
@@ -103,9 +103,9 @@ function compress(response: ServerResponse, isOld: boolean): void {
 }
 
 describe.each([
-  ['of old', true],
-  ['of today', false],
-])('a compression middleware %s', (_, isOld) => {
+  ['before 1.8', true],
+  ['since 1.8', false],
+])('compression middleware %s', (_, isOld) => {
   const handle = (response: ServerResponse): void => {
     response.setHeader('content-length', 4)
     response.write('ab')
@@ -120,11 +120,11 @@ describe.each([
     ])
   }
 
-  test('before ours works', async () => {
+  test('works before ours', async () => {
     expectShout(await serve(handle, (response) => compress(response, isOld)))
   })
 
-  test('after ours works', async () => {
+  test('works after ours', async () => {
     expectShout(
       await serve((response) => {
         compress(response, isOld)
@@ -134,7 +134,7 @@ describe.each([
   })
 })
 
-/** How express-session wraps a response: the head and all but the last byte go out, then it saves, then the rest. */
+/** Wraps a response as express-session does: sends the head and all but the last byte, saves, and sends the rest. */
 function keepSession(response: ServerResponse): void {
   const { writeHead, write, end } = response
   let hasFired = false
@@ -158,12 +158,12 @@ function keepSession(response: ServerResponse): void {
 describe('a session middleware', () => {
   const handle = (response: ServerResponse): unknown => response.setHeader('content-length', 3).end('abc')
 
-  test('before ours sets its cookie beside ours', async () => {
+  test('sets its cookie beside ours, when it comes first', async () => {
     const { sent } = await serve(handle, keepSession)
     expect([sent.text, sent.headers['set-cookie']]).toEqual(['abc', ['headwater=1', 'sid=1']])
   })
 
-  test('after ours sets its cookie beside ours', async () => {
+  test('sets its cookie beside ours, when it comes last', async () => {
     const { sent } = await serve((response) => {
       keepSession(response)
       return handle(response)

@@ -21,7 +21,7 @@ describe('whatever a handler does', () => {
     'release',
   )
 
-  /** Follows the steps, and gives back all that it could see of the response, error codes included. */
+  /** Follows the steps, and returns all that it could see of the response, error codes included. */
   async function follow(steps: readonly Step[], response: ServerResponse, release: () => void): Promise<unknown[]> {
     const seen: unknown[] = []
     const called: string[] = []
@@ -56,7 +56,7 @@ describe('whatever a handler does', () => {
     seen.push(response.headersSent, response.writableEnded)
     release()
     if (!response.writableFinished) await once(response, 'finish')
-    // When callbacks run is not promised; their order is.
+    // Nobody promises when callbacks run; their order is promised.
     return [...seen, ...called]
   }
 
@@ -74,7 +74,7 @@ describe('whatever a handler does', () => {
     return { status, text, rest, seen: await seen }
   }
 
-  test('comes out of a held response as it does of a plain one', async () => {
+  test('a held response looks and arrives as a plain one does', async () => {
     const property = fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
       expect(await answer(steps, true)).toEqual(await answer(steps, false))
     })

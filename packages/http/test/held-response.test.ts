@@ -40,8 +40,8 @@ const WAYS: readonly [string, (response: ServerResponse) => unknown, text?: stri
   ['bytes', (response) => response.end(new TextEncoder().encode('abc'))],
 ]
 
-describe.each(WAYS)('a head that has to wait, by %s', (_, handle, text = 'abc') => {
-  test('F2: is sent once it is settled, with what follows in order', async () => {
+describe.each(WAYS)('a head that must wait, written by %s', (_, handle, text = 'abc') => {
+  test('F2: is sent once the position is known, with what follows in order', async () => {
     const { sent, keeper } = await serve((response) => {
       response.setHeader('set-cookie', 'own=1')
       return handle(response)
@@ -50,7 +50,7 @@ describe.each(WAYS)('a head that has to wait, by %s', (_, handle, text = 'abc') 
     expect(sent.headers['set-cookie']).toEqual(['own=1', 'headwater=1'])
   })
 
-  test('P3: a replay that comes up meanwhile wins', async () => {
+  test('P3: a replay that is asked for meanwhile wins', async () => {
     const { sent, keeper } = await serve((response, keeper) => {
       response.setHeader('set-cookie', 'own=1')
       setTimeout(() => {
@@ -81,7 +81,7 @@ describe('while the head waits', () => {
     expect((await sending).text).toBe('abc')
   })
 
-  test('the response looks sent, and as it was after', async () => {
+  test('the response looks sent, and afterwards as it was', async () => {
     const states: unknown[] = []
     const state = (response: ServerResponse): unknown => [response.headersSent, response.writableEnded]
     const { sent } = await serve(
@@ -118,7 +118,7 @@ describe('while the head waits', () => {
     expect(sent.text).toBe('ab')
   })
 
-  test('more than Node buffers comes whole and in order', async () => {
+  test('more than Node buffers arrives complete and in order', async () => {
     const lines = Array.from({ length: 5000 }, (_, at) => `${at} ${'x'.repeat(100)}\n`)
     const { sent } = await serve((response) => pipeline(Readable.from(lines), response))
     expect(sent.text).toBe(lines.join(''))
@@ -145,7 +145,7 @@ describe('while the head waits', () => {
     expect([sent.status, sent.text, sent.headers['set-cookie']]).toEqual([200, 'abc', ['headwater=1']])
   })
 
-  test('an error that comes up when it is sent at last cuts the connection, and nothing else', async () => {
+  test('an error while the held response is sent cuts that connection, and nothing else', async () => {
     const handling = serve(
       (response) => response.end('abc'),
       (response) => {

@@ -20,7 +20,7 @@ const adapter: HttpAdapter = {
   start(app) {
     const server = new Hono<App>()
     if (app.catchesErrors === true) {
-      // Outside ours, and it makes Hono merge headers into what comes later.
+      // Outside our middleware; it makes Hono merge headers into later responses.
       server.use(async (context, next) => {
         context.res.headers.set('x-before', 'early')
         await next()
@@ -114,7 +114,7 @@ test('hono only: in a sub-app, with its own error handler, the replay stands', a
   expect((await app.request('/notes', { headers })).status).toBe(409)
 })
 
-test('hono only: F1: a token is set on a response whose headers cannot be changed, and over https it is Secure', async () => {
+test('hono only: F1: a response with immutable headers carries the token, and over https it is Secure', async () => {
   const primary = new Primary()
   const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
   const app = new Hono()
@@ -136,8 +136,8 @@ test('hono only: F1: a token is set on a response whose headers cannot be change
   expect(fetched.headers.getSetCookie()).toEqual([expect.not.stringContaining('Secure')])
 })
 
-test('hono only: a response that opens a socket, as Deno has it, is given back itself: nothing is told on it', async () => {
-  // No other runtime lets anybody make a response with this status.
+test('hono only: a response that opens a socket, as Deno makes it, is returned itself, without a token', async () => {
+  // Only Deno lets an app make a response with this status.
   const upgraded = Object.defineProperty(new Response(null), 'status', { value: 101 })
   const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
   const primary = new Primary()

@@ -26,7 +26,7 @@ function adapterOf(Framework: typeof Koa): HttpAdapter {
       const server = new Framework()
       server.silent = true
       if (app.catchesErrors === true) {
-        // Outside ours: the replay must stand all the same.
+        // Outside our middleware: the replay must stand even so.
         server.use(async (context, next) => {
           await next()
           context.set('x-after', 'late')
@@ -120,7 +120,7 @@ test.each([
       context.res.write('by')
       context.res.end('pass')
     } else if (context.path === '/direct') {
-      // Answered by hand, and Koa is not told.
+      // Answers by hand, and Koa does not know.
       context.res.statusCode = 202
       context.res.end('direct')
     } else if (context.path === '/web') {
@@ -145,7 +145,7 @@ test.each([
   for (const [path, status, text] of wanted) {
     const sent = await send(running.port, path)
     expect([path, sent.status, sent.text, stateIn(sent)]).toEqual([path, status, text, primary.state])
-    // Koa's error page takes all cookies off; ours comes after that.
+    // Koa's error page removes all cookies; ours is added after that.
     expect([path, sent.headers['set-cookie']?.length]).toEqual([path, path === '/throw' ? 1 : 2])
   }
   expect((await send(running.port, '/bypass')).headers['cache-control']).toBe('private, max-age=9')

@@ -37,7 +37,7 @@ const replayedHeaders = (method: string, url: string): Record<string, string> =>
 })
 const failedHeaders = { 'fly-replay-failed': 'reason=no_candidate' }
 
-describe('what speaks against a replay', () => {
+describe('obstacles to a replay', () => {
   test.each<[string, Asked]>([
     ['replay-failed', { headers: failedHeaders }],
     ['already-replayed', { headers: replayedHeaders('GET', '/thing') }],
@@ -51,12 +51,12 @@ describe('what speaks against a replay', () => {
     expect(life.decide()).toBeUndefined()
   })
 
-  test('F5: only who was replayed to the primary’s region visits it', () => {
+  test('F5: only a request that was replayed to the primary’s region visits it', () => {
     const headers = replayedHeaders('GET', '/thing')
     const isVisiting = (topology: Topology, asked: Asked) => open(lifecycleOf(topology), asked).scope.trail.isVisiting
     expect(isVisiting(home, { headers })).toBe(true)
     expect(isVisiting(home, {})).toBe(false)
-    // It came back, or went astray: its reads must go on here.
+    // It came back, or went to a wrong region: its reads must work here.
     expect(isVisiting(away, { headers: { ...headers, ...failedHeaders } })).toBe(false)
     expect(isVisiting(away, { headers })).toBe(false)
   })
@@ -109,7 +109,7 @@ describe('early replay', () => {
     expect(life.decide()?.headers['fly-replay']).toContain('.route-prior.')
   })
 
-  test('P5: two writes of a GET make it early, others of the same shape too', () => {
+  test('P5: two writes of a GET make its route early, for other ids too', () => {
     const lifecycle = lifecycleOf(away)
     for (const id of [1, 2]) {
       const life = open(lifecycle, { url: `/visit/${id}` })
@@ -148,7 +148,7 @@ describe('early replay', () => {
     expect(open(lifecycle).isSpent).toBe(false)
   })
 
-  test('P5: a POST is early each time, also when one that ran here all the same only read', () => {
+  test('P5: a POST is replayed early each time, even after one that ran here only read', () => {
     const lifecycle = lifecycleOf(away)
     for (let round = 0; round < 100; round++) {
       open(lifecycle, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } }).end(200)
@@ -156,7 +156,7 @@ describe('early replay', () => {
     }
   })
 
-  test('P5: the app says it by request; what it says is neither remembered nor asked for at home', () => {
+  test('P5: the app decides per request; its answer is not remembered, and it is not asked at home', () => {
     const said: string[] = []
     const earlyReplay: HeadwaterOptions['earlyReplay'] = ({ url }) => {
       said.push(url)
@@ -174,8 +174,8 @@ describe('early replay', () => {
     expect(said.length).toBe(asked)
   })
 
-  test('P5: a function that says something else is refused, by its name', () => {
-    // @ts-expect-error -- what an app without types may say
+  test('P5: earlyReplay that returns another value is refused by its name', () => {
+    // @ts-expect-error -- what an app without types may return
     const lifecycle = lifecycleOf(away, { earlyReplay: () => true })
     expect(() => open(lifecycle)).toThrow(expect.objectContaining({ option: 'earlyReplay' }))
   })
@@ -228,7 +228,7 @@ test('P9: another target answers in its own way', () => {
   expect(replayed.scope.obstacle).toBe('already-replayed')
 })
 
-test('a replay that no proxy will act on is warned of, once per process', async () => {
+test('a replay without a proxy in front warns, once per process', async () => {
   const script = `
     import { topologyOf } from '@headwater/core'
     import { HttpLifecycle } from './src/life/lifecycle.ts'

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { createLifecycle, openNodeRequest } from '@headwater/http/adapter'
 import { type AppUnderTest, describeError, describeHttpAdapter, type Outcome, serveApp } from '@headwater/http/testing'
 
-/** An app on plain node:http, and its adapter: what somebody outside of this package can write. */
+/** An app on plain node:http, and its adapter: what anybody outside this package can write. */
 function appOf(app: AppUnderTest): RequestListener {
   const lifecycle = createLifecycle(app.options)
 

@@ -11,7 +11,7 @@ afterEach(() => {
   vi.unstubAllEnvs()
 })
 
-/** The error that these options are refused with. */
+/** The error that refuses these options. */
 function refusalOf(options: unknown): OptionsInvalid {
   try {
     resolveOptions(options as HeadwaterOptions)

@@ -42,7 +42,7 @@ export interface Served {
   readonly keeper: SlowKeeper
 }
 
-/** Serves one request behind a gate that holds back for 30 ms, unless the handler ends that itself. */
+/** Serves one request behind a gate that holds the head back for 30 ms, unless the handler ends that itself. */
 export async function serve(
   handle: (response: ServerResponse, keeper: SlowKeeper) => unknown,
   before: (response: ServerResponse) => void = () => {},

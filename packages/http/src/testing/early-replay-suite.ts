@@ -24,7 +24,7 @@ export function testEarlyReplays(adapter: HttpAdapter): void {
     expect((await askOnce({ method: 'POST', handle }, { body: '{}' }, settings)).status).toBe(200)
   })
 
-  test('P5: an unsafe method is never tried here by itself: of 60 POSTs none has run', async () => {
+  test('P5: an unsafe method never runs here first: of 60 POSTs none has run', async () => {
     let runs = 0
     const handle = async (): Promise<Outcome> => ({ json: ++runs })
     const requests = Array.from({ length: 60 }, () => ({ body: '{}' }))
@@ -33,32 +33,32 @@ export function testEarlyReplays(adapter: HttpAdapter): void {
     expect(runs).toBe(0)
   })
 
-  test('P5: a POST that only reads, and that the app says so of, is answered here from the first on', async () => {
+  test('P5: a POST that the app declares a read is answered here from the first one on', async () => {
     const earlyReplay = ({ url }: RequestFacts) => (url.startsWith('/search') ? 'never' : undefined)
     const handle = async (): Promise<Outcome> => ({ json: 'found' })
     const search = { method: 'POST', path: '/search', handle } as const
     const answers = await ask(search, [{ body: '{}' }, { body: '{}' }], { options: { earlyReplay } })
     expect(answers.map((sent) => sent.text)).toEqual(['"found"', '"found"'])
-    // One that writes after all is replayed when it does.
+    // If it writes after all, it is replayed then.
     const writing = { method: 'POST', path: '/search', handle: async () => ({ json: await write(away) }) } as const
     expectReplay(await askOnce(writing, { body: '{}' }, { options: { earlyReplay } }))
     expectReplay(await askOnce({ method: 'POST', handle }, { body: '{}' }, { options: { earlyReplay } }))
   })
 
-  test('P5: what the app says is always replayed has never run here: a GET, a body of unknown length', async () => {
+  test('P5: what the app says is always replayed never runs here: a GET, a body of unknown length', async () => {
     let runs = 0
     const handle = async (): Promise<Outcome> => ({ json: ++runs })
     const options: Partial<HeadwaterOptions> = { earlyReplay: () => 'always' }
     expectReplay(await askOnce({ path: '/callback', handle }, {}, { options }))
     expectReplay(await askOnce({ method: 'POST', handle }, { body: '{}', chunked: true }, { options }))
     expect(runs).toBe(0)
-    // What speaks against a replay still does.
+    // An obstacle to a replay still is one.
     const headers = signedSource('GET', '/callback')
     expect((await askOnce({ path: '/callback', handle }, { headers }, { options })).status).toBe(200)
     expect((await askOnce({ path: '/callback', handle }, {}, { options, topology: home })).status).toBe(200)
   })
 
-  test('P7: what a client has run here does not make the next one run here', async () => {
+  test('P7: a request that ran here does not make the next one run here', async () => {
     let runs = 0
     const handle = async (): Promise<Outcome> => ({ json: ++runs })
     const steering: readonly SendOptions[] = [
@@ -76,7 +76,7 @@ export function testEarlyReplays(adapter: HttpAdapter): void {
     expect(runs).toBe(15)
   })
 
-  test('P5: a GET that writes is replayed early after two of them', async () => {
+  test('P5: after two GETs of a route have written, the next one is replayed early', async () => {
     let runs = 0
     const handle = async (): Promise<Outcome> => {
       runs += 1
@@ -88,7 +88,7 @@ export function testEarlyReplays(adapter: HttpAdapter): void {
     expect(runs).toBe(2)
   })
 
-  test('P5: a failed GET teaches nothing: one of a route that writes is still replayed early', async () => {
+  test('P5: a failed GET teaches nothing: its route, which writes, is still replayed early', async () => {
     let runs = 0
     const handle = async (): Promise<Outcome> => {
       runs += 1

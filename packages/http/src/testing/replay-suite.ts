@@ -33,7 +33,7 @@ export function testReplays(adapter: HttpAdapter): void {
     expectReplay(await askOnce({ handle }, {}, { catchesErrors: true }))
   })
 
-  test('P3: something that is not even an error, thrown after the refusal, does not hide the replay', async () => {
+  test('P3: a thrown string, after the refusal, does not hide the replay', async () => {
     const handle = async (): Promise<Outcome> => {
       await write(away).catch(() => undefined)
       throw 'a string'
@@ -74,7 +74,7 @@ export function testReplays(adapter: HttpAdapter): void {
     expect([sent.status, sent.text]).toEqual([200, '"written"'])
   })
 
-  test('P4: a replayed request that is still not at home reads, and gets already-replayed on a write', async () => {
+  test('P4: a replayed request that is still away from home can read, and gets already-replayed on a write', async () => {
     const headers = signedSource('GET', '/thing?a=1')
     const settings = { query: '?a=1' }
     expect((await askOnce({ handle: showingWrite(away) }, { headers }, settings)).text).toBe('"already-replayed"')
@@ -145,7 +145,7 @@ export function testReplays(adapter: HttpAdapter): void {
     expectReplay(await askOnce({ handle: async () => ({ json: await write(away) }) }, { headers }))
   })
 
-  test('P4: after sideEffects() a write gets the typed error, 500 when nobody catches it', async () => {
+  test('P4: after sideEffects() a write gets the typed error, and a 500 unless the app catches it', async () => {
     const declared = (then: () => Promise<Outcome>) => async (): Promise<Outcome> => {
       sideEffects()
       return then()
@@ -174,7 +174,7 @@ export function testReplays(adapter: HttpAdapter): void {
     },
   )
 
-  test('R7: replays and what made them impossible are published', async () => {
+  test('R7: replays, and what made them impossible, are published', async () => {
     const events: ReplayEvent[] = []
     const listener = (message: unknown): void => {
       events.push(message as ReplayEvent)
@@ -193,7 +193,7 @@ export function testReplays(adapter: HttpAdapter): void {
   })
 }
 
-/** A handler that writes, catches what comes, and shows it. */
+/** A handler that writes, catches the error, and shows its obstacle. */
 const showingWrite = (topology: Topology) => async (): Promise<Outcome> => {
   try {
     return { json: await write(topology) }

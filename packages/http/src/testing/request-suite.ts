@@ -5,7 +5,7 @@ import { askThrough } from './ask.ts'
 import { away, expectReplay, home, SECRET, write } from './data-layer.ts'
 import { send } from './send.ts'
 
-/** Every request has a scope of its own, and what is none of our business passes as it is. */
+/** Every request has a scope of its own, and what does not concern us passes unchanged. */
 export function testRequests(adapter: HttpAdapter): void {
   const { askOnce } = askThrough(adapter)
 
@@ -21,7 +21,7 @@ export function testRequests(adapter: HttpAdapter): void {
     expect(sent.headers['fly-replay']).toBeUndefined()
   })
 
-  test('a primary that cannot be reached is a 503 with Retry-After, when nobody catches it', async () => {
+  test('a primary that cannot be reached is a 503 with Retry-After, unless the app catches the error', async () => {
     const handle = async (): Promise<Outcome> => {
       throw new PrimaryUnavailable(new Error('connect ECONNREFUSED'))
     }
@@ -52,7 +52,7 @@ export function testRequests(adapter: HttpAdapter): void {
     expectReplay(await askOnce(writing, { body: '{"a":1}' }, { parsesBody }))
   })
 
-  test('requests that run at the same time do not mix', async () => {
+  test('concurrent requests do not mix', async () => {
     const seen = new Set<number | undefined>()
     const route = (path: string, handle: RouteUnderTest['handle']): RouteUnderTest => ({
       method: 'GET',
@@ -79,7 +79,7 @@ export function testRequests(adapter: HttpAdapter): void {
       if (at % 2 === 0) expect([sent.status, sent.text]).toEqual([200, '"read"'])
       else expectReplay(sent)
     }
-    // Some of the writes were replayed early, by what the others taught.
+    // Some of the writes were replayed early, because others had written before them.
     expect(seen.has(undefined)).toBe(false)
   })
 

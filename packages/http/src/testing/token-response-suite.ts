@@ -28,21 +28,24 @@ export function testTokensOfResponses(adapter: HttpAdapter): void {
     ['HEAD', () => ({ json: 'x' }), 200, '', { method: 'HEAD' }],
     ['a status of failure', () => ({ status: 422, json: 'x' }), 422, '"x"'],
   ]
-  test.each(WAYS)('F2: %s waits for a slow primary, and comes whole', async (_, outcome, status, text, request) => {
-    const primary = new Primary()
-    primary.delayMillis = 60
-    const started = performance.now()
-    const sent = await ask(async () => {
-      await primary.write()
-      return outcome()
-    }, request)
-    expect([sent.status, stateIn(sent), primary.asked]).toEqual([status, primary.state, 1])
-    if (status !== 302) expect(sent.text).toBe(text)
-    else expect(sent.headers.location).toBe('/other')
-    expect(performance.now() - started).toBeGreaterThanOrEqual(55)
-  })
+  test.each(WAYS)(
+    'F2: %s waits for a slow primary, and arrives complete',
+    async (_, outcome, status, text, request) => {
+      const primary = new Primary()
+      primary.delayMillis = 60
+      const started = performance.now()
+      const sent = await ask(async () => {
+        await primary.write()
+        return outcome()
+      }, request)
+      expect([sent.status, stateIn(sent), primary.asked]).toEqual([status, primary.state, 1])
+      if (status !== 302) expect(sent.text).toBe(text)
+      else expect(sent.headers.location).toBe('/other')
+      expect(performance.now() - started).toBeGreaterThanOrEqual(55)
+    },
+  )
 
-  test('F1: a handler that fails behind its write: the error page carries the token, by default and by the app', async () => {
+  test("F1: when a handler fails after its write, the app's error page carries the token", async () => {
     const primary = new Primary()
     const handle = async (): Promise<Outcome> => {
       await primary.write()
@@ -57,7 +60,7 @@ export function testTokensOfResponses(adapter: HttpAdapter): void {
     expect(caught.headers['set-cookie']).toHaveLength(2)
   })
 
-  test('F1: the page of an error that nobody handles carries the token', async () => {
+  test("F1: the framework's page for an unhandled error carries the token", async () => {
     const primary = new Primary()
     const sent = await ask(async () => {
       await primary.write()
@@ -72,7 +75,7 @@ export function testTokensOfResponses(adapter: HttpAdapter): void {
     expectReplay(sent)
   })
 
-  test('F1, gitlab#413203: the cookie is taken away once every replica has passed it', async () => {
+  test('F1, gitlab#413203: the cookie is deleted once every replica has passed it', async () => {
     const asked: Seen[] = []
     const pool = {
       topology: home,
@@ -96,7 +99,7 @@ export function testTokensOfResponses(adapter: HttpAdapter): void {
     expect(sent.headers['set-cookie']?.[0]).toMatch(/; Secure$/)
   })
 
-  test('F1: where the app ends TLS itself it is Secure too, by the name and on the path that the app chose', async () => {
+  test('F1: where the app ends TLS itself the cookie is Secure, with the name and path that the app chose', async () => {
     const primary = new Primary()
     const write = async () => ({ json: await primary.write() })
     const token = { cookie: { name: '__Secure-seen', path: '/thing' } }
@@ -109,7 +112,7 @@ export function testTokensOfResponses(adapter: HttpAdapter): void {
     ])
   })
 
-  test('F1: switched off, nothing is read, set or waited for', async () => {
+  test('F1: with tokens switched off, nothing is read, set or waited for', async () => {
     const primary = new Primary()
     const trails: unknown[] = []
     const handle = async (): Promise<Outcome> => {
@@ -129,7 +132,7 @@ export function testTokensOfResponses(adapter: HttpAdapter): void {
     expect([trails, primary.asked]).toEqual([Array(2).fill([undefined, false]), 0])
   })
 
-  test('F1: requests that wait at the same time do not mix', async () => {
+  test('F1: concurrent requests that wait for the primary do not mix', async () => {
     await using app = await adapter.start({
       options: { pool: { topology: home }, secret: SECRET },
       routes: Array.from({ length: 10 }, (_, at) => ({

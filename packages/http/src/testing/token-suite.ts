@@ -9,7 +9,7 @@ import { cookieOf, deletionOf, stateIn, tokenOf } from './token-text.ts'
 export function testTokens(adapter: HttpAdapter): void {
   const ask = askAtHomeThrough(adapter)
 
-  test('F1: an answer that wrote carries one, for one client only; cookies of the app stay', async () => {
+  test("F1: the answer to a request that wrote carries a token, for one client only; the app's cookies stay", async () => {
     const primary = new Primary()
     const headers = { 'set-cookie': 'own=1', 'cache-control': 'public, max-age=60', vary: 'Accept' }
     const sent = await ask(async () => ({ json: await primary.write(), headers }))
@@ -19,7 +19,7 @@ export function testTokens(adapter: HttpAdapter): void {
     expect([sent.headers['cache-control'], sent.headers['vary']]).toEqual(['private, max-age=60', 'Accept'])
   })
 
-  test('P7: the headers of a handshake do not switch it off: an answer that wrote carries one', async () => {
+  test('P7: the headers of a handshake do not switch tokens off: an answer to a write carries one', async () => {
     const primary = new Primary()
     const headers = { upgrade: 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
     for (const more of [{}, { connection: 'upgrade' }]) {
@@ -28,21 +28,21 @@ export function testTokens(adapter: HttpAdapter): void {
     }
   })
 
-  test('F2: a COMMIT that brings the position along costs no question more', async () => {
+  test('F2: when COMMIT returns the position, the primary is not asked again', async () => {
     const primary = new Primary()
     primary.reportsWithCommit = true
     const sent = await ask(async () => ({ json: await primary.write() }))
     expect([stateIn(sent), primary.asked]).toEqual([primary.state, 0])
   })
 
-  test('F1: an answer that only read carries none, and nothing of ours', async () => {
+  test('F1: the answer to a request that only read carries no token and is left as it is', async () => {
     const headers = { 'cache-control': 'public, max-age=60' }
     const sent = await ask(async () => ({ json: 'read', headers }))
     expect([stateIn(sent), sent.headers['set-cookie'], sent.headers['vary']]).toEqual([undefined, undefined, undefined])
     expect(sent.headers['cache-control']).toBe('public, max-age=60')
   })
 
-  test('F1: what comes by cookie and header is where the scope begins; unchanged, no cookie is set', async () => {
+  test('F1: a scope begins with what cookie and header say; when nothing changes, no cookie is set', async () => {
     const floors: unknown[] = []
     const handle = async (): Promise<Outcome> => {
       const trail = currentScope()?.trail
@@ -65,21 +65,21 @@ export function testTokens(adapter: HttpAdapter): void {
     expect([byCookie.headers['vary'], byHeader.headers['vary']]).toEqual(['Cookie', 'headwater-token'])
   })
 
-  test('F1: several cookies, and several tokens in the header: all count, and one takes their place', async () => {
+  test('F1: several cookies, or several tokens in the header: all of them count, and one replaces them', async () => {
     const primary = new Primary()
     const floors: unknown[] = []
     const handle = async (): Promise<Outcome> => {
       floors.push(currentScope()?.trail.floor?.lsn)
       return { json: await primary.write(), headers: { 'set-cookie': 'own=1' } }
     }
-    // The one that says less was made first, and lives no longer.
+    // The token that says less was made first, and expires first.
     const low = cookieOf(tokenOf(5n))
     const pairs = [cookieOf(tokenOf(6n)), low]
     const byCookie = await ask(handle, { headers: { cookie: `a=1; ${pairs.join('; ')}` } })
     expect(stateIn(byCookie)).toEqual(primary.state)
     const [own, set, ...taken] = byCookie.headers['set-cookie'] ?? []
     expect([own, set?.startsWith('headwater.'), taken]).toEqual(['own=1', true, pairs.map(deletionOf)])
-    // Two lines, and a list in one of them.
+    // Two header lines, one of them with a list.
     const lines = [`${tokenOf(5n)}, ${tokenOf(8n)}`, tokenOf(7n)]
     expect(stateIn(await ask(handle, { headers: { 'headwater-token': lines } }))).toEqual(primary.state)
     expect(floors).toEqual([6n, 8n])
@@ -87,7 +87,7 @@ export function testTokens(adapter: HttpAdapter): void {
     expect(read.headers['set-cookie']).toEqual([deletionOf(low)])
   })
 
-  test('F5: a client that is tracked gets the mark of the replica that it read from', async () => {
+  test('F5: a tracked client gets the mark of the replica that it read from', async () => {
     const handle = async (): Promise<Outcome> => {
       const trail = currentScope()?.trail
       trail?.readAtReplica({ cluster: 7n, timeline: 1, lsn: toLsn(50n), node: 3 })
@@ -114,7 +114,7 @@ export function testTokens(adapter: HttpAdapter): void {
     ])
   })
 
-  test('F2: a primary that cannot say where it stands makes a token that keeps reads at the primary', async () => {
+  test('F2: when the primary cannot report its position, the token keeps reads at the primary', async () => {
     const primary = new Primary()
     primary.isGone = true
     const sent = await ask(async () => ({ json: await primary.write() }))

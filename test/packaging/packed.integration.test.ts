@@ -74,7 +74,9 @@ describe('what is published', () => {
     const strays = packages.flatMap(({ manifest, files }) => {
       const built = /^dist\/(.+?)(?:\.d\.ts|\.js)(?:\.map)?$/
       const isExpected = (file: string): boolean => {
-        if (['package.json', 'README.md', 'LICENSE'].includes(file) || /^src\/.+\.ts$/.test(file)) return true
+        if (['package.json', 'README.md', 'LICENSE'].includes(file)) return true
+        // A room's page of ten lines goes along with its sources.
+        if (/^src\/(?:.+\.ts|(?:.+\/)?README\.md)$/.test(file)) return true
         const module = built.exec(file)?.[1]
         // A file of a source that is gone was left behind by an earlier build.
         return module !== undefined && files.includes(`src/${module}.ts`)

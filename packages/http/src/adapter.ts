@@ -16,6 +16,7 @@ export type { RequestLife } from './life/request-life.ts'
 export type { HeadwaterOptions } from './options.ts'
 export { unwrapOwnError } from './own-error.ts'
 export type { ReplayAnswer } from './replay/replay-target.ts'
+export { nodeRequestIn } from './request/node-request.ts'
 export type { RequestFacts } from './request/request-facts.ts'
 export type { ResponseHead } from './response/response-head.ts'
 

@@ -2,11 +2,11 @@ import type { Context, MiddlewareHandler } from 'hono'
 import {
   createLifecycle,
   type HeadwaterOptions,
+  nodeRequestIn,
   type RequestFacts,
   type ResponseHead,
   unwrapOwnError,
 } from './adapter.ts'
-import { incomingOf } from './request/node-request.ts'
 
 export type { HeadwaterOptions } from './options.ts'
 
@@ -20,7 +20,7 @@ export type { HeadwaterOptions } from './options.ts'
 export function headwater(options: HeadwaterOptions): MiddlewareHandler {
   const lifecycle = createLifecycle(options)
   return async function headwaterMiddleware(context, next) {
-    const life = lifecycle.open(factsOf(context), incomingOf(context.env))
+    const life = lifecycle.open(factsOf(context), nodeRequestIn(context.env))
     if (life === undefined) return next()
     await life.run(next)
     if (!life.isSpent) showOwnError(context)

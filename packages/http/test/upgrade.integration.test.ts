@@ -92,10 +92,7 @@ describe('hono on @hono/node-server, away from home', () => {
     })
     return createAdaptorServer({
       fetch: app.fetch,
-      // The types of ws do not know that the option given is there.
-      websocket: {
-        server: new WebSocketServer({ noServer: true }) as WebSocketServer & { options: { noServer: true } },
-      },
+      websocket: { server: new WebSocketServer({ noServer: true }) },
     }) as Server
   }
 

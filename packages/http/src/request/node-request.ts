@@ -46,8 +46,11 @@ export function keepScope(request: IncomingMessage, scope: Scope): void {
   }
 }
 
-/** Node's request behind a web request, where the server gives it to the app, as @hono/node-server does. */
-export function incomingOf(environment: unknown): IncomingMessage | undefined {
+/**
+ * Finds Node's request behind a web-standard one, for `lifecycle.open(request, incoming)`: where the server hands it to the
+ * app as `environment.incoming`, as @hono/node-server does. `undefined` on other servers and runtimes.
+ */
+export function nodeRequestIn(environment: unknown): IncomingMessage | undefined {
   const incoming: unknown = isObject(environment) ? Reflect.get(environment, 'incoming') : undefined
   return incoming instanceof IncomingMessage ? incoming : undefined
 }

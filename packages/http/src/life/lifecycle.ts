@@ -12,8 +12,8 @@ export interface Lifecycle {
    * Opens the life of one request. Returns `undefined` when the app skips this request: run its handler as it is. Nothing
    * else makes it `undefined` (P7).
    *
-   * Pass `incoming` where the framework has Node's own request (`nodeRequestIn()` finds it): a body of unknown length is then counted as it is read,
-   * and a WebSocket handshake is recognized.
+   * Pass `incoming` where the framework has Node's own request (`nodeRequestIn()` finds it): then a body of unknown length
+   * is counted as it is read, and a WebSocket handshake is recognized.
    */
   open(request: RequestFacts, incoming?: IncomingMessage): RequestLife | undefined
 }

@@ -27,7 +27,15 @@ const ROOMS: Readonly<Record<string, Floors>> = {
   'core/src': ['errors', ['nodes', 'statement'], 'classify', 'route', 'replay', 'session', 'diagnostics.ts', 'scope'],
   'core/src/classify': ['sql', 'names', 'grammar'],
   'pg/src': ['options', 'driver', ['node', 'catalog'], 'fleet', 'reads', 'execution', 'pool'],
-  // 'http/src': [['request', 'response'], ['token', 'replay']],
+  'http/src': [
+    ['request', 'replay', 'own-error.ts'],
+    'response',
+    'token',
+    'options.ts',
+    'life',
+    'adapter.ts',
+    ['hono.ts', 'express.ts', 'koa.ts', 'testing'],
+  ],
 }
 
 /** The SQL grammar is recursive by nature: a statement holds queries, a body holds statements. */

@@ -18,9 +18,7 @@ export function createApp(database: Database, environment: Environment): Hono {
   const app = new Hono()
 
   // A health check asks this machine, and is never handed over to another.
-  app.use(
-    headwater({ pool: database.$client, secret: HEADWATER_SECRET, exempt: ({ url }) => url.startsWith('/health') }),
-  )
+  app.use(headwater({ pool: database.$client, secret: HEADWATER_SECRET, skip: ({ url }) => url.startsWith('/health') }))
   app.use(async (context, next) => {
     await next()
     context.header('x-served-by', region)

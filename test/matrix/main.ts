@@ -6,8 +6,9 @@ import { runPnpm } from '../packaging/run.ts'
 import { isGood, type Outcome, type PostgresMajor, type Runtime, titleOf } from './cells.ts'
 import { parseMatrixOptions, USAGE } from './matrix-options.ts'
 import { runPostgres } from './postgres.ts'
-import { record, type Tried, today } from './record.ts'
+import { record, today } from './record.ts'
 import { makeApp, runRuntime } from './runtimes.ts'
+import type { Tried } from './tried-on.ts'
 
 const args = process.argv.slice(2)
 if (args.includes('--help')) {

@@ -2,31 +2,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { arch, type } from 'node:os'
 import { join } from 'node:path'
 import { ROOT } from '../packaging/packed-package.ts'
-import type { Counts, PostgresMajor, Runtime } from './cells.ts'
-import { withTriedOn } from './tried-on.ts'
+import { type TriedOn, withTriedOn } from './tried-on.ts'
 
 export const RECORD_FILE: string = join(import.meta.dirname, 'tried-on.json')
 export const README: string = join(ROOT, 'README.md')
-
-/** One thing that was tried, and what came of it. */
-export interface Tried {
-  /** The day, as 2026-11-28. */
-  readonly on: string
-  readonly version: string
-  readonly counts: Counts
-}
-
-/** What `pnpm matrix --record` and `pnpm containers --record` saw, the newest of each. */
-export interface TriedOn {
-  /** `Linux x64`. */
-  readonly system: string
-  readonly runtimes: Readonly<Partial<Record<Runtime, Tried>>>
-  readonly postgres: Readonly<Partial<Record<PostgresMajor, Tried>>>
-  /** The provider's tests, by the image that they ran; `version` is the server's. */
-  readonly containers: Readonly<Record<string, Tried & { readonly engine: string }>>
-  /** Each example whose Dockerfile was built, and whose image was started. */
-  readonly examples: Readonly<Record<string, { readonly on: string; readonly engine: string }>>
-}
 
 export async function readRecord(): Promise<TriedOn> {
   const empty: TriedOn = { system: systemOf(), runtimes: {}, postgres: {}, containers: {}, examples: {} }

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { POSTGRES, RUNTIMES } from './cells.ts'
 import { parseMatrixOptions } from './matrix-options.ts'
-import { README, readRecord, type TriedOn } from './record.ts'
-import { withTriedOn } from './tried-on.ts'
+import { README, readRecord } from './record.ts'
+import { type TriedOn, withTriedOn } from './tried-on.ts'
 
 describe('what the README says we tried', () => {
   it('is what was recorded', async () => {

@@ -1,5 +1,24 @@
-import { type Counts, POSTGRES, RUNTIMES, titleOf } from './cells.ts'
-import type { Tried, TriedOn } from './record.ts'
+import { type Counts, POSTGRES, type PostgresMajor, RUNTIMES, type Runtime, titleOf } from './cells.ts'
+
+/** One thing that was tried, and what came of it. */
+export interface Tried {
+  /** The day, as 2026-11-28. */
+  readonly on: string
+  readonly version: string
+  readonly counts: Counts
+}
+
+/** What `pnpm matrix --record` and `pnpm containers --record` saw, the newest of each. */
+export interface TriedOn {
+  /** `Linux x64`. */
+  readonly system: string
+  readonly runtimes: Readonly<Partial<Record<Runtime, Tried>>>
+  readonly postgres: Readonly<Partial<Record<PostgresMajor, Tried>>>
+  /** The provider's tests, by the image that they ran; `version` is the server's. */
+  readonly containers: Readonly<Record<string, Tried & { readonly engine: string }>>
+  /** Each example whose Dockerfile was built, and whose image was started. */
+  readonly examples: Readonly<Record<string, { readonly on: string; readonly engine: string }>>
+}
 
 const START = '<!-- tried-on: written by pnpm matrix --record and pnpm containers --record -->'
 const END = '<!-- /tried-on -->'

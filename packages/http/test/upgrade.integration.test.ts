@@ -7,7 +7,7 @@ import { headwater as headwaterForExpress } from '@headwater/http/express'
 import { headwater as headwaterForHono } from '@headwater/http/hono'
 import { headwater as headwaterForKoa } from '@headwater/http/koa'
 import { RoutedPool } from '@headwater/pg'
-import { createAdaptorServer, upgradeWebSocket } from '@hono/node-server'
+import { createAdaptorServer, upgradeWebSocket, type WebSocketServerLike } from '@hono/node-server'
 import express from 'express'
 import express4 from 'express-4'
 import { Hono } from 'hono'
@@ -90,10 +90,9 @@ describe('hono on @hono/node-server, away from home', () => {
       await say(away, 'by a request that only looks like a handshake')
       return context.text('written')
     })
-    return createAdaptorServer({
-      fetch: app.fetch,
-      websocket: { server: new WebSocketServer({ noServer: true }) },
-    }) as Server
+    // ws's own types allow `undefined` where @hono/node-server's do not.
+    const server = new WebSocketServer({ noServer: true }) as WebSocketServerLike
+    return createAdaptorServer({ fetch: app.fetch, websocket: { server } }) as Server
   }
 
   const answer = (socket: { send: (text: string) => void }, work: Promise<unknown>) =>

@@ -9,18 +9,10 @@ import {
   PostgresQueryCompiler,
   type QueryCompiler,
 } from 'kysely'
+import type { CursorConstructor } from './cursor-constructor.ts'
 import { HeadwaterAdapter } from './headwater-adapter.ts'
 import { HeadwaterDriver } from './headwater-driver.ts'
 import { PrimaryIntrospector } from './primary-introspector.ts'
-
-/** The part of pg-cursor's class that streams need; its types are not imported, so that nobody must install it. */
-export type CursorConstructor = new (
-  text: string,
-  values: unknown[],
-) => {
-  read(rowCount: number): Promise<unknown[]>
-  close(): Promise<void>
-}
 
 /** Options of `HeadwaterDialect`. */
 export interface HeadwaterDialectOptions {

@@ -1,7 +1,7 @@
 import type { OrmPool, RoutedPool } from '@headwater/pg'
 import { CompiledQuery, type DatabaseConnection, PostgresDriver } from 'kysely'
 import { Backends } from './backends.ts'
-import type { CursorConstructor } from './headwater-dialect.ts'
+import type { CursorConstructor } from './cursor-constructor.ts'
 import { QueryRoute } from './query-route.ts'
 import { RoutedConnection } from './routed-connection.ts'
 

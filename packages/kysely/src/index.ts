@@ -1,4 +1,5 @@
-export { type CursorConstructor, HeadwaterDialect, type HeadwaterDialectOptions } from './headwater-dialect.ts'
+export type { CursorConstructor } from './cursor-constructor.ts'
+export { HeadwaterDialect, type HeadwaterDialectOptions } from './headwater-dialect.ts'
 export type {
   ReadonlyConnectionBuilder,
   ReadonlyControlledTransaction,

@@ -2,7 +2,7 @@ import type { OrmClient, OrmPool } from '@headwater/pg'
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
 import type pg from 'pg'
 import type { Backends } from './backends.ts'
-import type { CursorConstructor } from './headwater-dialect.ts'
+import type { CursorConstructor } from './cursor-constructor.ts'
 import type { Need } from './node-need.ts'
 import type { QueryRoute } from './query-route.ts'
 

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { PassThrough } from 'node:stream'
-import { ensurePrimary, sideEffects } from '@headwater/core'
+import { ensurePrimary, forbidReplay } from '@headwater/core'
 import { headwater as headwaterForExpress, replayErrorHandler } from '@headwater/http/express'
 import { headwater as headwaterForHono } from '@headwater/http/hono'
 import { headwater as headwaterForKoa } from '@headwater/http/koa'
@@ -56,7 +56,7 @@ export const HANDLERS: Readonly<Record<string, Handler>> = {
     await writeInTransaction(instance, call)
   },
   effect: async (instance, call) => {
-    sideEffects()
+    forbidReplay()
     return writeInTransaction(instance, call)
   },
   ensure: async (instance, call) => {

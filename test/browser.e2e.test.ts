@@ -36,7 +36,7 @@ describe.skipIf(!hasChromium)('a page in a real browser', () => {
   let page: Page
 
   beforeAll(async () => {
-    stage = await Stage.open({ startApp, pool: () => ({ maxWait: 300 }) })
+    stage = await Stage.open({ startApp, pool: () => ({ maxWaitMillis: 300 }) })
     // Chromium's sandbox does not run as root, nor in most containers.
     browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
     page = await browser.newPage()

@@ -64,7 +64,9 @@ export type Floors = readonly (string | readonly string[])[]
  * files of the folder itself that no floor names are the roof, which may import everything.
  */
 export function wrongArrows(graph: ImportGraph, floors: Floors): string[] {
-  const levels = new Map(floors.flatMap((floor, level) => [floor].flat().map((room) => [room, level] as const)))
+  const levels = new Map(
+    floors.flatMap((minPosition, level) => [minPosition].flat().map((room) => [room, level] as const)),
+  )
   const roomOf = (file: string): string => file.split('/')[0] ?? file
   const levelOf = (file: string): number | undefined =>
     levels.get(roomOf(file)) ?? (file.includes('/') ? undefined : floors.length)

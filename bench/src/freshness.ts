@@ -1,5 +1,5 @@
 import { runInScope, Scope } from '@headwater/core'
-import { formatLsn, type Seen, signToken, type Trail, verifyToken } from '@headwater/core/internal'
+import { type ClientSession, formatLsn, type ReadPosition, signToken, verifyToken } from '@headwater/core/internal'
 import { RoutedPool } from '@headwater/pg'
 import { type Block, comparePairs, measurePairs, type PairedResult } from './paired.ts'
 import { startPinnedCluster } from './pinned-cluster.ts'
@@ -16,7 +16,7 @@ const SECRETS = ['a secret that is only for measuring']
 
 /** What one request does, and what its scope is told. */
 interface Request {
-  readonly trail: () => ConstructorParameters<typeof Trail>[0]
+  readonly session: () => ConstructorParameters<typeof ClientSession>[0]
   readonly run: (scope: Scope) => Promise<unknown>
 }
 
@@ -40,24 +40,27 @@ export async function measureFreshness(isQuick: boolean): Promise<readonly Secti
   })
   const effort = isQuick ? QUICK : FULL
   try {
-    const floor = await seenAfterWrite(pool)
+    const minPosition = await seenAfterWrite(pool)
     await cluster.waitUntilCaughtUp()
-    await untilReadsAreLocal(pool, floor)
-    const sections = [await measureReads(pool, floor, effort), await measureWrites(pool, effort)]
+    await untilReadsAreLocal(pool, minPosition)
+    const sections = [await measureReads(pool, minPosition, effort), await measureWrites(pool, effort)]
     const pinnedSections = sections.map((section) => ({ ...section, note: `${section.note} ${pinned.note}` }))
-    return [...pinnedSections, measureTokens(floor, isQuick)]
+    return [...pinnedSections, measureTokens(minPosition, isQuick)]
   } finally {
     await pool.end()
   }
 }
 
-async function measureReads(pool: RoutedPool, floor: Seen, effort: typeof FULL): Promise<Section> {
+async function measureReads(pool: RoutedPool, minPosition: ReadPosition, effort: typeof FULL): Promise<Section> {
   const read = () => pool.query(READ, [1])
-  const without: Request = { trail: () => ({}), run: read }
-  const withToken: Request = { trail: () => ({ floor, isWanted: true }), run: (scope) => readAndSettle(read, scope) }
-  const lsn = formatLsn(floor.lsn)
+  const without: Request = { session: () => ({}), run: read }
+  const withToken: Request = {
+    session: () => ({ minPosition, isWanted: true }),
+    run: (scope) => readAndSettle(read, scope),
+  }
+  const lsn = formatLsn(minPosition.lsn)
   const polling: Request = {
-    trail: () => ({}),
+    session: () => ({}),
     run: async () => {
       await pool.query('select pg_last_wal_replay_lsn() >= $1::pg_lsn as "isCaughtUp"', [lsn])
       return read()
@@ -95,8 +98,8 @@ async function measureWrites(pool: RoutedPool, effort: typeof FULL): Promise<Sec
     ['an insert', insert],
     ['BEGIN, INSERT, COMMIT', transact],
   ] as const) {
-    const without: Request = { trail: () => ({}), run: write }
-    const withToken: Request = { trail: () => ({ isWanted: true }), run: (scope) => readAndSettle(write, scope) }
+    const without: Request = { session: () => ({}), run: write }
+    const withToken: Request = { session: () => ({ isWanted: true }), run: (scope) => readAndSettle(write, scope) }
     const result = comparePairs(await measurePairs(blockOf(without, 1), blockOf(withToken, 1), effort))
     figures.push(...figuresOf(`${name}, and its token`, result))
   }
@@ -107,9 +110,9 @@ async function measureWrites(pool: RoutedPool, effort: typeof FULL): Promise<Sec
   }
 }
 
-function measureTokens(floor: Seen, isQuick: boolean): Section {
+function measureTokens(minPosition: ReadPosition, isQuick: boolean): Section {
   const now = Date.now()
-  const token = { ...floor, issuedAt: now, expires: now + 60_000 }
+  const token = { ...minPosition, issuedAt: now, expires: now + 60_000 }
   const text = signToken(token, SECRETS)
   const samples = timeInTurns(
     [
@@ -150,12 +153,12 @@ function noteOf({ pairs, blockMs }: typeof FULL): string {
 }
 
 /** Each operation is one request: a token belongs to a request. */
-function blockOf({ trail, run }: Request, concurrency: number): Block {
+function blockOf({ session, run }: Request, concurrency: number): Block {
   return async (operations) => {
     let left = operations
     const caller = async (): Promise<void> => {
       while (left-- > 0) {
-        const scope = new Scope({ kind: 'request', trail: trail() ?? {} })
+        const scope = new Scope({ kind: 'request', session: session() ?? {} })
         await runInScope(scope, () => run(scope))
       }
     }
@@ -166,25 +169,25 @@ function blockOf({ trail, run }: Request, concurrency: number): Block {
 async function readAndSettle(work: () => Promise<unknown>, scope: Scope): Promise<void> {
   await work()
   // As the HTTP adapters do: most answers need not wait.
-  if (scope.trail.mustAsk) await scope.trail.settle()
-  else scope.trail.settleNow()
+  if (scope.session.mustAskPrimary) await scope.session.capturePosition()
+  else scope.session.positionNow()
 }
 
-async function seenAfterWrite(pool: RoutedPool): Promise<Seen> {
-  const scope = new Scope({ trail: { isWanted: true } })
+async function seenAfterWrite(pool: RoutedPool): Promise<ReadPosition> {
+  const scope = new Scope({ session: { isWanted: true } })
   const seen = await runInScope(scope, async () => {
     await pool.query("insert into note (body) values ('second')")
-    return scope.trail.settle()
+    return scope.session.capturePosition()
   })
   if (seen === undefined) throw new Error('[bench] a write left nothing to see')
   return seen
 }
 
 /** Until the watcher has its first answer; asked of the server, which must be the replica. */
-async function untilReadsAreLocal(pool: RoutedPool, floor: Seen): Promise<void> {
+async function untilReadsAreLocal(pool: RoutedPool, minPosition: ReadPosition): Promise<void> {
   const end = performance.now() + 10_000
   for (;;) {
-    const scope = new Scope({ kind: 'request', trail: { floor } })
+    const scope = new Scope({ kind: 'request', session: { minPosition } })
     const { rows } = await runInScope(scope, () => pool.query('select is_standby from server'))
     if (rows[0]?.is_standby === true) return
     if (performance.now() > end) throw new Error('[bench] reads under a token did not reach the replica')

@@ -1,4 +1,4 @@
-import { type Seen, signToken, type Token, verifyToken } from '@headwater/core/internal'
+import { type ReadPosition, signToken, type Token, verifyToken } from '@headwater/core/internal'
 import type { RoutedPool, RoutedPoolOptions } from '@headwater/pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { listen, type Region, SECRET, Stage } from '../stage.ts'
@@ -29,7 +29,7 @@ interface Carried {
 let stage: Stage
 
 beforeAll(async () => {
-  stage = await open({ maxWait: 300 })
+  stage = await open({ maxWaitMillis: 300 })
   // The watcher's first look.
   const [pair] = PAIRS
   if (pair !== undefined) await find(pair, 'none', { headers: { cookie: (await write(pair, 'first', 'ams')).cookie } })
@@ -79,7 +79,7 @@ async function find(pair: Pair, body: string, init: RequestInit = {}, on: Stage 
 }
 
 /** What the token in a cookie says was seen; `undefined`: it is none. */
-function stateOf(cookie = ''): Seen | undefined {
+function stateOf(cookie = ''): ReadPosition | undefined {
   const token = verifyToken(/=([^;]*)/.exec(cookie)?.[1], [SECRET], Date.now())
   return token && { cluster: token.cluster, timeline: token.timeline, lsn: token.lsn, node: token.node }
 }

@@ -17,7 +17,7 @@ beforeAll(async () => {
     // A replica next door in both regions: a read that crosses, or a write that stays, shows.
     pool: (region, { replicas }) => ({
       replicas: replicas.map(({ url }) => ({ region, connectionString: url })),
-      maxWait: 200,
+      maxWaitMillis: 200,
     }),
     startApp: ({ region, pool }) => {
       for (const adapter of ADAPTERS) open[region].set(adapter, adapter.open(pool))

@@ -46,7 +46,7 @@ describe.each(Object.entries(CORPORA))('R1: held against Postgres’s own gramma
   })
 
   test('what Postgres can parse is never a syntax error to us', () => {
-    const wrong = judged.filter(({ statement }) => statement.because === 'syntax')
+    const wrong = judged.filter(({ statement }) => statement.reason === 'syntax')
     expect(wrong.map(({ sql }) => sql)).toEqual([])
   })
 

@@ -140,7 +140,7 @@ class Bench {
     this.#isStale = false
     const statement = classify(sql, this.#knowledge)
     // What is newer than the catalog counts as if there were none.
-    const hasCatalog = this.#knowledge !== undefined && statement.because !== 'newer-than-catalog'
+    const hasCatalog = this.#knowledge !== undefined && statement.reason !== 'newer-than-catalog'
     const isTried = isTriedOnStandby(statement.access, hasCatalog)
     const label = labelOf(sql)
     const before = this.#position ?? (await this.#witness.position())

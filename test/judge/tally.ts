@@ -10,7 +10,7 @@ export interface Offence {
   readonly examples: readonly {
     readonly sql: string
     readonly script: string
-    readonly because: string
+    readonly reason: string
     readonly token: string | undefined
   }[]
 }
@@ -58,7 +58,7 @@ export class Tally {
     if (verdict.count === 'right' || verdict.count === 'failed') return
     const isShown = verdict.label.writes !== undefined || verdict.label.belongsOnPrimary !== undefined
     if (isShown) this.shown[verdict.count]++
-    const cause = `${verdict.cause} (we: ${verdict.statement.because}${isShown ? '; the text shows it' : ''})`
+    const cause = `${verdict.cause} (we: ${verdict.statement.reason}${isShown ? '; the text shows it' : ''})`
     const key = `${verdict.count} ${cause}`
     const offence = this.#offences.get(key) ?? { count: verdict.count, cause, texts: 0, examples: [] }
     offence.texts++
@@ -75,7 +75,7 @@ export class Tally {
         examples: offence.examples.map(({ sql, script, statement }) => ({
           sql,
           script,
-          because: statement.because,
+          reason: statement.reason,
           token: statement.token,
         })),
       }))

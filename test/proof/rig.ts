@@ -79,7 +79,7 @@ function poolOf(region: Region, { primary, replicas }: Cluster, { consistency, m
     // The view `standing` hides what is node-local; the catalog would see through it.
     catalog: false,
     consistency,
-    ...(maxLag === undefined ? {} : { maxLag: { time: maxLag } }),
+    ...(maxLag === undefined ? {} : { maxLag: { millis: maxLag } }),
   })
   pool.on('error', () => undefined)
   return pool

@@ -4,7 +4,7 @@ import {
   classify,
   type Decision,
   type Knowledge,
-  type Mode,
+  type Routing,
   route,
   type Situation,
   type Statement,
@@ -24,13 +24,13 @@ export interface Outcome {
 
 export interface PlacedRoute extends Outcome {
   readonly place: Place
-  readonly mode: Mode
+  readonly routing: Routing
 }
 
 /** Everything there is to say about one text. */
 export interface Explanation {
   readonly access: Access
-  readonly because: AccessReason
+  readonly reason: AccessReason
   readonly sentence: string
   /** The word or function that decided; `null` when none did. */
   readonly token: string | null
@@ -46,27 +46,27 @@ export interface Explanation {
 }
 
 export const PLACES: readonly Place[] = ['home', 'away in a request', 'away outside a request']
-export const MODES: readonly Mode[] = ['safe', 'explicit', 'eventual']
+export const ROUTINGS: readonly Routing[] = ['automatic', 'opt-in']
 
 /**
- * Says what a text needs, why, and where it goes in each mode from each place: alone, outside of any transaction, with a
+ * Says what a text needs, why, and where it goes with each routing from each place: alone, outside of any transaction, with a
  * replica that can be reached, in a scope that has not written yet. Without `knowledge`, as a pool without a catalog does.
  */
 export function explain(sql: string, knowledge?: Knowledge): Explanation {
   const statement = classify(sql, knowledge)
   const hasCatalog = knowledge !== undefined
-  const { access, because, token, position, functions, count } = statement
+  const { access, reason, token, position, functions, count } = statement
   return {
     access,
-    because,
-    sentence: ACCESS_SENTENCES[because],
+    reason,
+    sentence: ACCESS_SENTENCES[reason],
     token: token ?? null,
     position: position < 0 ? null : { offset: position, ...lineAndColumn(sql, position) },
     functions,
     statements: count,
     note: noteOn(statement),
     routes: PLACES.flatMap((place) =>
-      MODES.map((mode) => ({ place, mode, ...outcomeOf(statement, situationOf(place, mode, hasCatalog)) })),
+      ROUTINGS.map((routing) => ({ place, routing, ...outcomeOf(statement, situationOf(place, routing, hasCatalog)) })),
     ),
   }
 }
@@ -77,14 +77,14 @@ function outcomeOf(statement: Statement, situation: Situation): Outcome {
   return { route: decision.route, reason: decision.reason, sentence }
 }
 
-function situationOf(place: Place, mode: Mode, hasCatalog: boolean): Situation {
+function situationOf(place: Place, routing: Routing, hasCatalog: boolean): Situation {
   const region = place === 'home' ? 'home' : 'away'
   return {
     topology: topologyOf({ region, primaryRegion: 'home', hasReplica: true }),
-    mode,
-    consistency: mode === 'eventual' ? 'eventual' : 'session',
-    outsideRequest: 'direct',
-    scope: place === 'away outside a request' ? undefined : { kind: 'request', hasWritten: false, obstacle: undefined },
+    routing,
+    consistency: 'session',
+    writesOutsideRequest: 'direct',
+    scope: place === 'away outside a request' ? undefined : { kind: 'request', hasWritten: false, blocker: undefined },
     forced: undefined,
     transaction: { phase: 'none' },
     isPinned: false,

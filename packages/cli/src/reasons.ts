@@ -57,7 +57,7 @@ export const DECISION_SENTENCES: Readonly<Record<DecisionReason, string>> = {
   'newer-than-catalog': 'what is newer than the catalog is not tried until that has been read again',
   'after-write': 'the scope has written before',
   'forced-primary': 'it runs inside withPrimary()',
-  'explicit-mode': 'in this mode only withReplica() leads to a replica',
+  'opt-in': 'with opt-in routing only withReplica() leads to a replica',
   'read-write-transaction': 'its transaction may write',
   serializable: 'a standby cannot run a SERIALIZABLE transaction',
   'open-transaction': 'its transaction is on the primary',

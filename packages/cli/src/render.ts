@@ -1,5 +1,5 @@
 import type { Access } from '@headwater/core/internal'
-import { type Explanation, MODES, PLACES } from './explain.ts'
+import { type Explanation, PLACES, ROUTINGS } from './explain.ts'
 
 /** Puts a style around a text, or does not. */
 export type Paint = (style: Style, text: string) => string
@@ -34,8 +34,8 @@ const WINDOW = 60
 
 /** The explanation for people, ending in a line feed. */
 export function render(sql: string, explanation: Explanation, paint: Paint): string {
-  const { access, because, sentence, functions, statements, note } = explanation
-  const lines = [`${paint(ACCESS_STYLES[access], paint('bold', access))} ${paint('dim', `(${because})`)}  ${sentence}`]
+  const { access, reason, sentence, functions, statements, note } = explanation
+  const lines = [`${paint(ACCESS_STYLES[access], paint('bold', access))} ${paint('dim', `(${reason})`)}  ${sentence}`]
   lines.push(...pointAt(sql, explanation, paint))
   if (functions.length > 0) lines.push('', `cannot be seen into: ${functions.map(printable).join(', ')}`)
   if (statements > 1) lines.push('', `${statements} statements; the strongest decides for all of them.`)
@@ -74,12 +74,15 @@ const widthOf = (text: string): number => [...text].length
 
 function table({ routes }: Explanation, paint: Paint): readonly string[] {
   const first = Math.max(...PLACES.map((place) => titleOf(place).length)) + 2
-  const cell = Math.max(...routes.map((outcome) => outcome.route.length), ...MODES.map((mode) => mode.length)) + 2
-  const lines = [paint('dim', `${''.padEnd(first)}${MODES.map((mode) => mode.padEnd(cell)).join('')}`.trimEnd())]
+  const cell =
+    Math.max(...routes.map((outcome) => outcome.route.length), ...ROUTINGS.map((routing) => routing.length)) + 2
+  const lines = [
+    paint('dim', `${''.padEnd(first)}${ROUTINGS.map((routing) => routing.padEnd(cell)).join('')}`.trimEnd()),
+  ]
   const meanings = new Map<string, string>()
   for (const place of PLACES) {
-    const cells = MODES.map((mode) => {
-      const outcome = routes.find((candidate) => candidate.place === place && candidate.mode === mode)
+    const cells = ROUTINGS.map((routing) => {
+      const outcome = routes.find((candidate) => candidate.place === place && candidate.routing === routing)
       if (outcome === undefined) return ''.padEnd(cell)
       meanings.set(`${outcome.route} ${outcome.reason}`, `${outcome.route} (${outcome.reason}): ${outcome.sentence}`)
       return outcome.route.padEnd(cell)

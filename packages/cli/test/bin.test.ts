@@ -41,7 +41,7 @@ it('prints JSON with every mode and place', async () => {
   const { routes, ...rest } = JSON.parse(output) as { routes: { place: string; mode: string; route: string }[] }
   expect(rest).toEqual({
     access: 'unknown',
-    because: 'unseen-function',
+    reason: 'unseen-function',
     sentence: expect.stringMatching(/^It calls a function that cannot be seen into/),
     token: 'my_function',
     position: { offset: 7, line: 1, column: 8 },

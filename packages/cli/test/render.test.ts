@@ -79,7 +79,8 @@ it('NO_COLOR, FORCE_COLOR and the terminal decide about colour', () => {
 
 it('R1: only with a catalog is a replica tried with what nobody can see into', () => {
   const routeOf = (...args: Parameters<typeof explain>) =>
-    explain(...args).routes.find(({ place, mode }) => place === 'away in a request' && mode === 'safe')?.route
+    explain(...args).routes.find(({ place, routing }) => place === 'away in a request' && routing === 'automatic')
+      ?.route
   expect(routeOf('select f(1)')).toBe('replay')
   expect(routeOf('select f(1)', createKnowledge({}))).toBe('replica')
 })

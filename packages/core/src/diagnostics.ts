@@ -1,7 +1,7 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 import type { Decision } from './route/decision.ts'
-import type { ReplayObstacle, ReplayReason } from './route/reasons.ts'
-import type { Standing } from './session/seen.ts'
+import type { ReplayBlocker, ReplayReason } from './route/reasons.ts'
+import type { Freshness } from './session/read-position.ts'
 import type { Access } from './statement/statement.ts'
 
 /** Published for every statement, before it is sent (R7). Never holds SQL text or values: those may be secrets. */
@@ -17,7 +17,7 @@ export interface RouteEvent {
 export interface ReplayEvent {
   readonly reason: ReplayReason
   /** What spoke against it; `undefined` when the request is handed over. */
-  readonly obstacle: ReplayObstacle | undefined
+  readonly blocker: ReplayBlocker | undefined
   /** Where it is handed to. */
   readonly region: string | undefined
   readonly scope: number
@@ -37,7 +37,7 @@ export interface FreshnessEvent {
   /** `waited`: a replica caught up in time. `other-replica`: another one had. `primary`: none had. */
   readonly outcome: 'waited' | 'other-replica' | 'primary'
   /** Why none was fit at first. */
-  readonly reason: Exclude<Standing, 'caught-up'> | 'lagging'
+  readonly reason: Exclude<Freshness, 'caught-up'> | 'lagging'
   /** How long the read waited, in ms. */
   readonly waited: number
   /** The replica that it ran on, as configured; `undefined` with `primary`. */

@@ -18,35 +18,37 @@ export { isConnectionLoss, isOutOfService } from './errors/connection-loss.ts'
 export { type DatabaseErrorFields, databaseErrorIn } from './errors/database-error.ts'
 export { findInCauses } from './errors/find-in-causes.ts'
 export { type Refusal, refusalOf } from './errors/refusal.ts'
+export { type Backoff, pauseMillis, spread } from './nodes/backoff.ts'
+export { type Evidence, HEALTHY, type Health, isEjected, nextHealth } from './nodes/health.ts'
 export { parseRegion, topologyOf } from './nodes/topology.ts'
 export { RouteMemory } from './replay/route-memory.ts'
 export { accessIn } from './route/access-in.ts'
 export { parseConsistency } from './route/consistency.ts'
 export type { Decision } from './route/decision.ts'
-export type { Mode } from './route/mode.ts'
 export type { PrimaryReason, RefusalReason, ReplicaReason } from './route/reasons.ts'
 export { isTried, route, routeToPrimary } from './route/route.ts'
+export type { Routing } from './route/routing.ts'
 export type { Situation, TransactionState } from './route/situation.ts'
 export { currentFrame, type Frame } from './scope/frame.ts'
-export { TIME_TO_LIVE } from './scope/run-with-token.ts'
+export { TOKEN_TTL_MILLIS } from './scope/run-with-token.ts'
+export { ClientSession, type ClientSessionOptions, type PositionSource } from './session/client-session.ts'
 export { formatLsn, type Lsn, NEVER_REACHED, parseLsn, toLsn } from './session/lsn.ts'
-export { isGoodAt, isMomentOver, isPosition, nameOfToken } from './session/moment.ts'
-export { parseSecrets } from './session/secrets.ts'
+export { isGoodAt, isMarkExpired, isPosition, tokenName } from './session/mark.ts'
 export {
-  isSameSeen,
-  mergeAll,
-  mergeSeen,
+  compareFreshness,
+  type Freshness,
+  isSamePosition,
+  mergeAllPositions,
+  mergePositions,
   NO_NODE,
   type Position,
+  type ReadPosition,
   type ReplicaState,
-  SEEN_UNKNOWN,
   SEVERAL_NODES,
-  type Seen,
-  type Standing,
-  standingOf,
-} from './session/seen.ts'
-export { MOST_TOKENS, parseTokens, signToken, type Token, verifyToken } from './session/token.ts'
-export { type PositionSource, Trail, type TrailOptions } from './session/trail.ts'
+  UNKNOWN_POSITION,
+} from './session/read-position.ts'
+export { parseSecrets } from './session/secrets.ts'
+export { MAX_TOKENS, parseTokens, signToken, type Token, verifyToken } from './session/token.ts'
 export { LearnedWriters } from './statement/learned-writers.ts'
 export type {
   Access,

@@ -44,7 +44,7 @@ describe('createClassifier', () => {
   test('learn() forgets what was decided without it', () => {
     const classifier = createClassifier()
     expect(classifier.classify('SELECT touch(1)').access).toBe('unknown')
-    classifier.learn(createKnowledge({ functions: [['app.touch', { access: 'read', because: 'reads-only' }]] }))
+    classifier.learn(createKnowledge({ functions: [['app.touch', { access: 'read', reason: 'reads-only' }]] }))
     expect(classifier.classify('SELECT touch(1)').access).toBe('read')
   })
 

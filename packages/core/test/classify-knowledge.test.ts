@@ -7,16 +7,16 @@ import { createKnowledge } from '../src/classify/names/knowledge.ts'
 describe('createKnowledge', () => {
   const knowledge = createKnowledge({
     functions: [
-      ['public.slug', { access: 'read', because: 'reads-only' }],
-      ['public.touch', { access: 'write', because: 'writing-function' }],
-      ['a.same', { access: 'read', because: 'reads-only' }],
-      ['b.same', { access: 'write', because: 'swallows-errors' }],
-      ['public.lower', { access: 'write', because: 'writing-function' }],
-      ['public.dynamic', { access: 'unknown', because: 'procedural-code' }],
+      ['public.slug', { access: 'read', reason: 'reads-only' }],
+      ['public.touch', { access: 'write', reason: 'writing-function' }],
+      ['a.same', { access: 'read', reason: 'reads-only' }],
+      ['b.same', { access: 'write', reason: 'swallows-errors' }],
+      ['public.lower', { access: 'write', reason: 'writing-function' }],
+      ['public.dynamic', { access: 'unknown', reason: 'procedural-code' }],
     ],
     operators: [
-      ['public.@#@', { access: 'write', because: 'writing-function' }],
-      ['public.<=>', { access: 'read', because: 'reads-only' }],
+      ['public.@#@', { access: 'write', reason: 'writing-function' }],
+      ['public.<=>', { access: 'read', reason: 'reads-only' }],
     ],
     overrides: { 'audit.touch': 'write', pg_is_in_recovery: 'read', legacy: 'read' },
   })
@@ -47,7 +47,7 @@ describe('createKnowledge', () => {
 
   test("only the user's own word loosens the verdict on one of Postgres's own", () => {
     expect(classify('SELECT pg_is_in_recovery()', knowledge).access).toBe('read')
-    const lax = createKnowledge({ functions: [['public.nextval', { access: 'read', because: 'reads-only' }]] })
+    const lax = createKnowledge({ functions: [['public.nextval', { access: 'read', reason: 'reads-only' }]] })
     expect(classify("SELECT nextval('s')", lax).access).toBe('write')
   })
 
@@ -122,15 +122,15 @@ describe('classifyBody', () => {
     const guarded = (inner: string): string => `BEGIN ${inner}; EXCEPTION WHEN others THEN RETURN NULL; END`
     expect(classifyBody('plpgsql', guarded('INSERT INTO t VALUES (1)'))).toMatchObject({
       access: 'write',
-      because: 'swallows-errors',
+      reason: 'swallows-errors',
     })
     expect(classifyBody('plpgsql', guarded('PERFORM f(1)'))).toMatchObject({
       access: 'write',
-      because: 'swallows-errors',
+      reason: 'swallows-errors',
     })
     expect(classifyBody('plpgsql', guarded("EXECUTE 'x'"))).toMatchObject({
       access: 'write',
-      because: 'swallows-errors',
+      reason: 'swallows-errors',
     })
     expect(classifyBody('plpgsql', guarded('RETURN x::int'))).toMatchObject({ access: 'read', hasExceptionBlock: true })
     expect(classifyBody('plpgsql', "BEGIN RAISE EXCEPTION 'no'; END").hasExceptionBlock).toBe(false)
@@ -141,9 +141,9 @@ describe('classifyBody', () => {
   })
 
   test('R1: a DO body is classified too, with what is known', () => {
-    const knowledge = createKnowledge({ functions: [['public.f', { access: 'read', because: 'reads-only' }]] })
+    const knowledge = createKnowledge({ functions: [['public.f', { access: 'read', reason: 'reads-only' }]] })
     const sql = 'DO LANGUAGE plpgsql $x$ BEGIN PERFORM f(1); EXCEPTION WHEN others THEN NULL; END $x$'
-    expect(classify(sql)).toMatchObject({ access: 'write', because: 'swallows-errors', functions: ['f'] })
+    expect(classify(sql)).toMatchObject({ access: 'write', reason: 'swallows-errors', functions: ['f'] })
     expect(classify(sql, knowledge).access).toBe('read')
     expect(classify('DO LANGUAGE plpython3u $$ x $$').access).toBe('write')
     expect(classify("DO 'BEGIN PERFORM ''x''; END'").access).toBe('read')
@@ -152,7 +152,7 @@ describe('classifyBody', () => {
 })
 
 describe('names that knowledge may know', () => {
-  const written = { access: 'write', because: 'writing-function' } as const
+  const written = { access: 'write', reason: 'writing-function' } as const
   const long = 'ä'.repeat(40)
   const name = fc.oneof(
     fc.constantFrom('a', 'ab', 'Ab', 'orders', 'order_items_id_seq', 'ä', long, 'a.b', 'x'.repeat(63), ''),
@@ -189,11 +189,11 @@ describe('names that knowledge may know', () => {
 
   test('R1: that the app calls something unknown does not vouch for what else the text calls', () => {
     const overrides = createKnowledge({ overrides: { vouched: 'unknown' } })
-    expect(classify('select vouched()', overrides)).toMatchObject({ access: 'unknown', because: 'override' })
+    expect(classify('select vouched()', overrides)).toMatchObject({ access: 'unknown', reason: 'override' })
     for (const text of ['select vouched(), other()', 'select other(), vouched()', 'select other(vouched())']) {
       expect(classify(text, overrides), text).toMatchObject({
         access: 'unknown',
-        because: 'unseen-function',
+        reason: 'unseen-function',
         token: 'other',
       })
     }

@@ -37,9 +37,9 @@ function tokensOf(sql: string): readonly Token[] {
 }
 
 const rank = ({ access }: Statement): number => ACCESS_RANK[access]
-const verdict = ({ access, because, count, functions, isTransactionLocal, control }: Statement): unknown => ({
+const verdict = ({ access, reason, count, functions, isTransactionLocal, control }: Statement): unknown => ({
   access,
-  because,
+  reason,
   count,
   functions,
   isTransactionLocal,
@@ -368,7 +368,7 @@ describe('linear on any input', () => {
   test('a dollar quote whose tag is half the text', () => {
     const tag = `$${'a'.repeat(100_000)}$`
     const start = cpu()
-    expect(classify(`select ${tag}${'$aaaa'.repeat(20_000)}`).because).toBe('syntax')
+    expect(classify(`select ${tag}${'$aaaa'.repeat(20_000)}`).reason).toBe('syntax')
     expect(cpu() - start).toBeLessThan(1_000_000)
   })
 

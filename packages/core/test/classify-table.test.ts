@@ -14,13 +14,13 @@ describe('R1, R2: every statement that was put to a real standby', () => {
 
 const knowledge = createKnowledge({
   relations: [
-    ['public.ul', { access: 'write', because: 'unlogged' }],
-    ['public.us', { access: 'write', because: 'unlogged' }],
-    ['public.ul_serial', { access: 'write', because: 'unlogged' }],
-    ['public.vw_volatile', { access: 'write', because: 'writing-function' }],
-    ['public.vw_write', { access: 'write', because: 'writing-function' }],
-    ['public.ft', { access: 'write', because: 'remote-server' }],
-    ['public.s', { access: 'write', because: 'sequence' }],
+    ['public.ul', { access: 'write', reason: 'unlogged' }],
+    ['public.us', { access: 'write', reason: 'unlogged' }],
+    ['public.ul_serial', { access: 'write', reason: 'unlogged' }],
+    ['public.vw_volatile', { access: 'write', reason: 'writing-function' }],
+    ['public.vw_write', { access: 'write', reason: 'writing-function' }],
+    ['public.ft', { access: 'write', reason: 'remote-server' }],
+    ['public.s', { access: 'write', reason: 'sequence' }],
   ],
 })
 
@@ -38,9 +38,9 @@ describe('R2: what only the catalog shows', () => {
     ['TABLE s', 'sequence'],
     ['COPY ul TO STDOUT', 'unlogged'],
     ['COPY public.ul (id) TO STDOUT', 'unlogged'],
-  ] satisfies readonly (readonly [string, AccessReason])[])('%s: %s', (sql, because) => {
+  ] satisfies readonly (readonly [string, AccessReason])[])('%s: %s', (sql, reason) => {
     expect(classify(sql).access).toBe('read')
-    expect(classify(sql, knowledge)).toMatchObject({ access: 'write', because })
+    expect(classify(sql, knowledge)).toMatchObject({ access: 'write', reason })
   })
 
   test('another schema of the same name is another relation', () => {

@@ -2,15 +2,15 @@ import { describe, expect, test } from 'vitest'
 import { classify } from '../src/classify/classify.ts'
 import type { Access, AccessReason, TransactionControl } from '../src/statement/statement.ts'
 
-type Row = readonly [sql: string, access: Access, because?: AccessReason]
+type Row = readonly [sql: string, access: Access, reason?: AccessReason]
 
 function table(title: string, rows: readonly Row[]): void {
   describe(title, () => {
-    for (const [sql, access, because] of rows) {
+    for (const [sql, access, reason] of rows) {
       test(`${sql} → ${access}`, () => {
         const statement = classify(sql)
         expect(statement.access).toBe(access)
-        if (because !== undefined) expect(statement.because).toBe(because)
+        if (reason !== undefined) expect(statement.reason).toBe(reason)
       })
     }
   })
@@ -268,11 +268,11 @@ describe('the rest of the verdict', () => {
 
   test('a hint makes a read a write, and never a write a read', () => {
     for (const hint of ['/* headwater: primary */', '-- headwater:primary\n', '/*+ Headwater: PRIMARY */']) {
-      expect(classify(`${hint} SELECT 1`)).toMatchObject({ access: 'write', because: 'hint' })
-      expect(classify(`SELECT 1 ${hint}`)).toMatchObject({ access: 'write', because: 'hint' })
+      expect(classify(`${hint} SELECT 1`)).toMatchObject({ access: 'write', reason: 'hint' })
+      expect(classify(`SELECT 1 ${hint}`)).toMatchObject({ access: 'write', reason: 'hint' })
     }
     expect(classify('/* headwater: replica */ SELECT 1').access).toBe('read')
-    expect(classify('/* headwater: replica */ INSERT INTO t VALUES (1)').because).toBe('data-modification')
+    expect(classify('/* headwater: replica */ INSERT INTO t VALUES (1)').reason).toBe('data-modification')
     expect(classify("SELECT '/* headwater: primary */'").access).toBe('read')
     expect(classify('/* headwater: primaryish */ SELECT 1').access).toBe('read')
   })

@@ -34,7 +34,7 @@ describe('types of core', () => {
     expectTypeOf<Situation>().toEqualTypeOf<Readonly<Situation>>()
     expectTypeOf<Statement>().toEqualTypeOf<Readonly<Statement>>()
     // @ts-expect-error only a scope itself says what speaks against its replay
-    const obstruct = (scope: Scope) => (scope.obstacle = undefined)
-    expectTypeOf(obstruct).toBeFunction()
+    const blockReplay = (scope: Scope) => (scope.blocker = undefined)
+    expectTypeOf(blockReplay).toBeFunction()
   })
 })

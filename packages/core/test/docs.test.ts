@@ -5,8 +5,8 @@ import {
   type HeadwaterErrorCode,
   OptionsInvalid,
   PrimaryUnavailable,
+  type ReplayBlocker,
   ReplayImpossible,
-  type ReplayObstacle,
   ReplayToPrimary,
   ReplicaBehind,
   WriteOnReplica,
@@ -27,13 +27,13 @@ const ERRORS: Record<HeadwaterErrorCode, HeadwaterError> = {
   HEADWATER_PRIMARY_UNAVAILABLE: new PrimaryUnavailable(new Error('connect')),
 }
 
-const OBSTACLES: Record<ReplayObstacle, true> = {
+const OBSTACLES: Record<ReplayBlocker, true> = {
   'at-home': true,
   'no-request': true,
   'response-started': true,
   'already-replayed': true,
   'body-too-large': true,
-  'side-effects': true,
+  forbidden: true,
   'replay-failed': true,
 }
 
@@ -52,7 +52,7 @@ const PRIMARY: Record<PrimaryReason, true> = {
   'newer-than-catalog': true,
   'after-write': true,
   'forced-primary': true,
-  'explicit-mode': true,
+  'opt-in': true,
   'read-write-transaction': true,
   serializable: true,
   'open-transaction': true,

@@ -4,8 +4,8 @@ import {
   HeadwaterError,
   OptionsInvalid,
   PrimaryUnavailable,
+  type ReplayBlocker,
   ReplayImpossible,
-  type ReplayObstacle,
   ReplayToPrimary,
   ReplicaBehind,
   WriteOnReplica,
@@ -100,17 +100,17 @@ describe('an error of ours', () => {
 })
 
 describe('P4: what an HTTP framework answers', () => {
-  it.each<readonly [ReplayObstacle, number]>([
+  it.each<readonly [ReplayBlocker, number]>([
     ['at-home', 503],
     ['no-request', 500],
     ['response-started', 500],
     ['already-replayed', 503],
     ['body-too-large', 413],
-    ['side-effects', 500],
+    ['forbidden', 500],
     ['replay-failed', 503],
-  ])('to the obstacle %s: %i', async (obstacle, status) => {
-    const error = new ReplayImpossible(obstacle)
-    expect(error).toMatchObject({ obstacle, status, statusCode: status, expose: false, retryable: status === 503 })
+  ])('to the obstacle %s: %i', async (blocker, status) => {
+    const error = new ReplayImpossible(blocker)
+    expect(error).toMatchObject({ blocker, status, statusCode: status, expose: false, retryable: status === 503 })
     expect(error.message).toMatch(/cannot be replayed: (?!undefined).{20}/)
     expect(error.headers).toEqual(status === 503 ? { 'retry-after': '1' } : {})
     const answer = error.getResponse()
@@ -123,7 +123,7 @@ describe('P4: what an HTTP framework answers', () => {
 
   it('P8: the app says after how many seconds to come back', () => {
     expect(new ReplayImpossible('replay-failed', { retryAfterSeconds: 7 }).headers).toEqual({ 'retry-after': '7' })
-    expect(new ReplayImpossible('side-effects', { retryAfterSeconds: 7 }).headers).toEqual({})
+    expect(new ReplayImpossible('forbidden', { retryAfterSeconds: 7 }).headers).toEqual({})
   })
 
   it('to a primary that cannot be reached: 503, after a second', async () => {

@@ -14,7 +14,7 @@ describe('RouteMemory', () => {
   it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'MKCOL'])(
     'P5: a %s is never tried here, whatever ran here before',
     (method) => {
-      const memory = new RouteMemory({ retryEvery: 2, forgetAfterMs: 1000 })
+      const memory = new RouteMemory({ retryEvery: 2, forgetAfterMillis: 1000 })
       for (const hasNeededPrimary of [false, true, false]) {
         for (let n = 0; n < 100; n += 1) {
           memory.learn(method, '/charge', hasNeededPrimary, n)
@@ -47,7 +47,7 @@ describe('RouteMemory', () => {
   })
 
   it('P5: is bounded, and forgets what was not used', () => {
-    const memory = new RouteMemory({ capacity: 10, forgetAfterMs: 1000 })
+    const memory = new RouteMemory({ capacity: 10, forgetAfterMillis: 1000 })
     for (let n = 0; n < 1000; n += 1) memory.learn('GET', `/${n}`, true, 0)
     expect(memory.size).toBe(10)
     expect(memory.shouldReplayEarly('POST', '/0', 0)).toBe(true)
@@ -68,9 +68,9 @@ describe('what RouteMemory forgets', () => {
   it('P5: what was not used for 10 minutes, or for as long as the app says', () => {
     expect(taught().shouldReplayEarly('GET', '/w', 600_000)).toBe(true)
     expect(taught().shouldReplayEarly('GET', '/w', 600_001)).toBe(false)
-    expect(taught({ forgetAfterMs: 1000 }).shouldReplayEarly('GET', '/w', 1000)).toBe(true)
-    expect(taught({ forgetAfterMs: 1000 }).shouldReplayEarly('GET', '/w', 1001)).toBe(false)
-    const used = taught({ forgetAfterMs: 1000 })
+    expect(taught({ forgetAfterMillis: 1000 }).shouldReplayEarly('GET', '/w', 1000)).toBe(true)
+    expect(taught({ forgetAfterMillis: 1000 }).shouldReplayEarly('GET', '/w', 1001)).toBe(false)
+    const used = taught({ forgetAfterMillis: 1000 })
     for (let now = 0; now < 5000; now += 900) expect(used.shouldReplayEarly('GET', '/w', now)).toBe(true)
   })
 

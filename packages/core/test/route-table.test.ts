@@ -125,7 +125,7 @@ describe('route, case by case', () => {
     [
       'open on the primary away, against an obstacle',
       statement('read'),
-      { scope: JOB, outsideRequest: 'throw', ...open('primary') },
+      { scope: JOB, writesOutsideRequest: 'throw', ...open('primary') },
       'direct',
       'open-transaction',
     ],
@@ -160,14 +160,14 @@ describe('route, case by case', () => {
     [
       'open on a replica, a write of a job that may not cross',
       statement('write'),
-      { scope: JOB, outsideRequest: 'throw', ...open('replica') },
+      { scope: JOB, writesOutsideRequest: 'throw', ...open('replica') },
       'impossible',
       'write',
     ],
     [
       'open on a replica, a write after the response has started',
       statement('write'),
-      { scope: { ...WROTE, obstacle: 'response-started' }, ...open('replica') },
+      { scope: { ...WROTE, blocker: 'response-started' }, ...open('replica') },
       'impossible',
       'write',
     ],

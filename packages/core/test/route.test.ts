@@ -70,7 +70,7 @@ describe('route', () => {
         (transaction.phase === 'open' && transaction.isReadOnly) ||
         (transaction.phase === 'held' && transaction.modes.isReadOnly === true)
       if (isReadOnly) return true
-      const isVouchedFor = !where.isCatalogMissing || given.because === 'override'
+      const isVouchedFor = !where.isCatalogMissing || given.reason === 'override'
       return to !== 'replica' || (transaction.phase === 'none' && !where.topology.isAtHome && isVouchedFor)
     })
   })
@@ -98,8 +98,7 @@ describe('route', () => {
   it('R1: what is newer than the catalog is tried on no replica, unless the app forces it or its transaction there is READ ONLY', () => {
     always((given, where) => {
       const { transaction } = where
-      const isNewer =
-        given.because === 'newer-than-catalog' || (where.isCatalogOutdated && given.because !== 'override')
+      const isNewer = given.reason === 'newer-than-catalog' || (where.isCatalogOutdated && given.reason !== 'override')
       const isOpenReadOnly = transaction.phase === 'open' && transaction.isReadOnly
       if (!isNewer || where.forced === 'replica' || isOpenReadOnly || isOfItsTransaction(given)) return true
       return route(given, where).route !== 'replica'
@@ -189,7 +188,7 @@ describe('route', () => {
     always((_given, where, { route: to }) => {
       if (
         where.scope?.hasWritten !== true ||
-        where.mode !== 'safe' ||
+        where.routing !== 'automatic' ||
         where.consistency === 'eventual' ||
         where.forced === 'replica'
       )
@@ -229,14 +228,14 @@ describe('route', () => {
     expect(to({ topology: HOME })).toEqual({ route: 'primary', reason })
     expect(to({})).toEqual({ route: 'replay', reason })
     expect(to({ scope: JOB })).toEqual({ route: 'direct', reason })
-    expect(to({ scope: JOB, outsideRequest: 'throw' })).toEqual({ route: 'impossible', reason })
+    expect(to({ scope: JOB, writesOutsideRequest: 'throw' })).toEqual({ route: 'impossible', reason })
   })
 
   /** Each with all that stand below it: the reason that is told is the strongest one. */
   const BELOW: readonly (readonly [PrimaryReason, Partial<Situation>])[] = [
     ['pinned', { isPinned: true }],
     ['forced-primary', { forced: 'primary' }],
-    ['explicit-mode', { mode: 'explicit' }],
+    ['opt-in', { routing: 'opt-in' }],
     ['strong', { consistency: 'strong' }],
     ['after-write', { scope: WROTE }],
     ['no-replica', { topology: ALONE_AWAY }],
@@ -252,29 +251,24 @@ describe('route', () => {
   )
 
   it('R7: what a statement is comes before how its reads are steered', () => {
-    const strict = { mode: 'explicit', consistency: 'strong', scope: WROTE, topology: ALONE_AWAY } as const
+    const strict = { routing: 'opt-in', consistency: 'strong', scope: WROTE, topology: ALONE_AWAY } as const
     for (const transaction of [{}, held(), held({ isReadOnly: true })]) {
       const where = situation({ ...strict, ...transaction })
       expect(route(statement('write'), where).reason).toBe('write')
       expect(route(statement('session'), where).reason).toBe('session')
-      expect(route(statement('unknown'), where).reason).toBe('explicit-mode')
-      expect(route(statement('unknown'), { ...where, mode: 'safe' }).reason).toBe('strong')
+      expect(route(statement('unknown'), where).reason).toBe('opt-in')
+      expect(route(statement('unknown'), { ...where, routing: 'automatic' }).reason).toBe('strong')
     }
     const wrote = situation({ scope: WROTE, topology: ALONE_AWAY })
     expect(route(statement('unknown'), { ...wrote, isCatalogMissing: true }).reason).toBe('unknown')
     expect(route(statement('unknown'), { ...wrote, ...held() }).reason).toBe('unknown')
   })
 
-  it('R8: explicit mode reads from a replica only inside withReplica; eventual mode ignores what was written', () => {
-    expect(route(statement('read'), situation({ mode: 'explicit', topology: HOME })).reason).toBe('explicit-mode')
-    expect(route(statement('read'), situation({ mode: 'explicit', forced: 'replica' })).route).toBe('replica')
-    for (const transaction of [{}, held({ isReadOnly: true })]) {
-      expect(route(statement('read'), situation({ mode: 'eventual', scope: WROTE, ...transaction })).route).toBe(
-        'replica',
-      )
-    }
-    expect(route(statement('read'), situation({ mode: 'explicit', ...held({ isReadOnly: true }) })).reason).toBe(
-      'explicit-mode',
+  it('R8: opt-in routing reads from a replica only inside withReplica', () => {
+    expect(route(statement('read'), situation({ routing: 'opt-in', topology: HOME })).reason).toBe('opt-in')
+    expect(route(statement('read'), situation({ routing: 'opt-in', forced: 'replica' })).route).toBe('replica')
+    expect(route(statement('read'), situation({ routing: 'opt-in', ...held({ isReadOnly: true }) })).reason).toBe(
+      'opt-in',
     )
   })
 
@@ -286,9 +280,9 @@ describe('route', () => {
   it('P4: a replay is never asked for at home, without a request, or against an obstacle', () => {
     always((_given, where, { route: to }) => {
       if (to !== 'replay') return true
-      return !where.topology.isAtHome && where.scope?.kind === 'request' && where.scope.obstacle === undefined
+      return !where.topology.isAtHome && where.scope?.kind === 'request' && where.scope.blocker === undefined
     })
-    const obstructed = { kind: 'request', hasWritten: false, obstacle: 'side-effects' } as const
+    const obstructed = { kind: 'request', hasWritten: false, blocker: 'forbidden' } as const
     expect(route(statement('write'), situation({ scope: obstructed }))).toEqual({
       route: 'impossible',
       reason: 'write',
@@ -299,8 +293,10 @@ describe('route', () => {
     for (const scope of [undefined, JOB]) {
       const where = situation({ scope, topology: AWAY })
       expect(route(statement('write'), where)).toEqual({ route: 'direct', reason: 'write' })
-      expect(route(statement('write'), { ...where, outsideRequest: 'throw' }).route).toBe('impossible')
-      expect(route(statement('write'), { ...where, topology: HOME, outsideRequest: 'throw' }).route).toBe('primary')
+      expect(route(statement('write'), { ...where, writesOutsideRequest: 'throw' }).route).toBe('impossible')
+      expect(route(statement('write'), { ...where, topology: HOME, writesOutsideRequest: 'throw' }).route).toBe(
+        'primary',
+      )
     }
   })
 })

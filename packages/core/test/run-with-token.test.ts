@@ -5,7 +5,7 @@ import {
   type Position,
   parseSecrets,
   signToken,
-  TIME_TO_LIVE,
+  TOKEN_TTL_MILLIS,
   toLsn,
   verifyToken,
 } from '../src/internal.ts'
@@ -16,8 +16,8 @@ const AT: Position = { cluster: 7n, timeline: 1, lsn: toLsn(20n) }
 /** A scope that has written, and whose COMMIT has brought its position along. */
 function wrote(): Scope {
   const scope = new Scope()
-  scope.trail.writeSent({ whereIsPrimary: async () => AT })
-  scope.trail.writeEnded()
+  scope.session.writeSent({ whereIsPrimary: async () => AT })
+  scope.session.writeEnded()
   return scope
 }
 
@@ -33,18 +33,18 @@ describe('F1: getToken', () => {
     expect(token).toMatchObject({ ...AT, node: 0 })
     expect(token?.issuedAt).toBeGreaterThanOrEqual(before)
     expect((token?.expires ?? 0) - (token?.issuedAt ?? 0)).toBe(60_000)
-    expect(TIME_TO_LIVE).toBe(60_000)
+    expect(TOKEN_TTL_MILLIS).toBe(60_000)
   })
 
   test('is good for as long as the app says', async () => {
-    for (const timeToLive of [1, 5000, 0xffff_ffff]) {
-      const text = await runInScope(wrote(), () => getToken({ secret: SECRET, timeToLive }))
+    for (const timeToLiveMillis of [1, 5000, 0xffff_ffff]) {
+      const text = await runInScope(wrote(), () => getToken({ secret: SECRET, timeToLiveMillis }))
       const token = verifyToken(text, [SECRET], verifyToken(text, [SECRET], Date.now() - 1)?.issuedAt ?? 0)
-      expect((token?.expires ?? 0) - (token?.issuedAt ?? 0)).toBe(timeToLive)
+      expect((token?.expires ?? 0) - (token?.issuedAt ?? 0)).toBe(timeToLiveMillis)
     }
-    for (const timeToLive of [0, -1, 1.5, 0x1_0000_0000, Number.NaN]) {
-      const refused = getToken({ secret: SECRET, timeToLive })
-      await expect(refused).rejects.toThrow(`option timeToLive: ${timeToLive} is not a time`)
+    for (const timeToLiveMillis of [0, -1, 1.5, 0x1_0000_0000, Number.NaN]) {
+      const refused = getToken({ secret: SECRET, timeToLiveMillis })
+      await expect(refused).rejects.toThrow(`option timeToLive: ${timeToLiveMillis} is not a time`)
       await expect(refused).rejects.toMatchObject({ option: 'timeToLive' })
     }
   })
@@ -80,8 +80,8 @@ describe('F1: runWithToken', () => {
         tokenAt(Date.now()),
         async () => {
           expect(currentScope()).not.toBe(outer)
-          expect(currentScope()).toMatchObject({ kind: 'job', whenBehind: 'primary', obstacle: 'no-request' })
-          expect(currentScope()?.trail).toMatchObject({ floor: { ...AT, node: 0 }, isTracked: true })
+          expect(currentScope()).toMatchObject({ kind: 'job', whenBehind: 'primary', blocker: 'no-request' })
+          expect(currentScope()?.session).toMatchObject({ minPosition: { ...AT, node: 0 }, isTracked: true })
           expect(currentFrame()?.forced).toBeUndefined()
         },
         { secret: SECRET },
@@ -92,8 +92,8 @@ describe('F1: runWithToken', () => {
 
   test('F3: a token that is missing, forged or expired counts for nothing', async () => {
     for (const token of [undefined, '', 'forged', tokenAt(Date.now() - 60_001)]) {
-      const floor = await runWithToken(token, async () => currentScope()?.trail.floor, { secret: SECRET })
-      expect(floor).toBeUndefined()
+      const minPosition = await runWithToken(token, async () => currentScope()?.session.minPosition, { secret: SECRET })
+      expect(minPosition).toBeUndefined()
     }
   })
 

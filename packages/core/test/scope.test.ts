@@ -5,12 +5,12 @@ import {
   diagnostics,
   ensurePrimary,
   findReplay,
+  forbidReplay,
   HeadwaterError,
   ReplayImpossible,
   ReplayToPrimary,
   runInScope,
   Scope,
-  sideEffects,
   withConsistency,
   withPrimary,
   withReplica,
@@ -108,36 +108,36 @@ describe('scope', () => {
   })
 
   it('P4: an obstacle makes the replay impossible, says why, and does not spend the scope', () => {
-    for (const obstacle of [
+    for (const blocker of [
       'response-started',
       'already-replayed',
       'body-too-large',
-      'side-effects',
+      'forbidden',
       'replay-failed',
     ] as const) {
       const scope = request()
-      scope.obstruct(obstacle)
+      scope.blockReplay(blocker)
       const error = scope.askForReplay(AWAY, 'write')
       expect(error).toBeInstanceOf(ReplayImpossible)
-      expect(error).toMatchObject({ obstacle, code: 'HEADWATER_REPLAY_IMPOSSIBLE' })
+      expect(error).toMatchObject({ blocker, code: 'HEADWATER_REPLAY_IMPOSSIBLE' })
       expect(scope.replay).toBeUndefined()
     }
     expect(request(HOME).askForReplay(HOME, 'write')).toMatchObject({
-      obstacle: 'at-home',
+      blocker: 'at-home',
       status: 503,
       headers: { 'retry-after': '1' },
     })
-    expect(new Scope().askForReplay(AWAY, 'write')).toMatchObject({ obstacle: 'no-request' })
+    expect(new Scope().askForReplay(AWAY, 'write')).toMatchObject({ blocker: 'no-request' })
   })
 
   it('P4: sideEffects() forbids the replay from then on', () => {
     const scope = request()
-    void runInScope(scope, () => sideEffects())
-    expect(scope.askForReplay(AWAY, 'write')).toMatchObject({ obstacle: 'side-effects', status: 500, retryable: false })
-    expect(() => sideEffects()).not.toThrow()
+    void runInScope(scope, () => forbidReplay())
+    expect(scope.askForReplay(AWAY, 'write')).toMatchObject({ blocker: 'forbidden', status: 500, retryable: false })
+    expect(() => forbidReplay()).not.toThrow()
     const spent = request()
     const replay = spent.askForReplay(AWAY, 'write')
-    expect(() => runInScope(spent, () => sideEffects())).toThrow(replay)
+    expect(() => runInScope(spent, () => forbidReplay())).toThrow(replay)
   })
 
   it('P5: ensurePrimary() replays away from home, and does nothing at home or outside a request', () => {
@@ -154,7 +154,7 @@ describe('scope', () => {
     expect(() => runInScope(away, () => ensurePrimary())).toThrow(expect.objectContaining({ reason: 'ensure-primary' }))
     expect([home.hasNeededPrimary, away.hasNeededPrimary, away.replay?.reason]).toEqual([true, true, 'ensure-primary'])
     const obstructed = request()
-    obstructed.obstruct('response-started')
+    obstructed.blockReplay('response-started')
     expect(() => runInScope(obstructed, () => ensurePrimary())).toThrow(ReplayImpossible)
     // It knows no topology, or there is nobody to replay it.
     const scopes = [new Scope({ kind: 'request' }), new Scope({ topology: () => AWAY })]
@@ -197,25 +197,25 @@ describe('scope', () => {
 
   it('P4: the first obstacle stays, and is what is told', () => {
     const scope = request()
-    expect(scope.obstacle).toBeUndefined()
-    scope.obstruct('side-effects')
-    scope.obstruct('response-started')
-    expect(scope.obstacle).toBe('side-effects')
-    expect(scope.askForReplay(AWAY, 'write')).toMatchObject({ obstacle: 'side-effects' })
-    const born = new Scope({ kind: 'request', obstacle: 'already-replayed' })
-    born.obstruct('side-effects')
-    expect(born.obstacle).toBe('already-replayed')
-    const job = new Scope({ obstacle: 'replay-failed' })
-    expect([job.kind, job.obstacle, new Scope().obstacle]).toEqual(['job', 'replay-failed', 'no-request'])
+    expect(scope.blocker).toBeUndefined()
+    scope.blockReplay('forbidden')
+    scope.blockReplay('response-started')
+    expect(scope.blocker).toBe('forbidden')
+    expect(scope.askForReplay(AWAY, 'write')).toMatchObject({ blocker: 'forbidden' })
+    const born = new Scope({ kind: 'request', blocker: 'already-replayed' })
+    born.blockReplay('forbidden')
+    expect(born.blocker).toBe('already-replayed')
+    const job = new Scope({ blocker: 'replay-failed' })
+    expect([job.kind, job.blocker, new Scope().blocker]).toEqual(['job', 'replay-failed', 'no-request'])
     // At home nothing else speaks against it more.
-    expect(scope.askForReplay(HOME, 'write')).toMatchObject({ obstacle: 'at-home' })
+    expect(scope.askForReplay(HOME, 'write')).toMatchObject({ blocker: 'at-home' })
   })
 
   it('P4: a replay needs a region to go to, and one to come from', () => {
     for (const regions of [{ region: undefined }, { primaryRegion: undefined }]) {
       const nowhere = { ...AWAY, ...regions }
       const scope = request()
-      expect(scope.askForReplay(nowhere, 'write')).toMatchObject({ obstacle: 'at-home' })
+      expect(scope.askForReplay(nowhere, 'write')).toMatchObject({ blocker: 'at-home' })
       expect(scope.replay).toBeUndefined()
     }
   })
@@ -241,8 +241,8 @@ describe('scope', () => {
       diagnostics.replay.unsubscribe(listen)
     }
     expect(events).toEqual([
-      { reason: 'write', obstacle: 'at-home', region: undefined, scope: scope.number },
-      { reason: 'unknown', obstacle: undefined, region: 'ams', scope: scope.number },
+      { reason: 'write', blocker: 'at-home', region: undefined, scope: scope.number },
+      { reason: 'unknown', blocker: undefined, region: 'ams', scope: scope.number },
     ])
     expect(Object.values(diagnostics).map(({ name }) => name)).toEqual([
       'headwater:route',
@@ -252,19 +252,19 @@ describe('scope', () => {
     ])
   })
 
-  it('R4: what was written stands in its trail; scopes are numbered', () => {
+  it('R4: what was written stands in its session; scopes are numbered', () => {
     const [one, two] = [new Scope(), new Scope()]
     expect(two.number).toBe(one.number + 1)
-    expect([one.hasWritten, one.trail.hasWritten]).toEqual([false, false])
+    expect([one.hasWritten, one.session.hasWritten]).toEqual([false, false])
     one.hasWritten = true
-    expect([one.hasWritten, one.trail.hasWritten, two.hasWritten]).toEqual([true, true, false])
+    expect([one.hasWritten, one.session.hasWritten, two.hasWritten]).toEqual([true, true, false])
   })
 
   it('is told how fresh its reads are, what its client has seen, and what to do when none is', () => {
-    const floor = { cluster: 7n, timeline: 1, lsn: toLsn(5n), node: 0 }
-    const scope = new Scope({ consistency: 'bounded', whenBehind: 'throw', trail: { floor } })
-    expect([scope.consistency, scope.whenBehind, scope.trail.floor]).toEqual(['bounded', 'throw', floor])
-    expect([new Scope().consistency, new Scope().whenBehind, new Scope().trail.floor]).toEqual([
+    const minPosition = { cluster: 7n, timeline: 1, lsn: toLsn(5n), node: 0 }
+    const scope = new Scope({ consistency: 'bounded', whenBehind: 'throw', session: { minPosition } })
+    expect([scope.consistency, scope.whenBehind, scope.session.minPosition]).toEqual(['bounded', 'throw', minPosition])
+    expect([new Scope().consistency, new Scope().whenBehind, new Scope().session.minPosition]).toEqual([
       undefined,
       'primary',
       undefined,

@@ -15,11 +15,11 @@ import { topologyOf } from '../src/internal.ts'
 export function statement(
   access: Access,
   functions: readonly string[] = [],
-  because: AccessReason = access === 'read' ? 'reads-only' : 'data-modification',
+  reason: AccessReason = access === 'read' ? 'reads-only' : 'data-modification',
 ): Statement {
   return {
     access,
-    because,
+    reason,
     token: undefined,
     position: -1,
     functions,
@@ -113,15 +113,15 @@ const anyOrdinary: fc.Arbitrary<Statement> = fc
   .record({
     access: fc.constantFrom<Access>('read', 'unknown', 'session', 'write'),
     // Two thirds of them the only reasons that a decision looks at.
-    because: fc.oneof(
+    reason: fc.oneof(
       fc.constant<AccessReason>('override'),
       fc.constant<AccessReason>('newer-than-catalog'),
       fc.constantFrom(...Object.keys(REASONS).filter(isAccessReason)),
     ),
     isTransactionLocal: fc.boolean(),
   })
-  .map(({ access, because, isTransactionLocal }) => ({
-    ...statement(access, [], because),
+  .map(({ access, reason, isTransactionLocal }) => ({
+    ...statement(access, [], reason),
     isTransactionLocal: isTransactionLocal && (access === 'read' || access === 'session'),
   }))
 
@@ -132,14 +132,14 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({
   topology: fc
     .record({ region: fc.constantFrom('ams', 'nrt'), primaryRegion: fc.constant('ams'), hasReplica: fc.boolean() })
     .map(topologyOf),
-  mode: fc.constantFrom('safe' as const, 'explicit' as const, 'eventual' as const),
+  routing: fc.constantFrom('automatic' as const, 'opt-in' as const),
   consistency: fc.constantFrom('session' as const, 'bounded' as const, 'eventual' as const, 'strong' as const),
-  outsideRequest: fc.constantFrom('direct' as const, 'throw' as const),
+  writesOutsideRequest: fc.constantFrom('direct' as const, 'throw' as const),
   scope: fc.option(
     fc.record({
       kind: fc.constantFrom('request' as const, 'job' as const),
       hasWritten: fc.boolean(),
-      obstacle: fc.constantFrom(undefined, 'side-effects' as const, 'response-started' as const),
+      blocker: fc.constantFrom(undefined, 'forbidden' as const, 'response-started' as const),
     }),
     { nil: undefined },
   ),
@@ -163,10 +163,10 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({
 export function situation(changes: Partial<Situation> = {}): Situation {
   return {
     topology: AWAY,
-    mode: 'safe',
+    routing: 'automatic',
     consistency: 'session',
-    outsideRequest: 'direct',
-    scope: { kind: 'request', hasWritten: false, obstacle: undefined },
+    writesOutsideRequest: 'direct',
+    scope: { kind: 'request', hasWritten: false, blocker: undefined },
     forced: undefined,
     transaction: { phase: 'none' },
     isPinned: false,
@@ -182,8 +182,8 @@ export const NO_MODES: TransactionModes = { isolation: undefined, isReadOnly: un
 export const ALONE_AWAY: Topology = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: false })
 export const ALONE_AT_HOME: Topology = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: false })
 /** The scope of a request that has written, and of a job that has not. */
-export const WROTE: NonNullable<Situation['scope']> = { kind: 'request', hasWritten: true, obstacle: undefined }
-export const JOB: NonNullable<Situation['scope']> = { kind: 'job', hasWritten: false, obstacle: 'no-request' }
+export const WROTE: NonNullable<Situation['scope']> = { kind: 'request', hasWritten: true, blocker: undefined }
+export const JOB: NonNullable<Situation['scope']> = { kind: 'job', hasWritten: false, blocker: 'no-request' }
 /** BEGIN was said, with these modes. */
 export const held = (said: Partial<TransactionModes> = {}): Pick<Situation, 'transaction'> => ({
   transaction: { phase: 'held', modes: { ...NO_MODES, ...said } },

@@ -3,25 +3,25 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { currentScope, runWithToken } from '../src/index.ts'
 import {
+  compareFreshness,
   formatLsn,
   isGoodAt,
-  isMomentOver,
+  isMarkExpired,
   isPosition,
-  isSameSeen,
-  MOST_TOKENS,
-  mergeAll,
-  mergeSeen,
+  isSamePosition,
+  MAX_TOKENS,
+  mergeAllPositions,
+  mergePositions,
   NEVER_REACHED,
-  nameOfToken,
   parseLsn,
   parseTokens,
-  SEEN_UNKNOWN,
+  type ReadPosition,
   SEVERAL_NODES,
-  type Seen,
   signToken,
-  standingOf,
   type Token,
+  tokenName,
   toLsn,
+  UNKNOWN_POSITION,
   verifyToken,
 } from '../src/internal.ts'
 
@@ -32,7 +32,7 @@ const lsns = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(toLsn)
 const unsigned32 = fc.integer({ min: 0, max: 0xffff_ffff })
 
 /** Few clusters, timelines and nodes, so that equal ones meet. */
-const seen: fc.Arbitrary<Seen> = fc.oneof(
+const seen: fc.Arbitrary<ReadPosition> = fc.oneof(
   {
     weight: 9,
     arbitrary: fc.record({
@@ -42,7 +42,7 @@ const seen: fc.Arbitrary<Seen> = fc.oneof(
       node: fc.constantFrom(0, 0, 11, 12),
     }),
   },
-  { weight: 1, arbitrary: fc.constant(SEEN_UNKNOWN) },
+  { weight: 1, arbitrary: fc.constant(UNKNOWN_POSITION) },
 )
 const tokens: fc.Arbitrary<Token> = fc
   .record({
@@ -186,8 +186,8 @@ describe('a list of tokens', () => {
   test('F3: of a longer one the last 32 are looked at', () => {
     // Longer ones than fast-check makes by itself.
     const texts = fc.array(fc.stringMatching(/^[\w-]{1,9}$/), { maxLength: 80, size: 'max' })
-    fc.assert(fc.property(texts, (all) => void expect(parseTokens(all.join(', '))).toEqual(all.slice(-MOST_TOKENS))))
-    expect(MOST_TOKENS).toBe(32)
+    fc.assert(fc.property(texts, (all) => void expect(parseTokens(all.join(', '))).toEqual(all.slice(-MAX_TOKENS))))
+    expect(MAX_TOKENS).toBe(32)
     const numbered = Array.from({ length: 40 }, (_, n) => `token${n}`)
     expect(parseTokens(numbered.join())).toEqual(numbered.slice(8))
   })
@@ -200,8 +200,8 @@ test('F1: a job that runs with several tokens sees what each of them has seen', 
       SECRET,
     ])
   }
-  const floorOf = (list: string): Promise<Seen | undefined> =>
-    runWithToken(list, async () => currentScope()?.trail.floor, { secret: SECRET })
+  const floorOf = (list: string): Promise<ReadPosition | undefined> =>
+    runWithToken(list, async () => currentScope()?.session.minPosition, { secret: SECRET })
   expect(await floorOf(tokenOf(5n))).toMatchObject({ lsn: 5n, node: 0 })
   expect(await floorOf(`${tokenOf(5n, 3)}, forged, ${tokenOf(9n)},${tokenOf(4n)}`)).toMatchObject({ lsn: 9n, node: 3 })
   expect(await floorOf('forged, ')).toBeUndefined()
@@ -213,10 +213,10 @@ describe('the name of a token', () => {
     fc.assert(
       fc.property(tokens, tokens, later, (left, right, time) => {
         const position = { ...left, node: 0 }
-        expect(nameOfToken(position)).toMatch(/^[\w-]{8}$/)
-        expect(nameOfToken({ ...position, issuedAt: NOW + time, expires: 0 })).toBe(nameOfToken(position))
-        expect(nameOfToken(position) === nameOfToken({ ...right, node: 0 })).toBe(
-          isSameSeen(position, { ...right, node: 0 }),
+        expect(tokenName(position)).toMatch(/^[\w-]{8}$/)
+        expect(tokenName({ ...position, issuedAt: NOW + time, expires: 0 })).toBe(tokenName(position))
+        expect(tokenName(position) === tokenName({ ...right, node: 0 })).toBe(
+          isSamePosition(position, { ...right, node: 0 }),
         )
       }),
     )
@@ -225,7 +225,7 @@ describe('the name of a token', () => {
   test('is another one where one figure differs', () => {
     const token: Token = { cluster: 7n, timeline: 1, lsn: toLsn(5n), node: 3, issuedAt: NOW, expires: NOW + 60_000 }
     const changes = [{}, { cluster: 8n }, { timeline: 2 }, { lsn: toLsn(6n) }, { node: 4 }]
-    expect(new Set(changes.map((change) => nameOfToken({ ...token, ...change }))).size).toBe(changes.length)
+    expect(new Set(changes.map((change) => tokenName({ ...token, ...change }))).size).toBe(changes.length)
   })
 
   test('F5: a mark has another one in each moment, and is given up in the next but one', () => {
@@ -233,66 +233,70 @@ describe('the name of a token', () => {
       return { cluster: 7n, timeline: 1, lsn: toLsn(5n), node, issuedAt, expires: NOW + 60_000 }
     }
     expect([isPosition(at(NOW)), isPosition(at(NOW, 0))]).toEqual([false, true])
-    expect(nameOfToken(at(NOW + 99))).toBe(nameOfToken(at(NOW)))
-    expect(nameOfToken(at(NOW + 100))).not.toBe(nameOfToken(at(NOW)))
-    expect(nameOfToken(at(NOW))).not.toBe(nameOfToken(at(NOW, 0)))
+    expect(tokenName(at(NOW + 99))).toBe(tokenName(at(NOW)))
+    expect(tokenName(at(NOW + 100))).not.toBe(tokenName(at(NOW)))
+    expect(tokenName(at(NOW))).not.toBe(tokenName(at(NOW, 0)))
     expect([isGoodAt(at(NOW), NOW + 99), isGoodAt(at(NOW + 99), NOW)]).toEqual([true, true])
     expect([isGoodAt(at(NOW + 99), NOW + 100), isGoodAt(at(NOW, 0), NOW + 100)]).toEqual([false, true])
     // Read at its end by a clock that is 100 ms late.
-    expect([isMomentOver(at(NOW), NOW + 199), isMomentOver(at(NOW + 99), NOW + 199)]).toEqual([false, false])
-    expect([isMomentOver(at(NOW), NOW + 200), isMomentOver(at(NOW + 99), NOW + 200)]).toEqual([true, true])
+    expect([isMarkExpired(at(NOW), NOW + 199), isMarkExpired(at(NOW + 99), NOW + 199)]).toEqual([false, false])
+    expect([isMarkExpired(at(NOW), NOW + 200), isMarkExpired(at(NOW + 99), NOW + 200)]).toEqual([true, true])
   })
 
   test('F2: what nobody knows has one for each answer', () => {
-    const at = (issuedAt: number): Token => ({ ...SEEN_UNKNOWN, issuedAt, expires: NOW + 60_000 })
-    expect(nameOfToken(at(NOW + 1))).not.toBe(nameOfToken(at(NOW)))
-    expect([isPosition(at(NOW)), isGoodAt(at(NOW), NOW), isMomentOver(at(NOW), NOW)]).toEqual([false, false, true])
+    const at = (issuedAt: number): Token => ({ ...UNKNOWN_POSITION, issuedAt, expires: NOW + 60_000 })
+    expect(tokenName(at(NOW + 1))).not.toBe(tokenName(at(NOW)))
+    expect([isPosition(at(NOW)), isGoodAt(at(NOW), NOW), isMarkExpired(at(NOW), NOW)]).toEqual([false, false, true])
   })
 })
 
 describe('what was seen', () => {
-  const at: Seen = { cluster: 7n, timeline: 2, lsn: toLsn(10n), node: 11 }
+  const at: ReadPosition = { cluster: 7n, timeline: 2, lsn: toLsn(10n), node: 11 }
 
   test('is the same when all of it is', () => {
-    expect(isSameSeen(at, { ...at })).toBe(true)
+    expect(isSamePosition(at, { ...at })).toBe(true)
     for (const change of [{ cluster: 8n }, { timeline: 3 }, { lsn: toLsn(11n) }, { node: 12 }]) {
-      expect(isSameSeen(at, { ...at, ...change })).toBe(false)
-      expect(isSameSeen({ ...at, ...change }, at)).toBe(false)
+      expect(isSamePosition(at, { ...at, ...change })).toBe(false)
+      expect(isSamePosition({ ...at, ...change }, at)).toBe(false)
     }
   })
 
   test('F5, F7: merges to the later one of one history, with the node of both', () => {
     const later = { ...at, lsn: toLsn(20n) }
     const promoted = { ...at, timeline: 3, lsn: toLsn(1n) }
-    expect(mergeSeen(at, later)).toEqual(later)
-    expect(mergeSeen(later, promoted)).toEqual(promoted)
-    expect(mergeSeen(at, { ...later, node: 0 })).toEqual(later)
-    expect(mergeSeen({ ...at, node: 0 }, later)).toEqual(later)
-    expect(mergeSeen(at, { ...later, node: 12 })).toEqual({ ...later, node: SEVERAL_NODES })
-    expect(mergeSeen(at, { ...later, cluster: 8n })).toBe(SEEN_UNKNOWN)
-    expect(Object.isFrozen(SEEN_UNKNOWN)).toBe(true)
+    expect(mergePositions(at, later)).toEqual(later)
+    expect(mergePositions(later, promoted)).toEqual(promoted)
+    expect(mergePositions(at, { ...later, node: 0 })).toEqual(later)
+    expect(mergePositions({ ...at, node: 0 }, later)).toEqual(later)
+    expect(mergePositions(at, { ...later, node: 12 })).toEqual({ ...later, node: SEVERAL_NODES })
+    expect(mergePositions(at, { ...later, cluster: 8n })).toBe(UNKNOWN_POSITION)
+    expect(Object.isFrozen(UNKNOWN_POSITION)).toBe(true)
   })
 
   test('merges to a maximum: in any order, any number of times', () => {
     fc.assert(
-      fc.property(seen, seen, (left, right) => void expect(mergeSeen(left, right)).toEqual(mergeSeen(right, left))),
+      fc.property(
+        seen,
+        seen,
+        (left, right) => void expect(mergePositions(left, right)).toEqual(mergePositions(right, left)),
+      ),
     )
-    fc.assert(fc.property(seen, (one) => void expect(mergeSeen(one, one)).toEqual(one)))
+    fc.assert(fc.property(seen, (one) => void expect(mergePositions(one, one)).toEqual(one)))
     fc.assert(
       fc.property(seen, seen, seen, (a, b, c) => {
-        expect(mergeSeen(mergeSeen(a, b), c)).toEqual(mergeSeen(a, mergeSeen(b, c)))
+        expect(mergePositions(mergePositions(a, b), c)).toEqual(mergePositions(a, mergePositions(b, c)))
       }),
     )
   })
 
   test('any number merge', () => {
-    expect(mergeAll([])).toBeUndefined()
+    expect(mergeAllPositions([])).toBeUndefined()
     fc.assert(
       fc.property(fc.array(seen, { minLength: 1 }), (all) => {
-        const [first = SEEN_UNKNOWN, ...others] = all
+        const [first = UNKNOWN_POSITION, ...others] = all
         let merged = first
-        for (const other of others) merged = mergeSeen(other, merged)
-        expect(mergeAll(all)).toEqual(merged)
+        for (const other of others) merged = mergePositions(other, merged)
+        expect(mergeAllPositions(all)).toEqual(merged)
       }),
     )
   })
@@ -301,28 +305,28 @@ describe('what was seen', () => {
     fc.assert(
       fc.property(seen, seen, seen, (left, right, replica) => {
         fc.pre(replica.node !== 0 && replica.timeline === left.timeline && replica.timeline === right.timeline)
-        if (standingOf(replica, mergeSeen(left, right)) !== 'caught-up') return
-        expect([standingOf(replica, left), standingOf(replica, right)]).toEqual(['caught-up', 'caught-up'])
+        if (compareFreshness(replica, mergePositions(left, right)) !== 'caught-up') return
+        expect([compareFreshness(replica, left), compareFreshness(replica, right)]).toEqual(['caught-up', 'caught-up'])
       }),
     )
   })
 
   test('F7: is never on a replica of another history', () => {
-    const state: Seen = { cluster: 7n, timeline: 2, lsn: toLsn(1000n), node: 11 }
-    expect(standingOf(state, { ...state, node: 0, timeline: 1, lsn: toLsn(5n) })).toBe('another-timeline')
-    expect(standingOf(state, { ...state, node: 0, cluster: 8n })).toBe('another-timeline')
+    const state: ReadPosition = { cluster: 7n, timeline: 2, lsn: toLsn(1000n), node: 11 }
+    expect(compareFreshness(state, { ...state, node: 0, timeline: 1, lsn: toLsn(5n) })).toBe('another-timeline')
+    expect(compareFreshness(state, { ...state, node: 0, cluster: 8n })).toBe('another-timeline')
     // It has not followed the promotion yet.
-    expect(standingOf(state, { ...state, node: 0, timeline: 3, lsn: toLsn(5n) })).toBe('behind')
-    expect(standingOf(undefined, state)).toBe('behind')
-    expect(standingOf(state, SEEN_UNKNOWN)).toBe('seen-elsewhere')
-    expect(standingOf(undefined, SEEN_UNKNOWN)).toBe('seen-elsewhere')
+    expect(compareFreshness(state, { ...state, node: 0, timeline: 3, lsn: toLsn(5n) })).toBe('behind')
+    expect(compareFreshness(undefined, state)).toBe('behind')
+    expect(compareFreshness(state, UNKNOWN_POSITION)).toBe('seen-elsewhere')
+    expect(compareFreshness(undefined, UNKNOWN_POSITION)).toBe('seen-elsewhere')
     // It has more of an older history: nobody can tell.
-    expect(standingOf(state, { ...state, node: 0, timeline: 3, lsn: toLsn(1n) })).toBe('behind')
-    expect(standingOf(state, { ...state, node: SEVERAL_NODES })).toBe('seen-elsewhere')
-    expect(standingOf(state, { ...state, node: 0 })).toBe('caught-up')
-    expect(standingOf(state, { ...state, lsn: toLsn(999n) })).toBe('caught-up')
-    expect(standingOf(state, { ...state, node: 12 })).toBe('seen-elsewhere')
-    expect(standingOf(state, state)).toBe('caught-up')
-    expect(standingOf(state, { ...state, lsn: toLsn(1001n) })).toBe('behind')
+    expect(compareFreshness(state, { ...state, node: 0, timeline: 3, lsn: toLsn(1n) })).toBe('behind')
+    expect(compareFreshness(state, { ...state, node: SEVERAL_NODES })).toBe('seen-elsewhere')
+    expect(compareFreshness(state, { ...state, node: 0 })).toBe('caught-up')
+    expect(compareFreshness(state, { ...state, lsn: toLsn(999n) })).toBe('caught-up')
+    expect(compareFreshness(state, { ...state, node: 12 })).toBe('seen-elsewhere')
+    expect(compareFreshness(state, state)).toBe('caught-up')
+    expect(compareFreshness(state, { ...state, lsn: toLsn(1001n) })).toBe('behind')
   })
 })

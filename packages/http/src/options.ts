@@ -1,5 +1,5 @@
 import { OptionsInvalid, type Topology } from '@headwater/core'
-import { parseRegion, parseSecrets, type Seen } from '@headwater/core/internal'
+import { parseRegion, parseSecrets, type ReadPosition } from '@headwater/core/internal'
 import { type FlyReplayOptions, flyReplay } from './replay/fly-replay.ts'
 import type { ReplayTarget } from './replay/replay-target.ts'
 import type { RequestFacts } from './request/request-facts.ts'
@@ -11,7 +11,7 @@ export interface PoolOfApp {
   /** Where this instance runs and where the primary is. Read again for every request. */
   readonly topology: Topology
   /** Whether every replica of the app is known to have all of `seen`. Without this method, nobody knows. */
-  hasEveryReplica?(seen: Seen): boolean
+  hasEveryReplica?(seen: ReadPosition): boolean
 }
 
 /** What the app says about a request: replay it before any work, or run it here first. */

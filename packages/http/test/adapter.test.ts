@@ -76,11 +76,11 @@ describe('run() and respond()', () => {
     const life = open(lifecycleAt(away))
     await life.run(pass)
     expect(life.respond(headOf())).toBeUndefined()
-    expect(life.scope.askForReplay(away, 'write')).toMatchObject({ obstacle: 'response-started' })
+    expect(life.scope.askForReplay(away, 'write')).toMatchObject({ blocker: 'response-started' })
   })
 
   test("a Headwater error comes out of an ORM's wrapper, and any other error passes", async () => {
-    const own = new ReplayImpossible('side-effects')
+    const own = new ReplayImpossible('forbidden')
     const fail = (error: unknown) => async () => {
       throw error
     }

@@ -44,17 +44,17 @@ describe('obstacles to a replay', () => {
     ['already-replayed', { headers: replayedHeaders('GET', '/thing') }],
     ['replay-failed', { headers: { ...failedHeaders, ...replayedHeaders('GET', '/thing') } }],
     ['body-too-large', { method: 'POST', headers: { 'content-length': '1048577' } }],
-  ])('P4: %s', (obstacle, asked) => {
+  ])('P4: %s', (blocker, asked) => {
     const life = open(lifecycleOf(away), asked)
-    expect(life.scope.obstacle).toBe(obstacle)
+    expect(life.scope.blocker).toBe(blocker)
     expect(life.isSpent).toBe(false)
-    expect(life.scope.askForReplay(away, 'write')).toMatchObject({ obstacle })
+    expect(life.scope.askForReplay(away, 'write')).toMatchObject({ blocker })
     expect(life.decide()).toBeUndefined()
   })
 
   test('F5: only a request that was replayed to the primary’s region visits it', () => {
     const headers = replayedHeaders('GET', '/thing')
-    const isVisiting = (topology: Topology, asked: Asked) => open(lifecycleOf(topology), asked).scope.trail.isVisiting
+    const isVisiting = (topology: Topology, asked: Asked) => open(lifecycleOf(topology), asked).scope.session.isVisiting
     expect(isVisiting(home, { headers })).toBe(true)
     expect(isVisiting(home, {})).toBe(false)
     // It came back, or went to a wrong region: its reads must work here.
@@ -70,7 +70,7 @@ describe('obstacles to a replay', () => {
   test('P4: after the head of the response the replay comes too late', () => {
     const life = open(lifecycleOf(away))
     expect(life.decide()).toBeUndefined()
-    expect(life.scope.askForReplay(away, 'write')).toMatchObject({ obstacle: 'response-started' })
+    expect(life.scope.askForReplay(away, 'write')).toMatchObject({ blocker: 'response-started' })
     expect(life.isSpent).toBe(false)
   })
 
@@ -226,7 +226,7 @@ test('P9: another target answers in its own way', () => {
   expect(redirect).toMatch(/^\/replay\/ams\/v1\./)
   const state = redirect.slice('/replay/ams/'.length)
   const replayed = open(lifecycle, { method: 'POST', headers: { 'x-replayed': state } })
-  expect(replayed.scope.obstacle).toBe('already-replayed')
+  expect(replayed.scope.blocker).toBe('already-replayed')
 })
 
 test('a replay without a proxy in front warns, once per process', async () => {

@@ -1,4 +1,4 @@
-import { NO_NODE, type Position, SEVERAL_NODES, standingOf, Trail, toLsn } from '@headwater/core/internal'
+import { ClientSession, compareFreshness, NO_NODE, type Position, SEVERAL_NODES, toLsn } from '@headwater/core/internal'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { RequestToken, TOKEN_HEADER, type TokenAnswer } from '../src/token/request-token.ts'
@@ -78,7 +78,7 @@ interface Underway {
   readonly send: Step & { readonly kind: 'send' }
   readonly headers: Record<string, string>
   token: RequestToken | undefined
-  trail: Trail
+  session: ClientSession
   answer: TokenAnswer | undefined
   /** The real position of what the answer shows. The code under test must not see it. */
   shown: bigint
@@ -113,11 +113,11 @@ class World {
 
   /** Where the client reads next, nothing that it was shown may be missing. */
   check(): void {
-    const floor = this.#arrive(this.#store.headers(), 0).floor
-    if (floor === undefined) expect(this.#shown).toBe(0n)
-    else if (floor.node !== SEVERAL_NODES) {
-      const reached = floor.node === NO_NODE ? 0n : (this.#log.get(floor.node) ?? 0n)
-      expect(floor.lsn > reached ? floor.lsn : reached).toBeGreaterThanOrEqual(this.#shown)
+    const minPosition = this.#arrive(this.#store.headers(), 0).minPosition
+    if (minPosition === undefined) expect(this.#shown).toBe(0n)
+    else if (minPosition.node !== SEVERAL_NODES) {
+      const reached = minPosition.node === NO_NODE ? 0n : (this.#log.get(minPosition.node) ?? 0n)
+      expect(minPosition.lsn > reached ? minPosition.lsn : reached).toBeGreaterThanOrEqual(this.#shown)
     }
     // A position for each request in flight, and a mark that is younger than its moment.
     expect(this.#store.size).toBeLessThanOrEqual(2 * this.#most)
@@ -136,7 +136,7 @@ class World {
 
   #send(send: Step & { readonly kind: 'send' }): void {
     const headers = this.#store.headers()
-    this.#underway.push({ send, headers, token: undefined, trail: new Trail(), answer: undefined, shown: 0n })
+    this.#underway.push({ send, headers, token: undefined, session: new ClientSession(), answer: undefined, shown: 0n })
     this.#most = Math.max(this.#most, this.#underway.length)
   }
 
@@ -144,8 +144,8 @@ class World {
     if (one === undefined) return
     const { deed, node, isMute, skew } = one.send
     one.token = this.#arrive(one.headers, skew)
-    const trail = new Trail(one.token.trail)
-    one.trail = trail
+    const session = new ClientSession(one.token.session)
+    one.session = session
     const position = (lsn: bigint): Position => ({ cluster: 7n, timeline: 1, lsn: toLsn(lsn) })
     const source = {
       whereIsPrimary: async (): Promise<Position> => {
@@ -155,24 +155,24 @@ class World {
     }
     const replica = { ...position(this.#log.get(node) ?? 0n), node }
     if (deed === 'write') {
-      trail.writeSent(source)
+      session.writeSent(source)
       this.#primary += 1n
       one.shown = this.#primary
-      trail.writeEnded()
-      if (!isMute && node === 1) trail.committedAt(position(this.#primary))
-    } else if (deed === 'read-replica' && (!trail.seen || standingOf(replica, trail.seen) === 'caught-up')) {
-      trail.readAtReplica(replica)
+      session.writeEnded()
+      if (!isMute && node === 1) session.committedAt(position(this.#primary))
+    } else if (deed === 'read-replica' && (!session.seen || compareFreshness(replica, session.seen) === 'caught-up')) {
+      session.readAtReplica(replica)
       one.shown = replica.lsn
     } else if (deed !== 'nothing') {
-      trail.readAtPrimary(source)
+      session.readAtPrimary(source)
       one.shown = this.#primary
     }
   }
 
   async #answer(one: Underway | undefined): Promise<void> {
     if (one?.token === undefined) return
-    const seen = await one.trail.settle()
-    const { hasSeenMore } = one.trail
+    const seen = await one.session.capturePosition()
+    const { hasSeenMore } = one.session
     one.answer = one.token.answer({ seen, hasSeenMore, isEverywhere: false, now: this.#now + one.send.skew })
   }
 

@@ -1,4 +1,12 @@
-import { NO_NODE, nameOfToken, SEEN_UNKNOWN, type Seen, signToken, toLsn, verifyToken } from '@headwater/core/internal'
+import {
+  NO_NODE,
+  type ReadPosition,
+  signToken,
+  tokenName,
+  toLsn,
+  UNKNOWN_POSITION,
+  verifyToken,
+} from '@headwater/core/internal'
 import { describe, expect, test } from 'vitest'
 import type { ResponseHead } from '../src/response/response-head.ts'
 import { RequestToken, TOKEN_HEADER, type TokenAnswer, type TokenOutcome } from '../src/token/request-token.ts'
@@ -7,15 +15,16 @@ import { resolveTokenCarriers, type TokenCarrierOptions } from '../src/token/tok
 const SECRETS = ['long enough to be a secret']
 const NOW = 1_790_000_000_000
 
-const seen = (lsn: bigint, node = NO_NODE): Seen => ({ cluster: 7n, timeline: 1, lsn: toLsn(lsn), node })
-const tokenOf = (state: Seen, issuedAt = NOW, life = 60_000, secrets = SECRETS): string =>
+const seen = (lsn: bigint, node = NO_NODE): ReadPosition => ({ cluster: 7n, timeline: 1, lsn: toLsn(lsn), node })
+const tokenOf = (state: ReadPosition, issuedAt = NOW, life = 60_000, secrets = SECRETS): string =>
   signToken({ ...state, issuedAt, expires: issuedAt + life }, secrets)
-const stateOf = (text: string | undefined, now = NOW): Seen | undefined => {
+const stateOf = (text: string | undefined, now = NOW): ReadPosition | undefined => {
   const token = verifyToken(text, SECRETS, now)
   return token && { cluster: token.cluster, timeline: token.timeline, lsn: token.lsn, node: token.node }
 }
 /** The name of the cookie for a state that was seen at a time. */
-const nameOf = (state: Seen, issuedAt = NOW): string => `headwater.${nameOfToken({ ...state, issuedAt, expires: 0 })}`
+const nameOf = (state: ReadPosition, issuedAt = NOW): string =>
+  `headwater.${tokenName({ ...state, issuedAt, expires: 0 })}`
 /** The cookies that an answer sets, as name and value. */
 function settingOf({ cookies }: TokenAnswer): { readonly name: string; readonly value: string } | undefined {
   const set = cookies.filter((cookie) => !cookie.includes('Max-Age=0'))
@@ -45,11 +54,11 @@ function arrive(
 /** Puts a token into a cookie of its name, and anything else into a cookie of any name. */
 function pairOf(text: string): string {
   const token = verifyToken(text, SECRETS, NOW)
-  return `${token === undefined ? 'headwater.AAAAAAAA' : `headwater.${nameOfToken(token)}`}=${text}`
+  return `${token === undefined ? 'headwater.AAAAAAAA' : `headwater.${tokenName(token)}`}=${text}`
 }
 const cookieOf = (...tokens: string[]): Record<string, string> => ({ cookie: tokens.map(pairOf).join('; ') })
 const headerOf = (...tokens: string[]): Record<string, string> => ({ [TOKEN_HEADER]: tokens.join(', ') })
-const outcome = (state: Seen | undefined, more: Partial<TokenOutcome> = {}): TokenOutcome => ({
+const outcome = (state: ReadPosition | undefined, more: Partial<TokenOutcome> = {}): TokenOutcome => ({
   seen: state,
   hasSeenMore: true,
   isEverywhere: false,
@@ -79,15 +88,15 @@ function headWith(
 
 describe('what a request carries', () => {
   test('F1: by cookie, by header or by both: the later token counts', () => {
-    expect(arrive({}).floor).toBeUndefined()
-    expect(arrive(cookieOf(tokenOf(seen(5n)))).floor).toMatchObject(seen(5n))
-    expect(arrive(headerOf(tokenOf(seen(6n)))).floor).toMatchObject(seen(6n))
+    expect(arrive({}).minPosition).toBeUndefined()
+    expect(arrive(cookieOf(tokenOf(seen(5n)))).minPosition).toMatchObject(seen(5n))
+    expect(arrive(headerOf(tokenOf(seen(6n)))).minPosition).toMatchObject(seen(6n))
     for (const [one, other] of [
       [5n, 6n],
       [6n, 5n],
     ] as const) {
       const both = { ...cookieOf(tokenOf(seen(one))), ...headerOf(tokenOf(seen(other))) }
-      expect(arrive(both).floor).toEqual(seen(6n))
+      expect(arrive(both).minPosition).toEqual(seen(6n))
     }
   })
 
@@ -104,35 +113,38 @@ describe('what a request carries', () => {
   ])('F3: one that is %s counts as absent', (_, text) => {
     for (const headers of [cookieOf(text), headerOf(text)]) {
       const token = arrive(headers)
-      expect([token.floor, token.trail]).toEqual([undefined, { floor: undefined, isTracked: false, isWanted: true }])
+      expect([token.minPosition, token.session]).toEqual([
+        undefined,
+        { minPosition: undefined, isTracked: false, isWanted: true },
+      ])
       expect(token.answer(outcome(undefined))).toEqual({ cookies: [], header: undefined })
     }
   })
 
   test('F1: several tokens by either carrier: all count, also under one name, except those that do not verify', () => {
     const [five, six] = [tokenOf(seen(5n)), tokenOf(seen(6n))]
-    expect(arrive(cookieOf(six, five, 'forged')).floor).toEqual(seen(6n))
-    expect(arrive({ cookie: `headwater.AAAAAAAA=${six}; headwater.AAAAAAAA=${five}` }).floor).toEqual(seen(6n))
-    expect(arrive(headerOf(five, 'forged', six, '')).floor).toEqual(seen(6n))
-    expect(arrive(headerOf(five, tokenOf(seen(4n, 3)))).floor).toEqual(seen(5n, 3))
-    expect(arrive({ cookie: `headwater=${six}; ${pairOf(five)}` }).floor).toMatchObject(seen(5n))
+    expect(arrive(cookieOf(six, five, 'forged')).minPosition).toEqual(seen(6n))
+    expect(arrive({ cookie: `headwater.AAAAAAAA=${six}; headwater.AAAAAAAA=${five}` }).minPosition).toEqual(seen(6n))
+    expect(arrive(headerOf(five, 'forged', six, '')).minPosition).toEqual(seen(6n))
+    expect(arrive(headerOf(five, tokenOf(seen(4n, 3)))).minPosition).toEqual(seen(5n, 3))
+    expect(arrive({ cookie: `headwater=${six}; ${pairOf(five)}` }).minPosition).toMatchObject(seen(5n))
   })
 
   test('F3: of more than 32 tokens the last ones count, which the browser received last', () => {
     const older = tokenOf(seen(99n))
     const others = Array.from({ length: 31 }, (_, at) => tokenOf(seen(BigInt(at))))
     for (const carrier of [cookieOf, headerOf]) {
-      expect(arrive(carrier(older, ...others)).floor).toEqual(seen(99n))
-      expect(arrive(carrier(older, ...others, tokenOf(seen(31n)))).floor).toEqual(seen(31n))
+      expect(arrive(carrier(older, ...others)).minPosition).toEqual(seen(99n))
+      expect(arrive(carrier(older, ...others, tokenOf(seen(31n)))).minPosition).toEqual(seen(31n))
     }
   })
 
   test('F1: a carrier that is switched off is neither read nor answered', () => {
     const both = { ...cookieOf(tokenOf(seen(5n))), ...headerOf(tokenOf(seen(6n))) }
     const byHeader = arrive(both, { cookie: false })
-    expect([byHeader.floor, byHeader.answer(outcome(seen(9n))).cookies]).toMatchObject([seen(6n), []])
+    expect([byHeader.minPosition, byHeader.answer(outcome(seen(9n))).cookies]).toMatchObject([seen(6n), []])
     const byCookie = arrive(both, { header: false })
-    expect([byCookie.floor, byCookie.answer(outcome(seen(9n))).header]).toMatchObject([seen(5n), undefined])
+    expect([byCookie.minPosition, byCookie.answer(outcome(seen(9n))).header]).toMatchObject([seen(5n), undefined])
     const renamed = arrive({ cookie: `mine.AAAAAAAA=${good}` }, { cookie: { name: 'mine', path: '/app' } })
     const [set, taken] = renamed.answer(outcome(seen(9n))).cookies
     expect(set).toMatch(/^mine\.[\w-]{8}=[\w-]{90}; Path=\/app; Max-Age=60; /)
@@ -140,9 +152,9 @@ describe('what a request carries', () => {
   })
 
   test('F5: tracked are clients with a token, or everybody', () => {
-    expect(arrive({}).trail.isTracked).toBe(false)
-    expect(arrive(cookieOf(good)).trail.isTracked).toBe(true)
-    expect(arrive({}, { trackReads: 'always' }).trail.isTracked).toBe(true)
+    expect(arrive({}).session.isTracked).toBe(false)
+    expect(arrive(cookieOf(good)).session.isTracked).toBe(true)
+    expect(arrive({}, { trackReads: 'always' }).session.isTracked).toBe(true)
   })
 })
 
@@ -228,7 +240,7 @@ describe('what the answer sets', () => {
   })
 
   test('F2: an unknown position makes a token that keeps reads at the primary', () => {
-    expect(stateOf(cookieValueOf(arrive({}).answer(outcome(SEEN_UNKNOWN))))).toEqual(SEEN_UNKNOWN)
+    expect(stateOf(cookieValueOf(arrive({}).answer(outcome(UNKNOWN_POSITION))))).toEqual(UNKNOWN_POSITION)
   })
 
   test('F5: when everybody is tracked, a token is renewed past half of its life; otherwise it is not', () => {
@@ -279,8 +291,10 @@ describe('a mark, which has no position', () => {
     const text = tokenOf(seen(5n, 3))
     expect(arrive(cookieOf(text)).answer(outcome(seen(5n, 3), idle)).cookies).toEqual([])
     expect(arrive(headerOf(text)).answer(outcome(seen(5n, 3), idle)).header).toBe(text)
-    expect(arrive(cookieOf(tokenOf(SEEN_UNKNOWN))).answer(outcome(SEEN_UNKNOWN, idle)).cookies).toEqual([])
-    expect(arrive(cookieOf(tokenOf(SEEN_UNKNOWN))).answer(outcome(SEEN_UNKNOWN, readLater)).cookies).toHaveLength(2)
+    expect(arrive(cookieOf(tokenOf(UNKNOWN_POSITION))).answer(outcome(UNKNOWN_POSITION, idle)).cookies).toEqual([])
+    expect(
+      arrive(cookieOf(tokenOf(UNKNOWN_POSITION))).answer(outcome(UNKNOWN_POSITION, readLater)).cookies,
+    ).toHaveLength(2)
   })
   const readLater = { now: NOW + 100 }
 
@@ -304,13 +318,13 @@ describe('a mark, which has no position', () => {
   })
 
   test('F2: an unknown position belongs to one answer alone; a read at the primary drops it at once', () => {
-    const carried = cookieOf(tokenOf(SEEN_UNKNOWN))
-    const another = arrive(carried).answer(outcome(SEEN_UNKNOWN, { now: NOW + 1 }))
-    expect(settingOf(another)?.name).toBe(nameOf(SEEN_UNKNOWN, NOW + 1))
-    expect(takenBy(another)).toEqual([nameOf(SEEN_UNKNOWN)])
+    const carried = cookieOf(tokenOf(UNKNOWN_POSITION))
+    const another = arrive(carried).answer(outcome(UNKNOWN_POSITION, { now: NOW + 1 }))
+    expect(settingOf(another)?.name).toBe(nameOf(UNKNOWN_POSITION, NOW + 1))
+    expect(takenBy(another)).toEqual([nameOf(UNKNOWN_POSITION)])
     const freed = arrive(carried).answer(outcome(seen(9n)))
-    expect([stateOf(cookieValueOf(freed)), takenBy(freed)]).toEqual([seen(9n), [nameOf(SEEN_UNKNOWN)]])
-    const nothing = outcome(SEEN_UNKNOWN, { hasSeenMore: false, now: NOW + 1 })
+    expect([stateOf(cookieValueOf(freed)), takenBy(freed)]).toEqual([seen(9n), [nameOf(UNKNOWN_POSITION)]])
+    const nothing = outcome(UNKNOWN_POSITION, { hasSeenMore: false, now: NOW + 1 })
     expect(arrive(carried).answer(nothing).cookies).toEqual([])
   })
 })
@@ -319,7 +333,7 @@ describe('caches', () => {
   /** The head after the answer was written to it, twice: doing so again changes nothing. */
   function told(
     token: RequestToken,
-    state: Seen | undefined,
+    state: ReadPosition | undefined,
     hasWritten: boolean,
     headers = {},
   ): ReturnType<typeof headWith> {

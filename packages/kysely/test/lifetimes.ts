@@ -38,7 +38,7 @@ export function describeLifetimes(version: string): void {
         expect(await errorOf(db.transaction().execute((trx) => who(trx)))).toBe(first)
       })
       const obstructed = new Scope({ kind: 'request', topology: () => pool.topology })
-      obstructed.obstruct('side-effects')
+      obstructed.blockReplay('forbidden')
       const error = await runInScope(obstructed, () => errorOf(insert(db, 'P4')))
       expect(error).toBeInstanceOf(ReplayImpossible)
     })

@@ -74,7 +74,7 @@ it('loads once, at the first statement, however many come', async () => {
 
 it('reads again when what it knows is old', async () => {
   const server = new Server()
-  const cache = server.cache({ refreshAfter: 1000 })
+  const cache = server.cache({ refreshAfterMillis: 1000 })
   cache.touch()
   await server.answer()
   server.clock = 999
@@ -209,7 +209,7 @@ it('the user’s own word holds from the start, and is checked', async () => {
   const server = new Server()
   server.cache({ functions: { 'audit.touch': 'write' } })
   const [known] = server.known
-  expect(classify('select audit.touch()', known)).toMatchObject({ access: 'write', because: 'override' })
+  expect(classify('select audit.touch()', known)).toMatchObject({ access: 'write', reason: 'override' })
   expect(() => server.cache({ functions: { x: 'maybe' as 'read' } })).toThrow('option functions["x"]')
 })
 

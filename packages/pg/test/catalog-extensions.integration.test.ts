@@ -67,15 +67,15 @@ it.for([
 it('what known extensions have that is no read', async () => {
   await world.judge("select * from crosstab('select 1, 2, 3') as t (a int, b int)", 'unknown', 'answers')
   expect(classify('select set_limit(0.5)', world.knowledge).access).toBe('session')
-  expect(classify('select * from pg_stat_statements', world.knowledge).because).toBe('node-local')
-  expect(classify('select pg_stat_statements_reset()', world.knowledge).because).toBe('node-local')
+  expect(classify('select * from pg_stat_statements', world.knowledge).reason).toBe('node-local')
+  expect(classify('select pg_stat_statements_reset()', world.knowledge).reason).toBe('node-local')
 })
 
 it('R2: what an extension reads of the pages of one node stays with the primary; what is replicated is a read', async () => {
   await world.judge("select * from pg_visibility_map('word')", 'read', 'answers')
   await world.judge("select tuple_count from pgstattuple('word')", 'read', 'answers')
   await world.judge('select heap_tuple_infomask_flags(2305, 1)', 'read', 'answers')
-  const access = (sql: string) => classify(sql, world.knowledge).because
+  const access = (sql: string) => classify(sql, world.knowledge).reason
   expect(access("select * from heap_page_items(get_raw_page('word', 0))")).toBe('node-local')
   expect(access("select * from pg_check_visible('word')")).toBe('node-local')
   expect(access("select pg_truncate_visibility_map('word')")).toBe('writing-function')

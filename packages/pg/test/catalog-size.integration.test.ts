@@ -36,7 +36,7 @@ it(`${COUNT} functions, each calling others, load in a reasonable time and leave
     `${COUNT} functions: ${took.toFixed(0)} ms, the event loop was held ${(delay.max / 1e6).toFixed(0)} ms at most`,
   )
   // The last one writes, and all the others reach it.
-  expect(classify('select job_1(1)', knowledge)).toMatchObject({ access: 'write', because: 'writing-function' })
+  expect(classify('select job_1(1)', knowledge)).toMatchObject({ access: 'write', reason: 'writing-function' })
   expect(classify('select * from report_5', knowledge).access).toBe('read')
   // A second or two on two idle cores; a machine that builds meanwhile takes several.
   expect(took).toBeLessThan(15_000)

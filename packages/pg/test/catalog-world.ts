@@ -59,11 +59,11 @@ export class CatalogWorld {
   }
 
   /** Holds the verdict on `sql` against `access`, and `access` against what the standby really does. */
-  async judge(sql: string, access: Access, answer: Answer, because?: AccessReason): Promise<void> {
+  async judge(sql: string, access: Access, answer: Answer, reason?: AccessReason): Promise<void> {
     const verdict = classify(sql, this.knowledge satisfies Knowledge)
     expect.soft(await this.answerTo(sql), `the standby's answer to ${sql}`).toBe(answer)
-    expect.soft(verdict.access, `${sql}: ${verdict.because} (${verdict.token})`).toBe(access)
-    if (because !== undefined) expect.soft(verdict.because, sql).toBe(because)
+    expect.soft(verdict.access, `${sql}: ${verdict.reason} (${verdict.token})`).toBe(access)
+    if (reason !== undefined) expect.soft(verdict.reason, sql).toBe(reason)
   }
 
   async answerTo(sql: string): Promise<Answer> {

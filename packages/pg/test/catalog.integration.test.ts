@@ -197,7 +197,7 @@ describe('R1: a function is as strong as what it can reach', () => {
   ])('swallows the refusal: the write would be lost: %s', async (sql) => {
     if (!sql.includes('where false')) return world.judge(sql, 'write', 'deceives', 'swallows-errors')
     // Unqualified, out of the search path: whoever has it there must not be deceived.
-    expect(classify(sql, world.knowledge)).toMatchObject({ access: 'write', because: 'swallows-errors' })
+    expect(classify(sql, world.knowledge)).toMatchObject({ access: 'write', reason: 'swallows-errors' })
   })
 
   it('dynamic SQL is unknown: the standby may be asked', async () => {
@@ -322,7 +322,7 @@ describe('overrides', () => {
     const knowledge = await loadCatalog(world.standby, {
       functions: { 'public.plain': 'write', sql_write: 'read', dynamic_read: 'read' },
     })
-    expect(classify('select plain(1)', knowledge)).toMatchObject({ access: 'write', because: 'override' })
+    expect(classify('select plain(1)', knowledge)).toMatchObject({ access: 'write', reason: 'override' })
     expect(classify('select deep_1()', knowledge).access).toBe('read')
     expect(classify('select * from writing_view', knowledge).access).toBe('read')
     expect(classify('select * from dynamic_view', knowledge).access).toBe('read')

@@ -49,7 +49,7 @@ it('a chain of calls is followed to its end, in whatever order the catalog names
   )
   for (const order of [rows, rows.toReversed()]) {
     const knowledge = await judgeCatalog(order, {})
-    expect(classify('select step_0()', knowledge)).toMatchObject({ access: 'write', because: 'writing-function' })
+    expect(classify('select step_0()', knowledge)).toMatchObject({ access: 'write', reason: 'writing-function' })
   }
 })
 
@@ -90,7 +90,7 @@ it('C behind an operator is taken at its word unless it is volatile; so is C tha
   const knowledge = await judgeCatalog(rows, {})
   expect(classify('select 1 = 1, length($1)', knowledge).access).toBe('read')
   expect(classify('select $1 @@@ $2', knowledge)).toMatchObject({ access: 'unknown', token: '@@@' })
-  expect(classify('select thing_size($1)', knowledge)).toMatchObject({ access: 'unknown', because: 'unseen-function' })
+  expect(classify('select thing_size($1)', knowledge)).toMatchObject({ access: 'unknown', reason: 'unseen-function' })
 })
 
 it('options that make no sense are refused by name', async () => {
@@ -107,10 +107,19 @@ it('options that make no sense are refused by name', async () => {
 })
 
 it('the options of the pool are checked and filled in', () => {
-  expect(resolveCatalog(undefined, undefined, true)).toEqual({ isLoaded: true, refreshAfter: 600_000, functions: {} })
+  expect(resolveCatalog(undefined, undefined, true)).toEqual({
+    isLoaded: true,
+    refreshAfterMillis: 600_000,
+    functions: {},
+  })
   expect(resolveCatalog(undefined, { f: 'read' }, false)).toMatchObject({ isLoaded: false, functions: { f: 'read' } })
-  expect(resolveCatalog({ refreshAfter: 5000 }, undefined, false)).toMatchObject({ isLoaded: true, refreshAfter: 5000 })
+  expect(resolveCatalog({ refreshAfterMillis: 5000 }, undefined, false)).toMatchObject({
+    isLoaded: true,
+    refreshAfterMillis: 5000,
+  })
   expect(resolveCatalog(false, undefined, true).isLoaded).toBe(false)
   expect(() => resolveCatalog('yes' as unknown as boolean, undefined, true)).toThrow('option catalog: "yes" is neither')
-  expect(() => resolveCatalog({ refreshAfter: 5 }, undefined, true)).toThrow('option catalog.refreshAfter: 5 is no')
+  expect(() => resolveCatalog({ refreshAfterMillis: 5 }, undefined, true)).toThrow(
+    'option catalog.refreshAfter: 5 is no',
+  )
 })

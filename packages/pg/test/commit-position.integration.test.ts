@@ -26,7 +26,7 @@ async function write(pool: RoutedPool, ...texts: string[]) {
   const scope = new Scope({
     kind: 'request',
     topology: () => pool.topology,
-    trail: { isTracked: true, isWanted: true },
+    session: { isTracked: true, isWanted: true },
   })
   const client = await pool.connect()
   const outcome = await runInScope(scope, async () => {
@@ -39,7 +39,7 @@ async function write(pool: RoutedPool, ...texts: string[]) {
   })
   expect(client.getTransactionStatus?.() ?? 'I').toBe('I')
   client.release()
-  const seen = await scope.trail.settle()
+  const seen = await scope.session.capturePosition()
   return { outcome, isKnown: seen !== undefined && seen.lsn < 2n ** 63n }
 }
 

@@ -18,7 +18,7 @@ const SETUPS = [
   { name: 'bare pg.Pool at the primary', who: 'primary', make: () => world.admin },
   { name: 'RoutedPool, at home', who: 'nrt', make: () => world.pool('ams') },
   { name: 'RoutedPool, away', who: 'nrt', make: () => world.pool('nrt') },
-  { name: 'RoutedPool, explicit mode at home', who: 'primary', make: () => world.pool('ams', { mode: 'explicit' }) },
+  { name: 'RoutedPool, explicit mode at home', who: 'primary', make: () => world.pool('ams', { routing: 'opt-in' }) },
 ] as const
 
 type Result = pg.QueryResult<{ who: string }>

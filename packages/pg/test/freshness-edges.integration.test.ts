@@ -1,5 +1,5 @@
 import { getToken, ReplicaBehind, runInScope, runWithToken, Scope, withConsistency, withReplica } from '@headwater/core'
-import type { Seen } from '@headwater/core/internal'
+import type { ReadPosition } from '@headwater/core/internal'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
 import { WHO, World } from './world.ts'
@@ -19,18 +19,18 @@ async function who(pool: RoutedPool): Promise<string> {
   return (await pool.query<{ who: string }>(WHO)).rows[0]?.who ?? ''
 }
 
-async function write(pool: RoutedPool): Promise<Seen> {
-  const scope = new Scope({ trail: { isWanted: true } })
+async function write(pool: RoutedPool): Promise<ReadPosition> {
+  const scope = new Scope({ session: { isWanted: true } })
   const seen = await runInScope(scope, async () => {
     await pool.query(INSERT)
-    return scope.trail.settle()
+    return scope.session.capturePosition()
   })
   if (seen === undefined) throw new Error('a write left nothing to see')
   return seen
 }
 
-function whoFor(pool: RoutedPool, floor: Seen | undefined): Promise<string> {
-  const scope = new Scope({ kind: 'request', topology: () => pool.topology, trail: { floor, isWanted: true } })
+function whoFor(pool: RoutedPool, minPosition: ReadPosition | undefined): Promise<string> {
+  const scope = new Scope({ kind: 'request', topology: () => pool.topology, session: { minPosition, isWanted: true } })
   return runInScope(scope, () => who(pool))
 }
 
@@ -45,7 +45,7 @@ async function paused(fn: () => Promise<void>): Promise<void> {
 }
 
 /** Until `pool` reads next door for who has seen all that there is. */
-async function warm(pool: RoutedPool): Promise<Seen> {
+async function warm(pool: RoutedPool): Promise<ReadPosition> {
   const seen = await write(world.pool('ams'))
   await world.cluster.waitUntilCaughtUp()
   await expect.poll(() => whoFor(pool, seen).catch(() => ''), { timeout: 5000 }).toMatch(/^nrt/)
@@ -129,11 +129,11 @@ describe('a token beyond requests', () => {
 
 describe('F4: behind a balancer', () => {
   const balanced = (): RoutedPoolOptions => ({
-    replicas: world.cluster.replicas.map((replica) => ({ connectionString: replica.url, endpoint: 'balanced' })),
+    replicas: world.cluster.replicas.map((replica) => ({ connectionString: replica.url, endpoint: 'load-balancer' })),
   })
 
   test('the connection itself is asked right before the read', async () => {
-    const home = world.pool('ams', { ...balanced(), maxWait: 0 })
+    const home = world.pool('ams', { ...balanced(), maxWaitMillis: 0 })
     const seen = await write(home)
     await world.cluster.waitUntilCaughtUp()
     expect(await whoFor(home, seen)).toMatch(/^nrt/)
@@ -144,7 +144,7 @@ describe('F4: behind a balancer', () => {
   })
 
   test('away from home it waits there, then the request is replayed', async () => {
-    const away = world.pool('nrt', { ...balanced(), maxWait: 300 })
+    const away = world.pool('nrt', { ...balanced(), maxWaitMillis: 300 })
     for (const replica of world.cluster.replicas) await replica.lag(80)
     try {
       const seen = await write(world.pool('ams'))
@@ -161,7 +161,7 @@ describe('F4: behind a balancer', () => {
 
 describe('when a token has done its work', () => {
   test('it is known only where every replica is', async () => {
-    const knowing = world.pool('ams', { knowsEveryReplica: true })
+    const knowing = world.pool('ams', { replicasComplete: true })
     const unknowing = world.pool('ams')
     const seen = await warm(knowing)
     await expect.poll(() => knowing.hasEveryReplica(seen)).toBe(true)
@@ -195,7 +195,7 @@ describe('while an app is developed', () => {
   const readNotes = (pool: RoutedPool) => pool.query('select count(*) from note')
 
   test('a read that may miss a write of its own scope, or of its client, is told of once', async () => {
-    const home = world.pool('ams', { warnsOfStaleReads: true })
+    const home = world.pool('ams', { warnOnStaleReads: true })
     await warm(home)
     const own = await warningsDuring(() =>
       runInScope(new Scope(), async () => {
@@ -206,29 +206,29 @@ describe('while an app is developed', () => {
     )
     expect(own).toEqual([expect.stringMatching(/^"note" was read on replica-\d although the same scope/)])
     await paused(async () => {
-      const floor = await write(home)
-      const scope = new Scope({ trail: { floor } })
+      const minPosition = await write(home)
+      const scope = new Scope({ session: { minPosition } })
       const read = () => runInScope(scope, () => withConsistency('eventual', () => readNotes(home)))
       expect(await warningsDuring(read)).toEqual([expect.stringContaining('this client, a moment ago')])
     })
   })
 
   test('nobody is told of a write that another client made; of one that led to its own last write, yes', async () => {
-    const home = world.pool('ams', { warnsOfStaleReads: true })
+    const home = world.pool('ams', { warnOnStaleReads: true })
     await world.admin.query('create table shelf (id int)')
     await warm(home)
     await paused(async () => {
-      const writeAs = (floor: Seen | undefined, text: string) => {
-        const scope = new Scope({ trail: { floor, isWanted: true } })
+      const writeAs = (minPosition: ReadPosition | undefined, text: string) => {
+        const scope = new Scope({ session: { minPosition, isWanted: true } })
         return runInScope(scope, async () => {
           await home.query(text)
-          return scope.trail.settle()
+          return scope.session.capturePosition()
         })
       }
       await writeAs(undefined, INSERT)
       const own = await writeAs(undefined, 'insert into shelf values (1)')
-      const read = (floor: Seen | undefined) => {
-        const scope = new Scope({ trail: { floor } })
+      const read = (minPosition: ReadPosition | undefined) => {
+        const scope = new Scope({ session: { minPosition } })
         return runInScope(scope, () => withConsistency('eventual', () => readNotes(home)))
       }
       expect(await warningsDuring(() => read(own))).toEqual([])
@@ -239,11 +239,11 @@ describe('while an app is developed', () => {
   })
 
   test('no warning where the read is held to what was written, and none by default', async () => {
-    const home = world.pool('ams', { warnsOfStaleReads: true })
+    const home = world.pool('ams', { warnOnStaleReads: true })
     const quiet = world.pool('ams')
-    const floor = await warm(home)
+    const minPosition = await warm(home)
     const warnings = await warningsDuring(async () => {
-      await runInScope(new Scope({ trail: { floor } }), async () => {
+      await runInScope(new Scope({ session: { minPosition } }), async () => {
         await readNotes(home)
         await home.query(INSERT)
         await readNotes(home)
@@ -260,17 +260,17 @@ describe('while an app is developed', () => {
 describe('P8: with the primary out of reach', () => {
   test('a read that no replica here is fresh enough for is refused, or stale where the app chose that', async () => {
     const strict = world.pool('nrt')
-    const lenient = world.pool('nrt', { whenUnreachable: 'stale' })
+    const lenient = world.pool('nrt', { onPrimaryUnreachable: 'serve-stale' })
     await warm(strict)
     await warm(lenient)
     await paused(async () => {
-      const floor = await write(world.pool('ams'))
+      const minPosition = await write(world.pool('ams'))
       const read = (pool: RoutedPool) => {
         const scope = new Scope({
           kind: 'request',
-          obstacle: 'replay-failed',
+          blocker: 'replay-failed',
           topology: () => pool.topology,
-          trail: { floor },
+          session: { minPosition },
         })
         return runInScope(scope, () => who(pool))
       }
@@ -282,11 +282,11 @@ describe('P8: with the primary out of reach', () => {
 
 describe('P8: with the primary gone', () => {
   test('what could not be sent leaves nothing to see, and reads go on next door', async () => {
-    const floor = await warm(world.pool('ams'))
+    const minPosition = await warm(world.pool('ams'))
     // Nobody listens there.
     const pool = world.pool('ams', { primary: { region: 'ams', connectionString: 'postgres://127.0.0.1:1/none' } })
-    await expect.poll(() => whoFor(pool, floor).catch(() => ''), { timeout: 5000 }).toMatch(/^nrt/)
-    const scope = new Scope({ trail: { floor, isWanted: true } })
+    await expect.poll(() => whoFor(pool, minPosition).catch(() => ''), { timeout: 5000 }).toMatch(/^nrt/)
+    const scope = new Scope({ session: { minPosition, isWanted: true } })
     await runInScope(scope, async () => {
       await expect(pool.query(INSERT)).rejects.toMatchObject({ code: 'HEADWATER_PRIMARY_UNAVAILABLE' })
       const client = await pool.connect()
@@ -296,13 +296,13 @@ describe('P8: with the primary gone', () => {
       expect(await who(pool)).toMatch(/^nrt/)
     })
     expect(scope.hasWritten).toBe(false)
-    expect(await scope.trail.settle()).toMatchObject({ lsn: floor.lsn })
+    expect(await scope.session.capturePosition()).toMatchObject({ lsn: minPosition.lsn })
   })
 })
 
 describe('F6: with the primary gone', () => {
   test('with maxLag: by bytes reads go on, by time they are refused once it has been silent for that long', async () => {
-    const byTime = world.pool('ams', { maxLag: { time: 500 } })
+    const byTime = world.pool('ams', { maxLag: { millis: 500 } })
     const byBytes = world.pool('ams', { maxLag: { bytes: 1_000_000 } })
     for (const pool of [byTime, byBytes]) {
       await expect.poll(() => whoFor(pool, undefined), { timeout: 5000 }).toMatch(/^nrt/)
@@ -342,10 +342,10 @@ describe('F7: a promotion', () => {
     await expect.poll(() => whoFor(promoted, after), { timeout: 15_000 }).toBe('nrt-2')
     expect(await whoFor(promoted, before)).toBe('nrt')
     // The old primary does not know that it was replaced: what it says of itself takes nothing back.
-    const onOld = await runInScope(new Scope({ trail: { floor: after, isWanted: true } }), async () => {
-      const scope = new Scope({ trail: { floor: after, isWanted: true } })
+    const onOld = await runInScope(new Scope({ session: { minPosition: after, isWanted: true } }), async () => {
+      const scope = new Scope({ session: { minPosition: after, isWanted: true } })
       await runInScope(scope, () => home.query(INSERT))
-      return scope.trail.settle()
+      return scope.session.capturePosition()
     })
     expect(onOld).toMatchObject({ timeline: 2, lsn: after.lsn })
   })

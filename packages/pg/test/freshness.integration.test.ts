@@ -1,6 +1,6 @@
 import type { ClusterNode } from '@headwater/cluster'
 import { diagnostics, type FreshnessEvent, runInScope, Scope, withConsistency, withReplica } from '@headwater/core'
-import type { Seen } from '@headwater/core/internal'
+import type { ReadPosition } from '@headwater/core/internal'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
 import { WHO, World } from './world.ts'
@@ -28,19 +28,23 @@ beforeEach(async () => {
 const INSERT = "insert into note (body) values ('of freshness')"
 
 /** Writes through `pool` in a scope of its own, and gives what its client has then seen. */
-async function write(pool: RoutedPool, text: string = INSERT): Promise<Seen> {
-  const scope = new Scope({ trail: { isWanted: true } })
+async function write(pool: RoutedPool, text: string = INSERT): Promise<ReadPosition> {
+  const scope = new Scope({ session: { isWanted: true } })
   const seen = await runInScope(scope, async () => {
     await pool.query(text)
-    return scope.trail.settle()
+    return scope.session.capturePosition()
   })
   if (seen === undefined) throw new Error('a write left nothing to see')
   return seen
 }
 
-/** A request of a client that has seen `floor`. */
-function visit(pool: RoutedPool, floor: Seen | undefined, isTracked?: boolean): Scope {
-  return new Scope({ kind: 'request', topology: () => pool.topology, trail: { floor, isTracked, isWanted: true } })
+/** A request of a client that has seen `minPosition`. */
+function visit(pool: RoutedPool, minPosition: ReadPosition | undefined, isTracked?: boolean): Scope {
+  return new Scope({
+    kind: 'request',
+    topology: () => pool.topology,
+    session: { minPosition, isTracked, isWanted: true },
+  })
 }
 
 async function whoIn(scope: Scope, pool: RoutedPool): Promise<string> {
@@ -76,7 +80,7 @@ describe('F1, F4: a read whose client has written', () => {
   })
 
   test('waits for a replica that is a moment behind', async () => {
-    const away = world.pool('nrt', { maxWait: 2000 })
+    const away = world.pool('nrt', { maxWaitMillis: 2000 })
     await warm(away)
     for (const replica of world.cluster.replicas) await replica.lag(150)
     try {
@@ -163,8 +167,8 @@ describe('F1, F4: a read whose client has written', () => {
   })
 
   test('a table can ask for the primary, also in a transaction that only reads', async () => {
-    const home = world.pool('ams', { tables: { 'public.note': 'primary' } })
-    const away = world.pool('nrt', { tables: { note: 'primary' } })
+    const home = world.pool('ams', { primaryTables: ['public.note'] })
+    const away = world.pool('nrt', { primaryTables: ['note'] })
     const both = 'select who, (select count(*) from Note) from server'
     expect((await home.query<{ who: string }>(both)).rows[0]?.who).toBe('primary')
     expect((await home.query<{ who: string }>(WHO)).rows[0]?.who).toMatch(/^nrt/)
@@ -181,8 +185,8 @@ describe('F1, F4: a read whose client has written', () => {
 
   test('a table that asks for the primary, in a transaction that is on a replica: no silent answer', async () => {
     const note = 'select count(*) from note'
-    const home = world.pool('ams', { tables: { note: 'primary' } })
-    const away = world.pool('nrt', { tables: { note: 'primary' } })
+    const home = world.pool('ams', { primaryTables: ['note'] })
+    const away = world.pool('nrt', { primaryTables: ['note'] })
     const client = await home.connect()
     await client.query('begin read only')
     expect((await client.query<{ who: string }>(WHO)).rows[0]?.who).toMatch(/^nrt/)
@@ -251,7 +255,7 @@ async function textsLoggedDuring(node: ClusterNode, fn: () => Promise<void>): Pr
 describe('F2: where a write was', () => {
   test('is behind its commit: a replica that waits before each commit shows it when it is there', async () => {
     const home = world.pool('ams')
-    const away = world.pool('nrt', { maxWait: 3000 })
+    const away = world.pool('nrt', { maxWaitMillis: 3000 })
     await warm(away)
     for (const replica of world.cluster.replicas) await replica.lag(60)
     try {
@@ -265,8 +269,8 @@ describe('F2: where a write was', () => {
           client.release()
           expect(committed).toMatchObject({ command: 'COMMIT', rowCount: null })
           // It came with the commit.
-          expect(scope.trail.mustAsk).toBe(false)
-          return scope.trail.settle()
+          expect(scope.session.mustAskPrimary).toBe(false)
+          return scope.session.capturePosition()
         })
         const expected = await world.notes('of freshness')
         expect(await countIn(visit(away, seen), away)).toBeGreaterThanOrEqual(expected)
@@ -283,17 +287,17 @@ describe('F2: where a write was', () => {
       await runInScope(scope, async () => {
         for (let round = 0; round < 5; round += 1) await home.query(INSERT)
       })
-      expect(scope.trail.mustAsk).toBe(true)
-      expect(await scope.trail.settle()).toMatchObject({ node: 0 })
-      expect(await scope.trail.settle()).toMatchObject({ node: 0 })
-      expect(scope.trail.mustAsk).toBe(false)
+      expect(scope.session.mustAskPrimary).toBe(true)
+      expect(await scope.session.capturePosition()).toMatchObject({ node: 0 })
+      expect(await scope.session.capturePosition()).toMatchObject({ node: 0 })
+      expect(scope.session.mustAskPrimary).toBe(false)
     })
     expect(texts.filter((text) => text.includes(INSERT))).toHaveLength(5)
     expect(texts.filter((text) => text.includes('pg_walfile_name'))).toHaveLength(1)
     const reader = visit(home, undefined)
     await whoIn(reader, home)
-    expect(reader.trail.mustAsk).toBe(false)
-    expect(await reader.trail.settle()).toBeUndefined()
+    expect(reader.session.mustAskPrimary).toBe(false)
+    expect(await reader.session.capturePosition()).toBeUndefined()
   })
 
   test('a commit that fails says why, and is no commit', async () => {
@@ -310,7 +314,7 @@ describe('F2: where a write was', () => {
       expect(client.getTransactionStatus()).toBe('I')
       client.release()
     })
-    expect(await scope.trail.settle()).toMatchObject({ node: 0 })
+    expect(await scope.session.capturePosition()).toMatchObject({ node: 0 })
   })
 
   test('COMMIT of a failed transaction is answered with ROLLBACK, as ever', async () => {
@@ -332,19 +336,19 @@ describe('F2: where a write was', () => {
       const client = await home.connect()
       await client.query('begin')
       await client.query(INSERT)
-      expect(await scope.trail.settle()).toMatchObject({ timeline: 0xffff_ffff })
+      expect(await scope.session.capturePosition()).toMatchObject({ timeline: 0xffff_ffff })
       await client.query('rollback')
       client.release()
-      expect(await scope.trail.settle()).not.toMatchObject({ timeline: 0xffff_ffff })
+      expect(await scope.session.capturePosition()).not.toMatchObject({ timeline: 0xffff_ffff })
       const late = home.query(INSERT)
-      expect(await scope.trail.settle()).toMatchObject({ timeline: 0xffff_ffff })
+      expect(await scope.session.capturePosition()).toMatchObject({ timeline: 0xffff_ffff })
       await late
     })
   })
 
   test('with asynchronous commits too, also where one transaction alone asked for them', async () => {
     const home = world.pool('ams')
-    const away = world.pool('nrt', { maxWait: 3000 })
+    const away = world.pool('nrt', { maxWaitMillis: 3000 })
     await warm(away)
     for (let round = 0; round < 10; round += 1) {
       const scope = visit(home, undefined)
@@ -355,7 +359,7 @@ describe('F2: where a write was', () => {
         await client.query(INSERT)
         await client.query('commit')
         client.release()
-        return scope.trail.settle()
+        return scope.session.capturePosition()
       })
       const expected = await world.notes('of freshness')
       expect(await countIn(visit(away, seen), away)).toBeGreaterThanOrEqual(expected)
@@ -367,16 +371,16 @@ describe('F4: a read that is caught up', () => {
   test('costs the replica nothing but itself', async () => {
     const away = world.pool('nrt')
     await warm(away)
-    const floor = await write(world.pool('ams'))
+    const minPosition = await write(world.pool('ams'))
     await world.cluster.waitUntilCaughtUp()
     const [first] = world.cluster.replicas
     if (first === undefined) throw new Error('unreachable')
     let answered = 0
     const texts = await textsLoggedDuring(first, async () => {
       for (let round = 0; round < 40; round += 1) {
-        const scope = visit(away, floor)
+        const scope = visit(away, minPosition)
         if ((await whoIn(scope, away)) === 'nrt') answered += 1
-        await scope.trail.settle()
+        await scope.session.capturePosition()
       }
     })
     expect(answered).toBeGreaterThan(10)
@@ -390,34 +394,34 @@ describe('F5: what a client reads never gets older', () => {
   test('it stays with the replica that it has read from, with nothing asked', async () => {
     const away = world.pool('nrt')
     await warm(away)
-    let floor = await write(world.pool('ams'))
+    let minPosition = await write(world.pool('ams'))
     let previous = ''
     await world.cluster.waitUntilCaughtUp()
-    const first = await whoIn(visit(away, floor), away).catch(() => '')
+    const first = await whoIn(visit(away, minPosition), away).catch(() => '')
     expect(first).toMatch(/^nrt/)
     for (let round = 0; round < 8; round += 1) {
-      const scope = visit(away, floor)
+      const scope = visit(away, minPosition)
       const who = await whoIn(scope, away)
-      expect(scope.trail.mustAsk).toBe(false)
-      const next = await scope.trail.settle()
+      expect(scope.session.mustAskPrimary).toBe(false)
+      const next = await scope.session.capturePosition()
       expect(next?.node).not.toBe(0)
       if (next === undefined) throw new Error('unreachable')
       if (round > 0) expect(who).toBe(previous)
       previous = who
-      floor = next
+      minPosition = next
     }
   })
 
   test('on another replica nobody knows how far it had read: the primary answers, and frees it from the first', async () => {
     const home = world.pool('ams')
     await warm(home)
-    const floor = await write(home)
+    const minPosition = await write(home)
     await world.cluster.waitUntilCaughtUp()
-    const elsewhere = visit(home, { ...floor, node: 12345 })
+    const elsewhere = visit(home, { ...minPosition, node: 12345 })
     expect(await whoIn(elsewhere, home)).toBe('primary')
     expect(events.at(-1)).toMatchObject({ reason: 'seen-elsewhere' })
-    expect(elsewhere.trail.mustAsk).toBe(true)
-    const freed = await elsewhere.trail.settle()
+    expect(elsewhere.session.mustAskPrimary).toBe(true)
+    const freed = await elsewhere.session.capturePosition()
     expect(freed).toMatchObject({ node: 0 })
     await world.cluster.waitUntilCaughtUp()
     await expect.poll(() => whoIn(visit(home, freed), home)).toMatch(/^nrt/)
@@ -428,16 +432,16 @@ describe('F5: what a client reads never gets older', () => {
     const away = world.pool('nrt')
     await warm(home)
     await warm(away)
-    const floor = await write(home)
+    const minPosition = await write(home)
     await world.cluster.waitUntilCaughtUp()
     const visiting = new Scope({
       kind: 'request',
-      obstacle: 'already-replayed',
+      blocker: 'already-replayed',
       topology: () => home.topology,
-      trail: { floor, isVisiting: true, isWanted: true },
+      session: { minPosition, isVisiting: true, isWanted: true },
     })
     expect(await whoIn(visiting, home)).toBe('primary')
-    const next = await visiting.trail.settle()
+    const next = await visiting.session.capturePosition()
     // No server's mark: on any other it would lead back here, read after read.
     expect(next?.node).toBe(0)
     await world.cluster.waitUntilCaughtUp()
@@ -456,7 +460,7 @@ describe('F5: what a client reads never gets older', () => {
 
 describe('F6, pgdog#215, postgres_exporter#385, #534, ubicloud#6213, check_postgres#121: a replica that lags further than allowed', () => {
   test('is not read from, by bytes and by time; eventual reads do not care', async () => {
-    const home = world.pool('ams', { maxLag: { time: 400 } })
+    const home = world.pool('ams', { maxLag: { millis: 400 } })
     const bytes = world.pool('ams', { maxLag: { bytes: 0 } })
     for (const pool of [home, bytes]) {
       await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
@@ -476,7 +480,7 @@ describe('F6, pgdog#215, postgres_exporter#385, #534, ubicloud#6213, check_postg
   })
 
   test('an idle primary is no lag', async () => {
-    const pool = world.pool('ams', { consistency: 'bounded', maxLag: { time: 1500 } })
+    const pool = world.pool('ams', { consistency: 'bounded', maxLag: { millis: 1500 } })
     await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
     const until = performance.now() + 3500
     while (performance.now() < until) {

@@ -14,16 +14,16 @@ describe('F6: how far a replica is behind', () => {
     history.add(sample)
 
   test('is the age of the newest answer that it has caught up with', () => {
-    expect(history.lagOf(at(200n, 0), 5100)).toEqual({ time: 100, bytes: 0 })
-    expect(history.lagOf(at(199n, 0), 5100)).toEqual({ time: 2100, bytes: 1 })
-    expect(history.lagOf(at(120n, 0), 5100)).toEqual({ time: 3100, bytes: 80 })
+    expect(history.lagOf(at(200n, 0), 5100)).toEqual({ millis: 100, bytes: 0 })
+    expect(history.lagOf(at(199n, 0), 5100)).toEqual({ millis: 2100, bytes: 1 })
+    expect(history.lagOf(at(120n, 0), 5100)).toEqual({ millis: 3100, bytes: 80 })
     // Ahead of what the primary was heard to say.
-    expect(history.lagOf(at(300n, 0), 5100)).toEqual({ time: 100, bytes: 0 })
+    expect(history.lagOf(at(300n, 0), 5100)).toEqual({ millis: 100, bytes: 0 })
   })
 
   test('is without limit before all answers, on another timeline, and when nothing was heard', () => {
-    expect(history.lagOf(at(99n, 0), 5100)).toEqual({ time: Number.POSITIVE_INFINITY, bytes: 101 })
-    const nothing = { time: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
+    expect(history.lagOf(at(99n, 0), 5100)).toEqual({ millis: Number.POSITIVE_INFINITY, bytes: 101 })
+    const nothing = { millis: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
     expect(history.lagOf({ ...at(200n, 0), timeline: 2 }, 5100)).toEqual(nothing)
     expect(history.lagOf({ ...at(200n, 0), cluster: 8n }, 5100)).toEqual(nothing)
     expect(new PrimaryHistory().lagOf(at(200n, 0), 5100)).toEqual(nothing)
@@ -32,9 +32,9 @@ describe('F6: how far a replica is behind', () => {
   test('is without limit when nobody has asked the primary for long, by bytes too', () => {
     const rested = new PrimaryHistory()
     rested.add(at(100n, 1000))
-    expect(rested.lagOf(at(100n, 0), 1500)).toEqual({ time: 500, bytes: 0 })
+    expect(rested.lagOf(at(100n, 0), 1500)).toEqual({ millis: 500, bytes: 0 })
     rested.forget()
-    const nothing = { time: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
+    const nothing = { millis: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
     expect(rested.lagOf(at(100n, 0), 1500)).toEqual(nothing)
   })
 
@@ -42,8 +42,8 @@ describe('F6: how far a replica is behind', () => {
     const changed = new PrimaryHistory()
     changed.add(at(100n, 1000))
     changed.add({ ...at(90n, 2000), timeline: 2 })
-    expect(changed.lagOf(at(100n, 0), 2500).time).toBe(Number.POSITIVE_INFINITY)
-    expect(changed.lagOf({ ...at(90n, 0), timeline: 2 }, 2500)).toEqual({ time: 500, bytes: 0 })
+    expect(changed.lagOf(at(100n, 0), 2500).millis).toBe(Number.POSITIVE_INFINITY)
+    expect(changed.lagOf({ ...at(90n, 0), timeline: 2 }, 2500)).toEqual({ millis: 500, bytes: 0 })
   })
 })
 
@@ -88,22 +88,22 @@ describe('what a text writes', () => {
 describe('options about freshness', () => {
   test('are checked, and say what was expected', () => {
     for (const [options, option] of [
-      [{ maxWait: -1 }, 'maxWait'],
+      [{ maxWaitMillis: -1 }, 'maxWaitMillis'],
       [{ maxLag: {} }, 'maxLag'],
-      [{ maxLag: { time: 0 } }, 'maxLag.time'],
+      [{ maxLag: { millis: 0 } }, 'maxLag.millis'],
       [{ maxLag: { bytes: Number.NaN } }, 'maxLag.bytes'],
-      [{ tables: { sessions: 'replica' as 'primary' } }, 'tables.sessions'],
-      [{ whenUnreachable: 'fresh' as 'stale' }, 'whenUnreachable'],
-      [{ knowsEveryReplica: 1 as unknown as boolean }, 'knowsEveryReplica'],
+      [{ primaryTables: 'sessions' as unknown as [] }, 'primaryTables'],
+      [{ onPrimaryUnreachable: 'fresh' as 'fail' }, 'onPrimaryUnreachable'],
+      [{ replicasComplete: 1 as unknown as boolean }, 'replicasComplete'],
     ] as const) {
       expect(() => resolveFreshness(options, false)).toThrow(OptionsInvalid)
       expect(() => resolveFreshness(options, false)).toThrow(option)
     }
     expect(resolveFreshness({}, true)).toMatchObject({
-      maxWait: undefined,
+      maxWaitMillis: undefined,
       maxLag: undefined,
-      whenUnreachable: 'refuse',
-      warnsOfStaleReads: true,
+      onPrimaryUnreachable: 'fail',
+      warnOnStaleReads: true,
     })
   })
 })

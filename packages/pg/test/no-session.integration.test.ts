@@ -137,7 +137,7 @@ describe('X2: a replica that gives no session takes no reader down', () => {
     await world.admin.query('create role watched login connection limit 1; grant select on server to watched')
     await world.cluster.waitUntilCaughtUp()
     using heard = listen('replica-0')
-    const pool = poolWith(as(replica(0), 'watched'), { maxLag: { time: 60_000 } })
+    const pool = poolWith(as(replica(0), 'watched'), { maxLag: { millis: 60_000 } })
     // The watcher takes the only connection; nobody else has one.
     const until = performance.now() + 2500
     while (performance.now() < until) {

@@ -19,7 +19,7 @@ const SETUPS = [
     },
   },
   { name: 'RoutedPool, at home', make: () => world.pool('ams') },
-  { name: 'RoutedPool, explicit mode', make: () => world.pool('ams', { mode: 'explicit' }) },
+  { name: 'RoutedPool, explicit mode', make: () => world.pool('ams', { routing: 'opt-in' }) },
 ] as const
 
 const cyclic: { self?: unknown } = {}

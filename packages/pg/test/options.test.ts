@@ -12,9 +12,9 @@ describe('options', () => {
     )
     expect(resolved).toMatchObject({
       region: 'nrt',
-      mode: 'safe',
+      routing: 'automatic',
       consistency: 'session',
-      outsideRequest: 'direct',
+      writesOutsideRequest: 'direct',
       primary: { name: 'primary', region: 'ams', config: { connectionString: url } },
       replicas: [{ name: 'replica-0', region: 'nrt', config: { connectionString: `${url}2` } }],
     })
@@ -48,8 +48,8 @@ describe('options', () => {
     [{ replicas: [{ region: 'nrt' }] }, 'replicas[0]'],
     [{ replicas: [{ region: 'N', host: 'x' }] }, 'replicas[0].region'],
     [{ region: 'nrt', replicas: [{ host: 'x' }] }, 'primary.region'],
-    [{ mode: 'fast' as 'safe' }, 'mode'],
-    [{ outsideRequest: 'maybe' as 'throw' }, 'outsideRequest'],
+    [{ routing: 'fast' as 'opt-in' }, 'routing'],
+    [{ writesOutsideRequest: 'maybe' as 'throw' }, 'writesOutsideRequest'],
     [{ replicas: 'x' as unknown as [] }, 'replicas'],
   ])('P7: %j is refused, naming %s', (options, option) => {
     const error: unknown = (() => {

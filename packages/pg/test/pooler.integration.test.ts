@@ -143,23 +143,23 @@ describe.skipIf(!hasPgBouncer).each(poolers)('behind PgBouncer in $mode mode, $n
 
   it('F1: a client’s own write is seen, also when the pooler goes over to a server that is further behind', async () => {
     const home = world.pool('ams')
-    const pool = poolIn('nrt', 'replica', { outsideRequest: 'direct', maxWait: 1000 })
+    const pool = poolIn('nrt', 'replica', { writesOutsideRequest: 'direct', maxWaitMillis: 1000 })
     const body = `seen ${mode} ${name}`
-    const writer = new Scope({ trail: { isWanted: true } })
+    const writer = new Scope({ session: { isWanted: true } })
     await node(1).pauseReplay()
     try {
-      const floor = await runInScope(writer, async () => {
+      const minPosition = await runInScope(writer, async () => {
         await home.query('insert into note (body) values ($1)', [body])
-        return writer.trail.settle()
+        return writer.session.capturePosition()
       })
       const visit = (through = pool) => {
-        const scope = new Scope({ kind: 'job', topology: () => through.topology, trail: { floor } })
+        const scope = new Scope({ kind: 'job', topology: () => through.topology, session: { minPosition } })
         const text = `select who, (select count(*)::int from note where body = '${body}') as count from server`
         return runInScope(scope, async () => (await through.query<{ who: string; count: number }>(text)).rows[0])
       }
       await expect.poll(() => visit(), { timeout: 5000 }).toEqual({ who: 'nrt', count: 1 })
       for (let n = 0; n < 20; n += 1) expect(await visit()).toEqual({ who: 'nrt', count: 1 })
-      const balanced = poolIn('nrt', 'replica', { endpoint: 'balanced' })
+      const balanced = poolIn('nrt', 'replica', { endpoint: 'load-balancer' })
       expect(await visit(balanced)).toEqual({ who: 'primary', count: 1 })
       await pooler.lead('replica', node(1))
       for (let n = 0; n < 40; n += 1) expect(await visit()).toMatchObject({ count: 1 })

@@ -119,17 +119,17 @@ describe('away from home', () => {
     expect(fresh.idleCount).toBe(1)
   })
 
-  it.each(['side-effects', 'response-started', 'already-replayed', 'body-too-large', 'replay-failed'] as const)(
+  it.each(['forbidden', 'response-started', 'already-replayed', 'body-too-large', 'replay-failed'] as const)(
     'P4: with %s in the way a write is a typed error, reads go on, and nothing is written',
-    async (obstacle) => {
+    async (blocker) => {
       const scope = world.request(pool)
-      scope.obstruct(obstacle)
+      scope.blockReplay(blocker)
       await runInScope(scope, async () => {
         const error = await errorOf(pool.query("insert into note (body) values ('P4')"))
         expect(error).toBeInstanceOf(ReplayImpossible)
-        expect(error).toMatchObject({ obstacle })
+        expect(error).toMatchObject({ blocker })
         expect((await pool.query(WHO)).rows).toEqual([{ who: 'nrt' }])
-        expect(await errorOf(pool.query("select write_note('P4')"))).toMatchObject({ obstacle })
+        expect(await errorOf(pool.query("select write_note('P4')"))).toMatchObject({ blocker })
       })
       expect(await world.notes('P4')).toBe(0)
     },
@@ -150,7 +150,7 @@ describe('away from home', () => {
     const error = await errorOf(inRequest(() => failingOver.query("insert into note (body) values ('x')"), failingOver))
     expect(error).toMatchObject({
       code: 'HEADWATER_REPLAY_IMPOSSIBLE',
-      obstacle: 'at-home',
+      blocker: 'at-home',
       status: 503,
       cause: { code: '25006' },
     })
@@ -160,13 +160,13 @@ describe('away from home', () => {
     await pool.query("insert into note (body) values ('P6')")
     await pool.query("select write_note('P6')")
     expect(await world.notes('P6')).toBe(2)
-    const strict = world.pool('nrt', { outsideRequest: 'throw' })
+    const strict = world.pool('nrt', { writesOutsideRequest: 'throw' })
     await expect(strict.query("insert into note (body) values ('P6')")).rejects.toMatchObject({
-      obstacle: 'no-request',
+      blocker: 'no-request',
     })
     await runInScope(new Scope(), async () => {
       await expect(strict.query("insert into note (body) values ('P6')")).rejects.toMatchObject({
-        obstacle: 'no-request',
+        blocker: 'no-request',
       })
       await pool.query("insert into note (body) values ('P6 in a job')")
       expect((await pool.query(WHO)).rows).toEqual([{ who: 'primary' }])

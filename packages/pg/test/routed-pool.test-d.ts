@@ -18,11 +18,11 @@ describe('types of pg', () => {
     expectTypeOf(pool.query<{ id: number }>('select 1')).toEqualTypeOf<Promise<pg.QueryResult<{ id: number }>>>()
   })
 
-  it('what pg.Pool takes is taken; regions and modes are checked', () => {
+  it('what pg.Pool takes is taken; regions and routing are checked', () => {
     expectTypeOf<pg.PoolConfig>().toExtend<RoutedPoolOptions>()
-    new RoutedPool({ mode: 'eventual', outsideRequest: 'throw', replicas: [{ region: 'nrt', host: 'h' }] })
-    // @ts-expect-error no such mode
-    new RoutedPool({ mode: 'fast' })
+    new RoutedPool({ routing: 'opt-in', writesOutsideRequest: 'throw', replicas: [{ region: 'nrt', host: 'h' }] })
+    // @ts-expect-error no such routing
+    new RoutedPool({ routing: 'fast' })
     // @ts-expect-error a region is a string
     new RoutedPool({ region: 7 })
   })

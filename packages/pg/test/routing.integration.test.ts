@@ -117,11 +117,11 @@ describe('at home', () => {
     expect(seen).toEqual(['read', 'write'])
   })
 
-  it('R8: explicit mode reads from the replica only inside withReplica; eventual mode also after a write', async () => {
-    const explicit = world.pool('ams', { mode: 'explicit' })
-    expect(await who(explicit)).toBe('primary')
-    expect(await withReplica(() => who(explicit))).toBe('nrt')
-    const eventual = world.pool('ams', { mode: 'eventual' })
+  it('R8: opt-in routing reads from the replica only inside withReplica; eventual consistency also after a write', async () => {
+    const optIn = world.pool('ams', { routing: 'opt-in' })
+    expect(await who(optIn)).toBe('primary')
+    expect(await withReplica(() => who(optIn))).toBe('nrt')
+    const eventual = world.pool('ams', { consistency: 'eventual' })
     await runInScope(new Scope(), async () => {
       await eventual.query("insert into note (body) values ('R8')")
       expect(await who(eventual)).toBe('nrt')

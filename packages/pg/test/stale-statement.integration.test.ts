@@ -44,19 +44,22 @@ const WAYS: readonly [string, (pool: pg.Pool, query: pg.QueryConfig) => Promise<
   ],
 ]
 
-describe.each(['safe', 'explicit'] as const)('R10: a named statement after a migration, in mode %s', (mode) => {
-  it.each(WAYS)('through %s fails once for each connection that had it', async (_name, ask) => {
-    const pool = world.pool('ams', { mode, max: 1 })
-    expect((await ask(pool, ALL)).rows).toEqual([{ a: 1 }])
-    await migrate()
-    await expect(ask(pool, ALL)).rejects.toMatchObject({ code: '0A000', routine: 'RevalidateCachedQuery' })
-    for (let n = 0; n < 3; n += 1) expect((await ask(pool, ALL)).rows).toEqual([{ a: 1, b: 2 }])
-    await expect.poll(() => pool.totalCount).toBe(1)
-  })
-})
+describe.each(['automatic', 'opt-in'] as const)(
+  'R10: a named statement after a migration, with %s routing',
+  (routing) => {
+    it.each(WAYS)('through %s fails once for each connection that had it', async (_name, ask) => {
+      const pool = world.pool('ams', { routing, max: 1 })
+      expect((await ask(pool, ALL)).rows).toEqual([{ a: 1 }])
+      await migrate()
+      await expect(ask(pool, ALL)).rejects.toMatchObject({ code: '0A000', routine: 'RevalidateCachedQuery' })
+      for (let n = 0; n < 3; n += 1) expect((await ask(pool, ALL)).rows).toEqual([{ a: 1, b: 2 }])
+      await expect.poll(() => pool.totalCount).toBe(1)
+    })
+  },
+)
 
 it.each(WAYS)('R10: a named statement that its server has forgotten fails once, through %s', async (_name, ask) => {
-  const pool = world.pool('ams', { mode: 'explicit', max: 1 })
+  const pool = world.pool('ams', { routing: 'opt-in', max: 1 })
   await ask(pool, ALL)
   // What the app's own DISCARD ALL does, or somebody else's behind a pooler.
   await pool.query('deallocate all')

@@ -63,8 +63,8 @@ function watch(url = replica().url, wait: ServerWait | 'asked' = WAIT_FOR_LSN) {
     watcher,
     failures,
     samples: () => samples,
-    until: (target: Lsn, maxWait: number, isEnough = () => (watcher.latest ?? 0n) >= target): Promise<boolean> =>
-      new Promise((resolve) => watcher.waitUntil(isEnough, target, maxWait, resolve)),
+    until: (target: Lsn, maxWaitMillis: number, isEnough = () => (watcher.latest ?? 0n) >= target): Promise<boolean> =>
+      new Promise((resolve) => watcher.waitUntil(isEnough, target, maxWaitMillis, resolve)),
     [Symbol.asyncDispose]: () => watcher.end(),
   }
 }

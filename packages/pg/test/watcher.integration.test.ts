@@ -35,8 +35,8 @@ async function backends(): Promise<number> {
   return rows[0]?.n ?? -1
 }
 
-const wait = (watcher: Watcher<number>, isEnough: () => boolean, maxWait: number): Promise<boolean> =>
-  new Promise((resolve) => watcher.waitUntil(isEnough, toLsn(1n), maxWait, resolve))
+const wait = (watcher: Watcher<number>, isEnough: () => boolean, maxWaitMillis: number): Promise<boolean> =>
+  new Promise((resolve) => watcher.waitUntil(isEnough, toLsn(1n), maxWaitMillis, resolve))
 
 describe('F4: a watcher', () => {
   test('begins with the first look, and many wait on its one connection', async () => {

@@ -9,10 +9,10 @@ import { T } from './sql/tokens.ts'
 const NO_FUNCTIONS: readonly string[] = Object.freeze([])
 const ACCESSES: readonly Access[] = ['read', 'unknown', 'session', 'write']
 
-function plain(because: AccessReason, count: number): Statement {
+function plain(reason: AccessReason, count: number): Statement {
   return Object.freeze({
     access: 'read',
-    because,
+    reason,
     token: undefined,
     position: -1,
     functions: NO_FUNCTIONS,
@@ -25,7 +25,7 @@ function plain(because: AccessReason, count: number): Statement {
 const READ: Statement = plain('reads-only', 1)
 const EMPTY: Statement = plain('empty', 0)
 
-const AMBIGUOUS: Statement = Object.freeze({ ...EMPTY, access: 'write', because: 'syntax', count: 1 })
+const AMBIGUOUS: Statement = Object.freeze({ ...EMPTY, access: 'write', reason: 'syntax', count: 1 })
 
 const scan = new Scan()
 
@@ -77,7 +77,7 @@ function classifyAs(escapes: Escapes, sql: string, knowledge: Knowledge | undefi
 }
 
 function result(
-  { lexer, rank, because, tokenStart, tokenEnd, functions, control, isTransactionLocal }: Scan,
+  { lexer, rank, reason, tokenStart, tokenEnd, functions, control, isTransactionLocal }: Scan,
   count: number,
 ): Statement {
   const isHinted = rank < 3 && (lexer.hint & HINT_PRIMARY) !== 0
@@ -86,7 +86,7 @@ function result(
   const isLocalRead = rank === 0 && isTransactionLocal
   return Object.freeze({
     access: isHinted ? 'write' : (ACCESSES[rank] ?? 'write'),
-    because: isHinted ? 'hint' : isLocalRead ? 'transaction-local' : because,
+    reason: isHinted ? 'hint' : isLocalRead ? 'transaction-local' : reason,
     token: isHinted || tokenStart < 0 ? undefined : lexer.sql.slice(tokenStart, tokenEnd),
     position: isHinted ? -1 : tokenStart,
     functions: functions.length === 0 ? NO_FUNCTIONS : functions,

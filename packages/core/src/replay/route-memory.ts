@@ -9,7 +9,7 @@ interface RouteRecord {
 }
 
 /** Defaults of `RouteMemory`. */
-const DEFAULTS = { capacity: 1000, retryEvery: 20, forgetAfterMs: 10 * 60_000 } as const
+const DEFAULTS = { capacity: 1000, retryEvery: 20, forgetAfterMillis: 10 * 60_000 } as const
 
 /** How much the newest outcome weighs: three contrary outcomes turn a settled record. */
 const WEIGHT = 0.4
@@ -33,18 +33,18 @@ const SAFE_METHODS: ReadonlySet<string> = new Set([
  * all the same, so that a route that stopped writing is found out. An unsafe method is always replayed: what its handler
  * did before the write would be done twice. What ran here all the same (a body of unknown length, a replay that failed)
  * ran here because of what its client sent, and teaches nothing: else a client could have the next one run twice (P7).
- * Holds at most `capacity` routes (default 1,000), and forgets one that was not used for `forgetAfterMs` (default 10 minutes).
+ * Holds at most `capacity` routes (default 1,000), and forgets one that was not used for `forgetAfterMillis` (default 10 minutes).
  */
 export class RouteMemory {
   readonly #records = new Map<string, RouteRecord>()
   readonly #capacity: number
   readonly #retryEvery: number
-  readonly #forgetAfterMs: number
+  readonly #forgetAfterMillis: number
 
-  constructor(options: { capacity?: number; retryEvery?: number; forgetAfterMs?: number } = {}) {
+  constructor(options: { capacity?: number; retryEvery?: number; forgetAfterMillis?: number } = {}) {
     this.#capacity = options.capacity ?? DEFAULTS.capacity
     this.#retryEvery = options.retryEvery ?? DEFAULTS.retryEvery
-    this.#forgetAfterMs = options.forgetAfterMs ?? DEFAULTS.forgetAfterMs
+    this.#forgetAfterMillis = options.forgetAfterMillis ?? DEFAULTS.forgetAfterMillis
   }
 
   /** How many routes are remembered. */
@@ -75,7 +75,7 @@ export class RouteMemory {
     const known = this.#records.get(key)
     // Deleting and setting again keeps the map in order of use.
     if (known !== undefined) this.#records.delete(key)
-    const isFresh = known !== undefined && now - known.usedAt <= this.#forgetAfterMs
+    const isFresh = known !== undefined && now - known.usedAt <= this.#forgetAfterMillis
     const record = isFresh ? known : { writes: 0, earlyInARow: 0, usedAt: now }
     record.usedAt = now
     this.#records.set(key, record)

@@ -30,7 +30,7 @@ export const PRIMARY: Readonly<Record<PrimaryReason, OnPrimary>> = {
   'newer-than-catalog': onPrimary('newer-than-catalog'),
   'after-write': onPrimary('after-write'),
   'forced-primary': onPrimary('forced-primary'),
-  'explicit-mode': onPrimary('explicit-mode'),
+  'opt-in': onPrimary('opt-in'),
   'read-write-transaction': onPrimary('read-write-transaction'),
   serializable: onPrimary('serializable'),
   'open-transaction': onPrimary('open-transaction'),

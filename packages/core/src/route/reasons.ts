@@ -9,7 +9,7 @@ export type PrimaryReason =
   | 'newer-than-catalog'
   | 'after-write'
   | 'forced-primary'
-  | 'explicit-mode'
+  | 'opt-in'
   | 'read-write-transaction'
   | 'serializable'
   | 'open-transaction'
@@ -31,11 +31,11 @@ export type RefusalReason = 'write-in-with-replica' | 'transaction-on-replica'
 export type ReplayReason = PrimaryReason | 'ensure-primary' | 'route-prior'
 
 /** What makes a replay impossible (P4). */
-export type ReplayObstacle =
+export type ReplayBlocker =
   | 'at-home'
   | 'no-request'
   | 'response-started'
   | 'already-replayed'
   | 'body-too-large'
-  | 'side-effects'
+  | 'forbidden'
   | 'replay-failed'

@@ -21,13 +21,13 @@ export function routeToPrimary(reason: PrimaryReason, situation: Situation): Dec
   const choices = PRIMARY[reason]
   if (situation.topology.isAtHome) return choices.primary
   if (situation.scope?.kind !== 'request')
-    return situation.outsideRequest === 'direct' ? choices.direct : choices.impossible
-  return situation.scope.obstacle === undefined ? choices.replay : choices.impossible
+    return situation.writesOutsideRequest === 'direct' ? choices.direct : choices.impossible
+  return situation.scope.blocker === undefined ? choices.replay : choices.impossible
 }
 
 /** R4. */
-function mustSeeOwnWrites({ scope, mode, consistency }: Situation): boolean {
-  return scope?.hasWritten === true && mode === 'safe' && consistency !== 'eventual'
+function mustSeeOwnWrites({ scope, consistency }: Situation): boolean {
+  return scope?.hasWritten === true && consistency !== 'eventual'
 }
 
 function alone(statement: Statement, situation: Situation): Decision {
@@ -40,7 +40,7 @@ function alone(statement: Statement, situation: Situation): Decision {
   if (situation.forced === 'replica') {
     return situation.topology.hasReplica ? REPLICA['forced-replica'] : routeToPrimary('no-replica', situation)
   }
-  if (situation.mode === 'explicit') return routeToPrimary('explicit-mode', situation)
+  if (situation.routing === 'opt-in') return routeToPrimary('opt-in', situation)
   if (situation.consistency === 'strong') return routeToPrimary('strong', situation)
   if (isNewerThanCatalog(statement, situation)) return routeToPrimary('newer-than-catalog', situation)
   if (access === 'unknown' && !mayBeTried(statement, situation)) return routeToPrimary('unknown', situation)
@@ -50,9 +50,9 @@ function alone(statement: Statement, situation: Situation): Decision {
 }
 
 /** R1: whether the standby itself may judge what an `unknown` statement does. */
-function mayBeTried({ because }: Statement, situation: Situation): boolean {
+function mayBeTried({ reason }: Statement, situation: Situation): boolean {
   if (situation.topology.isAtHome || !situation.isReadOnlyForced) return false
-  return !situation.isCatalogMissing || because === 'override'
+  return !situation.isCatalogMissing || reason === 'override'
 }
 
 /** Whether a statement that goes to a replica is merely tried there: nobody has said that it only reads, or said READ ONLY. */
@@ -61,8 +61,8 @@ export function isTried({ access }: Statement, { transaction, forced }: Situatio
 }
 
 /** R1: whether it leans on what the catalog does not hold, or may not hold any more. */
-function isNewerThanCatalog({ because }: Statement, { isCatalogOutdated }: Situation): boolean {
-  return because === 'newer-than-catalog' || (isCatalogOutdated && because !== 'override')
+function isNewerThanCatalog({ reason }: Statement, { isCatalogOutdated }: Situation): boolean {
+  return reason === 'newer-than-catalog' || (isCatalogOutdated && reason !== 'override')
 }
 
 function atFirstStatement(statement: Statement, situation: Situation, modes: TransactionModes): Decision {
@@ -78,7 +78,7 @@ function atFirstStatement(statement: Statement, situation: Situation, modes: Tra
   if (situation.forced === 'replica') {
     return situation.topology.hasReplica ? REPLICA['forced-replica'] : routeToPrimary('no-replica', situation)
   }
-  if (situation.mode === 'explicit') return routeToPrimary('explicit-mode', situation)
+  if (situation.routing === 'opt-in') return routeToPrimary('opt-in', situation)
   if (situation.consistency === 'strong') return routeToPrimary('strong', situation)
   if (isNewerThanCatalog(statement, situation)) return routeToPrimary('newer-than-catalog', situation)
   if (modes.isReadOnly === undefined) {

@@ -1,8 +1,8 @@
 import type { Topology } from '../nodes/topology.ts'
 import type { TransactionModes } from '../statement/statement.ts'
 import type { Consistency } from './consistency.ts'
-import type { Mode } from './mode.ts'
-import type { ReplayObstacle } from './reasons.ts'
+import type { ReplayBlocker } from './reasons.ts'
+import type { Routing } from './routing.ts'
 
 /** What a transaction on a leased client is at, when a statement arrives. */
 export type TransactionState =
@@ -16,13 +16,13 @@ export type TransactionState =
 /** Everything that a decision depends on, and nothing else: no clock, no socket. */
 export interface Situation {
   readonly topology: Topology
-  readonly mode: Mode
+  readonly routing: Routing
   /** How fresh a read must be; which replica is, only its node knows. */
   readonly consistency: Consistency
   /** What may be done with a write outside a request, away from home (P6). */
-  readonly outsideRequest: 'direct' | 'throw'
+  readonly writesOutsideRequest: 'direct' | 'throw'
   readonly scope:
-    | { readonly kind: 'request' | 'job'; readonly hasWritten: boolean; readonly obstacle: ReplayObstacle | undefined }
+    | { readonly kind: 'request' | 'job'; readonly hasWritten: boolean; readonly blocker: ReplayBlocker | undefined }
     | undefined
   readonly forced: 'primary' | 'replica' | undefined
   readonly transaction: TransactionState

@@ -8,10 +8,10 @@ import { currentScope } from './frame.ts'
  *
  * @throws {ReplayToPrimary} when the scope is spent already: the request runs again elsewhere, and the deed with it.
  */
-export function sideEffects(): void {
+export function forbidReplay(): void {
   const scope = currentScope()
   if (scope?.replay !== undefined) throw scope.replay
-  scope?.obstruct('side-effects')
+  scope?.blockReplay('forbidden')
 }
 
 /**

@@ -1,6 +1,6 @@
 import { OptionsInvalid } from '../errors/options-invalid.ts'
+import { mergeAllPositions } from '../session/read-position.ts'
 import { parseSecrets } from '../session/secrets.ts'
-import { mergeAll } from '../session/seen.ts'
 import { parseTokens, signToken, verifyToken } from '../session/token.ts'
 import { withPrimary } from './forcing.ts'
 import { currentScope, runInScope } from './frame.ts'
@@ -13,7 +13,7 @@ export interface TokenOptions {
 }
 
 /** How long a token is good for unless the app says otherwise, in ms. */
-export const TIME_TO_LIVE = 60_000
+export const TOKEN_TTL_MILLIS = 60_000
 
 /**
  * The token of the scope that asks: who runs with it sees all that was written here. For a job's payload, a queue's
@@ -26,18 +26,18 @@ export const TIME_TO_LIVE = 60_000
 export async function getToken(
   options: TokenOptions & {
     /** How long the token is good for, in ms: longer than a job may wait in its queue. Default 60,000. */
-    readonly timeToLive?: number | undefined
+    readonly timeToLiveMillis?: number | undefined
   } = {},
 ): Promise<string | undefined> {
   const secrets = secretsOf(options)
-  const timeToLive = options.timeToLive ?? TIME_TO_LIVE
-  if (!Number.isInteger(timeToLive) || timeToLive < 1 || timeToLive > 0xffff_ffff) {
-    throw new OptionsInvalid('timeToLive', `${String(timeToLive)} is not a time; expected 1 to 4294967295 (ms)`)
+  const timeToLiveMillis = options.timeToLiveMillis ?? TOKEN_TTL_MILLIS
+  if (!Number.isInteger(timeToLiveMillis) || timeToLiveMillis < 1 || timeToLiveMillis > 0xffff_ffff) {
+    throw new OptionsInvalid('timeToLive', `${String(timeToLiveMillis)} is not a time; expected 1 to 4294967295 (ms)`)
   }
-  const seen = await currentScope()?.trail.settle()
+  const seen = await currentScope()?.session.capturePosition()
   if (seen === undefined) return undefined
   const issuedAt = Date.now()
-  return signToken({ ...seen, issuedAt, expires: issuedAt + timeToLive }, secrets)
+  return signToken({ ...seen, issuedAt, expires: issuedAt + timeToLiveMillis }, secrets)
 }
 
 /**
@@ -61,8 +61,8 @@ export function runWithToken<Result>(
     throw new OptionsInvalid('level', `${JSON.stringify(level)} is unknown; expected "sticky", "delayed" or "always"`)
   }
   const [secrets, now] = [secretsOf(options), Date.now()]
-  const floor = mergeAll(parseTokens(token).flatMap((text) => verifyToken(text, secrets, now) ?? []))
-  const scope = new Scope({ trail: { floor }, whenBehind: level === 'delayed' ? 'throw' : 'primary' })
+  const minPosition = mergeAllPositions(parseTokens(token).flatMap((text) => verifyToken(text, secrets, now) ?? []))
+  const scope = new Scope({ session: { minPosition }, whenBehind: level === 'delayed' ? 'throw' : 'primary' })
   return runInScope(scope, level === 'always' ? () => withPrimary(fn) : fn)
 }
 

@@ -3,21 +3,21 @@ import type { Topology } from '../nodes/topology.ts'
 import { ReplayImpossible } from '../replay/replay-impossible.ts'
 import { ReplayToPrimary } from '../replay/replay-to-primary.ts'
 import { type Consistency, parseConsistency } from '../route/consistency.ts'
-import type { ReplayObstacle, ReplayReason } from '../route/reasons.ts'
-import { Trail, type TrailOptions } from '../session/trail.ts'
+import type { ReplayBlocker, ReplayReason } from '../route/reasons.ts'
+import { ClientSession, type ClientSessionOptions } from '../session/client-session.ts'
 
 /** What a scope is told when it opens. */
 export interface ScopeOptions {
   /** `request`: there is an HTTP request that can be replayed. `job`: there is none. Default `job`. */
   readonly kind?: 'request' | 'job'
   /** What already speaks against a replay; default none for a request, `no-request` for a job. */
-  readonly obstacle?: ReplayObstacle | undefined
+  readonly blocker?: ReplayBlocker | undefined
   /** Where this instance stands, asked anew each time; needed by `ensurePrimary()` only. */
   readonly topology?: () => Topology
   /** How fresh reads in it must be. Default: what the pool says. */
   readonly consistency?: Consistency | undefined
   /** What its client has seen before, and whether somebody will ask for its token. Default: nothing, and nobody. */
-  readonly trail?: TrailOptions | undefined
+  readonly session?: ClientSessionOptions | undefined
   /**
    * What a read does when no replica next door has what its client has seen: `primary` asks there, `throw` rejects with
    * `ReplicaBehind`. Default `primary`.
@@ -47,10 +47,10 @@ export class Scope {
   readonly consistency: Consistency | undefined
   readonly whenBehind: 'primary' | 'throw'
   /** What it has seen and written (F1, F5). */
-  readonly trail: Trail
+  readonly session: ClientSession
   /** Whether anything here needed the primary by its nature: what the route's record learns (P5). */
   hasNeededPrimary = false
-  #obstacle: ReplayObstacle | undefined
+  #blocker: ReplayBlocker | undefined
   #replay: ReplayToPrimary | undefined
 
   constructor(options: ScopeOptions = {}) {
@@ -58,8 +58,8 @@ export class Scope {
     this.topology = options.topology
     this.consistency = parseConsistency('consistency', options.consistency)
     this.whenBehind = options.whenBehind ?? 'primary'
-    this.trail = new Trail(options.trail)
-    this.#obstacle = options.obstacle ?? (this.kind === 'job' ? 'no-request' : undefined)
+    this.session = new ClientSession(options.session)
+    this.#blocker = options.blocker ?? (this.kind === 'job' ? 'no-request' : undefined)
   }
 
   /** `request`: there is an HTTP request that can be replayed. `job`: there is none. */
@@ -69,16 +69,16 @@ export class Scope {
 
   /** Whether a write was sent (R4). Set before it is sent, and never taken back. */
   get hasWritten(): boolean {
-    return this.trail.hasWritten
+    return this.session.hasWritten
   }
 
   set hasWritten(hasWritten: boolean) {
-    this.trail.hasWritten = hasWritten
+    this.session.hasWritten = hasWritten
   }
 
   /** What speaks against a replay now; `undefined` when it can be asked for. */
-  get obstacle(): ReplayObstacle | undefined {
-    return this.#obstacle
+  get blocker(): ReplayBlocker | undefined {
+    return this.#blocker
   }
 
   /** The error that spent this scope (P3); `undefined` while it is alive. */
@@ -89,12 +89,12 @@ export class Scope {
   /** Notes that its request has ended in an open connection (a WebSocket): what follows runs as outside a request (P6). */
   becomeJob(): void {
     this.#kind = 'job'
-    this.obstruct('no-request')
+    this.blockReplay('no-request')
   }
 
   /** Notes something that speaks against a replay from now on. The first one stays. */
-  obstruct(obstacle: ReplayObstacle): void {
-    this.#obstacle ??= obstacle
+  blockReplay(blocker: ReplayBlocker): void {
+    this.#blocker ??= blocker
   }
 
   /**
@@ -106,13 +106,13 @@ export class Scope {
     if (this.#replay !== undefined) return this.#replay
     if (!SAYS_NOTHING_OF_THE_ROUTE.has(reason)) this.hasNeededPrimary = true
     const { region, primaryRegion } = topology
-    const obstacle = topology.isAtHome ? 'at-home' : this.#obstacle
+    const blocker = topology.isAtHome ? 'at-home' : this.#blocker
     if (diagnostics.replay.hasSubscribers) {
-      const target = obstacle === undefined ? primaryRegion : undefined
-      diagnostics.replay.publish({ reason, obstacle, region: target, scope: this.number } satisfies ReplayEvent)
+      const target = blocker === undefined ? primaryRegion : undefined
+      diagnostics.replay.publish({ reason, blocker, region: target, scope: this.number } satisfies ReplayEvent)
     }
-    if (obstacle !== undefined || region === undefined || primaryRegion === undefined) {
-      return new ReplayImpossible(obstacle ?? 'at-home', { cause })
+    if (blocker !== undefined || region === undefined || primaryRegion === undefined) {
+      return new ReplayImpossible(blocker ?? 'at-home', { cause })
     }
     this.#replay = new ReplayToPrimary({ region: primaryRegion, from: region, reason, cause })
     return this.#replay

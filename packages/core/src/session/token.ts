@@ -1,9 +1,9 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { toLsn } from './lsn.ts'
-import type { Seen } from './seen.ts'
+import type { ReadPosition } from './read-position.ts'
 
 /** What a client carries so that it sees its own writes (F1). */
-export interface Token extends Seen {
+export interface Token extends ReadPosition {
   /** When it was made, in ms of the wall clock. */
   readonly issuedAt: number
   /** From when on it is worth nothing, in ms of the wall clock. */
@@ -22,7 +22,7 @@ const CLOCK_SKEW = 60_000
 const LONGEST_LIFE = 0xffff_ffff
 
 /** How many tokens of one carrier are looked at: the last ones. */
-export const MOST_TOKENS = 32
+export const MAX_TOKENS = 32
 
 /** The texts in a list of tokens, as a header or a job's payload carries it: parted by commas, the last 32 of them. */
 export function parseTokens(list: string | undefined): readonly string[] {
@@ -31,7 +31,7 @@ export function parseTokens(list: string | undefined): readonly string[] {
     .split(',')
     .map((text) => text.trim())
     .filter((text) => text !== '')
-    .slice(-MOST_TOKENS)
+    .slice(-MAX_TOKENS)
 }
 
 /**

@@ -35,7 +35,7 @@ export type TransactionControl =
 export interface Statement {
   readonly access: Access
   /** Why, from a closed list. */
-  readonly because: AccessReason
+  readonly reason: AccessReason
   /** The word or function that decided, as written; `undefined` for a plain read. */
   readonly token: string | undefined
   /** Offset of `token` in the text in UTF-16 units; -1 when there is none. */

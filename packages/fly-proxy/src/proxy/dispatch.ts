@@ -59,27 +59,27 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
   const deadline = performance.now() + waitMillis
   const machines = world.machines.filter(({ app }) => app === errand.target.app)
   const distanceTo = (region: string): number => world.distance(errand.from, region)
-  let obstacle: 'none there' | 'full' | 'refused' = 'none there'
+  let blocker: 'none there' | 'full' | 'refused' = 'none there'
   for (;;) {
     for (const machine of orderCandidates(errand.target, machines, distanceTo, stoppedMachines)) {
       const isCutOff = world.downRegions.has(machine.region) || (world.isFailingReplays && errand.purpose === 'replay')
       if (isCutOff) {
-        obstacle = 'refused'
+        blocker = 'refused'
         noteFailure(errand, machine, world.downRegions.has(machine.region) ? 'region down' : 'replays fail')
       } else if (machine.isFull) {
-        obstacle = 'full'
+        blocker = 'full'
         noteFailure(errand, machine, 'hard limit')
       } else {
         const outcome = await visit(world, errand, machine, deadline)
         if (outcome !== undefined) return outcome
-        obstacle = 'refused'
+        blocker = 'refused'
       }
     }
     const left = deadline - performance.now()
     if (left <= 0) break
     await delay(Math.ceil(Math.min(left, waitMillis / maxRetries)), undefined, { signal: errand.signal })
   }
-  if (obstacle === 'none there') {
+  if (blocker === 'none there') {
     return {
       kind: 'unreachable',
       reason: 'no_candidate',
@@ -90,7 +90,7 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
   return {
     kind: 'unreachable',
     reason: errand.timeoutMillis === undefined ? 'retries_exhausted' : 'timeout',
-    code: obstacle === 'full' ? 'PR03' : 'PR04',
+    code: blocker === 'full' ? 'PR03' : 'PR04',
     message: `could not find a good candidate within ${maxRetries} attempts at load balancing`,
   }
 }

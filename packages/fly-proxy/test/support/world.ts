@@ -9,14 +9,14 @@ import {
   type RequestEvent,
 } from '../../src/index.ts'
 
-export interface Seen {
+export interface ReadPosition {
   readonly method: string
   readonly url: string
   readonly headers: IncomingMessage['headers']
   readonly body: string
 }
 
-export type Handler = (seen: Seen, response: ServerResponse, request: IncomingMessage) => void
+export type Handler = (seen: ReadPosition, response: ServerResponse, request: IncomingMessage) => void
 
 /** A real HTTP server that plays a machine and remembers what it got. */
 export interface TestMachine {
@@ -25,14 +25,14 @@ export interface TestMachine {
   readonly region: string
   readonly url: string
   readonly server: Server
-  readonly seen: Seen[]
+  readonly seen: ReadPosition[]
   stop(): Promise<void>
 }
 
 /** Starts a machine; by default it answers 200 with its own id. Stopped when the test ends. */
 export async function startMachine(name: string, handler: Handler = answerId, port = 0): Promise<TestMachine> {
   const [, app = 'app', id = name, region = 'nrt'] = /^(?:(\w+)\/)?([\w-]+)@(\w+)$/.exec(name) ?? []
-  const seen: Seen[] = []
+  const seen: ReadPosition[] = []
   const sockets = new Set<Socket>()
   const server = createServer((incoming, response) => {
     const chunks: Buffer[] = []

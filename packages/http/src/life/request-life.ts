@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { type ReplayObstacle, type ReplayToPrimary, runInScope, type Scope } from '@headwater/core'
-import type { RouteMemory, Seen } from '@headwater/core/internal'
+import { type ReplayBlocker, type ReplayToPrimary, runInScope, type Scope } from '@headwater/core'
+import type { ReadPosition, RouteMemory } from '@headwater/core/internal'
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
 import { signState, verifyState } from '../replay/replay-state.ts'
@@ -78,7 +78,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   readonly #isEarly: boolean
   /** `undefined` where nothing carries tokens. */
   readonly #token: RequestToken | undefined
-  #captured: { readonly seen: Seen | undefined } | undefined
+  #captured: { readonly seen: ReadPosition | undefined } | undefined
   #tokenAnswer: TokenAnswer | undefined
   #phase: 'open' | 'run' | 'responded' = 'open'
   #hasEnded = false
@@ -92,13 +92,13 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     const length = bodyLengthOf(facts)
     const isReplayed = verifyState(options.secrets, facts, this.#arrival.state, clocks.wallMillis()) !== undefined
     const isTooLarge = length !== 'unknown' && length > options.bodyLimitBytes
-    const obstacle = kind === 'job' ? 'no-request' : obstacleOf(this.#arrival.hasFailed, isReplayed, isTooLarge)
+    const blocker = kind === 'job' ? 'no-request' : blockerOf(this.#arrival.hasFailed, isReplayed, isTooLarge)
     const { topology } = options.pool
     this.#token = options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis())
     this.scope = new RequestScope({
       kind,
-      trail: this.#token && { ...this.#token.trail, isVisiting: isReplayed && topology.isAtHome },
-      obstacle,
+      session: this.#token && { ...this.#token.session, isVisiting: isReplayed && topology.isAtHome },
+      blocker,
       topology: () => options.pool.topology,
       retryAfterSeconds: options.retryAfterSeconds,
       onPrimaryNeeded: () => this.#learnLateNeed(),
@@ -107,7 +107,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     this.#route = early === undefined ? options.route(facts) : undefined
     // A body of unknown length may be over the limit: it is read and counted here first, unless the app knows better.
     this.#isEarly =
-      obstacle === undefined &&
+      blocker === undefined &&
       (this.#route === undefined
         ? early === 'always'
         : length !== 'unknown' && shared.memory.shouldReplayEarly(facts.method, this.#route, clocks.monotonicMillis()))
@@ -163,24 +163,24 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   }
 
   get mustCapturePosition(): boolean {
-    return this.#token !== undefined && !this.isSpent && this.scope.trail.mustAsk
+    return this.#token !== undefined && !this.isSpent && this.scope.session.mustAskPrimary
   }
 
   async capturePosition(): Promise<void> {
-    this.#captured = { seen: await this.scope.trail.settle() }
+    this.#captured = { seen: await this.scope.session.capturePosition() }
   }
 
   decide(): ReplayAnswer | undefined {
     const { replay } = this.scope
     if (replay !== undefined) return this.#answerWith(replay)
-    this.scope.obstruct('response-started')
+    this.scope.blockReplay('response-started')
     return undefined
   }
 
   get hasTokenToWrite(): boolean {
     if (this.#token === undefined) return false
     const { cookies, header } = this.#tokenAnswerOf(this.#token)
-    return this.#token.floor !== undefined || cookies.length > 0 || header !== undefined
+    return this.#token.minPosition !== undefined || cookies.length > 0 || header !== undefined
   }
 
   writeToken(head: ResponseHead): void {
@@ -192,17 +192,17 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   #tokenAnswerOf(token: RequestToken): TokenAnswer {
     const { options, clocks } = this.#shared
     if (this.#tokenAnswer !== undefined) return this.#tokenAnswer
-    const { trail } = this.scope
-    const { seen } = this.#captured ?? { seen: trail.settleNow() }
+    const { session } = this.scope
+    const { seen } = this.#captured ?? { seen: session.positionNow() }
     const isEverywhere = seen !== undefined && options.pool.hasEveryReplica?.(seen) === true
     const now = clocks.wallMillis()
-    this.#tokenAnswer = token.answer({ seen, hasSeenMore: trail.hasSeenMore, isEverywhere, now })
+    this.#tokenAnswer = token.answer({ seen, hasSeenMore: session.hasSeenMore, isEverywhere, now })
     return this.#tokenAnswer
   }
 
   /** Notes that more of the body has come than the proxy can replay. */
   refuseBody(): void {
-    this.scope.obstruct('body-too-large')
+    this.scope.blockReplay('body-too-large')
   }
 
   /** Learns what the route needed (P5). An error says nothing about that, so only a success counts as a read. */
@@ -237,7 +237,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
 
 const SWITCHING_PROTOCOLS = 101
 
-function obstacleOf(hasFailed: boolean, isReplayed: boolean, isTooLarge: boolean): ReplayObstacle | undefined {
+function blockerOf(hasFailed: boolean, isReplayed: boolean, isTooLarge: boolean): ReplayBlocker | undefined {
   if (hasFailed) return 'replay-failed'
   if (isReplayed) return 'already-replayed'
   return isTooLarge ? 'body-too-large' : undefined

@@ -1,20 +1,20 @@
 import {
+  type ReplayBlocker,
   ReplayImpossible,
-  type ReplayObstacle,
   type ReplayReason,
   type ReplayToPrimary,
   Scope,
   type Topology,
 } from '@headwater/core'
-import type { TrailOptions } from '@headwater/core/internal'
+import type { ClientSessionOptions } from '@headwater/core/internal'
 
 /** What the scope of a request needs to open. */
 export interface RequestScopeOptions {
   readonly kind: 'request' | 'job'
-  readonly obstacle: ReplayObstacle | undefined
+  readonly blocker: ReplayBlocker | undefined
   readonly topology: () => Topology
   /** What the client has seen, by its token; `undefined` where no token is carried. */
-  readonly trail: TrailOptions | undefined
+  readonly session: ClientSessionOptions | undefined
   /** The `Retry-After` of a 503. */
   readonly retryAfterSeconds: number
   /** Called each time something away from home needs the primary. */
@@ -27,7 +27,7 @@ export class RequestScope extends Scope {
   readonly #onPrimaryNeeded: () => void
 
   constructor(options: RequestScopeOptions) {
-    super({ kind: options.kind, obstacle: options.obstacle, topology: options.topology, trail: options.trail })
+    super({ kind: options.kind, blocker: options.blocker, topology: options.topology, session: options.session })
     this.#retryAfterSeconds = options.retryAfterSeconds
     this.#onPrimaryNeeded = options.onPrimaryNeeded
   }
@@ -36,6 +36,6 @@ export class RequestScope extends Scope {
     const error = super.askForReplay(topology, reason, cause)
     this.#onPrimaryNeeded()
     if (!(error instanceof ReplayImpossible)) return error
-    return new ReplayImpossible(error.obstacle, { cause, retryAfterSeconds: this.#retryAfterSeconds })
+    return new ReplayImpossible(error.blocker, { cause, retryAfterSeconds: this.#retryAfterSeconds })
   }
 }

@@ -1,5 +1,5 @@
 import { currentScope } from '@headwater/core'
-import { type Position, type PositionSource, type Seen, toLsn } from '@headwater/core/internal'
+import { type Position, type PositionSource, type ReadPosition, toLsn } from '@headwater/core/internal'
 
 /** A primary, as far as tokens know one. The cross-package suite asks real ones. */
 export class Primary implements PositionSource {
@@ -18,7 +18,7 @@ export class Primary implements PositionSource {
   }
 
   /** What a client has seen after it was told the position. */
-  get state(): Seen {
+  get state(): ReadPosition {
     return { ...this.position, node: 0 }
   }
 
@@ -31,12 +31,12 @@ export class Primary implements PositionSource {
 
   /** Sends a write in the current scope, and commits it. */
   async write(): Promise<string> {
-    const trail = currentScope()?.trail
-    if (trail === undefined) throw new Error('there is no scope here')
-    trail.writeSent(this)
+    const session = currentScope()?.session
+    if (session === undefined) throw new Error('there is no scope here')
+    session.writeSent(this)
     await new Promise((resolve) => setImmediate(resolve))
-    trail.writeEnded()
-    if (this.reportsWithCommit) trail.committedAt(this.position)
+    session.writeEnded()
+    if (this.reportsWithCommit) session.committedAt(this.position)
     return 'written'
   }
 }

@@ -1,5 +1,5 @@
 import { Agent } from 'node:http'
-import { diagnostics, type ReplayEvent, ReplayImpossible, sideEffects, type Topology } from '@headwater/core'
+import { diagnostics, forbidReplay, type ReplayEvent, ReplayImpossible, type Topology } from '@headwater/core'
 import { expect, test } from 'vitest'
 import type { HttpAdapter, Outcome } from './app-under-test.ts'
 import { askThrough } from './ask.ts'
@@ -60,7 +60,7 @@ export function testReplays(adapter: HttpAdapter): void {
       yield 'head '
       await new Promise((resolve) => setTimeout(resolve, 20))
       yield await write(away).catch((error: unknown) =>
-        error instanceof ReplayImpossible ? error.obstacle : String(error),
+        error instanceof ReplayImpossible ? error.blocker : String(error),
       )
       yield ' tail'
     }
@@ -147,10 +147,10 @@ export function testReplays(adapter: HttpAdapter): void {
 
   test('P4: after sideEffects() a write gets the typed error, and a 500 unless the app catches it', async () => {
     const declared = (then: () => Promise<Outcome>) => async (): Promise<Outcome> => {
-      sideEffects()
+      forbidReplay()
       return then()
     }
-    expect((await askOnce({ handle: declared(showingWrite(away)) })).text).toBe('"side-effects"')
+    expect((await askOnce({ handle: declared(showingWrite(away)) })).text).toBe('"forbidden"')
     expect((await askOnce({ handle: declared(async () => ({ json: await write(away) })) })).status).toBe(500)
   })
 
@@ -186,7 +186,7 @@ export function testReplays(adapter: HttpAdapter): void {
     } finally {
       diagnostics.replay.unsubscribe(listener)
     }
-    expect(events.map(({ reason, obstacle }) => [reason, obstacle])).toEqual([
+    expect(events.map(({ reason, blocker }) => [reason, blocker])).toEqual([
       ['refused', undefined],
       ['write', 'already-replayed'],
     ])
@@ -199,6 +199,6 @@ const showingWrite = (topology: Topology) => async (): Promise<Outcome> => {
     return { json: await write(topology) }
   } catch (error) {
     if (!(error instanceof ReplayImpossible)) throw error
-    return { json: error.obstacle }
+    return { json: error.blocker }
   }
 }

@@ -1,4 +1,4 @@
-import { currentScope, ensurePrimary, PrimaryUnavailable, sideEffects } from '@headwater/core'
+import { currentScope, ensurePrimary, forbidReplay, PrimaryUnavailable } from '@headwater/core'
 import { expect, test } from 'vitest'
 import type { HttpAdapter, Outcome, RouteUnderTest } from './app-under-test.ts'
 import { askThrough } from './ask.ts'
@@ -104,7 +104,7 @@ export function testRequests(adapter: HttpAdapter): void {
     expectReplay(await askOnce({ handle: ensured }, { headers }))
     expect(runs).toBe(0)
     const refused = async (): Promise<Outcome> => {
-      sideEffects()
+      forbidReplay()
       return { json: await write(away) }
     }
     expect((await askOnce({ handle: refused }, { headers })).status).toBe(500)

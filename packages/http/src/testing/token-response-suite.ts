@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { currentScope, type ReplayReason } from '@headwater/core'
-import type { Seen } from '@headwater/core/internal'
+import type { ReadPosition } from '@headwater/core/internal'
 import { expect, test } from 'vitest'
 import type { HttpAdapter, Outcome } from './app-under-test.ts'
 import { askAtHomeThrough } from './ask.ts'
@@ -77,10 +77,10 @@ export function testTokensOfResponses(adapter: HttpAdapter): void {
   })
 
   test('F1, gitlab#413203: the cookie is deleted once every replica has passed it', async () => {
-    const asked: Seen[] = []
+    const asked: ReadPosition[] = []
     const pool = {
       topology: home,
-      hasEveryReplica(seen: Seen): boolean {
+      hasEveryReplica(seen: ReadPosition): boolean {
         asked.push(seen)
         return this.topology === home
       },
@@ -115,10 +115,10 @@ export function testTokensOfResponses(adapter: HttpAdapter): void {
 
   test('F1: with tokens switched off, nothing is read, set or waited for', async () => {
     const primary = new Primary()
-    const trails: unknown[] = []
+    const sessions: unknown[] = []
     const handle = async (): Promise<Outcome> => {
-      const trail = currentScope()?.trail
-      trails.push([trail?.floor, trail?.isWanted])
+      const session = currentScope()?.session
+      sessions.push([session?.minPosition, session?.isWanted])
       return { json: await primary.write() }
     }
     const request = { headers: { cookie: cookieOf(tokenOf(5n)), 'headwater-token': tokenOf(6n) } }
@@ -130,7 +130,7 @@ export function testTokensOfResponses(adapter: HttpAdapter): void {
         undefined,
       ])
     }
-    expect([trails, primary.asked]).toEqual([Array(2).fill([undefined, false]), 0])
+    expect([sessions, primary.asked]).toEqual([Array(2).fill([undefined, false]), 0])
   })
 
   test('F1: concurrent requests that wait for the primary do not mix', async () => {

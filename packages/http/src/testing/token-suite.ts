@@ -1,5 +1,5 @@
 import { currentScope } from '@headwater/core'
-import { SEEN_UNKNOWN, toLsn } from '@headwater/core/internal'
+import { toLsn, UNKNOWN_POSITION } from '@headwater/core/internal'
 import { expect, test } from 'vitest'
 import type { HttpAdapter, Outcome } from './app-under-test.ts'
 import { askAtHomeThrough } from './ask.ts'
@@ -46,8 +46,8 @@ export function testTokens(adapter: HttpAdapter): void {
   test('F1: a scope begins with what cookie and header say; when nothing changes, no cookie is set', async () => {
     const floors: unknown[] = []
     const handle = async (): Promise<Outcome> => {
-      const trail = currentScope()?.trail
-      floors.push([trail?.floor?.lsn, trail?.isTracked, trail?.isWanted])
+      const session = currentScope()?.session
+      floors.push([session?.minPosition?.lsn, session?.isTracked, session?.isWanted])
       return { json: 'read' }
     }
     const [low, high] = [tokenOf(5n), tokenOf(6n)]
@@ -70,7 +70,7 @@ export function testTokens(adapter: HttpAdapter): void {
     const primary = new Primary()
     const floors: unknown[] = []
     const handle = async (): Promise<Outcome> => {
-      floors.push(currentScope()?.trail.floor?.lsn)
+      floors.push(currentScope()?.session.minPosition?.lsn)
       return { json: await primary.write(), headers: { 'set-cookie': 'own=1' } }
     }
     // The token that says less was made first, and expires first.
@@ -90,8 +90,8 @@ export function testTokens(adapter: HttpAdapter): void {
 
   test('F5: a tracked client gets the mark of the replica that it read from', async () => {
     const handle = async (): Promise<Outcome> => {
-      const trail = currentScope()?.trail
-      trail?.readAtReplica({ cluster: 7n, timeline: 1, lsn: toLsn(50n), node: 3 })
+      const session = currentScope()?.session
+      session?.readAtReplica({ cluster: 7n, timeline: 1, lsn: toLsn(50n), node: 3 })
       return { json: 'read' }
     }
     expect(stateIn(await ask(handle))).toBeUndefined()
@@ -105,7 +105,7 @@ export function testTokens(adapter: HttpAdapter): void {
     ['truncated', () => tokenOf(5n).slice(1)],
     ['garbage', () => '%00"; headwater.AAAAAAAA=x'],
   ])('F3: one that is %s is as if absent', async (_, text) => {
-    const handle = async (): Promise<Outcome> => ({ json: String(currentScope()?.trail.floor) })
+    const handle = async (): Promise<Outcome> => ({ json: String(currentScope()?.session.minPosition) })
     const sent = await ask(handle, { headers: { cookie: `headwater.AAAAAAAA=${text()}`, 'headwater-token': text() } })
     expect([sent.status, sent.text, sent.headers['set-cookie'], sent.headers['vary']]).toEqual([
       200,
@@ -119,6 +119,6 @@ export function testTokens(adapter: HttpAdapter): void {
     const primary = new Primary()
     primary.isGone = true
     const sent = await ask(async () => ({ json: await primary.write() }))
-    expect([sent.status, stateIn(sent)]).toEqual([200, SEEN_UNKNOWN])
+    expect([sent.status, stateIn(sent)]).toEqual([200, UNKNOWN_POSITION])
   })
 }

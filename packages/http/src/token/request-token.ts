@@ -1,17 +1,17 @@
 import {
+  type ClientSessionOptions,
   isGoodAt,
-  isMomentOver,
+  isMarkExpired,
   isPosition,
-  isSameSeen,
-  MOST_TOKENS,
-  mergeAll,
-  mergeSeen,
-  nameOfToken,
+  isSamePosition,
+  MAX_TOKENS,
+  mergeAllPositions,
+  mergePositions,
   parseTokens,
-  type Seen,
+  type ReadPosition,
   signToken,
   type Token,
-  type TrailOptions,
+  tokenName,
   verifyToken,
 } from '@headwater/core/internal'
 import type { RequestFacts } from '../request/request-facts.ts'
@@ -26,7 +26,7 @@ export const TOKEN_HEADER = 'headwater-token'
 /** What one request has seen, when its token is made. */
 export interface TokenOutcome {
   /** What the client has seen by now; `undefined`: nothing that counts. */
-  readonly seen: Seen | undefined
+  readonly seen: ReadPosition | undefined
   /** Whether this request itself has read or written something that counts. */
   readonly hasSeenMore: boolean
   /** Whether every replica has all of it, so that the token is no longer needed. */
@@ -68,7 +68,7 @@ export class RequestToken {
   /** The wall clock in milliseconds: positions that the primary reports for this request are later. */
   readonly #arrivedAt: number
   /** What the client has seen before: all that either carrier brought (F3: a token that does not verify is ignored). */
-  readonly floor: Seen | undefined
+  readonly minPosition: ReadPosition | undefined
 
   constructor(carriers: TokenCarriers, secrets: readonly string[], facts: RequestFacts, now: number) {
     this.#carriers = carriers
@@ -81,17 +81,17 @@ export class RequestToken {
       return token === undefined ? [] : [{ token, key }]
     }
     // Browsers list older cookies first (RFC 6265, section 5.4).
-    const cookies = cookie === undefined ? [] : readCookies(facts.header('cookie'), cookie.name).slice(-MOST_TOKENS)
+    const cookies = cookie === undefined ? [] : readCookies(facts.header('cookie'), cookie.name).slice(-MAX_TOKENS)
     this.#cookies = cookies.flatMap(({ name, value }) => verified(name, value))
     const texts = parseTokens(hasHeader ? facts.header(TOKEN_HEADER) : undefined)
     this.#headers = texts.flatMap((text) => verified(text, text))
-    this.floor = mergeAll([...this.#cookies, ...this.#headers].map(({ token }) => token))
+    this.minPosition = mergeAllPositions([...this.#cookies, ...this.#headers].map(({ token }) => token))
   }
 
-  /** Where the trail of this request begins. */
-  get trail(): TrailOptions {
-    const { floor } = this
-    return { floor, isTracked: this.#carriers.isTrackingAll || floor !== undefined, isWanted: true }
+  /** What the session of this request begins with. */
+  get session(): ClientSessionOptions {
+    const { minPosition } = this
+    return { minPosition, isTracked: this.#carriers.isTrackingAll || minPosition !== undefined, isWanted: true }
   }
 
   /** Makes the answer: only what the client does not know yet. Reads no clock; signs at most once. */
@@ -139,7 +139,7 @@ export class RequestToken {
   #staysBeside(one: Token, token: Token): boolean {
     if (!isPosition(token)) return !covers(token, one)
     // A position makes a carried mark redundant, except while an answer that relies on that mark may still be in flight.
-    return !isPosition(one) && !isMomentOver(one, this.#arrivedAt)
+    return !isPosition(one) && !isMarkExpired(one, this.#arrivedAt)
   }
 
   #headerOf({ token, key }: Carried): string {
@@ -155,7 +155,7 @@ export class RequestToken {
   #setCookie(token: Token, sign: () => string): readonly string[] {
     const { cookie, timeToLiveMillis } = this.#carriers
     if (cookie === undefined) return []
-    const name = `${cookie.name}.${nameOfToken(token)}`
+    const name = `${cookie.name}.${tokenName(token)}`
     const maxAgeSeconds = Math.ceil(timeToLiveMillis / 1000)
     const set = formatCookie({ ...cookie, name, value: sign(), maxAgeSeconds, isSecure: this.#isSecure })
     return [set, ...this.#keepCookie({ token, key: name })]
@@ -177,7 +177,7 @@ function knownOf(carried: readonly Carried[], token: Token, hasSeenMore: boolean
   const lastExpires = Math.max(...carried.map((one) => one.token.expires))
   return carried.find(
     ({ token: one }) =>
-      isSameSeen(one, token) &&
+      isSamePosition(one, token) &&
       one.expires === lastExpires &&
       // A request that has read nothing adds nothing to a mark.
       (!hasSeenMore || isGoodAt(one, token.issuedAt)),
@@ -187,7 +187,7 @@ function knownOf(carried: readonly Carried[], token: Token, hasSeenMore: boolean
 /** Whether `token` says all that `other` does. */
 function covers(token: Token, other: Token): boolean {
   const isInTime = isPosition(other) || other.issuedAt <= token.issuedAt || isGoodAt(token, other.issuedAt)
-  return isInTime && isSameSeen(mergeSeen(token, other), token)
+  return isInTime && isSamePosition(mergePositions(token, other), token)
 }
 
 function addVary(head: ResponseHead, field: string): void {

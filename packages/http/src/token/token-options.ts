@@ -1,5 +1,5 @@
 import { OptionsInvalid } from '@headwater/core'
-import { TIME_TO_LIVE } from '@headwater/core/internal'
+import { TOKEN_TTL_MILLIS } from '@headwater/core/internal'
 
 /**
  * How a client carries its token, and who gets one.
@@ -66,7 +66,7 @@ export function resolveTokenCarriers(token: false | TokenCarrierOptions | undefi
   if (token !== undefined && (typeof token !== 'object' || token === null)) {
     throw new OptionsInvalid('token', `expected false or an object of options, got ${typeof token}`)
   }
-  const { header: hasHeader = true, timeToLiveMillis = TIME_TO_LIVE, trackReads = 'with-token' } = token ?? {}
+  const { header: hasHeader = true, timeToLiveMillis = TOKEN_TTL_MILLIS, trackReads = 'with-token' } = token ?? {}
   if (typeof hasHeader !== 'boolean') {
     throw new OptionsInvalid('token.header', `expected a boolean, got ${typeof hasHeader}; the header's name is fixed`)
   }

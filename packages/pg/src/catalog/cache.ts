@@ -1,4 +1,4 @@
-import { type Access, createKnowledge, type Knowledge } from '@headwater/core/internal'
+import { type Access, type Backoff, createKnowledge, type Knowledge, pauseMillis } from '@headwater/core/internal'
 import type { OwnConnection } from '../driver/own-connection.ts'
 import { REFRESH_AFTER } from '../options/catalog-options.ts'
 import { checkOverrides } from '../options/overrides.ts'
@@ -18,13 +18,12 @@ export interface CatalogCacheOptions {
   /** The user's own word, as in `loadCatalog`; it holds from the start. Default: none. */
   readonly functions?: Readonly<Record<string, Access>> | undefined
   /** Age in ms at which what is known is read again, at the next statement. Default 10 minutes. */
-  readonly refreshAfter?: number | undefined
+  readonly refreshAfterMillis?: number | undefined
   /** A monotonic clock in ms. Default `performance.now`. */
   readonly now?: (() => number) | undefined
 }
 
-/** After a failure, in ms: doubles from the first to the most, spread by a half. */
-const BACKOFF = { first: 1000, most: 300_000 } as const
+const BACKOFF: Backoff = { firstMillis: 1000, maxMillis: 300_000 }
 /** After a failure while what is known is outdated, in ms: until then nothing is read next door. */
 const OUTDATED_BACKOFF = 10_000
 /** However often a standby proves us wrong, at least this many ms lie between the starts of two loads. */
@@ -42,7 +41,7 @@ const MISSED = 1000
 export class CatalogCache {
   readonly #options: CatalogCacheOptions
   readonly #functions: Readonly<Record<string, Access>>
-  readonly #refreshAfter: number
+  readonly #refreshAfterMillis: number
   readonly #now: () => number
   readonly #ended = new AbortController()
   #due = Number.NEGATIVE_INFINITY
@@ -62,7 +61,7 @@ export class CatalogCache {
   constructor(options: CatalogCacheOptions) {
     this.#options = options
     this.#functions = checkOverrides('functions', options.functions)
-    this.#refreshAfter = options.refreshAfter ?? REFRESH_AFTER
+    this.#refreshAfterMillis = options.refreshAfterMillis ?? REFRESH_AFTER
     this.#now = options.now ?? (() => performance.now())
     if (Object.keys(this.#functions).length > 0) options.onKnowledge(createKnowledge({ overrides: this.#functions }))
   }
@@ -106,7 +105,7 @@ export class CatalogCache {
     const now = this.#now()
     const missed = name === undefined ? undefined : this.#missed.get(name)
     if (name === undefined || (missed !== undefined && now < missed.until)) return this.touch()
-    const pause = missed === undefined ? DOUBT_PAUSE : Math.min(missed.pause * 2, this.#refreshAfter)
+    const pause = missed === undefined ? DOUBT_PAUSE : Math.min(missed.pause * 2, this.#refreshAfterMillis)
     this.#missed.delete(name)
     this.#missed.set(name, { until: now + pause, pause })
     if (this.#missed.size > MISSED) {
@@ -181,12 +180,11 @@ export class CatalogCache {
 
   #nextDue(): number {
     if (this.#isOutdated && this.#underway === 0) return this.#startedAt + CHANGE_PAUSE
-    return this.#isDoubted ? this.#startedAt + DOUBT_PAUSE : this.#now() + this.#refreshAfter
+    return this.#isDoubted ? this.#startedAt + DOUBT_PAUSE : this.#now() + this.#refreshAfterMillis
   }
 
   #pause(): number {
-    const most = this.#isOutdated ? OUTDATED_BACKOFF : BACKOFF.most
-    const pause = Math.min(most, BACKOFF.first * 2 ** (this.#failures - 1))
-    return pause * (0.75 + Math.random() / 2)
+    const maxMillis = this.#isOutdated ? OUTDATED_BACKOFF : BACKOFF.maxMillis
+    return pauseMillis(this.#failures, { ...BACKOFF, maxMillis }, Math.random())
   }
 }

@@ -59,12 +59,12 @@ export class CatalogFacts {
   }
 }
 
-const UNSEEN: Known = Object.freeze({ access: 'unknown', because: 'unseen-function' })
-const SEQUENCE: Known = Object.freeze({ access: 'write', because: 'sequence' })
-const FOREIGN: Known = Object.freeze({ access: 'write', because: 'remote-server' })
-const UNLOGGED: Known = Object.freeze({ access: 'write', because: 'unlogged' })
-const TEMPORARY: Known = Object.freeze({ access: 'session', because: 'session-state' })
-const TRANSACTION_SETTING: Known = Object.freeze({ access: 'write', because: 'transaction-control' })
+const UNSEEN: Known = Object.freeze({ access: 'unknown', reason: 'unseen-function' })
+const SEQUENCE: Known = Object.freeze({ access: 'write', reason: 'sequence' })
+const FOREIGN: Known = Object.freeze({ access: 'write', reason: 'remote-server' })
+const UNLOGGED: Known = Object.freeze({ access: 'write', reason: 'unlogged' })
+const TEMPORARY: Known = Object.freeze({ access: 'session', reason: 'session-state' })
+const TRANSACTION_SETTING: Known = Object.freeze({ access: 'write', reason: 'transaction-control' })
 
 function relationText({ body }: CatalogRow): Evidence {
   return body === null ? {} : { text: { language: 'sql', body } }

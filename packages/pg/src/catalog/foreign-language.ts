@@ -1,9 +1,9 @@
 import type { Known } from '@headwater/core/internal'
 
-const UNSEEN: Known = Object.freeze({ access: 'unknown', because: 'procedural-code' })
-const SWALLOWS: Known = Object.freeze({ access: 'write', because: 'swallows-errors' })
-const WRITES: Known = Object.freeze({ access: 'write', because: 'writing-function' })
-const REACHES_OUT: Known = Object.freeze({ access: 'write', because: 'remote-server' })
+const UNSEEN: Known = Object.freeze({ access: 'unknown', reason: 'procedural-code' })
+const SWALLOWS: Known = Object.freeze({ access: 'write', reason: 'swallows-errors' })
+const WRITES: Known = Object.freeze({ access: 'write', reason: 'writing-function' })
+const REACHES_OUT: Known = Object.freeze({ access: 'write', reason: 'remote-server' })
 
 /** How the languages catch an error: `except` (Python), `eval` (Perl), `catch` and `try` (Tcl, JavaScript), `pcall` (Lua). */
 const CATCHES = /\b(?:except|eval|catch|try|pcall|xpcall|tryCatch|rescue)\b/

@@ -2,7 +2,7 @@ import { type Access, classifyBody, type Knowledge, type Known, type NameKind } 
 import { knownOfCatalogFunction } from './catalog-function.ts'
 import type { CatalogKnowledge, CatalogObject, Evidence } from './object.ts'
 
-const READS: Known = Object.freeze({ access: 'read', because: 'reads-only' })
+const READS: Known = Object.freeze({ access: 'read', reason: 'reads-only' })
 const RANK: Readonly<Record<Access, number>> = { read: 0, unknown: 1, session: 2, write: 3 }
 
 /**
@@ -110,7 +110,7 @@ export class CatalogGraph {
   }
 
   #raise(object: GraphObject, known: Known): void {
-    object.known = Object.freeze({ access: known.access, because: reasonByName(known) })
+    object.known = Object.freeze({ access: known.access, reason: reasonByName(known) })
     for (const dependent of object.dependents) this.#wait(dependent)
     for (const schema of [object.schema, undefined]) {
       const name = this.#nameOf(object.kind, schema, object.name)
@@ -170,13 +170,13 @@ function stricter(left: Known, right: Known): Known {
 }
 
 /** What calls something that is not there is not tried on a standby, unlike what else is unknown. */
-function rankOf({ access, because }: Known): number {
-  return because === 'newer-than-catalog' ? RANK[access] + 0.5 : RANK[access]
+function rankOf({ access, reason }: Known): number {
+  return reason === 'newer-than-catalog' ? RANK[access] + 0.5 : RANK[access]
 }
 
 /** What a caller is told: that a name writes, not by which statement inside of it. */
-function reasonByName({ access, because }: Known): Known['because'] {
-  switch (because) {
+function reasonByName({ access, reason }: Known): Known['reason'] {
+  switch (reason) {
     case 'data-modification':
     case 'row-lock':
     case 'table-lock':
@@ -189,6 +189,6 @@ function reasonByName({ access, because }: Known): Known['because'] {
     case 'override':
       return access === 'write' ? 'writing-function' : access === 'session' ? 'session-state' : 'unseen-function'
     default:
-      return because
+      return reason
   }
 }

@@ -1,11 +1,11 @@
 import type { Known } from '@headwater/core/internal'
 
-const READS: Known = Object.freeze({ access: 'read', because: 'reads-only' })
-const SESSION: Known = Object.freeze({ access: 'session', because: 'session-state' })
-const RUNS_TEXT: Known = Object.freeze({ access: 'unknown', because: 'procedural-code' })
-const NODE_LOCAL: Known = Object.freeze({ access: 'write', because: 'node-local' })
-const WRITES: Known = Object.freeze({ access: 'write', because: 'writing-function' })
-const REMOTE: Known = Object.freeze({ access: 'write', because: 'remote-server' })
+const READS: Known = Object.freeze({ access: 'read', reason: 'reads-only' })
+const SESSION: Known = Object.freeze({ access: 'session', reason: 'session-state' })
+const RUNS_TEXT: Known = Object.freeze({ access: 'unknown', reason: 'procedural-code' })
+const NODE_LOCAL: Known = Object.freeze({ access: 'write', reason: 'node-local' })
+const WRITES: Known = Object.freeze({ access: 'write', reason: 'writing-function' })
+const REMOTE: Known = Object.freeze({ access: 'write', reason: 'remote-server' })
 
 /**
  * Extensions whose C functions only read and compute, but for those that are named below. Read in their sources or

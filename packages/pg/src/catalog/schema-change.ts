@@ -8,9 +8,9 @@ const LEAVES_NAMES =
 const CHANGE = /\b(?:create|alter|drop|import)\b/i
 
 /** Whether a statement may change what the catalog says of functions, operators, relations or types. */
-export function mayChangeSchema({ access, because, count, token }: Statement, text: string | undefined): boolean {
+export function mayChangeSchema({ access, reason, count, token }: Statement, text: string | undefined): boolean {
   if (access === 'read' || text === undefined) return false
-  if (because === 'schema-change') return count !== 1 || !LEAVES_NAMES.test(text)
+  if (reason === 'schema-change') return count !== 1 || !LEAVES_NAMES.test(text)
   return (count > 1 || isDo(token)) && CHANGE.test(text)
 }
 

@@ -32,6 +32,8 @@ export function internalsOf(client: object): ClientInternals {
 export interface PoolInternals {
   ending: boolean
   ended: boolean
+  /** Who waits for a connection. */
+  readonly _pendingQueue?: unknown[]
 }
 
 /** As `internalsOf`, for a pool. */
@@ -56,4 +58,10 @@ export function submittableInternalsOf(submittable: pg.Submittable): Submittable
 /** Any client or pool as Node's emitter: pg's types declare the events one by one. */
 export function emitterOf(emitter: object): EventEmitter {
   return emitter as EventEmitter
+}
+
+/** Makes pg's pool forget who waits for a connection: they have been told. It has no call for that. */
+export function forgetPending(pool: object): void {
+  const queue = poolInternalsOf(pool)._pendingQueue
+  if (queue !== undefined) queue.length = 0
 }

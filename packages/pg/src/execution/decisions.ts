@@ -1,6 +1,7 @@
 import { diagnostics, type RouteEvent } from '@headwater/core'
 import {
   accessIn,
+  type ClientSession,
   classify,
   type Decision,
   type PrimaryReason,
@@ -8,11 +9,10 @@ import {
   routeToPrimary,
   type Situation,
   type Statement,
-  type Trail,
 } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { ResolvedOptions } from '../options/options.ts'
-import type { ReplicaConnector } from '../reads/replica-connector.ts'
+import type { Reads } from '../reads/reads.ts'
 import { TablePolicy } from '../reads/table-policy.ts'
 import type { RoutedQuery } from './routed-query.ts'
 import type { Verdicts } from './verdicts.ts'
@@ -21,28 +21,28 @@ import type { Verdicts } from './verdicts.ts'
 export class Decisions {
   readonly #options: ResolvedOptions
   readonly #fleet: Fleet
-  readonly #reads: ReplicaConnector
+  readonly #reads: Reads
   readonly #verdicts: Verdicts
   readonly #tables: TablePolicy
 
-  constructor(options: ResolvedOptions, fleet: Fleet, reads: ReplicaConnector, verdicts: Verdicts) {
+  constructor(options: ResolvedOptions, fleet: Fleet, reads: Reads, verdicts: Verdicts) {
     this.#options = options
     this.#fleet = fleet
     this.#reads = reads
     this.#verdicts = verdicts
-    this.#tables = new TablePolicy(options.freshness.tables)
+    this.#tables = new TablePolicy(options.freshness.primaryTables)
   }
 
   /** All that a decision about this query depends on, as of now. */
   situationOf({ frame, call, holder }: RoutedQuery): Situation {
-    const { mode, consistency, outsideRequest } = this.#options
+    const { routing, consistency, writesOutsideRequest } = this.#options
     return {
       topology: this.#fleet.topology,
-      mode,
+      routing,
       consistency: this.#tables.mayRead(call.text)
         ? 'strong'
         : (frame?.consistency ?? frame?.scope?.consistency ?? consistency),
-      outsideRequest,
+      writesOutsideRequest,
       scope: frame?.scope,
       forced: frame?.forced,
       transaction: holder.transaction,
@@ -56,7 +56,7 @@ export class Decisions {
   decide(query: RoutedQuery): Decision {
     const situation = this.situationOf(query)
     const decision = route(query.statement, situation)
-    const isNewer = query.statement.because === 'newer-than-catalog' && decision.reason === 'newer-than-catalog'
+    const isNewer = query.statement.reason === 'newer-than-catalog' && decision.reason === 'newer-than-catalog'
     if (isNewer) this.#verdicts.miss(query.statement)
     return this.#announce(decision, query, situation)
   }
@@ -86,8 +86,8 @@ export class Decisions {
     this.#publish(decision, query.statement, query, situation)
     const isSent = decision.route === 'primary' || decision.route === 'direct'
     if (!isSent) return decision
-    const trail = query.frame?.scope?.trail
-    if (trail !== undefined) this.#mark(query, trail, situation)
+    const session = query.frame?.scope?.session
+    if (session !== undefined) this.#mark(query, session, situation)
     this.#verdicts.noteSchemaChange(query)
     return decision
   }
@@ -98,10 +98,10 @@ export class Decisions {
     diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)
   }
 
-  /** Notes in the trail of its scope what a statement does at the primary. */
-  #mark(query: RoutedQuery, trail: Trail, situation: Situation): void {
-    if (query.statement.because !== 'reads-only' && SETS_COMMIT.test(query.call.text ?? '')) {
-      trail.isCommitAsync = true
+  /** Notes in the session of its scope what a statement does at the primary. */
+  #mark(query: RoutedQuery, session: ClientSession, situation: Situation): void {
+    if (query.statement.reason !== 'reads-only' && SETS_COMMIT.test(query.call.text ?? '')) {
+      session.isCommitAsync = true
     }
     if (mayWrite(query.statement, situation)) {
       query.writeSent(this.#fleet)
@@ -119,5 +119,5 @@ const SETS_COMMIT = /synchronous_commit/i
 
 /** Reads, and what sets up a session or a transaction, leave nothing for a later read to miss. */
 function mayWrite(statement: Statement, situation: Situation): boolean {
-  return accessIn(statement, situation.transaction) !== 'read' && statement.because !== 'session-state'
+  return accessIn(statement, situation.transaction) !== 'read' && statement.reason !== 'session-state'
 }

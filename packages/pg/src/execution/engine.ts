@@ -1,6 +1,6 @@
 import { Fleet } from '../fleet/fleet.ts'
 import type { ResolvedOptions } from '../options/options.ts'
-import { ReplicaConnector } from '../reads/replica-connector.ts'
+import { Reads } from '../reads/reads.ts'
 import { Decisions } from './decisions.ts'
 import { Execution } from './execution.ts'
 import { Outcomes } from './outcomes.ts'
@@ -9,14 +9,14 @@ import { Verdicts } from './verdicts.ts'
 /** All that stands behind the faces of one pool. */
 export class Engine {
   readonly fleet: Fleet
-  readonly reads: ReplicaConnector
+  readonly reads: Reads
   readonly verdicts: Verdicts
   readonly decisions: Decisions
   readonly execution: Execution
 
   constructor(options: ResolvedOptions) {
     this.fleet = new Fleet(options)
-    this.reads = new ReplicaConnector({ ...options.freshness, fleet: this.fleet })
+    this.reads = new Reads(this.fleet, options.freshness)
     this.verdicts = new Verdicts(options.catalog, this.fleet)
     this.decisions = new Decisions(options, this.fleet, this.reads, this.verdicts)
     const outcomes = new Outcomes(this.fleet, this.decisions, this.verdicts)

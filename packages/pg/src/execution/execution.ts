@@ -5,7 +5,7 @@ import { sendQuery } from '../driver/send.ts'
 import { isAbandoned, sendSubmittable } from '../driver/submittable.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
-import type { ReplicaConnector } from '../reads/replica-connector.ts'
+import type { Reads } from '../reads/reads.ts'
 import type { Decisions } from './decisions.ts'
 import type { Outcomes } from './outcomes.ts'
 import type { RoutedQuery } from './routed-query.ts'
@@ -17,11 +17,11 @@ import { mayBringPosition, sendWithPosition } from './send-with-position.ts'
  */
 export class Execution {
   readonly #fleet: Fleet
-  readonly #reads: ReplicaConnector
+  readonly #reads: Reads
   readonly #decisions: Decisions
   readonly #outcomes: Outcomes
 
-  constructor(fleet: Fleet, reads: ReplicaConnector, decisions: Decisions, outcomes: Outcomes) {
+  constructor(fleet: Fleet, reads: Reads, decisions: Decisions, outcomes: Outcomes) {
     this.#fleet = fleet
     this.#reads = reads
     this.#decisions = decisions

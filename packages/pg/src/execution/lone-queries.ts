@@ -1,6 +1,6 @@
 import type { TransactionState } from '@headwater/core/internal'
 import type { Connection } from '../node/pool-node.ts'
-import type { ConnectedToReplica } from '../reads/replica-connector.ts'
+import type { ConnectedToReplica } from '../reads/read-in-search.ts'
 import type { Holder, RoutedQuery } from './routed-query.ts'
 
 export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })

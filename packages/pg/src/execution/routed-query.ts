@@ -1,9 +1,16 @@
-import type { Frame, Position, PositionSource, Statement, Trail, TransactionState } from '@headwater/core/internal'
+import type {
+  ClientSession,
+  Frame,
+  Position,
+  PositionSource,
+  Statement,
+  TransactionState,
+} from '@headwater/core/internal'
 import type pg from 'pg'
 import type { QueryCall } from '../driver/query-call.ts'
 import type { Settle } from '../driver/settle.ts'
 import type { Connection, NodeKind, PoolNode } from '../node/pool-node.ts'
-import type { ConnectedToReplica } from '../reads/replica-connector.ts'
+import type { ConnectedToReplica } from '../reads/read-in-search.ts'
 
 /**
  * Who a query runs for: a lease, which keeps its connections and its transaction from query to query, or a lone query,
@@ -66,8 +73,8 @@ export class RoutedQuery {
   #triedAfter: PoolNode[] | undefined
   /** The error with which the last replica was lost. */
   lostTo: unknown
-  #writesIn: Trail | undefined
-  #readsIn: Trail | undefined
+  #writesIn: ClientSession | undefined
+  #readsIn: ClientSession | undefined
   #changesSchemaOf: SchemaWatch | undefined
 
   constructor(call: QueryCall, frame: Frame | undefined, settle: Settle, statement: Statement, holder: Holder) {
@@ -93,14 +100,14 @@ export class RoutedQuery {
   /** Before it is sent as a write. */
   writeSent(source: PositionSource): void {
     if (this.#writesIn !== undefined) return
-    this.#writesIn = this.frame?.scope?.trail
+    this.#writesIn = this.frame?.scope?.session
     this.#writesIn?.writeSent(source)
   }
 
   /** Before it is sent to the primary as a read. */
   readSent(source: PositionSource): void {
-    const trail = this.frame?.scope?.trail
-    if (trail?.readAtPrimary(source) === true) this.#readsIn = trail
+    const session = this.frame?.scope?.session
+    if (session?.readAtPrimary(source) === true) this.#readsIn = session
   }
 
   /** When no connection to the primary could be had. */

@@ -16,7 +16,7 @@ export type Committed = (error: unknown, result?: unknown, position?: Position) 
 
 /** Whether this is a COMMIT at the primary of a scope whose client will be told where that was. */
 export function mayBringPosition({ call, statement, frame }: RoutedQuery, { node }: Connection): boolean {
-  if (frame?.scope?.trail.isWanted !== true || node.kind !== 'primary' || node.refusesPosition) return false
+  if (frame?.scope?.session.isWanted !== true || node.kind !== 'primary' || node.refusesPosition) return false
   return statement.control?.kind === 'commit' && !statement.control.isChained && takesTwo(call)
 }
 
@@ -35,7 +35,7 @@ function takesTwo({ config, values }: QueryCall): boolean {
  */
 export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }: Connection, done: Committed): void {
   const sentAt = performance.now()
-  const sample = primarySampleText(client, frame?.scope?.trail.isCommitAsync === true, sentAt)
+  const sample = primarySampleText(client, frame?.scope?.session.isCommitAsync === true, sentAt)
   // On a line of its own: the app's text may end in a comment.
   const text = `${call.text ?? ''}\n;${sample}`
   const answered = once((error: unknown, results?: unknown): void => {

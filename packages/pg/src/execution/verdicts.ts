@@ -20,11 +20,11 @@ export class Verdicts {
   readonly #catalog: CatalogCache | undefined
   #statements = 0
 
-  constructor({ isLoaded, functions, refreshAfter }: ResolvedCatalog, fleet: Fleet) {
+  constructor({ isLoaded, functions, refreshAfterMillis }: ResolvedCatalog, fleet: Fleet) {
     if (isLoaded) {
       this.#catalog = new CatalogCache({
         functions,
-        refreshAfter,
+        refreshAfterMillis,
         open: (signal, isPrimaryOnly) =>
           openOwnConnection(isPrimaryOnly ? [fleet.primary.pool] : fleet.nearest, signal),
         onKnowledge: (knowledge) => this.#classifier.learn(knowledge),
@@ -58,7 +58,7 @@ export class Verdicts {
     this.#touchCatalog()
     const statement = this.#classifier.classify(text)
     if (statement.access === 'write' || !this.#learned.isKnown(text, statement)) return statement
-    return { ...statement, access: 'write', because: 'learned' }
+    return { ...statement, access: 'write', reason: 'learned' }
   }
 
   /** The verdict on what its builder knows as a write: none is stricter, so no more than the beginning of the text is read. */
@@ -81,7 +81,7 @@ export class Verdicts {
 
   /** Remembers what a standby refused, so that next time it is a known write. */
   learn({ call, statement }: RoutedQuery, error: unknown): void {
-    if (statement.access === 'read' || statement.because === 'unseen-function') this.#catalog?.doubt()
+    if (statement.access === 'read' || statement.reason === 'unseen-function') this.#catalog?.doubt()
     if (call.text !== undefined) this.#learned.learn(call.text, statement, databaseErrorIn(error)?.where)
   }
 
@@ -92,8 +92,8 @@ export class Verdicts {
 }
 
 /** A Submittable that does not show its text: nobody can say what it does. */
-const UNSEEN: Statement = Object.freeze({ ...classify('select 1'), access: 'write', because: 'unseen-function' })
+const UNSEEN: Statement = Object.freeze({ ...classify('select 1'), access: 'write', reason: 'unseen-function' })
 
-const KNOWN_WRITE: Statement = Object.freeze({ ...classify('select 1'), access: 'write', because: 'data-modification' })
+const KNOWN_WRITE: Statement = Object.freeze({ ...classify('select 1'), access: 'write', reason: 'data-modification' })
 
-const KNOWN_SCHEMA_CHANGE: Statement = Object.freeze({ ...KNOWN_WRITE, because: 'schema-change' })
+const KNOWN_SCHEMA_CHANGE: Statement = Object.freeze({ ...KNOWN_WRITE, reason: 'schema-change' })

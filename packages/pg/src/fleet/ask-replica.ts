@@ -10,12 +10,12 @@ const PAUSE = 10
 
 /**
  * Asks the server behind one connection how far it is, right before a read on the same connection (F4). Asks again for
- * `maxWait` ms while `isEnough` does not hold, and gives the last answer.
+ * `maxWaitMillis` ms while `isEnough` does not hold, and gives the last answer.
  */
 export function askReplica(
   client: TrackedClient,
   isEnough: (state: ReplicaSample) => boolean,
-  maxWait: number,
+  maxWaitMillis: number,
   done: (error: unknown, sample?: ReplicaSample) => void,
 ): void {
   const sentAt = performance.now()
@@ -23,7 +23,7 @@ export function askReplica(
     if (error) return done(error)
     try {
       const sample = replicaSampleOf(rows[0] ?? [], performance.now())
-      const left = maxWait - (sample.receivedAt - sentAt) - PAUSE
+      const left = maxWaitMillis - (sample.receivedAt - sentAt) - PAUSE
       if (left <= 0 || isEnough(sample)) done(undefined, sample)
       else setTimeout(() => askReplica(client, isEnough, left, done), PAUSE)
     } catch (unreadable) {

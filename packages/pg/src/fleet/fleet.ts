@@ -28,13 +28,13 @@ export class Fleet implements PositionSource {
 
   /** Where this process stands, as of now. */
   get topology(): Topology {
-    for (const node of this.local) if (!node.isResting()) return this.#withReplica
+    for (const node of this.local) if (!node.isEjected) return this.#withReplica
     return this.#withoutReplica
   }
 
   /** Where to ask what takes a while, nearest first; the primary is the last. */
   get nearest(): readonly pg.Pool[] {
-    return [...this.local.filter((node) => !node.isResting()), this.primary].map((node) => node.pool)
+    return [...this.local.filter((node) => !node.isEjected), this.primary].map((node) => node.pool)
   }
 
   /** Whether a local replica is left, as far as is known, that what is tried may run on (X1). */

@@ -3,13 +3,13 @@ import type { PrimarySample } from './primary-sample.ts'
 
 /** How far a replica is behind, at most. */
 export interface Lag {
-  /** ms; `Infinity` when nothing is known. */
-  readonly time: number
+  /** `Infinity` when nothing is known. */
+  readonly millis: number
   /** Bytes of log that it has not replayed; `Infinity` when nothing is known. */
   readonly bytes: number
 }
 
-const UNKNOWN: Lag = Object.freeze({ time: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY })
+const UNKNOWN: Lag = Object.freeze({ millis: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY })
 const MOST_SAMPLES = 1024
 
 /**
@@ -48,9 +48,9 @@ export class PrimaryHistory {
     const bytes = Number(behind(last.lsn, replica.lsn))
     for (let index = this.#samples.length - 1; index >= 0; index -= 1) {
       const sample = this.#samples[index]
-      if (sample !== undefined && sample.lsn <= replica.lsn) return { time: now - sample.sentAt, bytes }
+      if (sample !== undefined && sample.lsn <= replica.lsn) return { millis: now - sample.sentAt, bytes }
     }
-    return { time: Number.POSITIVE_INFINITY, bytes }
+    return { millis: Number.POSITIVE_INFINITY, bytes }
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Lsn } from '@headwater/core/internal'
+import { type Backoff, type Lsn, pauseMillis, spread } from '@headwater/core/internal'
 import pg from 'pg'
 import { internalsOf } from '../driver/pg-internals.ts'
 import { AS_TEXT } from '../driver/send.ts'
@@ -55,7 +55,7 @@ interface Waiter {
 /** The pause between two questions while somebody waits, in ms. */
 const EAGER = 10
 const PATIENCE = 60_000
-const BACKOFF = { first: 250, most: 10_000 } as const
+const BACKOFF: Backoff = { firstMillis: 250, maxMillis: 10_000 }
 /** How long one answer may take, in ms; then its connection is given up. */
 const TIMEOUT = 5_000
 
@@ -89,18 +89,23 @@ export class Watcher<Sample> {
   }
 
   /**
-   * Calls back with `true` once `isEnough` holds behind a sample, or with `false` after `maxWait` ms or at the end. The
+   * Calls back with `true` once `isEnough` holds behind a sample, or with `false` after `maxWaitMillis` ms or at the end. The
    * `target` is where that may begin to be so.
    */
   waitUntil(
     isEnough: () => boolean,
     target: Lsn | undefined,
-    maxWait: number,
+    maxWaitMillis: number,
     done: (isEnough: boolean) => void,
   ): void {
     void this.latest
     if (this.#abort.signal.aborted) return done(false)
-    const waiter: Waiter = { target, isEnough, done, timer: setTimeout(() => this.#dismiss(waiter, false), maxWait) }
+    const waiter: Waiter = {
+      target,
+      isEnough,
+      done,
+      timer: setTimeout(() => this.#dismiss(waiter, false), maxWaitMillis),
+    }
     this.#waiters.add(waiter)
     if (this.#waiters.size === 1) this.#wake?.()
   }
@@ -135,7 +140,7 @@ export class Watcher<Sample> {
         failures += 1
         if (this.#abort.signal.aborted) break
         this.#watch.onFailure(error)
-        await this.#sleep(jittered(Math.min(BACKOFF.most, BACKOFF.first * 2 ** (failures - 1))), false)
+        await this.#sleep(pauseMillis(failures, BACKOFF, Math.random()), false)
       }
     }
     this.#run = undefined
@@ -179,7 +184,8 @@ export class Watcher<Sample> {
         answered()
         const outcome = mayWait && version >= waitsFrom ? await this.#waitThere(client) : undefined
         if (outcome === 'refused') mayWait = false
-        if (outcome !== 'waited') await this.#sleep(jittered(this.#waiters.size > 0 ? EAGER : this.#watch.pause), true)
+        if (outcome !== 'waited')
+          await this.#sleep(spread(this.#waiters.size > 0 ? EAGER : this.#watch.pause, Math.random()), true)
         if (failure !== undefined) throw failure
       }
     } finally {
@@ -253,11 +259,6 @@ export class Watcher<Sample> {
       if (isLight) this.#wake = wake
     })
   }
-}
-
-/** Spread by a quarter, so that a fleet does not ask all at once. */
-function jittered(pause: number): number {
-  return pause * (0.75 + Math.random() / 2)
 }
 
 /** Asks on a connection of our own, where pg's promise is as good as its callback. */

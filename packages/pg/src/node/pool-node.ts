@@ -1,12 +1,10 @@
 import { diagnostics, type NodeEvent } from '@headwater/core'
-import { databaseErrorIn } from '@headwater/core/internal'
+import { databaseErrorIn, type Evidence, HEALTHY, type Health, isEjected, nextHealth } from '@headwater/core/internal'
 import pg from 'pg'
+import { forgetPending } from '../driver/pg-internals.ts'
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
 import type { ResolvedNode } from '../options/options.ts'
 import { forceReadOnlySession } from './read-only-session.ts'
-
-/** How long a server that could not be reached is left alone, in ms: the first time, and at most. */
-const BACKOFF = { first: 250, most: 30_000 } as const
 
 export type NodeKind = 'primary' | 'replica'
 
@@ -44,10 +42,7 @@ export class PoolNode {
   readonly #waiting = new Set<Waiting>()
   /** Whether it has refused to say where it is in its log: it is not asked again, and the reads of those who wrote stay with it. */
   refusesPosition = false
-  #failures = 0
-  /** The error of the last failure; it counts while `#failures` does. */
-  #failure: unknown
-  #downUntil = 0
+  #health: Health = HEALTHY
 
   constructor(node: ResolvedNode, kind: NodeKind) {
     this.name = node.name
@@ -75,19 +70,18 @@ export class PoolNode {
     return this.#isReadOnlyForced
   }
 
-  /** Whether no session could be had lately. The first to ask after the pause is told `false`: it is the probe. */
-  isDown(): boolean {
-    if (this.#failures === 0) return false
-    const now = performance.now()
-    // Who waits there already is the probe.
-    if (now < this.#downUntil || this.#waiting.size > 0) return true
-    this.#downUntil = now + this.#pause()
-    return false
+  /** Whether no session could be had lately, so that nobody is sent here for a while (X3). */
+  get isEjected(): boolean {
+    return isEjected(this.#health, performance.now())
   }
 
-  /** Whether no session could be had lately, without becoming the probe. */
-  isResting(): boolean {
-    return this.#failures > 0 && performance.now() < this.#downUntil
+  /** Asks to be sent here. Of a server that has failed, the first after its pause is told `true`: it is the probe. */
+  tryProbe(): boolean {
+    if (this.#health.failures === 0) return true
+    // Whoever waits there already is the probe.
+    if (this.isEjected || this.#waiting.size > 0) return false
+    this.#learn({ kind: 'probed' })
+    return true
   }
 
   /**
@@ -120,32 +114,29 @@ export class PoolNode {
         if (isStillWaiting) waiting.failed(error)
       } else if (isStillWaiting) {
         // Who waited in vain behind others that got no session was kept waiting by the server.
-        waiting.failed(this.#failures > 0 && !this.pool.ending ? this.#failure : error)
+        waiting.failed(this.#health.failures > 0 && !this.pool.ending ? this.#health.error : error)
       }
     })
   }
 
   markDown(error: unknown): void {
-    this.#failure = error
-    // Many that ask at once fail together: that is one failure, not a reason to wait for minutes.
-    if (!this.isResting()) {
-      this.#failures += 1
-      this.#downUntil = performance.now() + this.#pause()
-      if (this.#failures === 1) this.publish('down', error)
-    }
-    // Who waits for the primary has nowhere else to go.
+    const { failures } = this.#health
+    this.#learn({ kind: 'failed', error })
+    if (failures === 0) this.publish('down', error)
+    // Whoever waits for the primary has nowhere else to go.
     if (this.kind === 'replica') this.#sendAway(error)
   }
 
   markUp(): void {
-    if (this.#failures === 0) return
-    this.#failures = 0
+    if (this.#health.failures === 0) return
+    this.#learn({ kind: 'answered' })
     this.publish('up', undefined)
   }
 
   /** A connection of its watcher was answered: the server can be reached. Whether it takes new sessions, that does not say. */
   markReachable(): void {
-    if (this.#failures > 0 && databaseErrorIn(this.#failure) === undefined) this.markUp()
+    const { failures, error } = this.#health
+    if (failures > 0 && databaseErrorIn(error) === undefined) this.markUp()
   }
 
   positionRefused(error: unknown): void {
@@ -165,15 +156,12 @@ export class PoolNode {
     const all = [...this.#waiting]
     this.#waiting.clear()
     // pg-pool would knock for each of them in turn, and who comes next would wait behind them. It has no call for that.
-    const queue: unknown = Reflect.get(this.pool, '_pendingQueue')
-    if (Array.isArray(queue)) queue.length = 0
+    forgetPending(this.pool)
     for (const { failed } of all) failed(error)
   }
 
-  /** Doubles with each failure, and is spread by a half so that a fleet does not knock all at once. */
-  #pause(): number {
-    const pause = Math.min(BACKOFF.most, BACKOFF.first * 2 ** (this.#failures - 1))
-    return pause * (0.75 + Math.random() / 2)
+  #learn(evidence: Evidence): void {
+    this.#health = nextHealth(this.#health, evidence, performance.now(), Math.random())
   }
 
   #observeRole(isStandby: boolean): void {

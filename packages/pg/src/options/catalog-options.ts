@@ -8,14 +8,14 @@ export const REFRESH_AFTER = 600_000
 /** How `RoutedPool` keeps what it knows of its database. */
 export interface CatalogOptions {
   /** Age in ms at which it is read again, at the next statement. Default 600,000 (10 minutes); at least 1,000. */
-  readonly refreshAfter?: number | undefined
+  readonly refreshAfterMillis?: number | undefined
 }
 
 /** What `RoutedPool` runs on: checked and complete. */
 export interface ResolvedCatalog {
   /** Whether the catalog is read at all; the user's own word holds without. */
   readonly isLoaded: boolean
-  readonly refreshAfter: number
+  readonly refreshAfterMillis: number
   readonly functions: Readonly<Record<string, Access>>
 }
 
@@ -32,16 +32,16 @@ export function resolveCatalog(
   if (catalog !== undefined && typeof catalog !== 'boolean' && (typeof catalog !== 'object' || catalog === null)) {
     throw new OptionsInvalid('catalog', `${JSON.stringify(catalog)} is neither true, false nor { refreshAfter }`)
   }
-  const { refreshAfter = REFRESH_AFTER } = typeof catalog === 'object' ? catalog : {}
-  if (typeof refreshAfter !== 'number' || !(refreshAfter >= 1000)) {
+  const { refreshAfterMillis = REFRESH_AFTER } = typeof catalog === 'object' ? catalog : {}
+  if (typeof refreshAfterMillis !== 'number' || !(refreshAfterMillis >= 1000)) {
     throw new OptionsInvalid(
-      'catalog.refreshAfter',
-      `${JSON.stringify(refreshAfter)} is no such age; expected at least 1000 (in ms), or Infinity for never`,
+      'catalog.refreshAfterMillis',
+      `${JSON.stringify(refreshAfterMillis)} is no such age; expected at least 1000 (in ms), or Infinity for never`,
     )
   }
   return Object.freeze({
     isLoaded: typeof catalog === 'boolean' ? catalog : catalog !== undefined || isUseful,
-    refreshAfter,
+    refreshAfterMillis,
     functions: checkOverrides('functions', functions),
   })
 }

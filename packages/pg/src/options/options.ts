@@ -1,5 +1,5 @@
 import { type Consistency, OptionsInvalid } from '@headwater/core'
-import { type Access, type Mode, parseConsistency, parseRegion } from '@headwater/core/internal'
+import { type Access, parseConsistency, parseRegion, type Routing } from '@headwater/core/internal'
 import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog-options.ts'
 import { type FreshnessOptions, type ResolvedFreshness, resolveFreshness } from './freshness-options.ts'
@@ -16,7 +16,7 @@ export interface ReplicaOptions extends NodeOptions {
    * `server`: one server. `balanced`: whatever a balancer hands out (a reader endpoint), where each connection may lead to
    * another server; a read whose client has seen something asks its own connection first, one more query. Default `server`.
    */
-  readonly endpoint?: 'server' | 'balanced' | undefined
+  readonly endpoint?: 'server' | 'load-balancer' | undefined
 }
 
 /**
@@ -33,15 +33,23 @@ export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
    * Default: one in this region, from `DATABASE_REPLICA_URL`, when that is set.
    */
   readonly replicas?: readonly ReplicaOptions[] | undefined
-  /** How much is left to the router (R8). Default `safe`. */
-  readonly mode?: Mode | undefined
-  /** How fresh reads are; `withConsistency()` and a scope may say otherwise. Default `session`, with mode `eventual` that. */
+  /**
+   * How much is left to the router (R8). `automatic` reads from a local replica; `opt-in` does so only inside `withReplica()`.
+   *
+   * @default 'automatic'
+   */
+  readonly routing?: Routing | undefined
+  /**
+   * How fresh reads are; `withConsistency()` and a scope may say otherwise.
+   *
+   * @default 'session'
+   */
   readonly consistency?: Consistency | undefined
   /**
    * What a write does outside a request, away from home (P6): `direct` sends it to the primary over the wide network,
    * `throw` refuses it with `ReplayImpossible`. Default `direct`.
    */
-  readonly outsideRequest?: 'direct' | 'throw' | undefined
+  readonly writesOutsideRequest?: 'direct' | 'throw' | undefined
   /**
    * Whether the catalog of the database is read, in the background at the first statement, so that a function or view
    * that only reads is known as a read, and one that writes as a write. Without it a statement that calls one needs the
@@ -58,10 +66,10 @@ export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
 /** What the pool runs on: checked and complete. */
 export interface ResolvedOptions {
   readonly region: string | undefined
-  readonly mode: Mode
+  readonly routing: Routing
   readonly consistency: Consistency
   readonly freshness: ResolvedFreshness
-  readonly outsideRequest: 'direct' | 'throw'
+  readonly writesOutsideRequest: 'direct' | 'throw'
   readonly catalog: ResolvedCatalog
   readonly primary: ResolvedNode
   readonly replicas: readonly ResolvedNode[]
@@ -75,7 +83,7 @@ export interface ResolvedNode {
   readonly isBalanced: boolean
 }
 
-const MODES: Readonly<Record<Mode, true>> = { safe: true, explicit: true, eventual: true }
+const ROUTINGS: Readonly<Record<Routing, true>> = { automatic: true, 'opt-in': true }
 
 /** The variables that are read; `process.env` in production. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -90,27 +98,27 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     region: ownRegion,
     primary,
     replicas,
-    mode = 'safe',
+    routing = 'automatic',
     consistency,
-    outsideRequest = 'direct',
+    writesOutsideRequest = 'direct',
     catalog,
     functions,
-    maxWait,
+    maxWaitMillis,
     maxLag,
-    tables,
-    whenUnreachable,
-    knowsEveryReplica,
-    warnsOfStaleReads,
+    primaryTables,
+    onPrimaryUnreachable,
+    replicasComplete,
+    warnOnStaleReads,
     ...rest
   } = options
   const shared = withHidden(rest, options)
-  if (!Object.hasOwn(MODES, mode)) {
-    throw new OptionsInvalid('mode', `${JSON.stringify(mode)} is not a mode; expected "safe", "explicit" or "eventual"`)
+  if (!Object.hasOwn(ROUTINGS, routing)) {
+    throw new OptionsInvalid('routing', `${JSON.stringify(routing)} is unknown; expected "automatic" or "opt-in"`)
   }
-  if (outsideRequest !== 'direct' && outsideRequest !== 'throw') {
+  if (writesOutsideRequest !== 'direct' && writesOutsideRequest !== 'throw') {
     throw new OptionsInvalid(
-      'outsideRequest',
-      `${JSON.stringify(outsideRequest)} is unknown; expected "direct" or "throw"`,
+      'writesOutsideRequest',
+      `${JSON.stringify(writesOutsideRequest)} is unknown; expected "direct" or "throw"`,
     )
   }
   const region = regionOf('region', ownRegion ?? environment['FLY_REGION'])
@@ -128,14 +136,14 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
   }
   return Object.freeze({
     region,
-    mode,
-    consistency: parseConsistency('consistency', consistency) ?? (mode === 'eventual' ? 'eventual' : 'session'),
+    routing,
+    consistency: parseConsistency('consistency', consistency) ?? 'session',
     freshness: freshnessOf(
-      { maxWait, maxLag, tables, whenUnreachable, knowsEveryReplica, warnsOfStaleReads },
+      { maxWaitMillis, maxLag, primaryTables, onPrimaryUnreachable, replicasComplete, warnOnStaleReads },
       consistency,
       environment['NODE_ENV'] === 'development',
     ),
-    outsideRequest,
+    writesOutsideRequest,
     catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
     primary: nodeOf('primary', primaryRegion, primaryConfig),
     replicas: Object.freeze(resolvedReplicas),
@@ -149,7 +157,7 @@ function freshnessOf(
 ): ResolvedFreshness {
   const freshness = resolveFreshness(options, isDevelopment)
   if (consistency === 'bounded' && freshness.maxLag === undefined) {
-    throw new OptionsInvalid('consistency', '"bounded" needs a bound; give maxLag too, such as { time: 5000 }')
+    throw new OptionsInvalid('consistency', '"bounded" needs a bound; give maxLag too, such as { millis: 5000 }')
   }
   return freshness
 }
@@ -171,15 +179,15 @@ function replicasOf(
       throw new OptionsInvalid(option, 'names no server; give it a connectionString, or a host or port')
     }
     const { endpoint = 'server' } = replica
-    if (endpoint !== 'server' && endpoint !== 'balanced') {
+    if (endpoint !== 'server' && endpoint !== 'load-balancer') {
       throw new OptionsInvalid(
         `${option}.endpoint`,
-        `${JSON.stringify(endpoint)} is unknown; expected "server" or "balanced"`,
+        `${JSON.stringify(endpoint)} is unknown; expected "server" or "load-balancer"`,
       )
     }
     const config = { ...withHidden(common, shared), ...withHidden(replica, replica) }
     const replicaRegion = regionOf(`${option}.region`, replica.region)
-    return nodeOf(`replica-${index}`, replicaRegion, config, endpoint === 'balanced')
+    return nodeOf(`replica-${index}`, replicaRegion, config, endpoint === 'load-balancer')
   })
 }
 

@@ -4,7 +4,7 @@ import { sendText } from '../driver/send.ts'
 import { STANDS_ALONE } from '../execution/lone-queries.ts'
 import type { Holder, RoutedQuery } from '../execution/routed-query.ts'
 import type { Connection, NodeKind } from '../node/pool-node.ts'
-import type { ConnectedToReplica } from '../reads/replica-connector.ts'
+import type { ConnectedToReplica } from '../reads/read-in-search.ts'
 import type { ConnectionSet } from './connection-set.ts'
 import { HeldTransaction } from './held-transaction.ts'
 
@@ -169,7 +169,7 @@ export class Lease implements Holder {
     this.#syncTransaction()
     if (query.isUnderway) this.#underway.push(query)
     if (this.#transaction.phase !== 'open') this.#endWrites()
-    if (position !== undefined) query.frame?.scope?.trail.committedAt(position)
+    if (position !== undefined) query.frame?.scope?.session.committedAt(position)
     query.settle(error, result)
     this.#finished()
   }

@@ -1,5 +1,5 @@
 import { currentScope, type Topology } from '@headwater/core'
-import { currentFrame, type Seen, type Statement } from '@headwater/core/internal'
+import { currentFrame, type ReadPosition, type Statement } from '@headwater/core/internal'
 import pg from 'pg'
 import { emitterOf, poolInternalsOf } from '../driver/pg-internals.ts'
 import { boundToCaller, type QueryCall, queryCallOf } from '../driver/query-call.ts'
@@ -21,8 +21,8 @@ import { LeasedClient } from './leased-client.ts'
 export interface RoutedPool extends pg.Pool {
   /** Where this process stands, as of now. */
   readonly topology: Topology
-  /** Whether every replica of the app is known to have all that was seen; `false` unless `knowsEveryReplica`. */
-  hasEveryReplica(seen: Seen): boolean
+  /** Whether every replica of the app is known to have all that was seen; `false` unless `replicasComplete`. */
+  hasEveryReplica(seen: ReadPosition): boolean
 }
 
 interface RoutedPoolClass {
@@ -54,7 +54,7 @@ class RoutedPoolImplementation extends PgPool {
     return this.#engine.fleet.topology
   }
 
-  hasEveryReplica(seen: Seen): boolean {
+  hasEveryReplica(seen: ReadPosition): boolean {
     return this.#engine.reads.hasEveryReplica(seen)
   }
 
@@ -92,7 +92,7 @@ class RoutedPoolImplementation extends PgPool {
   /** For the ORM adapters: see `OrmPool`. */
   queryPlainRead(text: string, values: unknown[]): unknown {
     const statement = this.#engine.verdicts.of(text)
-    if (statement.because !== 'reads-only' || statement.count !== 1) return undefined
+    if (statement.reason !== 'reads-only' || statement.count !== 1) return undefined
     const call: QueryCall = { text, config: text, values, callback: undefined, submittable: undefined }
     return promiseOf((settle) => this.#dispatch(call, settle, statement))
   }

@@ -1,17 +1,23 @@
-import { type Frame, type ReplicaState, type Seen, standingOf, type Trail } from '@headwater/core/internal'
+import {
+  type ClientSession,
+  compareFreshness,
+  type Frame,
+  type ReadPosition,
+  type ReplicaState,
+} from '@headwater/core/internal'
 import { TablePolicy } from './table-policy.ts'
 
 /** Tables that were written lately, and by whom. */
 interface Written {
   readonly tables: readonly string[]
-  readonly trail: Trail
+  readonly session: ClientSession
   readonly at: number
 }
 
 /** How long a write is remembered, in ms: as long as its client's token is good. */
 const REMEMBERED = 60_000
 const MOST_WRITES = 256
-const NOBODY: ReadonlySet<Trail> = new Set()
+const NOBODY: ReadonlySet<ClientSession> = new Set()
 
 /** Where a name begins that is written to; what stands between is what the grammar allows there. */
 const TARGET =
@@ -28,10 +34,10 @@ export class StaleReadDetector {
   readonly #told = new Set<string>()
 
   /** Notes what a statement of a scope writes. */
-  noteWrite(text: string | undefined, trail: Trail, now: number): void {
+  noteWrite(text: string | undefined, session: ClientSession, now: number): void {
     const tables = writtenTables(text ?? '')
     if (tables.length === 0) return
-    this.#writes.push({ tables, trail, at: now })
+    this.#writes.push({ tables, session, at: now })
     if (this.#writes.length > MOST_WRITES) this.#writes.shift()
   }
 
@@ -43,28 +49,28 @@ export class StaleReadDetector {
     state: ReplicaState | undefined,
     now: number,
   ): void {
-    const trail = frame?.scope?.trail
-    if (trail === undefined || text === undefined) return
-    const { floor } = trail
-    const isBehind = floor !== undefined && standingOf(state, floor) !== 'caught-up'
-    const before = isBehind ? this.#scopesBehind(floor) : NOBODY
+    const session = frame?.scope?.session
+    if (session === undefined || text === undefined) return
+    const { minPosition } = session
+    const isBehind = minPosition !== undefined && compareFreshness(state, minPosition) !== 'caught-up'
+    const before = isBehind ? this.#scopesBehind(minPosition) : NOBODY
     for (const write of this.#writes) {
-      const isOwn = write.trail === trail
-      if (now - write.at > REMEMBERED || !(isOwn || before.has(write.trail))) continue
+      const isOwn = write.session === session
+      if (now - write.at > REMEMBERED || !(isOwn || before.has(write.session))) continue
       const table = write.tables.find((name) => new TablePolicy([name]).mayRead(text))
       if (table !== undefined) this.#warn(table, node, isOwn)
     }
   }
 
   /** Who wrote what a token stands for: the scope that it comes from, the one that this one's token came from, and so on. */
-  #scopesBehind(token: Seen): ReadonlySet<Trail> {
-    const scopes = new Set<Trail>()
-    let link: Seen | undefined = token
-    for (const { trail } of this.#writes.toReversed()) {
+  #scopesBehind(token: ReadPosition): ReadonlySet<ClientSession> {
+    const scopes = new Set<ClientSession>()
+    let link: ReadPosition | undefined = token
+    for (const { session } of this.#writes.toReversed()) {
       if (link === undefined) break
-      if (scopes.has(trail) || !isSamePosition(trail.settleNow(), link)) continue
-      scopes.add(trail)
-      link = trail.floor
+      if (scopes.has(session) || !isSamePosition(session.positionNow(), link)) continue
+      scopes.add(session)
+      link = session.minPosition
     }
     return scopes
   }
@@ -83,7 +89,7 @@ export class StaleReadDetector {
 }
 
 /** Where it was read from since then does not matter here. */
-function isSamePosition(left: Seen | undefined, right: Seen): boolean {
+function isSamePosition(left: ReadPosition | undefined, right: ReadPosition): boolean {
   return left?.cluster === right.cluster && left.timeline === right.timeline && left.lsn === right.lsn
 }
 

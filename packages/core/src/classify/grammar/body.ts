@@ -11,7 +11,7 @@ import { keywordHere } from './transaction.ts'
 /** The verdict on the body of a function, a procedure or a DO. */
 export interface Body {
   readonly access: Access
-  readonly because: AccessReason
+  readonly reason: AccessReason
   /** Names that it calls and that neither the catalog nor `knowledge` knows. */
   readonly functions: readonly string[]
   /** Whether it holds an EXCEPTION block, which may swallow a standby's refusal. */
@@ -34,7 +34,7 @@ export function seeBody(language: string, body: string, knowledge: Knowledge | u
   if (language !== 'sql' && language !== 'plpgsql') {
     return {
       access: 'unknown',
-      because: 'procedural-code',
+      reason: 'procedural-code',
       functions: [],
       hasExceptionBlock: false,
       hasDynamicQuery: false,
@@ -63,7 +63,7 @@ function readBody(
   const swallows = doubts && scan.hasExceptionBlock
   return {
     access: swallows ? 'write' : ((['read', 'unknown', 'session', 'write'] as const)[scan.rank] ?? 'write'),
-    because: swallows ? 'swallows-errors' : scan.because,
+    reason: swallows ? 'swallows-errors' : scan.reason,
     functions: scan.functions,
     hasExceptionBlock: scan.hasExceptionBlock,
     hasDynamicQuery: scan.hasDynamicQuery,

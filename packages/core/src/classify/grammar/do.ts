@@ -29,7 +29,7 @@ export function seeDo(scan: Scan): void {
   if (body === undefined || language !== 'plpgsql') return scan.raise('write', 'procedural-code', start, end)
   const verdict = seeBody('plpgsql', body, scan.knowledge)
   for (const name of verdict.functions) scan.addFunction(name)
-  scan.raise(verdict.access, verdict.because, start, end)
+  scan.raise(verdict.access, verdict.reason, start, end)
 }
 
 /** What a string constant holds; `undefined` when that would take more than undoubling quotes. */

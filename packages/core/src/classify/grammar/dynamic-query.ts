@@ -62,7 +62,7 @@ function seeConstant(scan: Scan, text: string): void {
   }
   for (const name of inner.functions) scan.addFunction(name)
   const access = (['read', 'unknown', 'session', 'write'] as const)[inner.rank] ?? 'write'
-  scan.raiseHere(access, inner.because)
+  scan.raiseHere(access, inner.reason)
 }
 
 /** Raises the verdict for text that is run when its first word tells that it is no read, whatever follows. */

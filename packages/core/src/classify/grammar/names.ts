@@ -181,28 +181,28 @@ function seeOwn(
 ): number {
   const known = scan.knowledge?.findFunction(schema, name)
   if (known !== undefined) {
-    if (known.because === 'override') {
+    if (known.reason === 'override') {
       scan.raise(known.access, 'override', start, end)
       return FUNCTION_READS
     }
     if (known.access === 'unknown') scan.addFunction(name)
-    scan.raise(known.access, known.because, start, end)
+    scan.raise(known.access, known.reason, start, end)
   }
   if (kind === FUNCTION_READS || kind === FUNCTION_SET_CONFIG || kind === FUNCTION_CURRENT_SETTING) return kind
-  const because = FUNCTION_KINDS[kind] as AccessReason
-  if (because === 'procedural-code') {
+  const reason = FUNCTION_KINDS[kind] as AccessReason
+  if (reason === 'procedural-code') {
     scan.addFunction(name)
-    scan.raise('unknown', because, start, end)
+    scan.raise('unknown', reason, start, end)
     return FUNCTION_MAY_RUN_TEXT
   }
-  scan.raise(because === 'session-state' ? 'session' : 'write', because, start, end)
+  scan.raise(reason === 'session-state' ? 'session' : 'write', reason, start, end)
   return kind
 }
 
 function seeForeign(scan: Scan, schema: string | undefined, name: string, start: number, end: number): number {
   const known = scan.knowledge?.findFunction(schema, name)
   if (known !== undefined) {
-    scan.raise(known.access, known.because, start, end)
+    scan.raise(known.access, known.reason, start, end)
     if (known.access !== 'unknown') return 0
     scan.addFunction(schema === undefined ? name : `${schema}.${name}`)
     return FUNCTION_MAY_RUN_TEXT
@@ -292,7 +292,7 @@ function seeKnownRelation(scan: Scan, name: DottedName): void {
   }
   if (known !== undefined) {
     if (known.access === 'unknown') scan.addFunction(textOf(scan, name.last))
-    scan.raise(known.access, known.because, name.first.start, name.last.end)
+    scan.raise(known.access, known.reason, name.first.start, name.last.end)
   }
 }
 
@@ -328,5 +328,5 @@ export function seeField(scan: Scan, name: DottedName): void {
 function raiseKnown(scan: Scan, known: Known | undefined, name: DottedName): void {
   if (known === undefined) return
   if (known.access === 'unknown') scan.addFunction(textOf(scan, name.last))
-  scan.raise(known.access, known.because, name.first.start, name.last.end)
+  scan.raise(known.access, known.reason, name.first.start, name.last.end)
 }

@@ -465,7 +465,7 @@ function seeOperator(scan: Scan, schema: string | undefined): void {
   const isOwn = (schema === undefined || schema === 'pg_catalog') && isCatalogOperator(bytes, start, end)
   if (isOwn && (scan.knowledge === undefined || scan.knowledge.names?.mayHave(bytes, start, end) === false)) return
   const known = scan.knowledge?.findOperator(schema, sql.slice(start, end))
-  if (known !== undefined) scan.raise(known.access, known.because, start, end)
+  if (known !== undefined) scan.raise(known.access, known.reason, start, end)
   else if (!isOwn) {
     const isHeld = scan.inventory?.has('operator', schema, sql.slice(start, end)) !== false
     scan.raise('unknown', isHeld ? 'unseen-operator' : 'newer-than-catalog', start, end)

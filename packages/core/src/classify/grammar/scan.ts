@@ -63,7 +63,7 @@ export class Scan {
   isDry = false
 
   rank = 0
-  because: AccessReason = 'reads-only'
+  reason: AccessReason = 'reads-only'
   tokenStart = -1
   tokenEnd = -1
   functions: string[] = []
@@ -93,7 +93,7 @@ export class Scan {
     this.isProcedural = isProcedural
     this.isDry = false
     this.rank = 0
-    this.because = 'reads-only'
+    this.reason = 'reads-only'
     this.tokenStart = -1
     this.tokenEnd = -1
     if (this.functions.length > 0) this.functions = []
@@ -110,20 +110,20 @@ export class Scan {
    * Raises the verdict; the first reason of the highest access stays. Only among reasons for `unknown`, that the app itself
    * says so gives way to what nobody knows at all, and both to what is newer than all that is known.
    */
-  raise(access: Access, because: AccessReason, start: number, end: number): void {
+  raise(access: Access, reason: AccessReason, start: number, end: number): void {
     const rank = ACCESS_RANK[access]
     if (rank < this.rank) return
-    if (rank === this.rank && (rank !== UNKNOWN_RANK || !isGivingWay(this.because, because))) return
-    if (this.isDry && because !== 'syntax' && because !== 'unlogged') return
+    if (rank === this.rank && (rank !== UNKNOWN_RANK || !isGivingWay(this.reason, reason))) return
+    if (this.isDry && reason !== 'syntax' && reason !== 'unlogged') return
     this.rank = rank
-    this.because = because
+    this.reason = reason
     this.tokenStart = start
     this.tokenEnd = end
   }
 
   /** Raises the verdict because of the current token. */
-  raiseHere(access: Access, because: AccessReason): void {
-    this.raise(access, because, this.lexer.start, this.lexer.end)
+  raiseHere(access: Access, reason: AccessReason): void {
+    this.raise(access, reason, this.lexer.start, this.lexer.end)
   }
 
   /** Remembers a function that we cannot see into, once. */

@@ -293,7 +293,7 @@ function seeCopiedTable(scan: Scan): void {
   if (knowledge === undefined) return
   const name = lexer.sql.slice(lexer.start, lexer.end)
   const known = knowledge.findRelation(undefined, lexer.kind === T.QUOTED ? name.slice(1, -1) : name.toLowerCase())
-  if (known !== undefined) scan.raiseHere(known.access, known.because)
+  if (known !== undefined) scan.raiseHere(known.access, known.reason)
 }
 
 /** A cursor lives in its transaction, unless WITH HOLD. */

@@ -4,14 +4,14 @@ import { NameFilter } from './name-filter.ts'
 /** What is known about one function, operator or relation. */
 export interface Known {
   readonly access: Access
-  readonly because: AccessReason
+  readonly reason: AccessReason
 }
 
 /**
  * What the text cannot show: functions, operators and relations of one database. Names come as Postgres folds them;
  * `schema` is `undefined` where the text is unqualified. Pure lookups: no I/O, no clock, same answer for the same name.
  *
- * A `because` of `'override'` is the user's own word and decides alone; anything else can only make the verdict on one
+ * A `reason` of `'override'` is the user's own word and decides alone; anything else can only make the verdict on one
  * of Postgres's own functions stricter (a user's `lower(mytype)` beside `pg_catalog.lower`).
  */
 export interface Knowledge {
@@ -64,12 +64,12 @@ export const ACCESS_RANK: Readonly<Record<Access, number>> = { read: 0, unknown:
 /** The stricter of two; the first when they are equal. */
 export function strictest(left: Known, right: Known): Known {
   const difference = ACCESS_RANK[right.access] - ACCESS_RANK[left.access]
-  return difference > 0 || (difference === 0 && isGivingWay(left.because, right.because)) ? right : left
+  return difference > 0 || (difference === 0 && isGivingWay(left.reason, right.reason)) ? right : left
 }
 
 /** Of two reasons for `unknown`, whether the second counts: a standby may be asked about the rest, not about what is newer. */
-export function isGivingWay(because: AccessReason, other: AccessReason): boolean {
-  return because !== other && (other === 'newer-than-catalog' || because === 'override')
+export function isGivingWay(reason: AccessReason, other: AccessReason): boolean {
+  return reason !== other && (other === 'newer-than-catalog' || reason === 'override')
 }
 
 /**
@@ -84,7 +84,7 @@ export function createKnowledge(tables: KnowledgeTables): Knowledge {
   const attributes = index(tables.attributes ?? [])
   const overrides = new Map<string, Known>()
   for (const [name, access] of Object.entries(tables.overrides ?? {})) {
-    overrides.set(name, Object.freeze({ access, because: 'override' as const }))
+    overrides.set(name, Object.freeze({ access, reason: 'override' as const }))
   }
 
   function find(table: ReadonlyMap<string, Known>, schema: string | undefined, name: string): Known | undefined {

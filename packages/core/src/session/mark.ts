@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { NEVER_REACHED } from './lsn.ts'
-import { NO_NODE, type Seen } from './seen.ts'
+import { NO_NODE, type ReadPosition } from './read-position.ts'
 import type { Token } from './token.ts'
 
 /** How long reads may lean on one mark, in ms, and by how much the clocks of two regions may differ besides. */
 const MOMENT = 100
 
 /** Whether it says by itself how far its client has seen. */
-export function isPosition({ node }: Seen): boolean {
+export function isPosition({ node }: ReadPosition): boolean {
   return node === NO_NODE
 }
 
@@ -24,12 +24,12 @@ export function isGoodAt(token: Token, time: number): boolean {
 }
 
 /** Whether nothing that was seen from `time` on, in ms, leans on this mark: its moment is over, by any region's clock. */
-export function isMomentOver({ lsn, issuedAt }: Token, time: number): boolean {
+export function isMarkExpired({ lsn, issuedAt }: Token, time: number): boolean {
   return lsn === NEVER_REACHED || momentOf(time) >= momentOf(issuedAt) + 2
 }
 
 /** 8 characters of base64url, the same for tokens that stand for the same: one position, or one mark in one moment. */
-export function nameOfToken(token: Token): string {
+export function tokenName(token: Token): string {
   const bytes = Buffer.alloc(30)
   bytes.writeBigUInt64BE(token.cluster, 0)
   bytes.writeUInt32BE(token.timeline, 8)

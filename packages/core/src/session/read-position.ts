@@ -10,7 +10,7 @@ export interface Position {
 }
 
 /** What a client has seen: nothing that it reads from now on may be older. */
-export interface Seen extends Position {
+export interface ReadPosition extends Position {
   /**
    * The replica that it read from last, as that server marks itself: how far that read was along the log is not known,
    * but the same server never goes back. `NO_NODE`: none. `SEVERAL_NODES`: no single one can tell.
@@ -19,30 +19,30 @@ export interface Seen extends Position {
 }
 
 /** What a replica is known to have replayed: at least this, by now perhaps more. */
-export type ReplicaState = Seen
+export type ReplicaState = ReadPosition
 
 export const NO_NODE = 0
 export const SEVERAL_NODES = 0xffff_ffff
 
 /** Something was seen, and nobody knows what: only the primary is sure to have it. The greatest of all. */
-export const SEEN_UNKNOWN: Seen = Object.freeze({
+export const UNKNOWN_POSITION: ReadPosition = Object.freeze({
   cluster: 0n,
   timeline: 0xffff_ffff,
   lsn: NEVER_REACHED,
   node: SEVERAL_NODES,
 })
 
-/** The maximum of two: what has seen both. States of two clusters have none but `SEEN_UNKNOWN`. */
-export function mergeSeen(left: Seen, right: Seen): Seen {
-  if (left.cluster !== right.cluster) return SEEN_UNKNOWN
+/** The maximum of two: what has seen both. States of two clusters have none but `UNKNOWN_POSITION`. */
+export function mergePositions(left: ReadPosition, right: ReadPosition): ReadPosition {
+  if (left.cluster !== right.cluster) return UNKNOWN_POSITION
   const { cluster, timeline, lsn } = isLater(left, right) ? left : right
   return { cluster, timeline, lsn, node: joinNodes(left.node, right.node) }
 }
 
 /** What has seen all of these; `undefined` for none. */
-export function mergeAll(all: readonly Seen[]): Seen | undefined {
+export function mergeAllPositions(all: readonly ReadPosition[]): ReadPosition | undefined {
   const [first, ...others] = all
-  return first && others.reduce(mergeSeen, first)
+  return first && others.reduce(mergePositions, first)
 }
 
 /** The node of one who has read from both. */
@@ -51,7 +51,7 @@ export function joinNodes(left: number, right: number): number {
   return left === NO_NODE ? right : SEVERAL_NODES
 }
 
-export function isSameSeen(left: Seen, right: Seen): boolean {
+export function isSamePosition(left: ReadPosition, right: ReadPosition): boolean {
   return (
     left.cluster === right.cluster &&
     left.timeline === right.timeline &&
@@ -65,9 +65,9 @@ export function isSameSeen(left: Seen, right: Seen): boolean {
  *
  * Only a primary of an older timeline is not believed: it was replaced, and does not know it yet.
  */
-export function seenAtPrimary(before: Seen | undefined, primary: Position): Seen {
+export function positionAtPrimary(before: ReadPosition | undefined, primary: Position): ReadPosition {
   const { cluster, timeline, lsn } = primary
-  const now: Seen = { cluster, timeline, lsn, node: NO_NODE }
+  const now: ReadPosition = { cluster, timeline, lsn, node: NO_NODE }
   if (before === undefined || before.cluster !== cluster) return now
   return isLater(before, now) ? { ...before, node: NO_NODE } : now
 }
@@ -84,10 +84,10 @@ function isLater(left: Position, right: Position): boolean {
  * - `seen-elsewhere`: the client read from another server; how far that was, this one cannot tell.
  * - `another-timeline`: a promotion, or another cluster, lies between: LSNs say nothing.
  */
-export type Standing = 'caught-up' | 'behind' | 'seen-elsewhere' | 'another-timeline'
+export type Freshness = 'caught-up' | 'behind' | 'seen-elsewhere' | 'another-timeline'
 
 /** Compares what a replica is known to have replayed with what a client has seen. Pure. */
-export function standingOf(replica: ReplicaState | undefined, seen: Seen): Standing {
+export function compareFreshness(replica: ReplicaState | undefined, seen: ReadPosition): Freshness {
   if (seen.lsn === NEVER_REACHED) return 'seen-elsewhere'
   if (replica === undefined) return 'behind'
   if (replica.cluster !== seen.cluster || replica.timeline > seen.timeline) return 'another-timeline'

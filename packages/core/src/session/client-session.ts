@@ -1,4 +1,4 @@
-import { joinNodes, type Position, SEEN_UNKNOWN, type Seen, seenAtPrimary } from './seen.ts'
+import { joinNodes, type Position, positionAtPrimary, type ReadPosition, UNKNOWN_POSITION } from './read-position.ts'
 
 /** Who can say how far the primary is: the pool that wrote there. */
 export interface PositionSource {
@@ -9,9 +9,9 @@ export interface PositionSource {
   whereIsPrimary(isCommitAsync: boolean): Promise<Position>
 }
 
-export interface TrailOptions {
+export interface ClientSessionOptions {
   /** What the client had seen before; `undefined` when it says nothing. */
-  readonly floor?: Seen | undefined
+  readonly minPosition?: ReadPosition | undefined
   /** Whether what reads see here counts for the client's next request too (F5). Default: with a floor. */
   readonly isTracked?: boolean | undefined
   /**
@@ -20,13 +20,13 @@ export interface TrailOptions {
    * Default `false`.
    */
   readonly isVisiting?: boolean | undefined
-  /** Whether somebody will ask for `settle()`: then a COMMIT may bring the position along. Default `false`. */
+  /** Whether somebody will ask for `capturePosition()`: then a COMMIT may bring the position along. Default `false`. */
   readonly isWanted?: boolean | undefined
 }
 
 /** What one scope has seen and written, and so what its client must see from then on. */
-export class Trail {
-  readonly floor: Seen | undefined
+export class ClientSession {
+  readonly minPosition: ReadPosition | undefined
   readonly isTracked: boolean
   readonly isVisiting: boolean
   readonly isWanted: boolean
@@ -35,7 +35,7 @@ export class Trail {
   /** Whether a write was sent (R4). */
   hasWritten = false
   /** The replica that was read from: its mark, its history. */
-  #readOn: Seen | undefined
+  #readOn: ReadPosition | undefined
   #primaryReads = 0
   #writes = 0
   #underway = 0
@@ -44,18 +44,18 @@ export class Trail {
   #known: { readonly position: Position; readonly done: number } | undefined
   #sources: Set<PositionSource> | undefined
 
-  constructor(options: TrailOptions = {}) {
-    this.floor = options.floor
-    this.isTracked = options.isTracked ?? options.floor !== undefined
+  constructor(options: ClientSessionOptions = {}) {
+    this.minPosition = options.minPosition
+    this.isTracked = options.isTracked ?? options.minPosition !== undefined
     this.isVisiting = options.isVisiting ?? false
     this.isWanted = options.isWanted ?? false
   }
 
   /** What the next read here must not be older than: the floor, and where this scope has read already (F5). */
-  get seen(): Seen | undefined {
-    if (!this.isTracked) return this.floor
-    if (this.#primaryReads > 0 || this.isVisiting) return SEEN_UNKNOWN
-    return withNode(this.floor, this.#readOn)
+  get seen(): ReadPosition | undefined {
+    if (!this.isTracked) return this.minPosition
+    if (this.#primaryReads > 0 || this.isVisiting) return UNKNOWN_POSITION
+    return withNode(this.minPosition, this.#readOn)
   }
 
   /** Whether this scope itself has seen or written something that counts. */
@@ -99,7 +99,7 @@ export class Trail {
   }
 
   /** Before a read is sent to a replica. */
-  readAtReplica(replica: Seen): void {
+  readAtReplica(replica: ReadPosition): void {
     if (!this.isTracked) return
     // Behind a write it may see more than what the primary said then.
     if (this.hasWritten) this.#done += 1
@@ -116,24 +116,24 @@ export class Trail {
   /**
    * What the client has seen by now, for its token; `undefined` when it needs none. Asks the primary where it stands,
    * once, when this scope wrote there or a tracked one read there (F2). What is still underway, and a primary that does
-   * not answer, make it `SEEN_UNKNOWN`: reads stay at the primary until the token expires. Never rejects.
+   * not answer, make it `UNKNOWN_POSITION`: reads stay at the primary until the token expires. Never rejects.
    */
-  async settle(): Promise<Seen | undefined> {
-    if (this.mustAsk) await this.#ask()
-    return this.settleNow()
+  async capturePosition(): Promise<ReadPosition | undefined> {
+    if (this.mustAskPrimary) await this.#ask()
+    return this.positionNow()
   }
 
-  /** The same without asking: `SEEN_UNKNOWN` where the primary would have to be asked. */
-  settleNow(): Seen | undefined {
-    if (this.#underway > 0) return SEEN_UNKNOWN
-    if (!this.hasWritten && this.#primaryReads === 0) return withNode(this.floor, this.#readOn)
+  /** The same without asking: `UNKNOWN_POSITION` where the primary would have to be asked. */
+  positionNow(): ReadPosition | undefined {
+    if (this.#underway > 0) return UNKNOWN_POSITION
+    if (!this.hasWritten && this.#primaryReads === 0) return withNode(this.minPosition, this.#readOn)
     const position =
       this.#onlySource === undefined || this.#known?.done !== this.#done ? undefined : this.#known.position
-    return position === undefined ? SEEN_UNKNOWN : seenAtPrimary(this.floor, position)
+    return position === undefined ? UNKNOWN_POSITION : positionAtPrimary(this.minPosition, position)
   }
 
-  /** Whether `settle()` has to ask the primary, which takes a round trip. */
-  get mustAsk(): boolean {
+  /** Whether `capturePosition()` has to ask the primary, which takes a round trip. */
+  get mustAskPrimary(): boolean {
     const hasToSay = this.hasWritten || this.#primaryReads > 0
     return hasToSay && this.#underway === 0 && this.#onlySource !== undefined && this.#known?.done !== this.#done
   }
@@ -162,12 +162,12 @@ export class Trail {
 }
 
 /** The same client, that has read from this replica last: a replica is only read from when it has all of the floor. */
-function withNode(floor: Seen | undefined, replica: Seen | undefined): Seen | undefined {
-  if (replica === undefined) return floor
-  if (floor === undefined || floor.cluster !== replica.cluster) return { ...replica, lsn: LOWEST }
-  if (floor.node === replica.node) return floor
-  return { ...floor, node: joinNodes(floor.node, replica.node) }
+function withNode(minPosition: ReadPosition | undefined, replica: ReadPosition | undefined): ReadPosition | undefined {
+  if (replica === undefined) return minPosition
+  if (minPosition === undefined || minPosition.cluster !== replica.cluster) return { ...replica, lsn: LOWEST }
+  if (minPosition.node === replica.node) return minPosition
+  return { ...minPosition, node: joinNodes(minPosition.node, replica.node) }
 }
 
 /** The node alone tells: a figure here would change with every read, and its cookie with it. */
-const LOWEST = 0n as Seen['lsn']
+const LOWEST = 0n as ReadPosition['lsn']

@@ -1,0 +1,52 @@
+import type { Consistency } from '@headwater/core'
+import {
+  compareFreshness,
+  type Frame,
+  type Freshness,
+  type ReadPosition,
+  type ReplicaState,
+} from '@headwater/core/internal'
+import type { Lag } from '../fleet/primary-history.ts'
+
+/** Why a replica is not fresh enough. */
+export type StaleReason = Exclude<Freshness, 'caught-up'> | 'lagging'
+
+/** What a read asks of a replica. */
+export interface ReadRequirement {
+  /** What it must have, as the client has seen it. */
+  readonly seen: ReadPosition | undefined
+  /** Whether it must be known at all: what it shows counts for the client's next read. */
+  readonly isTracked: boolean
+  readonly maxLag: Lag | undefined
+}
+
+/** What a read in `frame` asks for; `undefined` when any replica will do. */
+export function requirementOf(
+  frame: Frame | undefined,
+  consistency: Consistency,
+  maxLag: Lag | undefined,
+): ReadRequirement | undefined {
+  if (frame?.forced === 'replica' || consistency === 'eventual') return undefined
+  if (consistency === 'bounded') return maxLag === undefined ? undefined : { seen: undefined, isTracked: false, maxLag }
+  const session = frame?.scope?.session
+  const seen = session?.seen
+  const isTracked = session?.isTracked ?? false
+  return seen === undefined && !isTracked && maxLag === undefined ? undefined : { seen, isTracked, maxLag }
+}
+
+/** Why a replica in `state` is not fresh enough; `undefined` when it is. */
+export function whyStale(
+  state: ReplicaState | undefined,
+  requirement: ReadRequirement,
+  primary: { lagOf(state: ReplicaState): Lag },
+): StaleReason | undefined {
+  const { seen, isTracked, maxLag } = requirement
+  if (maxLag !== undefined) {
+    if (state === undefined) return 'behind'
+    const lag = primary.lagOf(state)
+    if (lag.millis > maxLag.millis || lag.bytes > maxLag.bytes) return 'lagging'
+  }
+  if (seen === undefined) return isTracked && state === undefined ? 'behind' : undefined
+  const freshness = compareFreshness(state, seen)
+  return freshness === 'caught-up' ? undefined : freshness
+}

@@ -1,0 +1,50 @@
+import { NO_NODE, type ReadPosition } from '@headwater/core/internal'
+import type { FleetWatch } from '../fleet/fleet-watch.ts'
+import type { PoolNode } from '../node/pool-node.ts'
+import type { ReadInSearch } from './read-in-search.ts'
+
+/** In which order a read tries the local replicas. One scope stays with one replica; outside a scope they take turns. */
+export class ReplicaOrder {
+  readonly #local: readonly PoolNode[]
+  readonly #watch: FleetWatch
+  #turn = 0
+
+  constructor(local: readonly PoolNode[], watch: FleetWatch) {
+    this.#local = local
+    this.#watch = watch
+  }
+
+  /** The next one for a read that any replica may answer; whoever asks may become the probe of one that is ejected. */
+  next(query: ReadInSearch): PoolNode | undefined {
+    const count = this.#local.length
+    const start = query.frame?.scope?.number ?? this.#turn++
+    for (let step = 0; step < count; step += 1) {
+      const node = this.#local[(start + step) % count]
+      if (node !== undefined && !query.hasTried(node) && node.tryProbe()) return node
+    }
+    return undefined
+  }
+
+  /** Where the client has read before (F5), else the one whose turn it is. */
+  preferred(query: ReadInSearch, seen: ReadPosition | undefined): PoolNode | undefined {
+    const local = this.#local
+    const turn = local[(query.frame?.scope?.number ?? this.#turn) % Math.max(1, local.length)]
+    const node = this.#knownTo(seen) ?? turn
+    return node === undefined || query.hasTried(node) || node.isEjected ? undefined : node
+  }
+
+  /** All that are left, one after the other; in front the one where the client has read before. */
+  all(query: ReadInSearch, seen: ReadPosition | undefined): PoolNode[] {
+    const start = (query.frame?.scope?.number ?? this.#turn++) % Math.max(1, this.#local.length)
+    const nodes = [...this.#local.slice(start), ...this.#local.slice(0, start)]
+    const left = nodes.filter((node) => !query.hasTried(node) && !node.isEjected)
+    const known = this.#knownTo(seen)
+    return known === undefined || !left.includes(known) ? left : [known, ...left.filter((node) => node !== known)]
+  }
+
+  #knownTo(seen: ReadPosition | undefined): PoolNode | undefined {
+    if (seen === undefined || seen.node === NO_NODE) return undefined
+    for (const node of this.#local) if (this.#watch.stateOf(node)?.node === seen.node) return node
+    return undefined
+  }
+}

@@ -1,0 +1,139 @@
+import { ReplicaBehind } from '@headwater/core'
+import { isTried, type ReplicaState, type Situation } from '@headwater/core/internal'
+import { askReplica } from '../fleet/ask-replica.ts'
+import type { Connected, Connection, PoolNode } from '../node/pool-node.ts'
+import { processIdOf } from '../node/read-only-session.ts'
+import type { ConnectedToReplica, NoReplica, ReadInSearch } from './read-in-search.ts'
+import { type ReadRequirement, whyStale } from './read-requirement.ts'
+import type { ReplicaChooser } from './replica-chooser.ts'
+import type { ReplicaOrder } from './replica-order.ts'
+import type { StaleReadDetector } from './stale-read-detector.ts'
+
+/** What all searches of a pool share. */
+export interface SearchGround {
+  readonly order: ReplicaOrder
+  readonly chooser: ReplicaChooser
+  readonly detector: StaleReadDetector | undefined
+  /** Whether a read may get an older state while the primary's region cannot be reached. */
+  readonly mayServeStale: boolean
+}
+
+/** The search of one read for a connection to a replica that may answer it. Each replica is tried once (X2). */
+export class ReplicaSearch {
+  readonly #ground: SearchGround
+  readonly #query: ReadInSearch
+  readonly #situation: Situation
+  /** `undefined`: any replica will do. */
+  readonly #requirement: ReadRequirement | undefined
+  readonly #connected: ConnectedToReplica
+
+  constructor(
+    ground: SearchGround,
+    query: ReadInSearch,
+    situation: Situation,
+    requirement: ReadRequirement | undefined,
+    connected: ConnectedToReplica,
+  ) {
+    this.#ground = ground
+    this.#query = query
+    this.#situation = situation
+    this.#requirement = requirement
+    this.#connected = connected
+  }
+
+  /** Goes on to the next replica; `whyNotTheLast` is told when there is none. */
+  goOn(whyNotTheLast: NoReplica = 'replica-lost'): void {
+    const requirement = this.#requirement
+    if (requirement === undefined) return this.#takeAny(whyNotTheLast)
+    const { order, chooser } = this.#ground
+    const query = this.#query
+    const preferred = order.preferred(query, requirement.seen)
+    if (preferred !== undefined && !preferred.isBalanced) {
+      const isFit = whyStale(chooser.watch.stateOf(preferred), requirement, chooser.watch) === undefined
+      if (isFit) return this.#takeFresh(preferred, requirement)
+    }
+    const nodes = order.all(query, requirement.seen)
+    if (nodes.length === 0) return this.#connected(undefined, undefined, whyNotTheLast)
+    chooser.choose(nodes, requirement, query.frame, (node, why) => {
+      if (node !== undefined) this.#takeFresh(node, requirement)
+      else if (query.frame?.scope?.whenBehind === 'throw') this.#connected(new ReplicaBehind())
+      else if (this.#mayBeStale) this.#takeAny(why)
+      else this.#connected(undefined, undefined, why)
+    })
+  }
+
+  /** The primary's region cannot be reached, and the app would rather show an older state than none. */
+  get #mayBeStale(): boolean {
+    return this.#ground.mayServeStale && this.#query.frame?.scope?.blocker === 'replay-failed'
+  }
+
+  #takeAny(whyNotTheLast: NoReplica): void {
+    const { order, chooser, detector } = this.#ground
+    const { call, frame } = this.#query
+    const node = order.next(this.#query)
+    if (node === undefined) return this.#connected(undefined, undefined, whyNotTheLast)
+    detector?.check(call.text, frame, node.name, chooser.watch.stateOf(node), performance.now())
+    this.#connectTo(node, this.#connected, (why) => this.#takeAny(why))
+  }
+
+  /** Looks again once the connection is there: it may be younger than what is known, or lead anywhere. */
+  #takeFresh(node: PoolNode, requirement: ReadRequirement): void {
+    const take: Connected = (error, connection) => {
+      if (connection === undefined) return this.#connected(error)
+      const state = this.#ground.chooser.watch.stateOf(node, connection.client)
+      if (state === undefined) this.#askThere(connection, requirement)
+      else this.#takeIfFresh(connection, state, requirement)
+    }
+    this.#connectTo(node, take, (why) => this.goOn(why))
+  }
+
+  #askThere(connection: Connection, requirement: ReadRequirement): void {
+    const { node, client } = connection
+    const { chooser } = this.#ground
+    const isEnough = (state: ReplicaState) => whyStale(state, requirement, chooser.watch) !== 'behind'
+    askReplica(client, isEnough, node.isBalanced ? chooser.maxWaitMillis : 0, (failure, state) => {
+      if (state === undefined) {
+        connection.release(true)
+        node.publish('connection-error', failure)
+        this.goOn()
+      } else if (node.isBalanced && state.processId !== processIdOf(client)) {
+        // The next statement may meet another server than this answer came from.
+        connection.release()
+        this.goOn('behind')
+      } else {
+        chooser.watch.note(node, client, state)
+        this.#takeIfFresh(connection, state, requirement)
+      }
+    })
+  }
+
+  #takeIfFresh(connection: Connection, state: ReplicaState, requirement: ReadRequirement): void {
+    const why = whyStale(state, requirement, this.#ground.chooser.watch)
+    if (why === undefined) {
+      this.#query.frame?.scope?.session.readAtReplica(state)
+      return this.#connected(undefined, connection)
+    }
+    connection.release()
+    this.goOn(why)
+  }
+
+  /** No session there is no error of the read: nothing was sent, and it goes elsewhere (X2). */
+  #connectTo(node: PoolNode, connected: Connected, elsewhere: (why: NoReplica) => void): void {
+    this.#query.noteTried(node)
+    const take: Connected = (error, connection) => {
+      const mayRun = connection === undefined || mayRunOn(connection, this.#query, this.#situation)
+      if (mayRun) return connected(error, connection)
+      connection.release()
+      elsewhere('unknown')
+    }
+    node.connect(take, (error) => {
+      if (node.pool.ending) connected(error)
+      else elsewhere('replica-lost')
+    })
+  }
+}
+
+/** What is merely tried runs in a session that is forced read-only, or not at all (X1). */
+export function mayRunOn({ client }: Connection, { statement }: ReadInSearch, situation: Situation): boolean {
+  return client.isForcedReadOnly || !isTried(statement, situation)
+}

@@ -58,6 +58,9 @@ interface Carried {
  * taken in. Then what a browser keeps always covers every answer that it has got: a cookie goes only with an answer that has
  * seen all that its name stands for, whoever set it and however often, and that answer's own cookie is there by then, or
  * was, and went by the same rule. A position stands for the same for ever. A mark does not, so it outlives its moment.
+ *
+ * A mark and a position may each stand for the other: two answers must not give up one each and rely on the other one. So
+ * where a mark is among several, each answer sets its own token anew.
  */
 export class RequestToken {
   readonly #carriers: TokenCarriers
@@ -171,6 +174,8 @@ export class RequestToken {
 
 /** The one of these that says all that the token does, for no shorter a time than the others. */
 function knownOf(carried: readonly Carried[], token: Token, hasSeenMore: boolean): Carried | undefined {
+  // Positions have one order: the last one is never given up for another of these.
+  if (carried.length > 1 && !carried.every((one) => isPosition(one.token))) return undefined
   const lastExpires = Math.max(...carried.map((one) => one.token.expires))
   return carried.find(
     ({ token: one }) =>

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { ensurePrimary, sideEffects } from '@headwater/core'
-import { headwater as headwaterForExpress, quietReplays } from '@headwater/http/express'
+import { headwater as headwaterForExpress, replayErrorHandler } from '@headwater/http/express'
 import { headwater as headwaterForHono } from '@headwater/http/hono'
 import { headwater as headwaterForKoa } from '@headwater/http/koa'
 import type { RoutedPool } from '@headwater/pg'
@@ -124,7 +124,7 @@ function expressApp(express: typeof express5): (instance: Instance, options: App
         )
       })
     }
-    app.use(quietReplays())
+    app.use(replayErrorHandler())
     return listen(createServer(app))
   }
 }

@@ -187,7 +187,7 @@ describe.each(Object.entries(ADAPTERS))('%s, nothing twice', (_name, startApp) =
 async function getAsHandshake(url: string): Promise<IncomingMessage> {
   const headers = { upgrade: 'websocket', 'sec-websocket-key': 'x', 'fly-request-id': '1' }
   const asked = request(url, { headers, agent: false }).end()
-  const [response]: [IncomingMessage] = await once(asked, 'response', { signal: AbortSignal.timeout(5000) })
+  const [response] = (await once(asked, 'response', { signal: AbortSignal.timeout(5000) })) as [IncomingMessage]
   response.resume()
   return response
 }

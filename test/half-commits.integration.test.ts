@@ -35,11 +35,10 @@ afterAll(async () => {
 /** What an app does with an insert that fails: it gives the transaction up, or goes on as if nothing were. */
 type Manner = 'careful' | 'careless'
 
-/** Asks for all four at once, as apps do; a careless one swallows what goes wrong. */
+/** A careful one asks for all four at once; a careless one for one after the other, and swallows what goes wrong. */
 async function insertAll(manner: Manner, insert: (n: number) => PromiseLike<unknown>): Promise<void> {
-  const all = INSERTS.map((n) => Promise.resolve(insert(n)))
-  if (manner === 'careless') await Promise.allSettled(all)
-  else await Promise.all(all)
+  if (manner === 'careful') return void (await Promise.all(INSERTS.map(insert)))
+  for (const n of INSERTS) await Promise.resolve(insert(n)).catch(() => undefined)
 }
 
 type Transact = (whole: string, manner: Manner) => Promise<unknown>
@@ -95,14 +94,15 @@ describe.each(Object.keys(CUTS))('X11: cut by %s', (cut) => {
       if (transact === undefined) throw new Error(`no way is named ${way}`)
       const timer = setInterval(() => void CUTS[cut]?.(application), CUT_EACH_MILLIS)
       let asked = 0
-      let failed = 0
+      const acknowledged = new Set<string>()
       const work = async (): Promise<void> => {
         while (asked < TRANSACTIONS) {
           const number = asked++
-          const manner = number % 2 === 0 ? 'careful' : 'careless'
-          await transact(`${application}-${number}`, manner).catch(() => {
-            failed += 1
-          })
+          const whole = `${application}-${number}`
+          await transact(whole, number % 2 === 0 ? 'careful' : 'careless').then(
+            () => acknowledged.add(whole),
+            () => undefined,
+          )
         }
       }
       try {
@@ -111,11 +111,12 @@ describe.each(Object.keys(CUTS))('X11: cut by %s', (cut) => {
         clearInterval(timer)
         await pool.end()
       }
-      const { rows } = await admin.query<{ parts: number }>(
-        'select count(*)::int as parts from part where whole like $1 group by whole',
+      const { rows } = await admin.query<{ whole: string; parts: number }>(
+        'select whole, count(*)::int as parts from part where whole like $1 group by whole',
         [`${application}-%`],
       )
       const half = rows.filter(({ parts }) => parts !== INSERTS.length).length
+      const failed = asked - acknowledged.size
       console.info(
         `${way}, cut by ${cut}: ${asked} transactions, ${rows.length} committed, ${failed} failed, ${half} by half`,
       )
@@ -123,8 +124,9 @@ describe.each(Object.keys(CUTS))('X11: cut by %s', (cut) => {
       // Cut too seldom it would show nothing; cut too often, neither.
       expect(failed).toBeGreaterThan(TRANSACTIONS / 50)
       expect(rows.length).toBeGreaterThan(TRANSACTIONS / 10)
-      // A careless app's COMMIT is answered ROLLBACK where the server aborted; nothing failed that is there, but for a lost answer.
-      expect(asked).toBe(TRANSACTIONS)
+      // A COMMIT whose answer is lost may be there all the same; one that was answered is.
+      for (const { whole } of rows) acknowledged.delete(whole)
+      expect([...acknowledged]).toEqual([])
     },
     120_000,
   )

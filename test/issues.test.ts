@@ -39,7 +39,9 @@ const testFiles = ['packages', 'test', 'examples']
   .flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((at) => join(folder, at)),
   )
-  .filter((path) => path.endsWith('.ts') && /(^|\/)test\//.test(path) && !/node_modules|\/dist\//.test(path))
+  .filter(
+    (path) => path.endsWith('.ts') && /(^|\/)(?:test|src\/testing)\//.test(path) && !/node_modules|\/dist\//.test(path),
+  )
   .filter((path) => path !== join('test', 'issues.test.ts'))
 
 /** The issues in the titles of tests: `sequelize#7180, #8832: …` names two. */

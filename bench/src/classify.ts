@@ -1,4 +1,4 @@
-import { classify, createClassifier } from '@headwater/core'
+import { classify, createClassifier } from '@headwater/core/internal'
 import { loadModule, parseSync } from 'libpg-query'
 import { parse } from 'pgsql-ast-parser'
 import type { Figure, Section } from './report.ts'

@@ -1,8 +1,10 @@
-import { currentFrame, runInScope, Scope } from '@headwater/core'
+import { runInScope, Scope } from '@headwater/core'
+import { currentFrame } from '@headwater/core/internal'
+import { Engine } from '../../packages/pg/src/execution/engine.ts'
+import { LONE_QUERIES } from '../../packages/pg/src/execution/lone-queries.ts'
+import { RoutedQuery } from '../../packages/pg/src/execution/routed-query.ts'
 // The decision itself: what RoutedPool asks for each query, without a connection behind it.
-import { resolveOptions } from '../../packages/pg/src/options.ts'
-import { RoutedQuery, STANDS_ALONE } from '../../packages/pg/src/routed-query.ts'
-import { Router } from '../../packages/pg/src/router.ts'
+import { resolveOptions } from '../../packages/pg/src/options/options.ts'
 import type { Figure, Section } from './report.ts'
 import { summarise } from './statistics.ts'
 import { type Contender, FreshTexts, timeInTurns } from './timing.ts'
@@ -60,20 +62,20 @@ export async function measureDecision(isQuick: boolean): Promise<readonly Sectio
 
 function contendersOf({ region, hasReplica, isScoped, texts }: Situation): readonly Contender[] {
   const replicas = hasReplica ? [{ region, port: 1 }] : []
-  const router = new Router(resolveOptions({ region, primary: { region: 'ams', port: 1 }, replicas }, {}))
-  for (const text of texts) router.statementOf(text)
+  const engine = new Engine(resolveOptions({ region, primary: { region: 'ams', port: 1 }, replicas }, {}))
+  for (const text of texts) engine.verdicts.of(text)
   const fresh = new FreshTexts(texts)
   const isolated = (work: () => number): number =>
     isScoped ? runInScope(new Scope({ kind: 'request' }), work) : work()
   return [
     {
       name: 'known text',
-      work: (iterations) => isolated(() => decideAll(router, texts, iterations)),
+      work: (iterations) => isolated(() => decideAll(engine, texts, iterations)),
     },
     {
       name: 'fresh text',
       prepare: fresh.prepare,
-      work: (iterations) => isolated(() => decideAll(router, fresh.texts, iterations)),
+      work: (iterations) => isolated(() => decideAll(engine, fresh.texts, iterations)),
     },
   ]
 }
@@ -81,16 +83,16 @@ function contendersOf({ region, hasReplica, isScoped, texts }: Situation): reado
 /** Nobody waits for an answer here. */
 function ignore(): void {}
 
-function decideAll(router: Router, texts: readonly string[], iterations: number): number {
+function decideAll(engine: Engine, texts: readonly string[], iterations: number): number {
   let sum = 0
   const count = texts.length
   for (let iteration = 0, index = 0; iteration < iterations; iteration += 1) {
     const frame = currentFrame()
     const text = texts[index] ?? ''
-    const statement = router.statementOf(text)
+    const statement = engine.verdicts.of(text)
     const call = { text, config: text, values: undefined, callback: undefined, submittable: undefined }
-    const query = new RoutedQuery(call, frame, ignore, statement)
-    const decision = router.decide(query, router.situationOf(query, STANDS_ALONE, false))
+    const query = new RoutedQuery(call, frame, ignore, statement, LONE_QUERIES)
+    const decision = engine.decisions.decide(query)
     sum += decision.reason.length
     index = index + 1 === count ? 0 : index + 1
   }

@@ -1,4 +1,5 @@
-import { formatLsn, runInScope, Scope, type Seen, signToken, type Trail, verifyToken } from '@headwater/core'
+import { runInScope, Scope } from '@headwater/core'
+import { formatLsn, type Seen, signToken, type Trail, verifyToken } from '@headwater/core/internal'
 import { RoutedPool } from '@headwater/pg'
 import { type Block, comparePairs, measurePairs, type PairedResult } from './paired.ts'
 import { startPinnedCluster } from './pinned-cluster.ts'

@@ -1,4 +1,4 @@
-import { type Seen, signToken, type Token, verifyToken } from '@headwater/core'
+import { type Seen, signToken, type Token, verifyToken } from '@headwater/core/internal'
 import type { RoutedPool, RoutedPoolOptions } from '@headwater/pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { listen, type Region, SECRET, Stage } from '../stage.ts'

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { PassThrough } from 'node:stream'
-import { headwater as headwaterForExpress, quietReplays } from '@headwater/http/express'
+import { headwater as headwaterForExpress, replayErrorHandler } from '@headwater/http/express'
 import { headwater as headwaterForHono } from '@headwater/http/hono'
 import { headwater as headwaterForKoa } from '@headwater/http/koa'
 import type { RoutedPool } from '@headwater/pg'
@@ -66,7 +66,7 @@ const expressHost =
         )
       })
     }
-    app.use(quietReplays())
+    app.use(replayErrorHandler())
     return createServer(app)
   }
 

@@ -1,4 +1,4 @@
-import { classify } from '@headwater/core'
+import { classify } from '@headwater/core/internal'
 import { describe, expect, test } from 'vitest'
 import { drizzleQueries } from './corpora/drizzle.ts'
 import { kyselyQueries } from './corpora/kysely.ts'

@@ -1,4 +1,4 @@
-import type { Access } from '@headwater/core'
+import type { Access } from '@headwater/core/internal'
 import { describe, expect, test } from 'vitest'
 import { type Facts, judge } from './judgement.ts'
 import type { Label } from './labels.ts'

@@ -1,4 +1,4 @@
-import type { Access } from '@headwater/core'
+import type { Access } from '@headwater/core/internal'
 import type { Label } from './labels.ts'
 import type { Outcome } from './session.ts'
 
@@ -7,7 +7,7 @@ import type { Outcome } from './session.ts'
  * - `caught`: we would have tried it on the standby, and it refused: wasteful, then replayed.
  * - `silent`: we would have run it on the standby, which answers, wrongly, and nothing tells us.
  * - `costly`: we said that it needs the primary, and the standby would have answered the same.
- * - `kept`: we did not know, and no catalog says what it calls, so R1 keeps it from the standby, which would have answered the same.
+ * - `kept`: we did not know, and no catalog says what it calls, or it is newer than that, so R1 keeps it from the standby, which would have answered the same.
  * - `session`: it needs what an earlier write made in the primary's session (a temporary table). No text shows that;
  *   R4 sends it after that write.
  * - `failed`: both nodes refused it as a statement; no route is better than another.

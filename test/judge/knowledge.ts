@@ -1,4 +1,4 @@
-import type { Knowledge } from '@headwater/core'
+import type { Knowledge } from '@headwater/core/internal'
 import { loadCatalog } from '@headwater/pg'
 import pg from 'pg'
 

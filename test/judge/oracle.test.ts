@@ -1,4 +1,4 @@
-import { classify } from '@headwater/core'
+import { classify } from '@headwater/core/internal'
 import { loadModule, parseSync } from 'libpg-query'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { STANDBY_TABLE } from '../../packages/core/test/classify-standby-table.ts'

@@ -1,5 +1,5 @@
 import type { Cluster } from '@headwater/cluster'
-import { classify, type Knowledge, type Statement } from '@headwater/core'
+import { classify, type Knowledge, type Statement } from '@headwater/core/internal'
 import { CorpusUnavailable, type Script, type Suite, type Text } from './corpus.ts'
 import { type Facts, isTriedOnStandby, type Judgement, judge } from './judgement.ts'
 import { type Label, labelOf } from './labels.ts'
@@ -139,7 +139,9 @@ class Bench {
     if (this.#isStale && this.#options.learn !== undefined) this.#knowledge = await this.#options.learn(this.#url)
     this.#isStale = false
     const statement = classify(sql, this.#knowledge)
-    const isTried = isTriedOnStandby(statement.access, this.#knowledge !== undefined)
+    // What is newer than the catalog counts as if there were none.
+    const hasCatalog = this.#knowledge !== undefined && statement.because !== 'newer-than-catalog'
+    const isTried = isTriedOnStandby(statement.access, hasCatalog)
     const label = labelOf(sql)
     const before = this.#position ?? (await this.#witness.position())
     await this.#witness.replayed(before, this.#options.signal)
@@ -163,7 +165,7 @@ class Bench {
         (await this.#differs(sql, label, standby, primary)),
       ...(await this.#kinds(label, isTried, standby)),
     }
-    const judgement = judge(statement.access, this.#knowledge !== undefined, standby, primary, label, facts)
+    const judgement = judge(statement.access, hasCatalog, standby, primary, label, facts)
     return { ...judgement, script, sql, statement, standby, primary, label, facts }
   }
 

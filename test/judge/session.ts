@@ -1,4 +1,4 @@
-import { refusalOf } from '@headwater/core'
+import { refusalOf } from '@headwater/core/internal'
 import pg from 'pg'
 
 /** What one node said to one text. */

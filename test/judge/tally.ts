@@ -1,4 +1,4 @@
-import type { Access } from '@headwater/core'
+import type { Access } from '@headwater/core/internal'
 import { COUNTS, type Count } from './judgement.ts'
 import type { Verdict } from './runner.ts'
 

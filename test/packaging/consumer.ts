@@ -44,12 +44,15 @@ export async function makeConsumer(
   }
 }
 
-/** Loads `specifier` by `import` and by `require`, in a process of its own, and prints what each of them exports. */
-export async function loadBothWays(folder: string, specifier: string): Promise<Outcome> {
+/**
+ * Loads `specifier` by `import` and by `require`, in a process of its own, and prints what each of them exports; nothing
+ * for `require` where it is loaded by `import` only.
+ */
+export async function loadBothWays(folder: string, specifier: string, isByImportOnly = false): Promise<Outcome> {
   const script = `
     import { createRequire } from 'node:module'
     const imported = await import(${JSON.stringify(specifier)})
-    const required = createRequire(import.meta.url)(${JSON.stringify(specifier)})
+    const required = ${isByImportOnly} ? {} : createRequire(import.meta.url)(${JSON.stringify(specifier)})
     console.log(JSON.stringify({ imported: Object.keys(imported).sort(), required: Object.keys(required).sort() }))
   `
   const file = join(folder, 'load.mjs')

@@ -105,7 +105,7 @@ function closeServer(server: Server): Promise<void> {
 }
 
 /** A connection that outlives its server's mood; the caller ends it. */
-export async function openConnection(url: string): Promise<pg.Client> {
+export async function openOwnConnection(url: string): Promise<pg.Client> {
   const client = new pg.Client(url)
   client.on('error', () => undefined)
   await client.connect()

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster, ClusterNode } from '@headwater/cluster'
 import type pg from 'pg'
 import type { Random } from './random.ts'
-import { openConnection } from './rig.ts'
+import { openOwnConnection } from './rig.ts'
 
 /** How often what happened to the replicas. */
 export interface WeatherReport {
@@ -51,7 +51,7 @@ async function troubleReplica(
   { random, hasCrashes, signal }: WeatherOptions,
   report: WeatherReport,
 ): Promise<void> {
-  let client = await openConnection(replica.url)
+  let client = await openOwnConnection(replica.url)
   try {
     while (await pause(random.between(50, 500), signal)) {
       const dice = random.next()
@@ -59,7 +59,7 @@ async function troubleReplica(
         await client.end().catch(() => undefined)
         await replica.kill()
         await replica.start()
-        client = await openConnection(replica.url)
+        client = await openOwnConnection(replica.url)
         report.crashes += 1
       } else if (dice < 0.65) {
         await delay(client, dice < 0.2 ? 0 : random.between(1, LONGEST_DELAY))
@@ -94,7 +94,7 @@ async function disturbPrimary(
   report: WeatherReport,
   signal: AbortSignal,
 ): Promise<void> {
-  const client = await openConnection(primary.url)
+  const client = await openOwnConnection(primary.url)
   try {
     while (await pause(random.between(5, 100), signal)) {
       await client.query('begin')

@@ -14,7 +14,7 @@ export interface AppOptions {
   readonly naivePool: pg.Pool
   readonly secret: string
   /** How long the proxy may look for the primary's region, in ms. */
-  readonly replayTimeout: number
+  readonly replayTimeoutMillis: number
   readonly nodeAt: (port: number) => RegionCode | undefined
   readonly onVisit: (visit: Visit) => void
 }
@@ -38,8 +38,8 @@ export function createApp(options: AppOptions): Hono<Environment> {
     headwater({
       pool,
       secret: options.secret,
-      timeout: options.replayTimeout,
-      exempt: ({ url }) => url.startsWith('/naive/'),
+      timeoutMillis: options.replayTimeoutMillis,
+      skip: ({ url }) => url.startsWith('/naive/'),
     }),
   )
 

@@ -10,7 +10,7 @@ import { Relay } from './relay.ts'
 import { hasNote, Visitor } from './visitor.ts'
 
 /** How long the proxy looks for the primary's region before it sends a request back, in ms. Short: people are watching. */
-const REPLAY_TIMEOUT = 1500
+const REPLAY_TIMEOUT_MILLIS = 1500
 
 const REQUESTS: Readonly<Record<Kind, { method: string; path: string }>> = {
   read: { method: 'GET', path: '/notes' },
@@ -93,7 +93,7 @@ export class World implements AsyncDisposable {
         primaryUrl: relay ? `postgres://postgres@127.0.0.1:${relay.port}/postgres` : cluster.primary.url,
         replicaUrls: cluster.replicas.filter(({ name }) => regionOf(name) === code).map(({ url }) => url),
         secret,
-        replayTimeout: REPLAY_TIMEOUT,
+        replayTimeoutMillis: REPLAY_TIMEOUT_MILLIS,
         nodeAt: (port) => regionAt.get(port),
         onVisit: journal.onVisit,
       })
@@ -103,7 +103,7 @@ export class World implements AsyncDisposable {
     const proxy = createFlyProxy({
       apps: [{ name: 'notes', machines }],
       latency: 'real',
-      noCandidateWaitMillis: REPLAY_TIMEOUT,
+      noCandidateWaitMillis: REPLAY_TIMEOUT_MILLIS,
       onEvent: journal.onProxyEvent,
     })
     resources.use(proxy)

@@ -1,4 +1,4 @@
-import { headwater, quietReplays } from '@headwater/http/express'
+import { headwater, replayErrorHandler } from '@headwater/http/express'
 import type { RoutedPool } from '@headwater/pg'
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express'
 import { sql } from 'kysely'
@@ -18,7 +18,7 @@ export function createApp(pool: RoutedPool, database: Database, environment: Env
   app.set('trust proxy', true)
 
   // A health check asks this machine, and is never handed over to another.
-  app.use(headwater({ pool, secret: HEADWATER_SECRET, exempt: ({ url }) => url.startsWith('/health') }))
+  app.use(headwater({ pool, secret: HEADWATER_SECRET, skip: ({ url }) => url.startsWith('/health') }))
   app.use((_request, response, next) => {
     response.set('x-served-by', region)
     next()
@@ -82,7 +82,7 @@ export function createApp(pool: RoutedPool, database: Database, environment: Env
     else response.status(201).json(await addNote(database, name, body, region))
   })
 
-  app.use(quietReplays())
+  app.use(replayErrorHandler())
   app.use(answerError)
   return app
 }

@@ -1,4 +1,4 @@
-import { findInCauses } from '@headwater/core'
+import { findInCauses } from '@headwater/core/internal'
 import { headwater } from '@headwater/http/hono'
 import { type Context, Hono } from 'hono'
 import { deleteCookie, getSignedCookie, setSignedCookie } from 'hono/cookie'
@@ -18,9 +18,7 @@ export function createApp(database: Database, environment: Environment): Hono {
   const app = new Hono()
 
   // A health check asks this machine, and is never handed over to another.
-  app.use(
-    headwater({ pool: database.$client, secret: HEADWATER_SECRET, exempt: ({ url }) => url.startsWith('/health') }),
-  )
+  app.use(headwater({ pool: database.$client, secret: HEADWATER_SECRET, skip: ({ url }) => url.startsWith('/health') }))
   app.use(async (context, next) => {
     await next()
     context.header('x-served-by', region)

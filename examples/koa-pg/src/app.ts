@@ -28,7 +28,7 @@ export function createApp(pool: RoutedPool, environment: Environment): Koa {
     }
   })
   // A health check asks this machine, and is never handed over to another.
-  app.use(headwater({ pool, secret: HEADWATER_SECRET, exempt: ({ url }) => url.startsWith('/health') }))
+  app.use(headwater({ pool, secret: HEADWATER_SECRET, skip: ({ url }) => url.startsWith('/health') }))
   app.use(bodyParser())
 
   const sessionOf = async (context: RouterContext): Promise<Session | undefined> => {

@@ -9,7 +9,7 @@ import {
   type Situation,
   type Statement,
   topologyOf,
-} from '@headwater/core'
+} from '@headwater/core/internal'
 import { ACCESS_SENTENCES, DECISION_SENTENCES, ROUTE_WORDS } from './reasons.ts'
 
 /** Where a statement may find itself. */
@@ -89,6 +89,7 @@ function situationOf(place: Place, mode: Mode, hasCatalog: boolean): Situation {
     transaction: { phase: 'none' },
     isPinned: false,
     isCatalogMissing: !hasCatalog,
+    isCatalogOutdated: false,
     isReadOnlyForced: true,
   }
 }

@@ -1,4 +1,4 @@
-import type { AccessReason, Decision } from '@headwater/core'
+import type { AccessReason, Decision } from '@headwater/core/internal'
 
 /** Why a statement has its access, in a sentence. */
 export const ACCESS_SENTENCES: Readonly<Record<AccessReason, string>> = {
@@ -33,6 +33,7 @@ export const ACCESS_SENTENCES: Readonly<Record<AccessReason, string>> = {
   'procedural-code': 'It runs code that cannot be seen into.',
   'unseen-function': 'It calls a function that cannot be seen into without the catalog of its database.',
   'unseen-operator': 'It uses an operator that cannot be seen into without the catalog of its database.',
+  'newer-than-catalog': 'It names something that the database did not have when its catalog was read.',
   unlogged: 'It reads an unlogged table, which is not on a standby.',
   hint: 'A comment in it asks for the primary.',
   learned: 'A standby has refused it before.',
@@ -53,6 +54,7 @@ export const DECISION_SENTENCES: Readonly<Record<DecisionReason, string>> = {
   session: 'what changes its session stays with the primary’s connection',
   unknown:
     'what nobody can see into is not tried where the primary is next door, without a catalog, or through a pooler',
+  'newer-than-catalog': 'what is newer than the catalog is not tried until that has been read again',
   'after-write': 'the scope has written before',
   'forced-primary': 'it runs inside withPrimary()',
   'explicit-mode': 'in this mode only withReplica() leads to a replica',

@@ -1,4 +1,4 @@
-import type { Access } from '@headwater/core'
+import type { Access } from '@headwater/core/internal'
 import { type Explanation, MODES, PLACES } from './explain.ts'
 
 /** Puts a style around a text, or does not. */

@@ -1,4 +1,4 @@
-import type { Knowledge } from '@headwater/core'
+import type { Knowledge } from '@headwater/core/internal'
 import { UsageError } from './command-line.ts'
 
 /** As much of `@headwater/pg` and `pg` as is used here: both are optional, so neither's types are needed. */

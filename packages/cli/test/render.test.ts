@@ -1,4 +1,4 @@
-import { classify, createKnowledge } from '@headwater/core'
+import { classify, createKnowledge } from '@headwater/core/internal'
 import { expect, it } from 'vitest'
 import { explain } from '../src/explain.ts'
 import { ACCESS_SENTENCES, DECISION_SENTENCES, ROUTE_WORDS } from '../src/reasons.ts'

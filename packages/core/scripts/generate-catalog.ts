@@ -116,7 +116,7 @@ ${literal('FUNCTION_NAME_KEYWORDS', answers.functionNames)}
 /** Keywords that may name a column but not a function. */
 ${literal('COLUMN_NAME_KEYWORDS', answers.columnNames)}
 ${literal('UNRESERVED', answers.unreserved)}`
-  writeFileSync(new URL('../src/classify/catalog.generated.ts', import.meta.url), source)
+  writeFileSync(new URL('../src/classify/sql/catalog.generated.ts', import.meta.url), source)
 } finally {
   rmSync(root, { recursive: true, force: true })
 }

@@ -1,8 +1,8 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
-import type { Standing } from './freshness/seen.ts'
-import type { ReplayObstacle, ReplayReason } from './replay.ts'
-import type { Decision } from './route.ts'
-import type { Access } from './statement.ts'
+import type { Decision } from './route/decision.ts'
+import type { ReplayObstacle, ReplayReason } from './route/reasons.ts'
+import type { Standing } from './session/seen.ts'
+import type { Access } from './statement/statement.ts'
 
 /** Published for every statement, before it is sent (R7). Never holds SQL text or values: those may be secrets. */
 export interface RouteEvent {

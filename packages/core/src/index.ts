@@ -1,89 +1,17 @@
-export {
-  type Body,
-  type Classifier,
-  type ClassifierOptions,
-  classify,
-  classifyBody,
-  createClassifier,
-  createKnowledge,
-  type Knowledge,
-  type KnowledgeTables,
-  type Known,
-  type NameFilter,
-} from './classify/index.ts'
+// What an app calls. What the sibling packages need beyond it is in internal.ts.
 export { diagnostics, type FreshnessEvent, type NodeEvent, type ReplayEvent, type RouteEvent } from './diagnostics.ts'
-export {
-  findInCauses,
-  HeadwaterError,
-  type HeadwaterErrorCode,
-  OptionsInvalid,
-  PrimaryUnavailable,
-  ReplicaBehind,
-  WriteOnReplica,
-} from './error.ts'
-export { type Consistency, parseConsistency } from './freshness/consistency.ts'
-export { formatLsn, type Lsn, NEVER_REACHED, parseLsn, toLsn } from './freshness/lsn.ts'
-export { isGoodAt, isMomentOver, isPosition, nameOfToken } from './freshness/moment.ts'
-export { getToken, runWithToken, TIME_TO_LIVE, type TokenOptions } from './freshness/run-with-token.ts'
-export { parseSecrets } from './freshness/secrets.ts'
-export {
-  isSameSeen,
-  mergeAll,
-  mergeSeen,
-  NO_NODE,
-  type Position,
-  type ReplicaState,
-  SEEN_UNKNOWN,
-  SEVERAL_NODES,
-  type Seen,
-  type Standing,
-  standingOf,
-} from './freshness/seen.ts'
-export { MOST_TOKENS, parseTokens, signToken, type Token, verifyToken } from './freshness/token.ts'
-export { type PositionSource, Trail, type TrailOptions } from './freshness/trail.ts'
-export { LearnedWriters } from './learned-writers.ts'
-export {
-  type DatabaseErrorFields,
-  databaseErrorIn,
-  isConnectionLoss,
-  isOutOfService,
-  type Refusal,
-  refusalOf,
-} from './refusal.ts'
-export { findReplay, ReplayImpossible, type ReplayObstacle, type ReplayReason, ReplayToPrimary } from './replay.ts'
-export {
-  accessIn,
-  type Decision,
-  isTried,
-  type Mode,
-  type PrimaryReason,
-  type RefusalReason,
-  type ReplicaReason,
-  route,
-  routeToPrimary,
-  type Situation,
-  type TransactionState,
-} from './route.ts'
-export { RouteMemory } from './route-memory.ts'
-export {
-  currentFrame,
-  currentScope,
-  ensurePrimary,
-  type Frame,
-  runInScope,
-  Scope,
-  type ScopeOptions,
-  sideEffects,
-  withConsistency,
-  withPrimary,
-  withReplica,
-} from './scope.ts'
-export type {
-  Access,
-  AccessReason,
-  IsolationLevel,
-  Statement,
-  TransactionControl,
-  TransactionModes,
-} from './statement.ts'
-export { parseRegion, type Topology, topologyOf } from './topology.ts'
+export { HeadwaterError, type HeadwaterErrorCode } from './errors/headwater-error.ts'
+export { OptionsInvalid } from './errors/options-invalid.ts'
+export { PrimaryUnavailable } from './errors/primary-unavailable.ts'
+export { ReplicaBehind } from './errors/replica-behind.ts'
+export { WriteOnReplica } from './errors/write-on-replica.ts'
+export type { Topology } from './nodes/topology.ts'
+export { ReplayImpossible } from './replay/replay-impossible.ts'
+export { findReplay, ReplayToPrimary } from './replay/replay-to-primary.ts'
+export type { Consistency } from './route/consistency.ts'
+export type { ReplayObstacle, ReplayReason } from './route/reasons.ts'
+export { withConsistency, withPrimary, withReplica } from './scope/forcing.ts'
+export { currentScope, runInScope } from './scope/frame.ts'
+export { ensurePrimary, sideEffects } from './scope/request-control.ts'
+export { getToken, runWithToken, type TokenOptions } from './scope/run-with-token.ts'
+export { Scope, type ScopeOptions } from './scope/scope.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createClassifier } from '../src/classify/classifier.ts'
 import { classify } from '../src/classify/classify.ts'
-import { createKnowledge } from '../src/classify/knowledge.ts'
+import { createKnowledge } from '../src/classify/names/knowledge.ts'
 
 describe('createClassifier', () => {
   test('gives the same object for the same text', () => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { classifyBody } from '../src/classify/body.ts'
 import { classify } from '../src/classify/classify.ts'
-import { createKnowledge } from '../src/classify/knowledge.ts'
+import { classifyBody } from '../src/classify/grammar/body.ts'
+import { createKnowledge } from '../src/classify/names/knowledge.ts'
 
 describe('createKnowledge', () => {
   const knowledge = createKnowledge({

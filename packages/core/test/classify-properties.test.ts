@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { classify } from '../src/classify/classify.ts'
-import { ACCESS_RANK } from '../src/classify/knowledge.ts'
-import { Lexer } from '../src/classify/lexer.ts'
-import { T } from '../src/classify/tokens.ts'
-import type { Statement } from '../src/statement.ts'
+import { ACCESS_RANK } from '../src/classify/names/knowledge.ts'
+import { Lexer } from '../src/classify/sql/lexer.ts'
+import { T } from '../src/classify/sql/tokens.ts'
+import type { Statement } from '../src/statement/statement.ts'
 import { STANDBY_TABLE } from './classify-standby-table.ts'
 
 const STATEMENTS = Object.values(STANDBY_TABLE).flat()

@@ -1,4 +1,4 @@
-import type { Access } from '../src/statement.ts'
+import type { Access } from '../src/statement/statement.ts'
 
 /**
  * Statements that were run on a real hot standby (18.4 and 15.18), with what each needs. `write` and `session` are also what

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { classify } from '../src/classify/classify.ts'
-import { createKnowledge } from '../src/classify/knowledge.ts'
-import type { Access, AccessReason } from '../src/statement.ts'
+import { createKnowledge } from '../src/classify/names/knowledge.ts'
+import type { Access, AccessReason } from '../src/statement/statement.ts'
 import { STANDBY_TABLE } from './classify-standby-table.ts'
 
 describe('R1, R2: every statement that was put to a real standby', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { classify } from '../src/classify/classify.ts'
-import type { Access, AccessReason, TransactionControl } from '../src/statement.ts'
+import type { Access, AccessReason, TransactionControl } from '../src/statement/statement.ts'
 
 type Row = readonly [sql: string, access: Access, because?: AccessReason]
 

@@ -1,15 +1,13 @@
 import { describe, expectTypeOf, it } from 'vitest'
 import {
-  type Decision,
   type HeadwaterErrorCode,
   type ReplayImpossible,
   ReplayToPrimary,
   type Scope,
-  type Situation,
-  type Statement,
   withPrimary,
   withReplica,
 } from '../src/index.ts'
+import type { Decision, Situation, Statement } from '../src/internal.ts'
 
 describe('types of core', () => {
   it('R6: withPrimary and withReplica give back what they run', () => {

@@ -4,16 +4,14 @@ import {
   type HeadwaterError,
   type HeadwaterErrorCode,
   OptionsInvalid,
-  type PrimaryReason,
   PrimaryUnavailable,
-  type RefusalReason,
   ReplayImpossible,
   type ReplayObstacle,
   ReplayToPrimary,
   ReplicaBehind,
-  type ReplicaReason,
   WriteOnReplica,
 } from '../src/index.ts'
+import type { PrimaryReason, RefusalReason, ReplicaReason } from '../src/internal.ts'
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
 const quoted = (text: string): string[] => [...text.matchAll(/`([\w-]+)`/g)].map((match) => match[1] ?? '')
@@ -51,6 +49,7 @@ const PRIMARY: Record<PrimaryReason, true> = {
   write: true,
   session: true,
   unknown: true,
+  'newer-than-catalog': true,
   'after-write': true,
   'forced-primary': true,
   'explicit-mode': true,

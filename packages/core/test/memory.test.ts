@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { LearnedWriters, RouteMemory } from '../src/index.ts'
+import { LearnedWriters, RouteMemory } from '../src/internal.ts'
 import { statement } from './statements.ts'
 
 describe('RouteMemory', () => {
@@ -50,10 +50,56 @@ describe('RouteMemory', () => {
     const memory = new RouteMemory({ capacity: 10, forgetAfterMs: 1000 })
     for (let n = 0; n < 1000; n += 1) memory.learn('GET', `/${n}`, true, 0)
     expect(memory.size).toBe(10)
+    expect(memory.shouldReplayEarly('POST', '/0', 0)).toBe(true)
     memory.learn('GET', '/w', true, 0)
     memory.learn('GET', '/w', true, 0)
     expect(memory.shouldReplayEarly('GET', '/w', 500)).toBe(true)
     expect(memory.shouldReplayEarly('GET', '/w', 5000)).toBe(false)
+  })
+})
+
+describe('what RouteMemory forgets', () => {
+  const taught = (options?: ConstructorParameters<typeof RouteMemory>[0]): RouteMemory => {
+    const memory = new RouteMemory(options)
+    for (let n = 0; n < 2; n += 1) memory.learn('GET', '/w', true, 0)
+    return memory
+  }
+
+  it('P5: what was not used for 10 minutes, or for as long as the app says', () => {
+    expect(taught().shouldReplayEarly('GET', '/w', 600_000)).toBe(true)
+    expect(taught().shouldReplayEarly('GET', '/w', 600_001)).toBe(false)
+    expect(taught({ forgetAfterMs: 1000 }).shouldReplayEarly('GET', '/w', 1000)).toBe(true)
+    expect(taught({ forgetAfterMs: 1000 }).shouldReplayEarly('GET', '/w', 1001)).toBe(false)
+    const used = taught({ forgetAfterMs: 1000 })
+    for (let now = 0; now < 5000; now += 900) expect(used.shouldReplayEarly('GET', '/w', now)).toBe(true)
+  })
+
+  it('P5: what was used longest ago, of 1,000 routes', () => {
+    const memory = taught()
+    for (let n = 0; n < 999; n += 1) memory.learn('GET', `/${n}`, false, 0)
+    expect([memory.size, memory.shouldReplayEarly('GET', '/w', 0)]).toEqual([1000, true])
+    for (let n = 0; n < 999; n += 1) memory.learn('GET', `/other/${n}`, false, 0)
+    expect([memory.size, memory.shouldReplayEarly('GET', '/w', 0)]).toEqual([1000, true])
+    for (let n = 0; n < 1000; n += 1) memory.learn('GET', `/third/${n}`, false, 0)
+    expect([memory.size, memory.shouldReplayEarly('GET', '/w', 0)]).toEqual([1000, false])
+  })
+
+  it('P5: one request in 20 is tried here', () => {
+    const early = Array.from({ length: 40 }, () => false)
+    const memory = taught()
+    for (const at of early.keys()) early[at] = memory.shouldReplayEarly('GET', '/w', 0)
+    expect(early.flatMap((isEarly, at) => (isEarly ? [] : [at]))).toEqual([19, 39])
+  })
+
+  it('P5: a method and a route are one record; half is a writer', () => {
+    const memory = taught()
+    expect([memory.shouldReplayEarly('GET', '/w', 0), memory.shouldReplayEarly('HEAD', '/w', 0)]).toEqual([true, false])
+    // 0.4 -> 0.64 -> 0.384
+    const turns = [true, true, false].map((hasNeededPrimary) => {
+      memory.learn('GET', '/t', hasNeededPrimary, 0)
+      return memory.shouldReplayEarly('GET', '/t', 0)
+    })
+    expect(turns).toEqual([false, true, false])
   })
 })
 
@@ -74,6 +120,45 @@ describe('LearnedWriters', () => {
     learned.learn('select * from view_that_writes', statement('unknown'), undefined)
     expect(learned.isKnown('select * from view_that_writes', statement('unknown'))).toBe(true)
     expect(learned.isKnown('select * from another', statement('unknown'))).toBe(false)
+    learned.learn('select f() from view_that_writes', statement('unknown', ['f']), undefined)
+    expect(learned.isKnown('select f() from view_that_writes', statement('unknown', ['f']))).toBe(true)
+    expect(learned.isKnown('select f()', statement('unknown', ['f']))).toBe(false)
+  })
+
+  it('P2: a text whose function was named is not remembered itself', () => {
+    const learned = new LearnedWriters()
+    learned.learn('select audit(1)', statement('unknown', ['audit']), 'PL/pgSQL function audit(integer) line 1')
+    expect(learned.isKnown('select audit(1)', statement('unknown', ['audit']))).toBe(true)
+    expect(learned.isKnown('select audit(1)', statement('unknown'))).toBe(false)
+  })
+
+  it('P2: remembers every function that is named, and the text where the names are other ones', () => {
+    const learned = new LearnedWriters()
+    const where = 'PL/pgSQL function s."b$"(integer) line 1\nSQL statement "select a()"'
+    learned.learn('select a(), s.b$(1), c()', statement('unknown', ['a', 's.b$', 'c']), where)
+    const isKnown = (name: string) => learned.isKnown('another text', statement('unknown', [name]))
+    expect(['a', 's.b$', 'c'].map(isKnown)).toEqual([true, true, false])
+    learned.learn('select d()', statement('unknown', ['d']), 'PL/pgSQL function dd() line 1, d_, d$, $d, ad')
+    expect([isKnown('d'), learned.isKnown('select d()', statement('unknown', ['d']))]).toEqual([false, true])
+  })
+
+  it.each(['audit', 'audit(1)', 'function audit', 'xaudit audit', 'audit2, audit.'])(
+    'P2: “%s” names audit',
+    (where) => {
+      const learned = new LearnedWriters()
+      learned.learn('select audit()', statement('unknown', ['audit']), where)
+      expect(learned.isKnown('another text', statement('unknown', ['audit']))).toBe(true)
+    },
+  )
+
+  it('is bounded to 1,000 by default, and what is learned again costs nothing more', () => {
+    const learned = new LearnedWriters()
+    for (let n = 0; n <= 1000; n += 1) learned.learn(`select ${n}`, statement('unknown'), undefined)
+    expect([0, 1, 1000].map((n) => learned.isKnown(`select ${n}`, statement('unknown')))).toEqual([false, true, true])
+  })
+
+  it('knows nothing before it was taught', () => {
+    expect(new LearnedWriters().isKnown('', statement('unknown', ['audit']))).toBe(false)
   })
 
   it('is bounded', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { databaseErrorIn, isConnectionLoss, isOutOfService, refusalOf } from '../src/index.ts'
+import { databaseErrorIn, isConnectionLoss, isOutOfService, refusalOf } from '../src/internal.ts'
 
 const databaseError = (code: string, routine = 'x', extra: object = {}) =>
   Object.assign(new Error('text in any language'), { severity: 'ERROR', code, routine, ...extra })
@@ -13,11 +13,16 @@ describe('refusal', () => {
     ['0A000', 'GetSerializableTransactionSnapshot'],
     ['0A000', 'get_relation_info'],
     ['55000', 'LockAcquireExtended'],
+    ['55000', 'gin_clean_pending_list'],
+    ['55000', 'brin_summarize_range'],
+    ['55000', 'brin_desummarize_range'],
+    ['55000', 'stats_lock_check_privileges'],
     ['55000', 'heap_force_common'],
     ['38000', 'throw_tcl_error'],
     ['XX000', 'GetNewObjectId'],
     ['XX000', 'GetNewTransactionId'],
     ['XX000', 'XLogBeginInsert'],
+    ['XX000', 'XLogInsert'],
   ])('P2: %s by %s on a standby means the primary; a primary’s own is not ours', (code, routine) => {
     expect(refusalOf(databaseError(code, routine), true)).toBe('refused')
     expect(refusalOf(databaseError(code, routine), false)).toBeUndefined()
@@ -25,7 +30,16 @@ describe('refusal', () => {
 
   it('P2: the WAL functions are known by their source file', () => {
     expect(refusalOf(databaseError('55000', 'pg_current_wal_lsn', { file: 'xlogfuncs.c' }), true)).toBe('refused')
+    expect(refusalOf(databaseError('55000', 'pg_current_wal_lsn', { file: 'xlogfuncs.c' }), false)).toBeUndefined()
     expect(refusalOf(databaseError('55000', 'currval_oid', { file: 'sequence.c' }), true)).toBeUndefined()
+    expect(refusalOf(databaseError('22023', 'pg_current_wal_lsn', { file: 'xlogfuncs.c' }), true)).toBeUndefined()
+    expect(refusalOf({ severity: 'ERROR', code: '55000' }, true)).toBeUndefined()
+  })
+
+  it('P2: a routine refuses under its own code only', () => {
+    expect(refusalOf(databaseError('55000', 'XLogInsert'), true)).toBeUndefined()
+    expect(refusalOf(databaseError('XX000', 'LockAcquireExtended'), true)).toBeUndefined()
+    expect(refusalOf({ severity: 'ERROR', code: 'XX000' }, true)).toBeUndefined()
   })
 
   it('P2: an unknown object may be DDL that the replica has not seen', () => {
@@ -39,12 +53,85 @@ describe('refusal', () => {
       expect(refusalOf(databaseError(code), true)).toBeUndefined()
   })
 
-  it('X2: a lost replica is told from an error of the statement', () => {
-    for (const code of ['57P01', '57P02', '57P03', '08006', '40001'])
-      expect(refusalOf(databaseError(code), true)).toBe('replica-lost')
-    expect(refusalOf(new Error('Connection terminated unexpectedly'), true)).toBe('replica-lost')
-    expect(refusalOf(Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), true)).toBe('replica-lost')
-    expect(isConnectionLoss(new Error('something else'))).toBe(false)
+  it.each([
+    '57P01', // admin_shutdown
+    '57P02', // crash_shutdown
+    '57P03', // cannot_connect_now
+    '57P04', // database_dropped
+    '57P05', // idle_session_timeout
+    '25P03', // idle_in_transaction_session_timeout
+    '25P04', // transaction_timeout
+    '40001', // a recovery conflict
+    '40P01', // a recovery conflict that looks like a deadlock
+    '53300', // too_many_connections
+    '08006', // connection_failure, and its class
+    '08P01',
+  ])('X2: %s means that the server is lost, whatever it is', (code) => {
+    expect(refusalOf(databaseError(code), true)).toBe('replica-lost')
+    expect(refusalOf(databaseError(code), false)).toBe('replica-lost')
+  })
+
+  it.each([
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'EPIPE',
+    'ETIMEDOUT',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+  ])('X2: %s means that the server is lost', (code) => {
+    expect(refusalOf(Object.assign(new Error('connect'), { code }), true)).toBe('replica-lost')
+    expect(isConnectionLoss(new Error('query failed', { cause: Object.assign(new Error('x'), { code }) }))).toBe(true)
+  })
+
+  it.each([
+    'Connection terminated',
+    'Connection terminated unexpectedly',
+    'Client has encountered a connection error and is not queryable',
+    'timeout expired',
+  ])('X2: node-postgres says “%s” of a server that is lost', (message) => {
+    expect(refusalOf(new Error(message), true)).toBe('replica-lost')
+  })
+
+  it('X2: an error of the statement, of the app, or of something else is no loss', () => {
+    for (const code of ['23505', '57014', '80000']) expect(refusalOf(databaseError(code), true)).toBeUndefined()
+    const others = [
+      new Error('something else'),
+      new Error('the Connection terminated'),
+      Object.assign(new Error('Connection terminated'), { code: 'ENOENT' }),
+      { message: 42 },
+      'Connection terminated',
+      undefined,
+    ]
+    for (const error of others) {
+      expect(isConnectionLoss(error)).toBe(false)
+      expect(refusalOf(error, true)).toBeUndefined()
+    }
+  })
+
+  it('P2: looks 32 errors deep, and meets each once', () => {
+    const original = databaseError('25006', 'PreventCommandIfReadOnly')
+    const wrapped = (times: number): unknown => {
+      let error: unknown = original
+      for (let time = 0; time < times; time += 1) error = new Error('wrapper', { cause: error })
+      return error
+    }
+    expect(databaseErrorIn(wrapped(32))).toBe(original)
+    expect(databaseErrorIn(wrapped(33))).toBeUndefined()
+    const many = Object.assign(new Error('a'), { parent: original })
+    const same = new AggregateError(Array.from({ length: 100 }, () => many))
+    expect(databaseErrorIn(same)).toBe(original)
+  })
+
+  it('P2: an SQLSTATE has five characters and a severity beside it', () => {
+    for (const code of ['25006', '42P01', 'XX000'])
+      expect(databaseErrorIn({ code, severity: 'ERROR' })?.code).toBe(code)
+    for (const code of ['2500', '250066', 'xx000', '25-06', 25006, undefined]) {
+      expect(databaseErrorIn({ code, severity: 'ERROR' })).toBeUndefined()
+    }
+    // A system call's name may have five letters.
+    expect(databaseErrorIn({ code: 'EPIPE' })).toBeUndefined()
   })
 
   it('X2: a pool without a free place is not its server’s fault; a connection that was not made in time is', () => {
@@ -76,6 +163,7 @@ describe('refusal', () => {
       expect(databaseErrorIn(Object.assign(new Error('wrapper'), { [field]: original }))).toBe(original)
     }
     expect(databaseErrorIn({ code: 'P2010', meta: { driverAdapterError: { cause: original } } })).toBe(original)
+    expect(databaseErrorIn(new AggregateError([new Error('one'), original]))).toBe(original)
     expect(databaseErrorIn(Object.assign(new Error('w'), { code: '25006' }))).toBeUndefined()
   })
 })

@@ -1,34 +1,77 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isTried, route, type Situation } from '../src/index.ts'
-import { anySituation, anyStatement, HOME, situation, statement } from './statements.ts'
+import {
+  accessIn,
+  type Decision,
+  isTried,
+  type PrimaryReason,
+  route,
+  routeToPrimary,
+  type Situation,
+  type Statement,
+  type TransactionControl,
+} from '../src/internal.ts'
+import {
+  ALONE_AWAY,
+  AWAY,
+  anySituation,
+  anyStatement,
+  HOME,
+  held,
+  isOutOfReach,
+  JOB,
+  LOCAL,
+  NO_MODES,
+  open,
+  situation,
+  statement,
+  WROTE,
+} from './statements.ts'
 
-const always = (check: (access: ReturnType<typeof statement>, where: Situation) => boolean) =>
-  fc.assert(fc.property(anyStatement, anySituation, check), { numRuns: 5000 })
+/** Fails with what `route()` answered, not only with what it was asked. */
+function always(holds: (given: Statement, where: Situation, decision: Decision) => boolean): void {
+  fc.assert(
+    fc.property(anyStatement, anySituation, (given, where) => {
+      const decision = route(given, where)
+      if (!holds(given, where, decision)) {
+        const { route: to, reason } = decision
+        throw new Error(`route() answered { route: '${to}', reason: '${reason}' }`)
+      }
+    }),
+    { numRuns: 5000 },
+  )
+}
 
 const TRIED = route(statement('unknown'), situation())
 
-const NO_MODES = { isolation: undefined, isReadOnly: undefined, isDeferrable: undefined }
+const steering = (control: TransactionControl): Statement => ({
+  ...statement(control.kind === 'two-phase' || isOutOfReach(control) ? 'write' : 'session', [], 'transaction-control'),
+  control,
+})
+/** What may be answered by the replica that an open transaction is on although it is no read. */
+function isOfItsTransaction({ access, control, isTransactionLocal }: Statement): boolean {
+  if (control === undefined) return access === 'session' && isTransactionLocal
+  return control.kind !== 'two-phase' && !isOutOfReach(control)
+}
 
 describe('route', () => {
-  it('R1: a proven write or session statement never goes to a replica', () => {
-    always(
-      (given, where) =>
-        given.access === 'read' || given.access === 'unknown' || route(given, where).route !== 'replica',
-    )
+  it('R1: a proven write or session statement never goes to a replica, but for what belongs to the transaction there', () => {
+    always((given, where, { route: to }) => {
+      if (given.access === 'read' || given.access === 'unknown') return true
+      return to !== 'replica' || (where.transaction.phase === 'open' && isOfItsTransaction(given))
+    })
   })
 
   it('R1: an unknown statement is tried on a replica only away from home and alone, unless the app forces it or said READ ONLY', () => {
-    always((given, where) => {
+    always((given, where, { route: to }) => {
       if (given.access !== 'unknown' || where.forced === 'replica') return true
       const { transaction } = where
       const isReadOnly =
         (transaction.phase === 'open' && transaction.isReadOnly) ||
         (transaction.phase === 'held' && transaction.modes.isReadOnly === true)
       if (isReadOnly) return true
-      const isTriedHere = route(given, where).route === 'replica'
       const isVouchedFor = !where.isCatalogMissing || given.because === 'override'
-      return !isTriedHere || (transaction.phase === 'none' && !where.topology.isAtHome && isVouchedFor)
+      return to !== 'replica' || (transaction.phase === 'none' && !where.topology.isAtHome && isVouchedFor)
     })
   })
 
@@ -52,24 +95,44 @@ describe('route', () => {
     })
   })
 
-  it('R3: an open transaction stays on its node, or the request starts again elsewhere', () => {
+  it('R1: what is newer than the catalog is tried on no replica, unless the app forces it or its transaction there is READ ONLY', () => {
     always((given, where) => {
+      const { transaction } = where
+      const isNewer =
+        given.because === 'newer-than-catalog' || (where.isCatalogOutdated && given.because !== 'override')
+      const isOpenReadOnly = transaction.phase === 'open' && transaction.isReadOnly
+      if (!isNewer || where.forced === 'replica' || isOpenReadOnly || isOfItsTransaction(given)) return true
+      return route(given, where).route !== 'replica'
+    })
+    const newer = statement('unknown', [], 'newer-than-catalog')
+    expect(route(newer, situation())).toEqual({ route: 'replay', reason: 'newer-than-catalog' })
+    expect(route(newer, situation({ topology: HOME }))).toEqual({ route: 'primary', reason: 'newer-than-catalog' })
+    const outdated = { isCatalogOutdated: true }
+    expect(route(statement('read'), situation(outdated))).toEqual({ route: 'replay', reason: 'newer-than-catalog' })
+    expect(route(statement('unknown', [], 'override'), situation(outdated)).route).toBe('replica')
+    const held = { phase: 'held' as const, modes: { ...NO_MODES, isReadOnly: true } }
+    const atHome = situation({ ...outdated, topology: HOME, transaction: held })
+    expect(route(statement('read'), atHome)).toEqual({ route: 'primary', reason: 'newer-than-catalog' })
+    const undecided = { phase: 'open' as const, on: 'replica' as const, isReadOnly: false }
+    const inside = situation({ ...outdated, transaction: undecided })
+    expect(route(statement('read'), inside)).toEqual({ route: 'replay', reason: 'newer-than-catalog' })
+  })
+
+  it('R3: an open transaction stays on its node, or the request starts again elsewhere', () => {
+    always((_given, where, { route: to }) => {
       if (where.transaction.phase !== 'open') return true
-      const { route: to } = route(given, where)
-      return where.transaction.on === 'primary'
-        ? to === 'primary' || to === 'direct'
-        : to !== 'primary' && to !== 'direct'
+      if (where.transaction.on === 'replica') return to !== 'primary' && to !== 'direct'
+      return to === (where.topology.isAtHome ? 'primary' : 'direct')
     })
   })
 
   it('R3: a read that must run at the primary never gets the answer of the replica that its transaction is on', () => {
-    always((given, where) => {
+    always((given, where, { route: to }) => {
       const isOnReplica = where.transaction.phase === 'open' && where.transaction.on === 'replica'
       if (!isOnReplica || where.consistency !== 'strong' || where.forced === 'replica') return true
-      return given.control !== undefined || given.access === 'session' || route(given, where).route !== 'replica'
+      return given.control !== undefined || given.access === 'session' || to !== 'replica'
     })
-    const open = { phase: 'open' as const, on: 'replica' as const, isReadOnly: true }
-    const strong = { consistency: 'strong' as const, transaction: open }
+    const strong = { consistency: 'strong' as const, ...open('replica', true) }
     expect(route(statement('read'), situation(strong))).toEqual({ route: 'replay', reason: 'strong' })
     const refused = { route: 'refuse', reason: 'transaction-on-replica' }
     expect(route(statement('read'), situation({ ...strong, topology: HOME }))).toEqual(refused)
@@ -77,28 +140,53 @@ describe('route', () => {
   })
 
   it('R3: SERIALIZABLE and READ WRITE are never tried on a replica', () => {
-    always((given, where) => {
-      const { transaction } = where
+    always((_given, { transaction }, { route: to }) => {
       if (transaction.phase !== 'held') return true
-      const isOutOfReach = transaction.modes.isolation === 'serializable' || transaction.modes.isReadOnly === false
-      return !isOutOfReach || route(given, where).route !== 'replica'
+      const isBeyondStandby = transaction.modes.isolation === 'serializable' || transaction.modes.isReadOnly === false
+      return !isBeyondStandby || to !== 'replica'
     })
   })
 
-  it.each([
-    ['READ ONLY away', { isReadOnly: true }, situation(), 'replica', 'read-only-transaction'],
-    ['READ ONLY at home', { isReadOnly: true }, situation({ topology: HOME }), 'replica', 'read-only-transaction'],
-    ['plain BEGIN away, a read first', {}, situation(), 'replica', 'undecided-transaction'],
-    ['plain BEGIN at home', {}, situation({ topology: HOME }), 'primary', 'read-write-transaction'],
-    ['plain BEGIN away, outside a request', {}, situation({ scope: undefined }), 'direct', 'read-write-transaction'],
-    ['SERIALIZABLE away', { isolation: 'serializable' as const }, situation(), 'replay', 'serializable'],
-  ])('R3: %s', (_name, modes, where, to, reason) => {
-    const held = { ...where, transaction: { phase: 'held' as const, modes: { ...NO_MODES, ...modes } } }
-    expect(route(statement('read'), held)).toEqual({ route: to, reason })
+  const serializable = { ...NO_MODES, isolation: 'serializable' as const }
+  it.each<readonly [string, TransactionControl, 'replica' | 'replay']>([
+    ['COMMIT', { kind: 'commit', isChained: false }, 'replica'],
+    ['ROLLBACK', { kind: 'rollback', isChained: true }, 'replica'],
+    ['SAVEPOINT', { kind: 'savepoint' }, 'replica'],
+    ['ROLLBACK TO', { kind: 'rollback-to-savepoint' }, 'replica'],
+    ['BEGIN', { kind: 'begin', modes: NO_MODES }, 'replica'],
+    // A warning, and nothing changes.
+    ['BEGIN SERIALIZABLE', { kind: 'begin', modes: serializable }, 'replica'],
+    ['SET TRANSACTION READ ONLY', { kind: 'set-transaction', modes: { ...NO_MODES, isReadOnly: true } }, 'replica'],
+    [
+      'SET TRANSACTION REPEATABLE READ',
+      { kind: 'set-transaction', modes: { ...NO_MODES, isolation: 'repeatable read' } },
+      'replica',
+    ],
+    ['SET TRANSACTION READ WRITE', { kind: 'set-transaction', modes: { ...NO_MODES, isReadOnly: false } }, 'replay'],
+    ['SET TRANSACTION SERIALIZABLE', { kind: 'set-transaction', modes: serializable }, 'replay'],
+    ['PREPARE TRANSACTION', { kind: 'two-phase' }, 'replay'],
+  ])('R3: %s in a transaction on a replica: %o goes to %s', (_name, control, to) => {
+    const given = steering(control)
+    expect(route(given, situation(open('replica', true))).route).toBe(to)
+    expect(accessIn(given, open('replica').transaction)).toBe(to === 'replica' ? 'read' : 'write')
+    // Where no transaction is open, it is what the classifier says.
+    expect(accessIn(given, { phase: 'none' })).toBe(given.access)
+    expect(accessIn(given, held().transaction)).toBe(given.access)
+    // What ends a transaction, or steers it, stays in it, whatever is asked for its reads.
+    for (const asked of [{ forced: 'primary' }, { consistency: 'strong' }] as const) {
+      expect(route(given, situation({ ...asked, ...open('replica', true) })).route).toBe(to)
+    }
+  })
+
+  it('R3: what ends with its transaction needs no more than the node that it is on', () => {
+    expect(accessIn(LOCAL, open('replica').transaction)).toBe('read')
+    expect(accessIn(LOCAL, { phase: 'none' })).toBe('session')
+    expect(accessIn(statement('session'), open('replica').transaction)).toBe('session')
+    expect(accessIn({ ...statement('unknown'), isTransactionLocal: true }, open('replica').transaction)).toBe('unknown')
   })
 
   it('R4: after a write in the scope every read that stands alone goes to the primary', () => {
-    always((given, where) => {
+    always((_given, where, { route: to }) => {
       if (
         where.scope?.hasWritten !== true ||
         where.mode !== 'safe' ||
@@ -106,13 +194,12 @@ describe('route', () => {
         where.forced === 'replica'
       )
         return true
-      return where.transaction.phase === 'open' || route(given, where).route !== 'replica'
+      return where.transaction.phase === 'open' || to !== 'replica'
     })
   })
 
   it('R6: nothing inside withPrimary reads on a replica, and no write inside withReplica reaches a database', () => {
-    always((given, where) => {
-      const { route: to } = route(given, where)
+    always((given, where, { route: to }) => {
       // What steers a transaction, or is its own, stays in it.
       const isOfTransaction = given.control !== undefined || given.access === 'session'
       if (where.forced === 'primary') return to !== 'replica' || (where.transaction.phase === 'open' && isOfTransaction)
@@ -123,14 +210,72 @@ describe('route', () => {
 
   it('R7: a decision is one of a closed set of frozen objects', () => {
     const seen = new Set<unknown>()
-    always((given, where) => Object.isFrozen(route(given, where)) && seen.add(route(given, where)).size < 70)
+    always((given, where, decision) => {
+      seen.add(decision)
+      return Object.isFrozen(decision) && decision === route(given, where) && seen.size < 70
+    })
+  })
+
+  it.each<readonly [PrimaryReason]>([
+    ['replica-lost'],
+    ['refused'],
+    ['unknown-object'],
+    ['behind'],
+    ['seen-elsewhere'],
+    ['another-timeline'],
+    ['lagging'],
+  ])('R7: %s, which only a node can say, is told wherever the statement goes then', (reason) => {
+    const to = (changes: Partial<Situation>) => routeToPrimary(reason, situation(changes))
+    expect(to({ topology: HOME })).toEqual({ route: 'primary', reason })
+    expect(to({})).toEqual({ route: 'replay', reason })
+    expect(to({ scope: JOB })).toEqual({ route: 'direct', reason })
+    expect(to({ scope: JOB, outsideRequest: 'throw' })).toEqual({ route: 'impossible', reason })
+  })
+
+  /** Each with all that stand below it: the reason that is told is the strongest one. */
+  const BELOW: readonly (readonly [PrimaryReason, Partial<Situation>])[] = [
+    ['pinned', { isPinned: true }],
+    ['forced-primary', { forced: 'primary' }],
+    ['explicit-mode', { mode: 'explicit' }],
+    ['strong', { consistency: 'strong' }],
+    ['after-write', { scope: WROTE }],
+    ['no-replica', { topology: ALONE_AWAY }],
+  ]
+  it.each(BELOW.map(([reason], at) => ({ reason, at })))(
+    'R7: $reason comes before what is weaker',
+    ({ reason, at }) => {
+      const changes = Object.assign({}, ...BELOW.slice(at).map(([, change]) => change))
+      for (const transaction of [{}, held(), held({ isReadOnly: true })]) {
+        expect(route(statement('read'), situation({ ...changes, ...transaction }))).toEqual({ route: 'replay', reason })
+      }
+    },
+  )
+
+  it('R7: what a statement is comes before how its reads are steered', () => {
+    const strict = { mode: 'explicit', consistency: 'strong', scope: WROTE, topology: ALONE_AWAY } as const
+    for (const transaction of [{}, held(), held({ isReadOnly: true })]) {
+      const where = situation({ ...strict, ...transaction })
+      expect(route(statement('write'), where).reason).toBe('write')
+      expect(route(statement('session'), where).reason).toBe('session')
+      expect(route(statement('unknown'), where).reason).toBe('explicit-mode')
+      expect(route(statement('unknown'), { ...where, mode: 'safe' }).reason).toBe('strong')
+    }
+    const wrote = situation({ scope: WROTE, topology: ALONE_AWAY })
+    expect(route(statement('unknown'), { ...wrote, isCatalogMissing: true }).reason).toBe('unknown')
+    expect(route(statement('unknown'), { ...wrote, ...held() }).reason).toBe('unknown')
   })
 
   it('R8: explicit mode reads from a replica only inside withReplica; eventual mode ignores what was written', () => {
     expect(route(statement('read'), situation({ mode: 'explicit', topology: HOME })).reason).toBe('explicit-mode')
     expect(route(statement('read'), situation({ mode: 'explicit', forced: 'replica' })).route).toBe('replica')
-    const wrote = { kind: 'request' as const, hasWritten: true, obstacle: undefined }
-    expect(route(statement('read'), situation({ mode: 'eventual', scope: wrote })).route).toBe('replica')
+    for (const transaction of [{}, held({ isReadOnly: true })]) {
+      expect(route(statement('read'), situation({ mode: 'eventual', scope: WROTE, ...transaction })).route).toBe(
+        'replica',
+      )
+    }
+    expect(route(statement('read'), situation({ mode: 'explicit', ...held({ isReadOnly: true }) })).reason).toBe(
+      'explicit-mode',
+    )
   })
 
   it('P1: a proven write away from home asks for the replay, and at home goes to the primary', () => {
@@ -139,14 +284,23 @@ describe('route', () => {
   })
 
   it('P4: a replay is never asked for at home, without a request, or against an obstacle', () => {
-    always((given, where) => {
-      if (route(given, where).route !== 'replay') return true
+    always((_given, where, { route: to }) => {
+      if (to !== 'replay') return true
       return !where.topology.isAtHome && where.scope?.kind === 'request' && where.scope.obstacle === undefined
+    })
+    const obstructed = { kind: 'request', hasWritten: false, obstacle: 'side-effects' } as const
+    expect(route(statement('write'), situation({ scope: obstructed }))).toEqual({
+      route: 'impossible',
+      reason: 'write',
     })
   })
 
   it('P6: outside a request the app chose between the wide network and an error', () => {
-    expect(route(statement('write'), situation({ scope: undefined })).route).toBe('direct')
-    expect(route(statement('write'), situation({ scope: undefined, outsideRequest: 'throw' })).route).toBe('impossible')
+    for (const scope of [undefined, JOB]) {
+      const where = situation({ scope, topology: AWAY })
+      expect(route(statement('write'), where)).toEqual({ route: 'direct', reason: 'write' })
+      expect(route(statement('write'), { ...where, outsideRequest: 'throw' }).route).toBe('impossible')
+      expect(route(statement('write'), { ...where, topology: HOME, outsideRequest: 'throw' }).route).toBe('primary')
+    }
   })
 })

@@ -1,7 +1,8 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, expect, it, vi } from 'vitest'
 import {
-  currentFrame,
   currentScope,
+  diagnostics,
   ensurePrimary,
   findReplay,
   HeadwaterError,
@@ -10,10 +11,11 @@ import {
   runInScope,
   Scope,
   sideEffects,
-  topologyOf,
+  withConsistency,
   withPrimary,
   withReplica,
 } from '../src/index.ts'
+import { currentFrame, toLsn, topologyOf } from '../src/internal.ts'
 import { AWAY, HOME } from './statements.ts'
 
 const request = (topology = AWAY) => new Scope({ kind: 'request', topology: () => topology })
@@ -84,6 +86,12 @@ describe('scope', () => {
     expect(new Error('other')).not.toBeInstanceOf(HeadwaterError)
   })
 
+  it('the storage that they share has a name of its own, and is not in the way', () => {
+    const symbol = Symbol.for('headwater.scope.1')
+    expect(Reflect.get(globalThis, symbol)).toBeInstanceOf(AsyncLocalStorage)
+    expect(Object.getOwnPropertyDescriptor(globalThis, symbol)?.enumerable).toBe(false)
+  })
+
   it('P3: the first replay spends the scope; asking again gives the same error', () => {
     const scope = request()
     const first = scope.askForReplay(AWAY, 'write')
@@ -139,8 +147,33 @@ describe('scope', () => {
     expect(() => runInScope(new Scope({ topology: () => AWAY }), () => ensurePrimary())).not.toThrow()
   })
 
-  it('P5: a replica that is gone teaches the route nothing', () => {
-    for (const reason of ['replica-lost', 'no-replica', 'unknown-object'] as const) {
+  it('P5: ensurePrimary() is what the route needs, at home too, and says so', () => {
+    const [home, away] = [request(HOME), request()]
+    expect(home.hasNeededPrimary).toBe(false)
+    void runInScope(home, () => ensurePrimary())
+    expect(() => runInScope(away, () => ensurePrimary())).toThrow(expect.objectContaining({ reason: 'ensure-primary' }))
+    expect([home.hasNeededPrimary, away.hasNeededPrimary, away.replay?.reason]).toEqual([true, true, 'ensure-primary'])
+    const obstructed = request()
+    obstructed.obstruct('response-started')
+    expect(() => runInScope(obstructed, () => ensurePrimary())).toThrow(ReplayImpossible)
+    // It knows no topology, or there is nobody to replay it.
+    const scopes = [new Scope({ kind: 'request' }), new Scope({ topology: () => AWAY })]
+    for (const scope of scopes) {
+      expect(() => runInScope(scope, () => ensurePrimary())).not.toThrow()
+      expect(scope.hasNeededPrimary).toBe(false)
+    }
+  })
+
+  it('P5: a replica that is gone or behind teaches the route nothing', () => {
+    for (const reason of [
+      'replica-lost',
+      'no-replica',
+      'unknown-object',
+      'behind',
+      'seen-elsewhere',
+      'another-timeline',
+      'lagging',
+    ] as const) {
       const scope = request()
       expect(scope.askForReplay(AWAY, reason)).toBeInstanceOf(ReplayToPrimary)
       expect(scope.hasNeededPrimary).toBe(false)
@@ -160,6 +193,127 @@ describe('scope', () => {
     cycle.cause = new Error('b', { cause: cycle })
     expect(findReplay(cycle)).toBeUndefined()
     expect(findReplay(undefined)).toBeUndefined()
+  })
+
+  it('P4: the first obstacle stays, and is what is told', () => {
+    const scope = request()
+    expect(scope.obstacle).toBeUndefined()
+    scope.obstruct('side-effects')
+    scope.obstruct('response-started')
+    expect(scope.obstacle).toBe('side-effects')
+    expect(scope.askForReplay(AWAY, 'write')).toMatchObject({ obstacle: 'side-effects' })
+    const born = new Scope({ kind: 'request', obstacle: 'already-replayed' })
+    born.obstruct('side-effects')
+    expect(born.obstacle).toBe('already-replayed')
+    const job = new Scope({ obstacle: 'replay-failed' })
+    expect([job.kind, job.obstacle, new Scope().obstacle]).toEqual(['job', 'replay-failed', 'no-request'])
+    // At home nothing else speaks against it more.
+    expect(scope.askForReplay(HOME, 'write')).toMatchObject({ obstacle: 'at-home' })
+  })
+
+  it('P4: a replay needs a region to go to, and one to come from', () => {
+    for (const regions of [{ region: undefined }, { primaryRegion: undefined }]) {
+      const nowhere = { ...AWAY, ...regions }
+      const scope = request()
+      expect(scope.askForReplay(nowhere, 'write')).toMatchObject({ obstacle: 'at-home' })
+      expect(scope.replay).toBeUndefined()
+    }
+  })
+
+  it('P2: the standby’s refusal is the cause', () => {
+    const cause = new Error('refused')
+    expect(request().askForReplay(AWAY, 'refused', cause).cause).toBe(cause)
+    expect(request(HOME).askForReplay(HOME, 'refused', cause).cause).toBe(cause)
+  })
+
+  it('R7: a replay is published, with what speaks against it or where it goes', () => {
+    const events: unknown[] = []
+    const listen = (event: unknown) => void events.push(event)
+    const scope = request()
+    scope.askForReplay(HOME, 'write')
+    diagnostics.replay.subscribe(listen)
+    try {
+      scope.askForReplay(HOME, 'write')
+      scope.askForReplay(AWAY, 'unknown')
+      // It is spent: nothing new is asked.
+      scope.askForReplay(AWAY, 'session')
+    } finally {
+      diagnostics.replay.unsubscribe(listen)
+    }
+    expect(events).toEqual([
+      { reason: 'write', obstacle: 'at-home', region: undefined, scope: scope.number },
+      { reason: 'unknown', obstacle: undefined, region: 'ams', scope: scope.number },
+    ])
+    expect(Object.values(diagnostics).map(({ name }) => name)).toEqual([
+      'headwater:route',
+      'headwater:replay',
+      'headwater:node',
+      'headwater:freshness',
+    ])
+  })
+
+  it('R4: what was written stands in its trail; scopes are numbered', () => {
+    const [one, two] = [new Scope(), new Scope()]
+    expect(two.number).toBe(one.number + 1)
+    expect([one.hasWritten, one.trail.hasWritten]).toEqual([false, false])
+    one.hasWritten = true
+    expect([one.hasWritten, one.trail.hasWritten, two.hasWritten]).toEqual([true, true, false])
+  })
+
+  it('is told how fresh its reads are, what its client has seen, and what to do when none is', () => {
+    const floor = { cluster: 7n, timeline: 1, lsn: toLsn(5n), node: 0 }
+    const scope = new Scope({ consistency: 'bounded', whenBehind: 'throw', trail: { floor } })
+    expect([scope.consistency, scope.whenBehind, scope.trail.floor]).toEqual(['bounded', 'throw', floor])
+    expect([new Scope().consistency, new Scope().whenBehind, new Scope().trail.floor]).toEqual([
+      undefined,
+      'primary',
+      undefined,
+    ])
+    // @ts-expect-error as from JavaScript
+    expect(() => new Scope({ consistency: 'sure' })).toThrow(/option consistency: "sure" is no consistency/)
+  })
+
+  it('R6: withConsistency holds inside, and with what is forced', async () => {
+    expect(withConsistency('strong', () => currentFrame())).toStrictEqual({
+      scope: undefined,
+      forced: undefined,
+      consistency: 'strong',
+    })
+    const scope = request()
+    await runInScope(scope, async () => {
+      expect(currentFrame()).toEqual({ scope, forced: undefined, consistency: undefined })
+      await withReplica(() =>
+        withConsistency('eventual', async () => {
+          await Promise.resolve()
+          expect(currentFrame()).toEqual({ scope, forced: 'replica', consistency: 'eventual' })
+          expect(withPrimary(() => currentFrame())).toEqual({ scope, forced: 'primary', consistency: 'eventual' })
+          // A scope of its own begins anew.
+          const inner = request()
+          expect(runInScope(inner, () => currentFrame())).toEqual({
+            scope: inner,
+            forced: undefined,
+            consistency: undefined,
+          })
+        }),
+      )
+      expect(currentFrame()?.consistency).toBeUndefined()
+    })
+    // @ts-expect-error as from JavaScript
+    expect(() => withConsistency('sure', () => 1)).toThrow(/option consistency: "sure" is no consistency/)
+  })
+
+  it('R6: what is no promise comes back as it is', () => {
+    // biome-ignore lint/suspicious/noThenProperty: what has one that is no function is no promise
+    const values = [undefined, null, 0, 'text', { then: 'later' }]
+    for (const value of values) expect(withPrimary(() => value)).toBe(value)
+  })
+
+  it('R6: a builder that fails, fails', async () => {
+    // biome-ignore lint/suspicious/noThenProperty: a thenable is what this is about
+    const builder = { then: (_resolve: unknown, reject: (error: Error) => void) => reject(new Error('boom')) }
+    // A builder's type is a PromiseLike; this is all of it that is called.
+    const lazy = builder as unknown as PromiseLike<never>
+    await expect(withReplica(() => lazy)).rejects.toThrow('boom')
   })
 
   it('P7: a region is a-z, 0-9 and "-"; without a region the instance is at home', () => {

@@ -1,14 +1,15 @@
 import fc from 'fast-check'
+import type { Topology } from '../src/index.ts'
 import type {
   Access,
   AccessReason,
   IsolationLevel,
   Situation,
   Statement,
-  Topology,
+  TransactionControl,
   TransactionModes,
-} from '../src/index.ts'
-import { topologyOf } from '../src/index.ts'
+} from '../src/internal.ts'
+import { topologyOf } from '../src/internal.ts'
 
 /** A verdict as the classifier would give it. */
 export function statement(
@@ -43,12 +44,89 @@ const modes: fc.Arbitrary<TransactionModes> = fc.record({
   isDeferrable: fc.constantFrom(undefined, true),
 })
 
-export const anyStatement: fc.Arbitrary<Statement> = fc
-  .tuple(
-    fc.constantFrom<Access>('read', 'unknown', 'session', 'write'),
-    fc.constantFrom<AccessReason>('unseen-function', 'override'),
-  )
-  .map(([access, because]) => statement(access, [], because))
+/** Every reason; a new one is a compile error here. */
+const REASONS: Readonly<Record<AccessReason, true>> = {
+  'reads-only': true,
+  empty: true,
+  'transaction-control': true,
+  'transaction-local': true,
+  'data-modification': true,
+  'row-lock': true,
+  'table-lock': true,
+  'advisory-lock': true,
+  'schema-change': true,
+  'select-into': true,
+  'copy-from': true,
+  'copy-to-server': true,
+  'explain-analyze': true,
+  sequence: true,
+  'large-object': true,
+  'transaction-id': true,
+  notification: true,
+  'session-state': true,
+  'prepared-statement': true,
+  cursor: true,
+  maintenance: true,
+  'two-phase': true,
+  'writing-function': true,
+  'node-local': true,
+  'remote-server': true,
+  'swallows-errors': true,
+  'procedural-code': true,
+  'unseen-function': true,
+  'unseen-operator': true,
+  'newer-than-catalog': true,
+  unlogged: true,
+  hint: true,
+  learned: true,
+  override: true,
+  syntax: true,
+}
+
+function isAccessReason(text: string): text is AccessReason {
+  return Object.hasOwn(REASONS, text)
+}
+
+const control: fc.Arbitrary<TransactionControl> = fc.oneof(
+  modes.map((asked) => ({ kind: 'begin' as const, modes: asked })),
+  modes.map((asked) => ({ kind: 'set-transaction' as const, modes: asked })),
+  fc.record({ kind: fc.constantFrom('commit' as const, 'rollback' as const), isChained: fc.boolean() }),
+  fc
+    .constantFrom('savepoint' as const, 'release-savepoint' as const, 'rollback-to-savepoint' as const)
+    .map((kind) => ({ kind })),
+  fc.constant({ kind: 'two-phase' as const }),
+)
+
+/** SET TRANSACTION to modes that no standby has. */
+export function isOutOfReach(control: TransactionControl): boolean {
+  if (control.kind !== 'set-transaction') return false
+  return control.modes.isReadOnly === false || control.modes.isolation === 'serializable'
+}
+
+/** What steers a transaction, with the access that the classifier gives it. */
+const anyControl: fc.Arbitrary<Statement> = control.map((steers) => {
+  if (steers.kind === 'two-phase') return { ...statement('write', [], 'two-phase'), control: steers }
+  return { ...statement(isOutOfReach(steers) ? 'write' : 'session', [], 'transaction-control'), control: steers }
+})
+
+const anyOrdinary: fc.Arbitrary<Statement> = fc
+  .record({
+    access: fc.constantFrom<Access>('read', 'unknown', 'session', 'write'),
+    // Two thirds of them the only reasons that a decision looks at.
+    because: fc.oneof(
+      fc.constant<AccessReason>('override'),
+      fc.constant<AccessReason>('newer-than-catalog'),
+      fc.constantFrom(...Object.keys(REASONS).filter(isAccessReason)),
+    ),
+    isTransactionLocal: fc.boolean(),
+  })
+  .map(({ access, because, isTransactionLocal }) => ({
+    ...statement(access, [], because),
+    isTransactionLocal: isTransactionLocal && (access === 'read' || access === 'session'),
+  }))
+
+/** Every access with every reason, and all that steers a transaction or belongs to one. */
+export const anyStatement: fc.Arbitrary<Statement> = fc.oneof({ weight: 3, arbitrary: anyOrdinary }, anyControl)
 
 export const anySituation: fc.Arbitrary<Situation> = fc.record({
   topology: fc
@@ -68,6 +146,7 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({
   forced: fc.constantFrom(undefined, 'primary' as const, 'replica' as const),
   isPinned: fc.boolean(),
   isCatalogMissing: fc.boolean(),
+  isCatalogOutdated: fc.boolean(),
   isReadOnlyForced: fc.boolean(),
   transaction: fc.oneof(
     fc.constant({ phase: 'none' as const }),
@@ -92,7 +171,27 @@ export function situation(changes: Partial<Situation> = {}): Situation {
     transaction: { phase: 'none' },
     isPinned: false,
     isCatalogMissing: false,
+    isCatalogOutdated: false,
     isReadOnlyForced: true,
     ...changes,
   }
 }
+
+export const NO_MODES: TransactionModes = { isolation: undefined, isReadOnly: undefined, isDeferrable: undefined }
+/** No replica next to this instance. */
+export const ALONE_AWAY: Topology = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: false })
+export const ALONE_AT_HOME: Topology = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: false })
+/** The scope of a request that has written, and of a job that has not. */
+export const WROTE: NonNullable<Situation['scope']> = { kind: 'request', hasWritten: true, obstacle: undefined }
+export const JOB: NonNullable<Situation['scope']> = { kind: 'job', hasWritten: false, obstacle: 'no-request' }
+/** BEGIN was said, with these modes. */
+export const held = (said: Partial<TransactionModes> = {}): Pick<Situation, 'transaction'> => ({
+  transaction: { phase: 'held', modes: { ...NO_MODES, ...said } },
+})
+/** A transaction is open there. */
+export const open = (on: 'primary' | 'replica', isReadOnly = false): Pick<Situation, 'transaction'> => ({
+  transaction: { phase: 'open', on, isReadOnly },
+})
+
+/** SHOW, FETCH, CLOSE. */
+export const LOCAL: Statement = { ...statement('session', [], 'cursor'), isTransactionLocal: true }

@@ -1,4 +1,5 @@
-import { classify, OptionsInvalid } from '@headwater/core'
+import { OptionsInvalid } from '@headwater/core'
+import { classify } from '@headwater/core/internal'
 import * as orm045 from 'drizzle-orm'
 import * as node045 from 'drizzle-orm/node-postgres'
 import * as core045 from 'drizzle-orm/pg-core'

@@ -48,6 +48,24 @@ export function regressions(stage: Stage): void {
       )
     })
 
+    it('R10: .prepare() fails once after a migration, as over pg, and not for ever', async () => {
+      const { world } = stage
+      const db = version.open(world.pool('ams', { max: 1 }))
+      const tags = db.select().from(version.tables.tag).prepare('tags')
+      const migrate = async (type: string) => {
+        await world.admin.query(`alter table tag alter column name type ${type}`)
+        await world.cluster.waitUntilCaughtUp()
+      }
+      await tags.execute()
+      await migrate('varchar(100)')
+      try {
+        await expect(tags.execute()).rejects.toMatchObject({ cause: { code: '0A000' } })
+        for (let n = 0; n < 3; n += 1) expect(await tags.execute()).toEqual(expect.any(Array))
+      } finally {
+        await migrate('text')
+      }
+    })
+
     it('one scope reads from one replica, every time', async () => {
       const seen = await inJob(() => Promise.all(Array.from({ length: 10 }, () => stage.who(stage.atHome))))
       expect(new Set(seen)).toEqual(new Set(['nrt']))

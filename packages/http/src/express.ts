@@ -1,9 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { findReplay, runInScope } from '@headwater/core'
-import { Lifecycle } from './lifecycle.ts'
-import { openNodeRequest } from './node-request.ts'
-import type { HeadwaterOptions } from './options.ts'
-import { wrappedOwnError } from './own-error.ts'
+import { findReplay } from '@headwater/core'
+import { createLifecycle, type HeadwaterOptions, openNodeRequest, unwrapOwnError } from './adapter.ts'
 
 export type { HeadwaterOptions } from './options.ts'
 
@@ -15,24 +12,23 @@ export type ExpressMiddleware = (
 ) => void
 
 /**
- * Express 4 and 5: opens a scope for every request, and answers with a replay when the request needs the primary's region.
+ * The middleware for Express 4 and 5: runs every request in a scope, and answers with a replay when a request needs the
+ * primary's region. Use it before everything that queries the database.
  *
- * `app.use(headwater({ pool }))`, before what queries the database.
- *
+ * @example app.use(headwater({ pool }))
  * @throws {OptionsInvalid} at once, when an option is wrong.
  */
 export function headwater(options: HeadwaterOptions): ExpressMiddleware {
-  const lifecycle = new Lifecycle(options)
+  const lifecycle = createLifecycle(options)
   return function headwaterMiddleware(request, response, next) {
-    // `url` loses its head inside a mounted router.
+    // Inside a mounted router `url` lacks the path of the mount.
     const life = openNodeRequest(lifecycle, request, response, request.originalUrl ?? request.url ?? '/')
     if (life === undefined) next()
-    else if (life.isSpent) response.end()
-    else runInScope(life.scope, () => next())
+    else life.enter(() => next())
   }
 }
 
-/** The smallest subset of an Express error handler that both Express 4 and 5 accept; they know it by its four parameters. */
+/** The smallest subset of an Express error handler that both Express 4 and 5 accept. Express counts its four parameters. */
 export type ExpressErrorMiddleware = (
   error: unknown,
   request: IncomingMessage,
@@ -41,15 +37,17 @@ export type ExpressErrorMiddleware = (
 ) => void
 
 /**
- * Keeps replays out of Express's error log, and takes errors of ours out of what an ORM put around them, so that Express
- * finds their status: `app.use(quietReplays())` after the routes, before other error handlers.
+ * Keeps replays out of Express's error log, and unwraps Headwater errors from what an ORM put around them, so that Express
+ * finds their status. Use it after the routes and before other error handlers.
  *
- * Optional. Without it a write that was met late is replayed all the same, and Express prints the error.
+ * It is optional: without it a replay is sent all the same, and Express prints the error.
+ *
+ * @example app.use(replayErrorHandler())
  */
-export function quietReplays(): ExpressErrorMiddleware {
-  return function quietReplaysMiddleware(error, _request, response, next) {
-    if (findReplay(error) === undefined) next(wrappedOwnError(error) ?? error)
-    // The gate on the response puts the replay here.
+export function replayErrorHandler(): ExpressErrorMiddleware {
+  return function replayErrorMiddleware(error, _request, response, next) {
+    if (findReplay(error) === undefined) next(unwrapOwnError(error) ?? error)
+    // The gate on the response sends the replay instead.
     else response.end()
   }
 }

@@ -1,66 +1,54 @@
-import { runInScope } from '@headwater/core'
 import type { Context, MiddlewareHandler } from 'hono'
-import { Lifecycle, type RequestLife } from './lifecycle.ts'
-import { hasBeenUpgraded, incomingOf, limitBody } from './node-request.ts'
-import type { HeadwaterOptions } from './options.ts'
-import { wrappedOwnError } from './own-error.ts'
-import type { ResponseHead } from './response-head.ts'
+import {
+  createLifecycle,
+  type HeadwaterOptions,
+  nodeRequestIn,
+  type RequestFacts,
+  type ResponseHead,
+  unwrapOwnError,
+} from './adapter.ts'
 
 export type { HeadwaterOptions } from './options.ts'
 
 /**
- * Hono: opens a scope for every request, and answers with a replay when the request needs the primary's region.
+ * The middleware for Hono 4: runs every request in a scope, and answers with a replay when a request needs the primary's
+ * region. Use it before everything that queries the database.
  *
- * `app.use(headwater({ pool }))`, before what queries the database.
- *
+ * @example app.use(headwater({ pool }))
  * @throws {OptionsInvalid} at once, when an option is wrong.
  */
 export function headwater(options: HeadwaterOptions): MiddlewareHandler {
-  const lifecycle = new Lifecycle(options)
+  const lifecycle = createLifecycle(options)
   return async function headwaterMiddleware(context, next) {
-    const life = lifecycle.open({
-      method: context.req.method,
-      url: pathAndQueryOf(context.req.url),
-      header: (name) => context.req.header(name),
-      isSecure: context.req.url.startsWith('https:'),
-    })
+    const life = lifecycle.open(factsOf(context), nodeRequestIn(context.env))
     if (life === undefined) return next()
-    const incoming = incomingOf(context.env)
-    if (incoming !== undefined) limitBody(incoming, life, lifecycle.options.bodyLimit)
-    try {
-      if (!life.isSpent) await runInScope(life.scope, next)
-    } catch (error) {
-      if (!life.isSpent) throw error
-    }
-    // Also behind an error page: what was written before the error counts.
-    if (life.mustSettle) await life.settle()
-    // Node's own 'upgrade' event: @hono/node-server answers 101 to what its handler lets pass.
-    const isHandshake = incoming !== undefined && hasBeenUpgraded(incoming)
-    if (isHandshake || context.res.status === SWITCHING_PROTOCOLS) life.becomeJob()
-    finish(context, life)
+    await life.run(next)
+    if (!life.isSpent) showOwnError(context)
+    // A streamed body runs on after this: as far as an app can tell, the response starts here.
+    const answer = await life.respond(headOf(context))
+    if (answer === undefined) return
+    replaceResponse(context, new Response(null, { status: answer.status, headers: { ...answer.headers } }))
   }
 }
 
-const SWITCHING_PROTOCOLS = 101
+/** Replaces Hono's default page for an unknown error, where the error is one of ours inside an ORM's wrapper. */
+function showOwnError(context: Context): void {
+  const own = context.res.status === 500 ? unwrapOwnError(context.error) : undefined
+  if (own !== undefined) replaceResponse(context, own.getResponse())
+}
 
-/** Here the response starts, as far as an app can tell: a streamed body runs on after it. */
-function finish(context: Context, life: RequestLife): void {
-  const answer = life.head()
-  // Hono's default for an error that it does not know; one of ours inside an ORM's wrapper knows better.
-  const own = answer === undefined && context.res.status === 500 ? wrappedOwnError(context.error) : undefined
-  if (answer !== undefined) {
-    replaceResponse(context, new Response(null, { status: answer.status, headers: { ...answer.headers } }))
-  } else if (own !== undefined) {
-    replaceResponse(context, own.getResponse())
+function factsOf(context: Context): RequestFacts {
+  return {
+    method: context.req.method,
+    url: pathAndQueryOf(context.req.url),
+    header: (name) => context.req.header(name),
+    isSecure: context.req.url.startsWith('https:'),
   }
-  // Deno opens the socket only for the very response that it made.
-  const mayTell = answer === undefined && context.res.status !== SWITCHING_PROTOCOLS
-  if (mayTell && life.hasToTell) life.tell(headOf(context))
-  life.end(context.res.status)
 }
 
 function headOf(context: Context): ResponseHead {
   return {
+    status: context.res.status,
     get: (name) => context.res.headers.get(name) ?? undefined,
     // Not on the headers themselves: those of a fetched response cannot be changed.
     set: (name, value) => context.header(name, value),

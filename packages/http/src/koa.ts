@@ -1,10 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { runInScope, type Scope } from '@headwater/core'
-import { Lifecycle } from './lifecycle.ts'
-import { openNodeRequest } from './node-request.ts'
-import type { HeadwaterOptions } from './options.ts'
-import { wrappedOwnError } from './own-error.ts'
+import { createLifecycle, type HeadwaterOptions, openNodeRequest } from './adapter.ts'
 
 export type { HeadwaterOptions } from './options.ts'
 
@@ -20,32 +17,27 @@ export type KoaMiddleware = (
 ) => Promise<void>
 
 /**
- * Koa 2 and 3: opens a scope for every request, and answers with a replay when the request needs the primary's region.
+ * The middleware for Koa 2 and 3: runs every request in a scope, and answers with a replay when a request needs the
+ * primary's region. Use it before everything that queries the database.
  *
- * `app.use(headwater({ pool }))`, before what queries the database.
- *
+ * @example app.use(headwater({ pool }))
  * @throws {OptionsInvalid} at once, when an option is wrong.
  */
 export function headwater(options: HeadwaterOptions): KoaMiddleware {
-  const lifecycle = new Lifecycle(options)
+  const lifecycle = createLifecycle(options)
   return async function headwaterMiddleware(context, next) {
     const life = openNodeRequest(lifecycle, context.req, context.res, context.originalUrl)
     if (life === undefined) {
       await next()
       return
     }
-    try {
-      if (!life.isSpent) await runInScope(life.scope, next)
-    } catch (error) {
-      if (!life.isSpent) throw wrappedOwnError(error) ?? error
-    }
-    // Koa writes the response after all middleware; a replay need not wait for the outer ones.
-    if (life.isSpent) context.res.end()
-    else keepScopeOfBody(context.body, life.scope)
+    // Koa writes the response after all middleware; a replay does not wait for the outer ones.
+    await life.run(next)
+    if (!life.isSpent) keepScopeOfBody(context.body, life.scope)
   }
 }
 
-/** Koa pulls a streamed body outside of its middleware; what produces it lazily still belongs to this request. */
+/** Koa pulls a streamed body outside its middleware; what produces that body lazily still belongs to this request. */
 function keepScopeOfBody(body: unknown, scope: Scope): void {
   if (!(body instanceof Readable)) return
   const { _read } = body

@@ -1,90 +1,119 @@
-import { OptionsInvalid, parseRegion, parseSecrets, type Seen, type Topology } from '@headwater/core'
-import { type FlyReplayOptions, flyReplay } from './fly-replay.ts'
-import type { ReplayTarget } from './replay-target.ts'
-import type { RequestFacts } from './request-facts.ts'
-import { routeNameOf } from './route-name.ts'
-import { resolveTokenCarriers, type TokenCarrierOptions, type TokenCarriers } from './token-options.ts'
+import { OptionsInvalid, type Topology } from '@headwater/core'
+import { parseRegion, parseSecrets, type Seen } from '@headwater/core/internal'
+import { type FlyReplayOptions, flyReplay } from './replay/fly-replay.ts'
+import type { ReplayTarget } from './replay/replay-target.ts'
+import type { RequestFacts } from './request/request-facts.ts'
+import { routeNameOf } from './request/route-name.ts'
+import { resolveTokenCarriers, type TokenCarrierOptions, type TokenCarriers } from './token/token-options.ts'
 
-/** The smallest subset of a `RoutedPool`. */
+/** The smallest subset of a `RoutedPool` that the middleware needs. */
 export interface PoolOfApp {
-  /** Where this instance stands, asked anew for every request. */
+  /** Where this instance runs and where the primary is. Read again for every request. */
   readonly topology: Topology
-  /** Whether every replica of the app is known to have all of this; without it, nobody knows. */
+  /** Whether every replica of the app is known to have all of `seen`. Without this method, nobody knows. */
   hasEveryReplica?(seen: Seen): boolean
 }
 
-/** What an app says of a request: replay it before any work, or try it here first. */
+/** What the app says about a request: replay it before any work, or run it here first. */
 export type EarlyReplay = 'always' | 'never'
 
-/** What `headwater()` takes, in every framework. */
+/**
+ * The options of `headwater()`, the same in every framework.
+ *
+ * @example
+ * headwater({
+ *   pool,
+ *   skip: ({ url }) => url === '/healthz',
+ *   earlyReplay: ({ url }) => (url.startsWith('/search') ? 'never' : undefined),
+ * })
+ */
 export interface HeadwaterOptions extends FlyReplayOptions {
-  /** A `RoutedPool`. */
+  /** Your `RoutedPool`. */
   readonly pool: PoolOfApp
   /**
-   * Signs tokens and the state of a replay, so that a client cannot forge one; the same in every region, 16 characters or more.
-   * Of several, the first signs and all verify: put a new one in front, and take the old one out a minute later.
-   * Default: the environment variable HEADWATER_SECRET.
+   * Signs tokens and the state of a replay, so that a client cannot forge one. Use the same secret in every region, with
+   * 16 characters or more. With several, the first one signs and all of them verify. To rotate: put the new secret in
+   * front, and remove the old one a minute later.
+   *
+   * @default process.env.HEADWATER_SECRET
    */
   readonly secret?: string | readonly string[] | undefined
-  /** The largest body that the proxy can replay, in bytes; default 1,048,576, the lower of Fly's two documented limits. */
-  readonly bodyLimit?: number | undefined
   /**
-   * Which requests are replayed before any work (P5). Default `true`: those with an unsafe method (POST, PUT, PATCH, DELETE and
-   * what else is not safe by RFC 9110), and those of routes that were seen to write. `false`: none, every write is tried here first.
+   * The largest body that the proxy can replay, in bytes. The default is the lower of Fly's two documented limits.
    *
-   * A function says it by request, away from home only: `always`, also a body of unknown length; `never`, such as a POST that
-   * mostly reads, which is then replayed when it meets a write; `undefined`, as by default.
+   * @default 1_048_576
+   */
+  readonly bodyLimitBytes?: number | undefined
+  /**
+   * Which requests are replayed before any work (P5).
+   *
+   * `true`: requests with an unsafe method (POST, PUT, PATCH, DELETE, and every other method that RFC 9110 does not call
+   * safe), and requests of routes that wrote before. `false`: none; every write runs here first.
+   *
+   * A function decides per request, and is asked away from home only. `always` includes bodies of unknown length. `never`
+   * runs the request here; if it meets a write, it is replayed then. `undefined` decides as `true` does.
+   *
+   * @default true
    */
   readonly earlyReplay?: boolean | ((request: RequestFacts) => EarlyReplay | undefined) | undefined
   /**
-   * Names the route of a request with a safe method, for its record (P5); the method is added. Default: the path with numbers,
-   * UUIDs and other variable segments as `:id`. For GraphQL by GET and the like, name the operation.
+   * Names the route of a request with a safe method, for the record of routes that write (P5). The method is added. Name
+   * the operation where one path serves many, as GraphQL over GET does. The default is the path, with `:id` in place of
+   * numbers, UUIDs and other variable segments.
    */
   readonly route?: ((request: RequestFacts) => string) | undefined
-  /** Which requests get no scope at all, as if outside a request: health checks, metrics. Default none. */
-  readonly exempt?: ((request: RequestFacts) => boolean) | undefined
-  /** What a 503 says in `Retry-After`, in seconds; default 1. */
-  readonly retryAfter?: number | undefined
-  /** Who replays (P9); default `flyReplay({ timeout, fallback })`. */
-  readonly target?: ReplayTarget | undefined
   /**
-   * How a client carries what it has seen, so that it reads its own writes (F1): by default a cookie and a header, for a
-   * minute. `false`: not at all, and every request starts anew.
+   * Which requests run without a scope, as if outside a request: health checks, metrics. The default skips none.
+   *
+   * @example skip: ({ url }) => url.startsWith('/health')
+   */
+  readonly skip?: ((request: RequestFacts) => boolean) | undefined
+  /**
+   * What a 503 says in `Retry-After`, in seconds.
+   *
+   * @default 1
+   */
+  readonly retryAfterSeconds?: number | undefined
+  /** The proxy that replays (P9). The default is `flyReplay({ timeoutMillis, fallback })`. */
+  readonly replayTarget?: ReplayTarget | undefined
+  /**
+   * How a client carries what it has seen, so that it reads its own writes (F1). The default is a cookie and a header,
+   * valid for a minute. `false`: nothing is carried, and every request starts anew.
    */
   readonly token?: false | TokenCarrierOptions | undefined
 }
 
-/** The same, checked and complete. */
+/** The options, checked and complete. */
 export interface ResolvedOptions {
   readonly pool: PoolOfApp
   readonly secrets: readonly string[]
-  readonly bodyLimit: number
-  /** What the app says of a request; `undefined`: its method and its route's record decide. */
+  readonly bodyLimitBytes: number
+  /** What the app says about a request; `undefined`: its method and its route's record decide. */
   readonly earlyReplay: (request: RequestFacts) => EarlyReplay | undefined
   readonly route: (request: RequestFacts) => string
-  readonly exempt: (request: RequestFacts) => boolean
-  readonly retryAfter: number
-  readonly target: ReplayTarget
+  readonly skip: (request: RequestFacts) => boolean
+  readonly retryAfterSeconds: number
+  readonly replayTarget: ReplayTarget
   /** `undefined`: nothing carries tokens. */
   readonly token: TokenCarriers | undefined
 }
 
 /**
- * Checks the options once.
+ * Checks the options, once per app.
  *
- * @throws {OptionsInvalid} that says which option, what was expected and what to do. Never shows a secret.
+ * @throws {OptionsInvalid} naming the option, what was expected and what to do. The message never shows a secret.
  */
 export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
   const { HEADWATER_SECRET } = process.env
   return Object.freeze({
     pool: checkPool(options?.pool),
     secrets: parseSecrets(options.secret ?? HEADWATER_SECRET),
-    bodyLimit: integer('bodyLimit', options.bodyLimit ?? 1_048_576, 'bytes'),
-    earlyReplay: earlyReplayOf(options.earlyReplay ?? true),
+    bodyLimitBytes: checkWhole('bodyLimitBytes', options.bodyLimitBytes ?? 1_048_576, 'bytes'),
+    earlyReplay: resolveEarlyReplay(options.earlyReplay ?? true),
     route: checkType('route', options.route ?? ((request: RequestFacts) => routeNameOf(request.url)), 'function'),
-    exempt: checkType('exempt', options.exempt ?? (() => false), 'function'),
-    retryAfter: integer('retryAfter', options.retryAfter ?? 1, 'seconds'),
-    target: targetOf(options),
+    skip: checkType('skip', options.skip ?? (() => false), 'function'),
+    retryAfterSeconds: checkWhole('retryAfterSeconds', options.retryAfterSeconds ?? 1, 'seconds'),
+    replayTarget: resolveReplayTarget(options),
     token: resolveTokenCarriers(options.token),
   })
 }
@@ -101,7 +130,7 @@ function checkPool(pool: PoolOfApp | undefined): PoolOfApp {
   return pool
 }
 
-function earlyReplayOf(option: unknown): ResolvedOptions['earlyReplay'] {
+function resolveEarlyReplay(option: unknown): ResolvedOptions['earlyReplay'] {
   if (option === true) return () => undefined
   if (option === false) return () => 'never'
   if (typeof option !== 'function') {
@@ -110,29 +139,26 @@ function earlyReplayOf(option: unknown): ResolvedOptions['earlyReplay'] {
   return (request) => {
     const said: unknown = option(request)
     if (said === undefined || said === 'always' || said === 'never') return said
-    throw new OptionsInvalid(
-      'earlyReplay',
-      "its function must give 'always', 'never' or undefined, and gave another value",
-    )
+    throw new OptionsInvalid('earlyReplay', "its function returned another value than 'always', 'never' or undefined")
   }
 }
 
-function targetOf(options: HeadwaterOptions): ReplayTarget {
-  const { target, timeout, fallback } = options
-  if (target === undefined) return flyReplay({ timeout, fallback })
-  if (timeout !== undefined || fallback !== undefined) {
+function resolveReplayTarget(options: HeadwaterOptions): ReplayTarget {
+  const { replayTarget, timeoutMillis, fallback } = options
+  if (replayTarget === undefined) return flyReplay({ timeoutMillis, fallback })
+  if (timeoutMillis !== undefined || fallback !== undefined) {
     throw new OptionsInvalid(
-      'target',
-      'excludes `timeout` and `fallback`: give those to the target, flyReplay({ timeout })',
+      'replayTarget',
+      'excludes `timeoutMillis` and `fallback`; give those to the target: flyReplay({ timeoutMillis })',
     )
   }
-  if (typeof target.answer !== 'function' || typeof target.arrival !== 'function') {
-    throw new OptionsInvalid('target', 'expected an object with `answer` and `arrival`, such as flyReplay()')
+  if (typeof replayTarget.answer !== 'function' || typeof replayTarget.arrival !== 'function') {
+    throw new OptionsInvalid('replayTarget', 'expected an object with `answer` and `arrival`, such as flyReplay()')
   }
-  return target
+  return replayTarget
 }
 
-function integer(option: string, value: unknown, unit: string): number {
+function checkWhole(option: string, value: unknown, unit: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
   throw new OptionsInvalid(option, `${String(value)} is not a number of ${unit}; expected 0 or more, no fraction`)
 }

@@ -1,10 +1,11 @@
-import { findInCauses, PrimaryUnavailable, ReplayImpossible } from '@headwater/core'
+import { PrimaryUnavailable, ReplayImpossible } from '@headwater/core'
+import { findInCauses } from '@headwater/core/internal'
 
 /**
- * Finds the error of ours that an ORM has wrapped (Drizzle, TypeORM, Sequelize): it knows its status and headers, the wrapper
- * does not. `undefined` when there is none, or when `error` is it.
+ * Finds the Headwater error that an ORM has wrapped (Drizzle, TypeORM, Sequelize do). It has a status and headers; the
+ * wrapper has not. Returns `undefined` when there is none, or when `error` itself is one.
  */
-export function wrappedOwnError(error: unknown): ReplayImpossible | PrimaryUnavailable | undefined {
+export function unwrapOwnError(error: unknown): ReplayImpossible | PrimaryUnavailable | undefined {
   if (isOwn(error)) return undefined
   return findInCauses(error, isOwn)
 }

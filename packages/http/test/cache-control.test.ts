@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { isOfferedToSharedCaches, withoutSharedCaches, withVary } from '../src/cache-control.ts'
+import { isOfferedToSharedCaches, withoutSharedCaches, withVary } from '../src/response/cache-control.ts'
 
 describe('a response for one client', () => {
   test.each([
@@ -15,7 +15,7 @@ describe('a response for one client', () => {
     ['Private, max-age=0', 'Private, max-age=0'],
     ['no-store', 'no-store'],
     ['no-cache, no-store', 'no-cache, no-store'],
-    // Stored by a shared cache all the same, and given away after a 304.
+    // A shared cache stores it even so, and serves it after a 304.
     ['no-cache', 'private, no-cache'],
     ['private="x-a, x-b", max-age=1', 'private, private="x-a, x-b", max-age=1'],
     ['no-cache="public, s-maxage=1", max-age=1', 'private, no-cache="public, s-maxage=1", max-age=1'],
@@ -26,7 +26,7 @@ describe('a response for one client', () => {
     expect(isOfferedToSharedCaches(wanted)).toBe(false)
   })
 
-  test('an offer is known by its name, not inside of a string', () => {
+  test('an offer is recognized by its name, not inside a string', () => {
     expect(['public', 'max-age=1, PUBLIC', 's-maxage=1', 's-maxage = 1'].map(isOfferedToSharedCaches)).toEqual(
       Array(4).fill(true),
     )

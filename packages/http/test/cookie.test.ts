@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatCookie, readCookies } from '../src/cookie.ts'
+import { formatCookie, readCookies } from '../src/token/cookie.ts'
 
 const A = 'headwater.AAAAAAAA'
 const B = 'headwater.b-_9bbbb'
@@ -54,7 +54,7 @@ describe('a Cookie header', () => {
     expect(readCookies(`a=1; ${name}=x; b=2`, 'headwater')).toEqual([])
   })
 
-  test('F3: garbage never throws, and ours are found among others', () => {
+  test('F3: garbage never throws, and our cookies are found among others', () => {
     const pair = fc.stringMatching(/^[a-z.]{1,5}=[!-:<-~]{0,10}$/)
     const suffix = fc.stringMatching(/^[\w-]{8}$/)
     fc.assert(
@@ -73,7 +73,7 @@ describe('a Cookie header', () => {
 })
 
 test('a cookie of ours is out of reach of scripts and of other sites', () => {
-  const cookie = { name: 'headwater', value: 'a', path: '/', maxAge: 60, isSecure: false }
+  const cookie = { name: 'headwater', value: 'a', path: '/', maxAgeSeconds: 60, isSecure: false }
   expect(formatCookie(cookie)).toBe('headwater=a; Path=/; Max-Age=60; HttpOnly; SameSite=Lax')
   expect(formatCookie({ ...cookie, isSecure: true })).toBe(
     'headwater=a; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure',

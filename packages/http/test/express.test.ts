@@ -1,17 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { basename } from 'node:path'
-import { currentScope, findReplay, topologyOf } from '@headwater/core'
-import { headwater, quietReplays } from '@headwater/http/express'
+import { currentScope, findReplay } from '@headwater/core'
+import { topologyOf } from '@headwater/core/internal'
+import { headwater, replayErrorHandler } from '@headwater/http/express'
+import { describeError, describeHttpAdapter, type HttpAdapter, type Outcome, serveApp } from '@headwater/http/testing'
 import express from 'express'
 import express4 from 'express-4'
 import { describe, expect, test } from 'vitest'
-import { describeError, type HttpAdapter, listen, type Outcome, serverOf } from './app-under-test.ts'
-import { describeHttpAdapter } from './conformance.ts'
-import { SECRET } from './data-layer.ts'
-import { Primary } from './primary.ts'
-import { send } from './send.ts'
-import { describeTokens, stateIn } from './token-conformance.ts'
+import { SECRET } from '../src/testing/data-layer.ts'
+import { Primary } from '../src/testing/primary.ts'
+import { send } from '../src/testing/send.ts'
+import { listen } from '../src/testing/server.ts'
+import { stateIn } from '../src/testing/token-text.ts'
 
 function adapterOf(framework: typeof express): HttpAdapter {
   return {
@@ -22,7 +23,7 @@ function adapterOf(framework: typeof express): HttpAdapter {
       if (app.parsesBody === 'after') server.use(framework.json({ limit: '5mb' }))
       for (const { method, path, handle } of app.routes) {
         server[method === 'GET' ? 'get' : 'post'](path, (request, response, next) => {
-          // Express 4 does not catch a rejection, so it is passed on; this is what its users do.
+          // Express 4 does not catch rejections, so its users pass them on like this.
           handle(request.body)
             .then((outcome) => answer(response, outcome))
             .catch(next)
@@ -34,7 +35,7 @@ function adapterOf(framework: typeof express): HttpAdapter {
         }
         server.use(onError)
       }
-      return listen(serverOf(app, server))
+      return serveApp(app, server)
     },
   }
 }
@@ -62,8 +63,6 @@ async function answer(response: express.Response, outcome: Outcome): Promise<voi
 
 describeHttpAdapter('express 5', adapterOf(express))
 describeHttpAdapter('express 4', adapterOf(express4))
-describeTokens('express 5', adapterOf(express))
-describeTokens('express 4', adapterOf(express4))
 
 const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
 const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
@@ -77,7 +76,7 @@ describe.each([
   ['express 5', express],
   ['express 4', express4],
 ])('%s only', (_, framework) => {
-  test('a body parser of old, that goes on from an event, keeps the scope', async () => {
+  test('an old body parser, which continues in an event listener, keeps the scope', async () => {
     const app = framework()
     app.use(headwater(options))
     app.use((request, _response, next) => {
@@ -89,7 +88,7 @@ describe.each([
     expect((await send(running.port, '/', { method: 'POST', body: '{}' })).status).toBe(409)
   })
 
-  test('mounted under a path, the state is still of the whole path', async () => {
+  test('mounted under a path, the state still belongs to the whole path', async () => {
     const app = framework()
     app.use(['/api', '/other'], headwater(options))
     app.get(['/api/notes', '/other/notes'], failLate)
@@ -101,7 +100,7 @@ describe.each([
     expect((await send(running.port, '/other/notes?a=1', { headers })).status).toBe(409)
   })
 
-  test('quietReplays() answers the replay and hides it from error handlers; other errors pass', async () => {
+  test('replayErrorHandler() answers the replay and hides it from error handlers; other errors pass', async () => {
     const app = framework()
     const met: unknown[] = []
     app.use(headwater(options))
@@ -109,7 +108,7 @@ describe.each([
     app.get('/fail', () => {
       throw new RangeError('its own')
     })
-    app.use(quietReplays())
+    app.use(replayErrorHandler())
     const onError: express.ErrorRequestHandler = (error, _request, response, _next) => {
       met.push(error)
       response.status(418).end()
@@ -134,7 +133,7 @@ describe.each([
     expect([sent.status, sent.text, sent.headers['content-type']]).toEqual([409, '', undefined])
   })
 
-  test('F1: a token is set on a file, a static file and a page for an error, and no log is made of it', async () => {
+  test('F1: a file, a static file and an error page carry the token, and Express logs nothing', async () => {
     const primary = new Primary()
     const app = framework()
     app.use(headwater({ ...options, pool: { topology: home } }))
@@ -153,7 +152,7 @@ describe.each([
       expect(() => response.status(500).json('again')).toThrow(
         expect.objectContaining({ code: 'ERR_HTTP_HEADERS_SENT' }),
       )
-      // What comes after an answer without an error is nothing to Express.
+      // Express ignores what follows an answer without an error.
       next()
     })
     app.set('env', 'test')

@@ -2,7 +2,7 @@ import { OptionsInvalid } from '@headwater/core'
 import { flyReplay } from '@headwater/http'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseHeaderPairs } from '../src/header-pairs.ts'
+import { parseHeaderPairs } from '../src/replay/header-pairs.ts'
 
 const headers =
   (values: Record<string, string>) =>
@@ -54,11 +54,11 @@ describe('flyReplay', () => {
         'content-length': '0',
       },
     })
-    const other = flyReplay({ timeout: 1500, fallback: 'none' }).answer({ region: 'ams', state: 's' })
+    const other = flyReplay({ timeoutMillis: 1500, fallback: 'none' }).answer({ region: 'ams', state: 's' })
     expect(other.headers['fly-replay']).toBe('region=ams;state=s;timeout=1500ms')
   })
 
-  test('P8: a failed replay is known by a reason, whatever else Fly adds', () => {
+  test('P8: a failed replay is recognized by its reason, whatever else Fly adds', () => {
     const failed = (value: string): boolean => flyReplay().arrival(headers({ 'fly-replay-failed': value })).hasFailed
     expect(failed('instance=1;app=a;region=ams;replay_source=2;reason=timeout;elapsed_ms=10000')).toBe(true)
     expect(failed('reason=something_new;more=1')).toBe(true)
@@ -77,8 +77,8 @@ describe('flyReplay', () => {
     expect(flyReplay().arrival(headers({}))).toEqual({ state: undefined, hasFailed: false, isBehindProxy: false })
   })
 
-  test.each([0, -1, 1.5, Number.NaN, 1e9])('a timeout of %d is refused', (timeout) => {
-    expect(() => flyReplay({ timeout })).toThrow(OptionsInvalid)
+  test.each([0, -1, 1.5, Number.NaN, 1e9])('a timeout of %d is refused', (timeoutMillis) => {
+    expect(() => flyReplay({ timeoutMillis })).toThrow(OptionsInvalid)
   })
 
   test('an unknown fallback is refused', () => {

@@ -9,11 +9,11 @@ import express, { type RequestHandler } from 'express'
 import express4 from 'express-4'
 import onHeaders from 'on-headers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { listen } from './app-under-test.ts'
-import { SECRET } from './data-layer.ts'
+import { SECRET } from '../src/testing/data-layer.ts'
+import { listen } from '../src/testing/server.ts'
 
-/** Long enough for compression to think it worth its while. */
-const TEXT = 'read next door, write at the source. '.repeat(100)
+/** Long enough to be compressed. */
+const TEXT = 'read from a local replica, write at the primary. '.repeat(100)
 const HALF = TEXT.length / 2
 
 /** How handlers and frameworks (Next, server-sent events) begin and end a response. */
@@ -73,7 +73,7 @@ const markHead: RequestHandler = (_request, response, next) => {
   next()
 }
 
-/** What other middleware hooks into the head with, by name: itself, and what it must have done. */
+/** Other middleware that hooks into the head, by name: the middleware, and what it must have done. */
 const HOOKS: Readonly<Record<string, { hook: () => RequestHandler; expectDone: (answer: Answer) => void }>> = {
   compression: {
     hook: () => compression(),

@@ -1,15 +1,15 @@
 import { Readable } from 'node:stream'
-import { currentScope, type Scope, topologyOf } from '@headwater/core'
+import { currentScope, type Scope } from '@headwater/core'
+import { topologyOf } from '@headwater/core/internal'
 import { headwater } from '@headwater/http/hono'
+import { describeError, describeHttpAdapter, type HttpAdapter, type Outcome, serveApp } from '@headwater/http/testing'
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { stream } from 'hono/streaming'
 import { expect, test } from 'vitest'
-import { describeError, type HttpAdapter, listen, type Outcome, serverOf } from './app-under-test.ts'
-import { describeHttpAdapter } from './conformance.ts'
-import { SECRET } from './data-layer.ts'
-import { Primary } from './primary.ts'
-import { describeTokens, stateOf } from './token-conformance.ts'
+import { SECRET } from '../src/testing/data-layer.ts'
+import { Primary } from '../src/testing/primary.ts'
+import { stateOf } from '../src/testing/token-text.ts'
 
 interface Variables {
   body: unknown
@@ -17,10 +17,11 @@ interface Variables {
 type App = { Variables: Variables }
 
 const adapter: HttpAdapter = {
+  handlesOnlyErrors: true,
   start(app) {
     const server = new Hono<App>()
     if (app.catchesErrors === true) {
-      // Outside ours, and it makes Hono merge headers into what comes later.
+      // Outside our middleware; it makes Hono merge headers into later responses.
       server.use(async (context, next) => {
         context.res.headers.set('x-before', 'early')
         await next()
@@ -41,7 +42,7 @@ const adapter: HttpAdapter = {
     for (const { method, path, handle } of app.routes) {
       server.on(method, path, async (context) => answer(context, await handle(context.get('body'))))
     }
-    return listen(serverOf(app, getRequestListener(server.fetch)))
+    return serveApp(app, getRequestListener(server.fetch))
   },
 }
 
@@ -61,7 +62,6 @@ function answer(context: Context<App>, outcome: Outcome): Response {
 }
 
 describeHttpAdapter('hono', adapter)
-describeTokens('hono', adapter)
 
 const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
 const options = { pool: { topology: away }, secret: 'a secret of these tests', earlyReplay: false }
@@ -115,7 +115,7 @@ test('hono only: in a sub-app, with its own error handler, the replay stands', a
   expect((await app.request('/notes', { headers })).status).toBe(409)
 })
 
-test('hono only: F1: a token is set on a response whose headers cannot be changed, and over https it is Secure', async () => {
+test('hono only: F1: a response with immutable headers carries the token, and over https it is Secure', async () => {
   const primary = new Primary()
   const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
   const app = new Hono()
@@ -137,8 +137,8 @@ test('hono only: F1: a token is set on a response whose headers cannot be change
   expect(fetched.headers.getSetCookie()).toEqual([expect.not.stringContaining('Secure')])
 })
 
-test('hono only: a response that opens a socket, as Deno has it, is given back itself: nothing is told on it', async () => {
-  // No other runtime lets anybody make a response with this status.
+test('hono only: a response that opens a socket, as Deno makes it, is returned itself, without a token', async () => {
+  // Only Deno lets an app make a response with this status.
   const upgraded = Object.defineProperty(new Response(null), 'status', { value: 101 })
   const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
   const primary = new Primary()

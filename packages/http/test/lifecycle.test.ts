@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { ReplayImpossible, ReplayToPrimary, type Topology, topologyOf } from '@headwater/core'
+import { ReplayImpossible, ReplayToPrimary, type Topology } from '@headwater/core'
+import { topologyOf } from '@headwater/core/internal'
 import { describe, expect, test } from 'vitest'
-import { Lifecycle, type RequestLife } from '../src/lifecycle.ts'
+import { HttpLifecycle } from '../src/life/lifecycle.ts'
+import type { HttpRequestLife } from '../src/life/request-life.ts'
 import type { HeadwaterOptions } from '../src/options.ts'
-import { signState } from '../src/replay-state.ts'
-import type { ReplayTarget } from '../src/replay-target.ts'
+import { signState } from '../src/replay/replay-state.ts'
+import type { ReplayTarget } from '../src/replay/replay-target.ts'
 
 const secret = 'long enough to be a secret'
 const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
@@ -18,12 +20,12 @@ interface Asked {
   headers?: Record<string, string>
 }
 
-function lifecycleOf(topology: Topology, options: Partial<HeadwaterOptions> = {}): Lifecycle {
-  const clocks = { wall: () => NOW, monotonic: () => 0 }
-  return new Lifecycle({ pool: { topology }, secret, ...options }, clocks)
+function lifecycleOf(topology: Topology, options: Partial<HeadwaterOptions> = {}): HttpLifecycle {
+  const clocks = { wallMillis: () => NOW, monotonicMillis: () => 0 }
+  return new HttpLifecycle({ pool: { topology }, secret, ...options }, clocks)
 }
 
-function open(lifecycle: Lifecycle, asked: Asked = {}): RequestLife {
+function open(lifecycle: HttpLifecycle, asked: Asked = {}): HttpRequestLife {
   const { method = 'GET', url = '/thing', headers = {} } = asked
   const all: Record<string, string> = { 'fly-request-id': '1', ...headers }
   const life = lifecycle.open({ method, url, header: (name) => all[name], isSecure: false })
@@ -36,7 +38,7 @@ const replayedHeaders = (method: string, url: string): Record<string, string> =>
 })
 const failedHeaders = { 'fly-replay-failed': 'reason=no_candidate' }
 
-describe('what speaks against a replay', () => {
+describe('obstacles to a replay', () => {
   test.each<[string, Asked]>([
     ['replay-failed', { headers: failedHeaders }],
     ['already-replayed', { headers: replayedHeaders('GET', '/thing') }],
@@ -47,15 +49,15 @@ describe('what speaks against a replay', () => {
     expect(life.scope.obstacle).toBe(obstacle)
     expect(life.isSpent).toBe(false)
     expect(life.scope.askForReplay(away, 'write')).toMatchObject({ obstacle })
-    expect(life.head()).toBeUndefined()
+    expect(life.decide()).toBeUndefined()
   })
 
-  test('F5: only who was replayed to the primary’s region visits it', () => {
+  test('F5: only a request that was replayed to the primary’s region visits it', () => {
     const headers = replayedHeaders('GET', '/thing')
     const isVisiting = (topology: Topology, asked: Asked) => open(lifecycleOf(topology), asked).scope.trail.isVisiting
     expect(isVisiting(home, { headers })).toBe(true)
     expect(isVisiting(home, {})).toBe(false)
-    // It came back, or went astray: its reads must go on here.
+    // It came back, or went to a wrong region: its reads must work here.
     expect(isVisiting(away, { headers: { ...headers, ...failedHeaders } })).toBe(false)
     expect(isVisiting(away, { headers })).toBe(false)
   })
@@ -67,13 +69,13 @@ describe('what speaks against a replay', () => {
 
   test('P4: after the head of the response the replay comes too late', () => {
     const life = open(lifecycleOf(away))
-    expect(life.head()).toBeUndefined()
+    expect(life.decide()).toBeUndefined()
     expect(life.scope.askForReplay(away, 'write')).toMatchObject({ obstacle: 'response-started' })
     expect(life.isSpent).toBe(false)
   })
 
-  test('P8: retryAfter reaches the 503', () => {
-    const life = open(lifecycleOf(away, { retryAfter: 30 }), { headers: failedHeaders })
+  test('P8: retryAfterSeconds reaches the 503', () => {
+    const life = open(lifecycleOf(away, { retryAfterSeconds: 30 }), { headers: failedHeaders })
     const error = life.scope.askForReplay(away, 'write')
     expect(error).toBeInstanceOf(ReplayImpossible)
     expect(error).toMatchObject({ status: 503, headers: { 'retry-after': '30' } })
@@ -105,10 +107,10 @@ describe('early replay', () => {
     const life = open(lifecycleOf(away), { method: 'POST' })
     expect(life.scope.replay).toBeInstanceOf(ReplayToPrimary)
     expect(life.scope.replay?.reason).toBe('route-prior')
-    expect(life.head()?.headers['fly-replay']).toContain('.route-prior.')
+    expect(life.decide()?.headers['fly-replay']).toContain('.route-prior.')
   })
 
-  test('P5: two writes of a GET make it early, others of the same shape too', () => {
+  test('P5: two writes of a GET make its route early, for other ids too', () => {
     const lifecycle = lifecycleOf(away)
     for (const id of [1, 2]) {
       const life = open(lifecycle, { url: `/visit/${id}` })
@@ -123,7 +125,7 @@ describe('early replay', () => {
     const lifecycle = lifecycleOf(away)
     for (let round = 0; round < 3; round++) {
       const life = open(lifecycle)
-      life.head()
+      life.decide()
       life.end(200)
       life.scope.askForReplay(away, 'write')
     }
@@ -147,7 +149,7 @@ describe('early replay', () => {
     expect(open(lifecycle).isSpent).toBe(false)
   })
 
-  test('P5: a POST is early each time, also when one that ran here all the same only read', () => {
+  test('P5: a POST is replayed early each time, even after one that ran here only read', () => {
     const lifecycle = lifecycleOf(away)
     for (let round = 0; round < 100; round++) {
       open(lifecycle, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } }).end(200)
@@ -155,7 +157,7 @@ describe('early replay', () => {
     }
   })
 
-  test('P5: the app says it by request; what it says is neither remembered nor asked for at home', () => {
+  test('P5: the app decides per request; its answer is not remembered, and it is not asked at home', () => {
     const said: string[] = []
     const earlyReplay: HeadwaterOptions['earlyReplay'] = ({ url }) => {
       said.push(url)
@@ -173,8 +175,8 @@ describe('early replay', () => {
     expect(said.length).toBe(asked)
   })
 
-  test('P5: a function that says something else is refused, by its name', () => {
-    // @ts-expect-error -- what an app without types may say
+  test('P5: earlyReplay that returns another value is refused by its name', () => {
+    // @ts-expect-error -- what an app without types may return
     const lifecycle = lifecycleOf(away, { earlyReplay: () => true })
     expect(() => open(lifecycle)).toThrow(expect.objectContaining({ option: 'earlyReplay' }))
   })
@@ -218,8 +220,8 @@ test('P9: another target answers in its own way', () => {
     answer: ({ region, state }) => ({ status: 200, headers: { 'x-accel-redirect': `/replay/${region}/${state}` } }),
     arrival: (header) => ({ state: header('x-replayed'), hasFailed: false, isBehindProxy: true }),
   }
-  const lifecycle = lifecycleOf(away, { target: nginx })
-  const answer = open(lifecycle, { method: 'POST' }).head()
+  const lifecycle = lifecycleOf(away, { replayTarget: nginx })
+  const answer = open(lifecycle, { method: 'POST' }).decide()
   const redirect = answer?.headers['x-accel-redirect'] ?? ''
   expect(redirect).toMatch(/^\/replay\/ams\/v1\./)
   const state = redirect.slice('/replay/ams/'.length)
@@ -227,13 +229,13 @@ test('P9: another target answers in its own way', () => {
   expect(replayed.scope.obstacle).toBe('already-replayed')
 })
 
-test('a replay that no proxy will act on is warned of, once per process', async () => {
+test('a replay without a proxy in front warns, once per process', async () => {
   const script = `
-    import { topologyOf } from '@headwater/core'
-    import { Lifecycle } from './src/lifecycle.ts'
+    import { topologyOf } from '@headwater/core/internal'
+    import { HttpLifecycle } from './src/life/lifecycle.ts'
     const pool = { topology: topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true }) }
-    const lifecycle = new Lifecycle({ pool, secret: '${secret}' })
-    const post = (headers) => lifecycle.open({ method: 'POST', url: '/', header: (name) => headers[name] }).head()
+    const lifecycle = new HttpLifecycle({ pool, secret: '${secret}' })
+    const post = (headers) => lifecycle.open({ method: 'POST', url: '/', header: (name) => headers[name] }).decide()
     process.on('warning', (warning) => console.log(warning.code, warning.name))
     post({ 'fly-request-id': '1' })
     setImmediate(() => { console.log('so far nothing'); post({}); post({}) })

@@ -1,4 +1,5 @@
-import { OptionsInvalid, topologyOf } from '@headwater/core'
+import { OptionsInvalid } from '@headwater/core'
+import { topologyOf } from '@headwater/core/internal'
 import type { HeadwaterOptions } from '@headwater/http'
 import { flyReplay } from '@headwater/http'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -11,7 +12,7 @@ afterEach(() => {
   vi.unstubAllEnvs()
 })
 
-/** The error that these options are refused with. */
+/** The error that refuses these options. */
 function refusalOf(options: unknown): OptionsInvalid {
   try {
     resolveOptions(options as HeadwaterOptions)
@@ -26,22 +27,27 @@ describe('options', () => {
   test('are checked once, completed and frozen', () => {
     const resolved = resolveOptions({ pool, secret })
     expect(Object.isFrozen(resolved)).toBe(true)
-    expect(resolved).toMatchObject({ bodyLimit: 1_048_576, retryAfter: 1, secrets: [secret] })
-    expect(resolved.target.name).toBe('fly-replay')
+    expect(resolved).toMatchObject({ bodyLimitBytes: 1_048_576, retryAfterSeconds: 1, secrets: [secret] })
+    expect(resolved.replayTarget.name).toBe('fly-replay')
   })
 
   test('F1: tokens are carried by cookie and header for a minute, unless the app says otherwise', () => {
     expect(resolveOptions({ pool, secret }).token).toEqual({
       cookie: { name: 'headwater', path: '/' },
       hasHeader: true,
-      timeToLive: 60_000,
+      timeToLiveMillis: 60_000,
       isTrackingAll: false,
     })
-    const token = { cookie: { name: '__Host-seen' }, header: false, timeToLive: 5000, trackReads: 'always' } as const
+    const token = {
+      cookie: { name: '__Host-seen' },
+      header: false,
+      timeToLiveMillis: 5000,
+      trackReads: 'always',
+    } as const
     expect(resolveOptions({ pool, secret, token }).token).toEqual({
       cookie: { name: '__Host-seen', path: '/' },
       hasHeader: false,
-      timeToLive: 5000,
+      timeToLiveMillis: 5000,
       isTrackingAll: true,
     })
     const longest = 'a'.repeat(55)
@@ -73,15 +79,15 @@ describe('options', () => {
     ['pool', { secret }],
     ['pool', { pool: {}, secret }],
     ['pool', undefined],
-    ['bodyLimit', { pool, secret, bodyLimit: -1 }],
-    ['bodyLimit', { pool, secret, bodyLimit: '1mb' }],
+    ['bodyLimitBytes', { pool, secret, bodyLimitBytes: -1 }],
+    ['bodyLimitBytes', { pool, secret, bodyLimitBytes: '1mb' }],
     ['earlyReplay', { pool, secret, earlyReplay: 'no' }],
     ['route', { pool, secret, route: '/x' }],
-    ['exempt', { pool, secret, exempt: ['/x'] }],
-    ['retryAfter', { pool, secret, retryAfter: 0.5 }],
-    ['target', { pool, secret, target: {} }],
-    ['target', { pool, secret, target: flyReplay(), timeout: 1000 }],
-    ['timeout', { pool, secret, timeout: 0 }],
+    ['skip', { pool, secret, skip: ['/x'] }],
+    ['retryAfterSeconds', { pool, secret, retryAfterSeconds: 0.5 }],
+    ['replayTarget', { pool, secret, replayTarget: {} }],
+    ['replayTarget', { pool, secret, replayTarget: flyReplay(), timeoutMillis: 1000 }],
+    ['timeoutMillis', { pool, secret, timeoutMillis: 0 }],
     ['fallback', { pool, secret, fallback: 'me' }],
     ['pool.hasEveryReplica', { pool: { ...pool, hasEveryReplica: true }, secret }],
     ['token', { pool, secret, token: true }],
@@ -97,9 +103,9 @@ describe('options', () => {
     ['token.cookie.path', { pool, secret, token: { cookie: { path: 'app' } } }],
     ['token.cookie.path', { pool, secret, token: { cookie: { path: '/; Domain=a' } } }],
     ['token.header', { pool, secret, token: { header: 'x-token' } }],
-    ['token.timeToLive', { pool, secret, token: { timeToLive: 0 } }],
-    ['token.timeToLive', { pool, secret, token: { timeToLive: 2 ** 32 } }],
-    ['token.timeToLive', { pool, secret, token: { timeToLive: '60s' } }],
+    ['token.timeToLiveMillis', { pool, secret, token: { timeToLiveMillis: 0 } }],
+    ['token.timeToLiveMillis', { pool, secret, token: { timeToLiveMillis: 2 ** 32 } }],
+    ['token.timeToLiveMillis', { pool, secret, token: { timeToLiveMillis: '60s' } }],
     ['token.trackReads', { pool, secret, token: { trackReads: 'never' } }],
     ['pool.topology.primaryRegion', { pool: { topology: { region: 'a', primaryRegion: 'a;b' } }, secret }],
   ])('a wrong %s is refused by its name', (option, options) => {

@@ -1,20 +1,20 @@
-import { NO_NODE, type Position, SEVERAL_NODES, standingOf, Trail, toLsn } from '@headwater/core'
+import { NO_NODE, type Position, SEVERAL_NODES, standingOf, Trail, toLsn } from '@headwater/core/internal'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { RequestToken, TOKEN_HEADER, type TokenAnswer } from '../src/request-token.ts'
-import { resolveTokenCarriers } from '../src/token-options.ts'
+import { RequestToken, TOKEN_HEADER, type TokenAnswer } from '../src/token/request-token.ts'
+import { resolveTokenCarriers } from '../src/token/token-options.ts'
 
 const SECRETS = ['long enough to be a secret']
 const START = 1_790_000_000_000
 const NODES = [1, 2]
-/** Nothing takes no time, in ms; and clocks that differ do not show the same millisecond: that tells two answers apart. */
+/** Everything takes time, in milliseconds; clocks that differ never show the same one, so two answers can be told apart. */
 const STEP = 4
 /** Two clocks may differ by 100 ms. */
 const SKEWS = [0, 0, 49, -50]
 
 type Deed = 'write' | 'read-primary' | 'read-replica' | 'nothing'
 
-/** What happens next, to whom; `which` picks among those that it can happen to. */
+/** What happens next, and to which request; `which` picks one among those that it can happen to. */
 type Step =
   | {
       readonly kind: 'send'
@@ -80,11 +80,11 @@ interface Underway {
   token: RequestToken | undefined
   trail: Trail
   answer: TokenAnswer | undefined
-  /** How far what its answer shows was along the log, which nobody here may look at. */
+  /** The real position of what the answer shows. The code under test must not see it. */
   shown: bigint
 }
 
-/** One client, a primary and its replicas: what they really are, and the code under test between them. */
+/** One client, a primary and its replicas: their real state, and the code under test between them. */
 class World {
   readonly #store: Store
   readonly #carriers = resolveTokenCarriers({ trackReads: 'always' })
@@ -111,7 +111,7 @@ class World {
     } else this.#deliver(this.#pick(step.which, (one) => one.answer !== undefined))
   }
 
-  /** Nothing that was shown to the client may be missing where it reads next. */
+  /** Where the client reads next, nothing that it was shown may be missing. */
   check(): void {
     const floor = this.#arrive(this.#store.headers(), 0).floor
     if (floor === undefined) expect(this.#shown).toBe(0n)
@@ -119,7 +119,7 @@ class World {
       const reached = floor.node === NO_NODE ? 0n : (this.#log.get(floor.node) ?? 0n)
       expect(floor.lsn > reached ? floor.lsn : reached).toBeGreaterThanOrEqual(this.#shown)
     }
-    // A position for each that was under way, and a mark that has not had its moment.
+    // A position for each request in flight, and a mark that is younger than its moment.
     expect(this.#store.size).toBeLessThanOrEqual(2 * this.#most)
   }
 
@@ -215,11 +215,11 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(
 const send = (deed: Deed, node = 1): Step => ({ kind: 'send', deed, node, skew: 0, isMute: false })
 /** The primary does not say where it stands, and the server that answers has the fastest clock. */
 const MUTE_WRITE: Step = { kind: 'send', deed: 'write', node: 1, skew: 49, isMute: true }
-/** Of what can come next, what came first. */
+/** Among what can happen next, what is due first. */
 const then = (kind: 'act' | 'answer' | 'deliver', which = 0): Step => ({ kind, which })
 const visit = (deed: Deed): readonly Step[] => [send(deed), then('act'), then('answer'), then('deliver')]
 
-/** Found by the property below: each breaks a simpler scheme. */
+/** The property below found these: each breaks a simpler scheme. */
 const RACES: readonly (readonly [string, readonly Step[]])[] = [
   [
     'a read that began before a write is answered after it',
@@ -251,7 +251,7 @@ const RACES: readonly (readonly [string, readonly Step[]])[] = [
     ],
   ],
   [
-    'one answer gives up a position for “nobody knows”, another “nobody knows” for that position',
+    'one answer deletes a position in favour of an unknown mark, another that mark in favour of the position',
     [
       MUTE_WRITE,
       then('act'),
@@ -272,7 +272,7 @@ const RACES: readonly (readonly [string, readonly Step[]])[] = [
     ],
   ],
   [
-    'one answer gives up a position for the mark of a replica, another that mark for that position',
+    'one answer deletes a position in favour of the mark of a replica, another that mark in favour of the position',
     [
       send('read-primary'),
       send('write'),
@@ -299,7 +299,7 @@ const RACES: readonly (readonly [string, readonly Step[]])[] = [
     ],
   ],
   [
-    '“nobody knows” takes the place of a later position, and is given up for an earlier one',
+    'an unknown mark replaces a later position, and is then deleted in favour of an earlier one',
     [
       MUTE_WRITE,
       send('write'),
@@ -321,7 +321,7 @@ const RACES: readonly (readonly [string, readonly Step[]])[] = [
   ],
 ]
 
-describe('several requests under way at once', () => {
+describe('several requests in flight at once', () => {
   test.each(RACES)('F1, F5: %s', async (_, all) => {
     for (const store of [new Browser(), new Service()]) {
       const world = new World(store)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { signState, verifyState } from '../src/replay-state.ts'
+import { signState, verifyState } from '../src/replay/replay-state.ts'
 
 const OLD = 'the old secret, long enough'
 const NEW = 'the new secret, long enough'
@@ -34,7 +34,7 @@ describe('the state of a replay', () => {
     )
   })
 
-  test('P7: truncated or extended it is void', () => {
+  test('P7: a state that is truncated or extended is void', () => {
     const state = signState([NEW], request, 'write', NOW)
     for (let length = 0; length < state.length; length++) {
       expect(verifyState([NEW], request, state.slice(0, length), NOW)).toBeUndefined()
@@ -48,14 +48,14 @@ describe('the state of a replay', () => {
     expect(verifyState([NEW], request, `v1.zzzzzzzzzzz.write.${'A'.repeat(43)}`, NOW)).toBeUndefined()
   })
 
-  test('P7: it is good for this method and this path and query only', () => {
+  test('P7: a state is valid for its method, path and query only', () => {
     const state = signState([NEW], request, 'write', NOW)
     expect(verifyState([NEW], { ...request, method: 'PUT' }, state, NOW)).toBeUndefined()
     expect(verifyState([NEW], { ...request, url: '/notes?draft=2' }, state, NOW)).toBeUndefined()
     expect(verifyState([NEW], { ...request, url: '/notes' }, state, NOW)).toBeUndefined()
   })
 
-  test('P7: it expires after 60 s, and a clock may be 60 s behind', () => {
+  test('P7: a state expires after 60 s, and a clock may be 60 s behind', () => {
     const state = signState([NEW], request, 'write', NOW)
     expect(verifyState([NEW], request, state, NOW + 60_000)).toBe('write')
     expect(verifyState([NEW], request, state, NOW + 60_001)).toBeUndefined()

@@ -1,8 +1,8 @@
-import { NO_NODE, nameOfToken, SEEN_UNKNOWN, type Seen, signToken, toLsn, verifyToken } from '@headwater/core'
+import { NO_NODE, nameOfToken, SEEN_UNKNOWN, type Seen, signToken, toLsn, verifyToken } from '@headwater/core/internal'
 import { describe, expect, test } from 'vitest'
-import { RequestToken, TOKEN_HEADER, type TokenAnswer, type TokenOutcome } from '../src/request-token.ts'
-import type { ResponseHead } from '../src/response-head.ts'
-import { resolveTokenCarriers, type TokenCarrierOptions } from '../src/token-options.ts'
+import type { ResponseHead } from '../src/response/response-head.ts'
+import { RequestToken, TOKEN_HEADER, type TokenAnswer, type TokenOutcome } from '../src/token/request-token.ts'
+import { resolveTokenCarriers, type TokenCarrierOptions } from '../src/token/token-options.ts'
 
 const SECRETS = ['long enough to be a secret']
 const NOW = 1_790_000_000_000
@@ -16,7 +16,7 @@ const stateOf = (text: string | undefined, now = NOW): Seen | undefined => {
 }
 /** The name of the cookie for a state that was seen at a time. */
 const nameOf = (state: Seen, issuedAt = NOW): string => `headwater.${nameOfToken({ ...state, issuedAt, expires: 0 })}`
-/** What an answer sets: a name, and a value. */
+/** The cookies that an answer sets, as name and value. */
 function settingOf({ cookies }: TokenAnswer): { readonly name: string; readonly value: string } | undefined {
   const set = cookies.filter((cookie) => !cookie.includes('Max-Age=0'))
   expect(set.length).toBeLessThan(2)
@@ -24,7 +24,7 @@ function settingOf({ cookies }: TokenAnswer): { readonly name: string; readonly 
   return name === undefined || value === undefined ? undefined : { name, value }
 }
 const cookieValueOf = (answer: TokenAnswer): string | undefined => settingOf(answer)?.value
-/** The names that an answer takes away. */
+/** The names of the cookies that an answer deletes. */
 const takenBy = ({ cookies }: TokenAnswer): readonly (string | undefined)[] =>
   cookies.flatMap((cookie) => {
     const match = /^([^=]*)=; Path=\/; Max-Age=0; HttpOnly; SameSite=Lax$/.exec(cookie)
@@ -42,7 +42,7 @@ function arrive(
   return new RequestToken(carriers, SECRETS, { method: 'GET', url: '/', header, isSecure: false, ...facts }, NOW)
 }
 
-/** A token in a cookie of its name; what is no token, in one of any name. */
+/** Puts a token into a cookie of its name, and anything else into a cookie of any name. */
 function pairOf(text: string): string {
   const token = verifyToken(text, SECRETS, NOW)
   return `${token === undefined ? 'headwater.AAAAAAAA' : `headwater.${nameOfToken(token)}`}=${text}`
@@ -64,6 +64,7 @@ function headWith(
   const all = { ...headers }
   const cookies: string[] = []
   return {
+    status: 200,
     headers: all,
     cookies,
     get: (name) => all[name],
@@ -77,7 +78,7 @@ function headWith(
 }
 
 describe('what a request carries', () => {
-  test('F1: by cookie, by header, by both: the later counts', () => {
+  test('F1: by cookie, by header or by both: the later token counts', () => {
     expect(arrive({}).floor).toBeUndefined()
     expect(arrive(cookieOf(tokenOf(seen(5n)))).floor).toMatchObject(seen(5n))
     expect(arrive(headerOf(tokenOf(seen(6n)))).floor).toMatchObject(seen(6n))
@@ -108,7 +109,7 @@ describe('what a request carries', () => {
     }
   })
 
-  test('F1: several of either carrier: all of them count, also under one name; what does not verify does not', () => {
+  test('F1: several tokens by either carrier: all count, also under one name, except those that do not verify', () => {
     const [five, six] = [tokenOf(seen(5n)), tokenOf(seen(6n))]
     expect(arrive(cookieOf(six, five, 'forged')).floor).toEqual(seen(6n))
     expect(arrive({ cookie: `headwater.AAAAAAAA=${six}; headwater.AAAAAAAA=${five}` }).floor).toEqual(seen(6n))
@@ -117,7 +118,7 @@ describe('what a request carries', () => {
     expect(arrive({ cookie: `headwater=${six}; ${pairOf(five)}` }).floor).toMatchObject(seen(5n))
   })
 
-  test('F3: of more than 32 the last ones count, which a browser has got last', () => {
+  test('F3: of more than 32 tokens the last ones count, which the browser received last', () => {
     const older = tokenOf(seen(99n))
     const others = Array.from({ length: 31 }, (_, at) => tokenOf(seen(BigInt(at))))
     for (const carrier of [cookieOf, headerOf]) {
@@ -126,7 +127,7 @@ describe('what a request carries', () => {
     }
   })
 
-  test('F1: carriers that are switched off are not read and not answered', () => {
+  test('F1: a carrier that is switched off is neither read nor answered', () => {
     const both = { ...cookieOf(tokenOf(seen(5n))), ...headerOf(tokenOf(seen(6n))) }
     const byHeader = arrive(both, { cookie: false })
     expect([byHeader.floor, byHeader.answer(outcome(seen(9n))).cookies]).toMatchObject([seen(6n), []])
@@ -138,7 +139,7 @@ describe('what a request carries', () => {
     expect(taken).toMatch(/^mine\.AAAAAAAA=; Path=\/app; Max-Age=0; /)
   })
 
-  test('F5: who is tracked: a client with a token, or everybody', () => {
+  test('F5: tracked are clients with a token, or everybody', () => {
     expect(arrive({}).trail.isTracked).toBe(false)
     expect(arrive(cookieOf(good)).trail.isTracked).toBe(true)
     expect(arrive({}, { trackReads: 'always' }).trail.isTracked).toBe(true)
@@ -146,7 +147,7 @@ describe('what a request carries', () => {
 })
 
 describe('what the answer sets', () => {
-  test('F1: what was seen anew, in both carriers, as one token', () => {
+  test('F1: what was newly seen goes out as one token, in both carriers', () => {
     const { cookies, header } = arrive({}).answer(outcome(seen(9n)))
     expect(stateOf(header)).toEqual(seen(9n))
     expect(cookies).toEqual([`${nameOf(seen(9n))}=${header}; Path=/; Max-Age=60; HttpOnly; SameSite=Lax`])
@@ -154,8 +155,8 @@ describe('what the answer sets', () => {
     expect(verifyToken(header, SECRETS, NOW + 60_000)).toBeUndefined()
   })
 
-  test('F1: it lives as long as the app says', () => {
-    const { cookies, header } = arrive({}, { timeToLive: 1500 }).answer(outcome(seen(9n)))
+  test('F1: a token is valid for as long as the app says', () => {
+    const { cookies, header } = arrive({}, { timeToLiveMillis: 1500 }).answer(outcome(seen(9n)))
     expect(cookies[0]).toContain('; Max-Age=2;')
     expect(verifyToken(header, SECRETS, NOW + 1500)).toBeUndefined()
   })
@@ -171,36 +172,36 @@ describe('what the answer sets', () => {
     }
   })
 
-  test('F1: nothing when nothing was seen, and no cookie when nothing changed', () => {
+  test('F1: no token when nothing was seen, and no cookie when nothing changed', () => {
     expect(arrive({}).answer(outcome(undefined))).toEqual({ cookies: [], header: undefined })
     const carried = cookieOf(tokenOf(seen(5n)))
     expect(arrive(carried).answer(outcome(seen(5n)))).toEqual({ cookies: [], header: undefined })
   })
 
-  test('F1: a new one takes those away that came, and no others', () => {
+  test('F1: a new cookie replaces those that the request carried, and no others', () => {
     const [five, six] = [tokenOf(seen(5n)), tokenOf(seen(6n))]
     const others = `; own=1; headwater.forged-9=x; headwater=${five}`
     const answer = arrive({ cookie: `${cookieOf(five, six)['cookie']}${others}` }).answer(outcome(seen(9n)))
     expect(settingOf(answer)?.name).toBe(nameOf(seen(9n)))
     expect(takenBy(answer)).toEqual([nameOf(seen(5n)), nameOf(seen(6n))])
-    // In this order there is no time at which the browser has none.
+    // In this order the browser is never without one.
     expect(answer.cookies[0]).not.toContain('Max-Age=0')
     const twice = arrive({ cookie: `headwater.AAAAAAAA=${six}; headwater.AAAAAAAA=${five}` })
     expect(takenBy(twice.answer(outcome(seen(9n))))).toEqual(['headwater.AAAAAAAA'])
   })
 
-  test('F1: of several that came, the one that says it all stays', () => {
+  test('F1: of several carried tokens, the one that says it all stays', () => {
     const [five, six] = [tokenOf(seen(5n)), tokenOf(seen(6n))]
     const answer = arrive(cookieOf(six, five)).answer(outcome(seen(6n)))
     expect([settingOf(answer), takenBy(answer)]).toEqual([undefined, [nameOf(seen(5n))]])
     expect(arrive(headerOf(six, five)).answer(outcome(seen(6n)))).toEqual({ cookies: [], header: six })
-    // When none does: the merger, in place of all.
+    // When no carried token says it all, the merged one replaces all of them.
     const merger = arrive(cookieOf(six, tokenOf(seen(5n, 3)))).answer(outcome(seen(6n, 3)))
     expect(stateOf(cookieValueOf(merger))).toEqual(seen(6n, 3))
     expect(takenBy(merger)).toEqual([nameOf(seen(6n)), nameOf(seen(5n, 3))])
   })
 
-  test('F1: one that lives longer is not taken away for one that says more: that one is renewed', () => {
+  test('F1: a token that lives longer is not dropped for one that says more; the latter is renewed first', () => {
     const [shorter, longer] = [tokenOf(seen(6n), NOW - 9000), tokenOf(seen(5n), NOW - 3000)]
     const answer = arrive(cookieOf(shorter, longer)).answer(outcome(seen(6n)))
     expect(settingOf(answer)?.name).toBe(nameOf(seen(6n)))
@@ -208,13 +209,13 @@ describe('what the answer sets', () => {
     expect(takenBy(answer)).toEqual([nameOf(seen(5n))])
   })
 
-  test('F1: a client that asks by header is answered by header, the same text while nothing changed', () => {
+  test('F1: a client that sends the header is answered by header, with the same text while nothing changes', () => {
     const text = tokenOf(seen(5n), NOW - 30_001)
     expect(arrive(headerOf(text)).answer(outcome(seen(5n)))).toEqual({ cookies: [], header: text })
     expect(stateOf(arrive(headerOf(text)).answer(outcome(seen(6n))).header)).toEqual(seen(6n))
   })
 
-  test('F1: the carrier that is behind gets what the other one knew', () => {
+  test('F1: the carrier that is behind gets what the other one said', () => {
     const both = { ...cookieOf(tokenOf(seen(5n))), ...headerOf(tokenOf(seen(6n))) }
     const answer = arrive(both).answer(outcome(seen(6n)))
     expect([stateOf(cookieValueOf(answer)), takenBy(answer)]).toEqual([seen(6n), [nameOf(seen(5n))]])
@@ -226,11 +227,11 @@ describe('what the answer sets', () => {
     expect(stateOf(cookieValueOf(answer))).toEqual(seen(5n, 3))
   })
 
-  test('F2: what nobody knows is a token that keeps reads at the primary', () => {
+  test('F2: an unknown position makes a token that keeps reads at the primary', () => {
     expect(stateOf(cookieValueOf(arrive({}).answer(outcome(SEEN_UNKNOWN))))).toEqual(SEEN_UNKNOWN)
   })
 
-  test('F5: when everybody is tracked, a token is renewed past half of its life, else not', () => {
+  test('F5: when everybody is tracked, a token is renewed past half of its life; otherwise it is not', () => {
     const young = tokenOf(seen(5n), NOW - 30_000)
     const old = tokenOf(seen(5n), NOW - 30_001)
     const always = { trackReads: 'always' } as const
@@ -243,7 +244,7 @@ describe('what the answer sets', () => {
     expect([cookies, header === old, stateOf(header)]).toEqual([[], false, seen(5n)])
   })
 
-  test('F1: cookies are taken away once every replica has passed them, and none is set anew', () => {
+  test('F1: cookies are deleted once every replica has passed them, and no new one is set', () => {
     const everywhere = { isEverywhere: true }
     const carried = cookieOf(tokenOf(seen(5n)), tokenOf(seen(4n)))
     const gone = [nameOf(seen(5n)), nameOf(seen(4n))]
@@ -257,11 +258,11 @@ describe('what the answer sets', () => {
   })
 })
 
-describe('a mark, which does not say how far', () => {
-  // The moment of NOW begins with it.
+describe('a mark, which has no position', () => {
+  // The moment begins at NOW.
   const [before, later] = [NOW - 1, NOW + 99]
 
-  test('F5: reads of one moment share it; the next one leaves a new one', () => {
+  test('F5: reads within 100 ms share one mark; the next read leaves a new one', () => {
     const same = arrive(cookieOf(tokenOf(seen(5n, 3)))).answer(outcome(seen(5n, 3), { now: later }))
     expect(same.cookies).toEqual([])
     const next = arrive(cookieOf(tokenOf(seen(5n, 3)))).answer(outcome(seen(5n, 3), { now: later + 1 }))
@@ -273,7 +274,7 @@ describe('a mark, which does not say how far', () => {
     )
   })
 
-  test('F5: a request that has read nothing leaves none', () => {
+  test('F5: a request that has read nothing leaves no mark', () => {
     const idle = { hasSeenMore: false, now: NOW + 10_000 }
     const text = tokenOf(seen(5n, 3))
     expect(arrive(cookieOf(text)).answer(outcome(seen(5n, 3), idle)).cookies).toEqual([])
@@ -283,7 +284,7 @@ describe('a mark, which does not say how far', () => {
   })
   const readLater = { now: NOW + 100 }
 
-  test('F5: the primary frees from it when its moment is over, and the difference of two clocks', () => {
+  test('F5: a read at the primary drops a mark older than 200 ms: its moment, and the skew of two clocks', () => {
     const mark = seen(5n, 3)
     const over = tokenOf(mark, NOW - 101)
     const freed = arrive(cookieOf(over)).answer(outcome(seen(9n)))
@@ -291,7 +292,7 @@ describe('a mark, which does not say how far', () => {
     expect(stateOf(arrive(headerOf(over)).answer(outcome(seen(9n))).header)).toEqual(seen(9n))
     for (const issuedAt of [NOW, before, NOW - 100]) {
       const text = tokenOf(mark, issuedAt)
-      // What counts is when the request came: the primary may have been asked right then.
+      // The arrival of the request counts: the primary may have been asked right then.
       const late = outcome(seen(9n), { now: NOW + 5000 })
       const cookies = arrive(cookieOf(text, tokenOf(seen(4n)))).answer(late)
       expect([stateOf(cookieValueOf(cookies)), takenBy(cookies)]).toEqual([seen(9n), [nameOf(seen(4n))]])
@@ -302,7 +303,7 @@ describe('a mark, which does not say how far', () => {
     }
   })
 
-  test('F2: what nobody knows is of one answer alone: another has its own, and the primary frees from it at once', () => {
+  test('F2: an unknown position belongs to one answer alone; a read at the primary drops it at once', () => {
     const carried = cookieOf(tokenOf(SEEN_UNKNOWN))
     const another = arrive(carried).answer(outcome(SEEN_UNKNOWN, { now: NOW + 1 }))
     expect(settingOf(another)?.name).toBe(nameOf(SEEN_UNKNOWN, NOW + 1))
@@ -315,7 +316,7 @@ describe('a mark, which does not say how far', () => {
 })
 
 describe('caches', () => {
-  /** The head after an answer was told on it, twice: doing so again changes nothing. */
+  /** The head after the answer was written to it, twice: doing so again changes nothing. */
   function told(
     token: RequestToken,
     state: Seen | undefined,
@@ -324,9 +325,9 @@ describe('caches', () => {
   ): ReturnType<typeof headWith> {
     const head = headWith(headers)
     const answer = token.answer(outcome(state))
-    token.tell(head, answer, hasWritten)
+    token.writeTo(head, answer, hasWritten)
     const once = structuredClone([head.headers, head.cookies])
-    token.tell(head, answer, hasWritten)
+    token.writeTo(head, answer, hasWritten)
     expect([head.headers, head.cookies]).toEqual(once)
     return head
   }
@@ -342,13 +343,13 @@ describe('caches', () => {
     expect([shared.headers['cache-control'], shared.cookies.length]).toEqual(['private, max-age=60', 1])
   })
 
-  test('F1: a response that sets none is left alone', () => {
+  test('F1: a response that sets no token is left alone', () => {
     const headers = { 'cache-control': 'public, max-age=60', vary: 'Accept' }
     expect(told(arrive({}), undefined, false, headers).headers).toEqual(headers)
     expect(told(arrive({}), undefined, false).headers).toEqual({})
   })
 
-  test('F5: a read that the app offers to shared caches stays so, and tracks nothing', () => {
+  test('F5: a read that the app offers to shared caches stays public, and is not tracked', () => {
     for (const cacheControl of ['public, max-age=60', 's-maxage=5']) {
       const headers = { 'cache-control': cacheControl }
       const carried = { ...cookieOf(tokenOf(seen(5n))), ...headerOf(tokenOf(seen(5n))) }
@@ -357,7 +358,7 @@ describe('caches', () => {
     }
   })
 
-  test('F1: what came with a token varies by its carrier', () => {
+  test('F1: an answer to a request with a token varies by its carrier', () => {
     const byCookie = told(arrive(cookieOf(tokenOf(seen(5n)))), seen(5n), false, { vary: 'Accept' })
     expect([byCookie.headers, byCookie.cookies]).toEqual([{ vary: 'Accept, Cookie' }, []])
     const byHeader = told(arrive(headerOf(tokenOf(seen(5n)))), seen(5n), false)

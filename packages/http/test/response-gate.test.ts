@@ -2,14 +2,14 @@ import { createServer, type ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { describe, expect, test } from 'vitest'
-import type { ReplayAnswer } from '../src/replay-target.ts'
-import { gateResponse } from '../src/response-gate.ts'
-import { listen } from './app-under-test.ts'
-import { type Sent, send } from './send.ts'
+import type { ReplayAnswer } from '../src/replay/replay-target.ts'
+import { gateResponse } from '../src/response/response-gate.ts'
+import { type Sent, send } from '../src/testing/send.ts'
+import { listen } from '../src/testing/server.ts'
 
 const ANSWER: ReplayAnswer = { status: 409, headers: { 'fly-replay': 'region=ams', 'content-length': '0' } }
 
-/** Serves one request with a gate that gives `answer`, and waits for the handler too. */
+/** Serves one request behind a gate that decides on `answer`, and waits for the handler too. */
 async function serve(
   answer: ReplayAnswer | undefined,
   handle: (response: ServerResponse) => unknown,
@@ -20,11 +20,11 @@ async function serve(
   const server = createServer((_request, response) => {
     before(response)
     gateResponse(response, {
-      mustSettle: false,
-      hasToTell: false,
-      settle: async () => {},
-      tell: () => {},
-      head() {
+      mustCapturePosition: false,
+      hasTokenToWrite: false,
+      capturePosition: async () => {},
+      writeToken: () => {},
+      decide() {
         asked += 1
         return answer
       },
@@ -61,7 +61,7 @@ const WAYS: readonly [string, (response: ServerResponse) => unknown][] = [
 ]
 
 describe.each(WAYS)('the gate before %s', (_, handle) => {
-  test('P3: sends the answer instead, once, with nothing of the app on it', async () => {
+  test('P3: sends the replay instead, once, with nothing of the app on it', async () => {
     const { sent, asked } = await serve(ANSWER, (response) => {
       response.statusMessage = 'Fine'
       response.setHeader('set-cookie', ['a=1', 'b=2'])
@@ -84,7 +84,7 @@ describe.each(WAYS.slice(0, -1))('without an answer, %s', (_, handle) => {
   })
 })
 
-test('P3: what session or compression middleware did to the response before us does not reach a replay', async () => {
+test('P3: session or compression middleware that wrapped the response before us does not touch a replay', async () => {
   const decorate = (response: ServerResponse): void => {
     const { writeHead, end } = response
     response.writeHead = (...args: unknown[]) => {
@@ -103,7 +103,7 @@ test('P3: what session or compression middleware did to the response before us d
   expect(passed.sent.headers).toMatchObject({ 'set-cookie': ['session=1'], 'x-ended-by': 'decorator' })
 })
 
-test('P4: a response whose head is gone already is asked about at once', async () => {
+test('P4: a response whose head was sent before is decided at once', async () => {
   const { asked } = await serve(
     undefined,
     (response) => response.end('x'),

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { routeNameOf } from '../src/route-name.ts'
+import { routeNameOf } from '../src/request/route-name.ts'
 
 test.each([
   ['/', '/'],

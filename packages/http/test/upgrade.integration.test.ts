@@ -16,8 +16,8 @@ import Koa2 from 'koa-2'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
-import { listen } from './app-under-test.ts'
-import { SECRET } from './data-layer.ts'
+import { SECRET } from '../src/testing/data-layer.ts'
+import { listen } from '../src/testing/server.ts'
 
 let cluster: Cluster
 let admin: pg.Pool
@@ -55,16 +55,15 @@ async function said(): Promise<string[]> {
 
 const HANDSHAKE = { connection: 'Upgrade', upgrade: 'echo', 'fly-request-id': '1' }
 
-/** Asks for an upgrade, and gives the first `bytes` bytes that come over the connection. */
+/** Asks for an upgrade, and returns the first `bytes` bytes of the connection. */
 async function upgrade(port: number, path: string, bytes: number): Promise<string> {
   const asked = request({ host: '127.0.0.1', port, path, headers: HANDSHAKE, agent: false })
   asked.end()
-  const [, socket, head]: [IncomingMessage, Duplex, Buffer] = await once(asked, 'upgrade', {
-    signal: AbortSignal.timeout(5000),
-  })
+  const upgraded = await once(asked, 'upgrade', { signal: AbortSignal.timeout(5000) })
+  const [, socket, head] = upgraded as [IncomingMessage, Duplex, Buffer]
   let text = head.toString()
   while (text.length < bytes) {
-    const [chunk]: [Buffer] = await once(socket, 'data', { signal: AbortSignal.timeout(5000) })
+    const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(5000) })) as [Buffer]
     text += chunk.toString()
   }
   socket.destroy()
@@ -117,16 +116,15 @@ describe('hono on @hono/node-server, away from home', () => {
   test.each(['/ensured', '/note'])('P7: a handshake that needs the primary (%s) is not answered here', async (path) => {
     await using running = await listen(chatServer())
     const socket = new WebSocket(`ws://127.0.0.1:${running.port}${path}`, { headers: { 'fly-request-id': '1' } })
-    const [, response]: [unknown, IncomingMessage] = await once(socket, 'unexpected-response', {
-      signal: AbortSignal.timeout(5000),
-    })
+    const refused = await once(socket, 'unexpected-response', { signal: AbortSignal.timeout(5000) })
+    const [, response] = refused as [unknown, IncomingMessage]
     socket.on('error', () => undefined).terminate()
     expect([response.statusCode, response.headers['fly-replay']]).toEqual([409, expect.stringMatching(/^region=ams;/)])
     expect(await said()).toEqual([])
   })
 })
 
-/** An app that says something in its handler, and tells it over the connection. */
+/** An app that writes in its handler, and reports the outcome over the connection. */
 const APPS: Readonly<Record<string, () => (request: IncomingMessage, response: ServerResponse) => unknown>> = {
   'express 5': () => expressApp(express),
   'express 4': () => expressApp(express4 as unknown as typeof express),
@@ -165,7 +163,7 @@ test.each(Object.entries(APPS))(
     const app = appOf()
     const server = createServer(app)
     server.on('upgrade', (incoming: IncomingMessage, socket: Duplex) => {
-      // Who upgrades a connection has to see to its end.
+      // Whoever upgrades a connection must close it.
       socket
         .on('error', () => undefined)
         .on('end', () => socket.destroy())
@@ -179,7 +177,7 @@ test.each(Object.entries(APPS))(
   },
 )
 
-test('P11: a handler that answers 101 by itself, at home and behind a write: what it sends does not overtake the head', async () => {
+test('P11: when a handler answers 101 itself, what it sends does not overtake the head, at home and after a write', async () => {
   const app = express()
   app.use(headwaterForExpress({ pool: home, secret: SECRET }))
   app.get('/chat', async ({ socket }, response) => {

@@ -1,4 +1,5 @@
-import { currentFrame, withPrimary } from '@headwater/core'
+import { withPrimary } from '@headwater/core'
+import { currentFrame } from '@headwater/core/internal'
 import { type DatabaseMetadataOptions, PostgresIntrospector, type SchemaMetadata, type TableMetadata } from 'kysely'
 
 /**

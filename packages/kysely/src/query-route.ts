@@ -1,4 +1,5 @@
-import { currentFrame, withPrimary, withReplica } from '@headwater/core'
+import { withPrimary, withReplica } from '@headwater/core'
+import { currentFrame } from '@headwater/core/internal'
 import type { CompiledQuery } from 'kysely'
 import { type Need, NodeNeeds } from './node-need.ts'
 

@@ -1,8 +1,8 @@
 import { ReplayToPrimary, runInScope, Scope, WriteOnReplica, withPrimary, withReplica } from '@headwater/core'
-import { CamelCasePlugin, type Kysely, sql } from 'kysely'
+import { CamelCasePlugin, Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readonlyKysely } from '../src/index.ts'
+import { HeadwaterDialect, readonlyKysely } from '../src/index.ts'
 import { STATEMENTS } from './statements.ts'
 import { type App, type Database, errorOf, SETTINGS, World } from './world.ts'
 
@@ -24,6 +24,26 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
     world = await World.start()
   })
   afterAll(() => world[Symbol.asyncDispose]())
+
+  it(`R1: kysely ${version}: a view that the schema builder makes is a read only once what it calls is known to be one`, async () => {
+    await world.admin.query(`create or replace function swallow() returns text language plpgsql as $$ begin
+      insert into note (body) values ('swallowed ${version}'); return 'kept'; exception when others then return 'lost'; end $$`)
+    await world.admin.query("create or replace view quiet as select 'old' as outcome")
+    await world.cluster.waitUntilCaughtUp()
+    const pool = world.pool('ams', { catalog: true, functions: { server: 'read' } })
+    const db = new Kysely<Database & { quiet: { outcome: string } }>({ dialect: new HeadwaterDialect({ pool }) })
+    const readNextDoor = async () =>
+      (await sql<{ who: string }>`select who, count_notes() from server, quiet`.execute(db)).rows[0]?.who
+    await expect.poll(readNextDoor, { timeout: 5000 }).toBe('nrt')
+    await db.schema
+      .createView('quiet')
+      .orReplace()
+      .as(sql<never>`select swallow() as outcome` as never)
+      .execute()
+    await world.cluster.waitUntilCaughtUp()
+    expect(await db.selectFrom('quiet').select('outcome').execute()).toEqual([{ outcome: 'kept' }])
+    expect(await world.notes(`swallowed ${version}`)).toBe(1)
+  })
 
   describe.each(SETTINGS)(`kysely ${version}, $setting`, (setting) => {
     let app: App

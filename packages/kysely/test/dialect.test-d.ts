@@ -1,4 +1,4 @@
-import type { Access } from '@headwater/core'
+import type { Access } from '@headwater/core/internal'
 import type { RoutedPool } from '@headwater/pg'
 import { type Generated, Kysely, type RootOperationNode, type Selectable, type SelectModifier, sql } from 'kysely'
 import type { ReadonlyKysely as KyselysOwn } from 'kysely/readonly'

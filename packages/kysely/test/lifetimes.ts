@@ -1,5 +1,5 @@
 import { ReplayImpossible, runInScope, Scope } from '@headwater/core'
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HeadwaterDialect } from '../src/index.ts'
 import { type Database, errorOf, World } from './world.ts'
@@ -41,6 +41,21 @@ export function describeLifetimes(version: string): void {
       obstructed.obstruct('side-effects')
       const error = await runInScope(obstructed, () => errorOf(insert(db, 'P4')))
       expect(error).toBeInstanceOf(ReplayImpossible)
+    })
+
+    it('X11: what was asked inside a transaction that is over does not run on its own', async () => {
+      const { db, pool } = world.app({ region: 'ams', isRequest: false })
+      const late: Promise<unknown>[] = []
+      const failed = db.transaction().execute(async (trx) => {
+        // Kysely sends one after the other; the first ends the session, the transaction ends, and the last are still to come.
+        const lost = sql`select pg_terminate_backend(pg_backend_pid(), 1000)`.execute(trx)
+        for (let n = 0; n < 4; n += 1) late.push(insert(trx, 'late'))
+        await Promise.all([lost, ...late])
+      })
+      expect(await errorOf(failed)).toMatchObject({ code: '57P01' })
+      for (const one of await Promise.allSettled(late)) expect(one.status).toBe('rejected')
+      expect(await world.notes('late')).toBe(0)
+      await expect.poll(() => pool.idleCount).toBe(pool.totalCount)
     })
 
     it('stream() without a cursor says what is missing, and takes no connection', async () => {

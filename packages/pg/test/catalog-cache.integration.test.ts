@@ -1,8 +1,8 @@
-import { createClassifier } from '@headwater/core'
+import { createClassifier } from '@headwater/core/internal'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { CatalogCache } from '../src/catalog/catalog-cache.ts'
-import { openConnection } from '../src/catalog/open-connection.ts'
+import { CatalogCache } from '../src/catalog/cache.ts'
+import { openOwnConnection } from '../src/driver/own-connection.ts'
 import { CatalogWorld } from './catalog-world.ts'
 
 let world: CatalogWorld
@@ -19,7 +19,7 @@ it('follows a function that learns to write, after the standby has refused it', 
   const classifier = createClassifier()
   let clock = 0
   const cache = new CatalogCache({
-    open: (signal) => openConnection([world.standby, world.primary], signal),
+    open: (signal) => openOwnConnection([world.standby, world.primary], signal),
     onKnowledge: (knowledge) => classifier.learn(knowledge),
     now: () => clock,
   })
@@ -42,13 +42,13 @@ it('follows a function that learns to write, after the standby has refused it', 
 it('takes the next server when the nearest is away, and leaves no session behind', async () => {
   const away = new pg.Pool({ host: '127.0.0.1', port: 1 })
   const { signal } = new AbortController()
-  const connection = await openConnection([away, world.primary], signal)
+  const connection = await openOwnConnection([away, world.primary], signal)
   const { rows } = await connection.query('select pg_backend_pid() as pid')
   await connection.end()
   const [{ pid }] = rows as [{ pid: number }]
   await expect
     .poll(async () => (await world.primary.query('select from pg_stat_activity where pid = $1', [pid])).rowCount)
     .toBe(0)
-  await expect(openConnection([away], signal)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  await expect(openOwnConnection([away], signal)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
   await away.end()
 })

@@ -1,16 +1,18 @@
 import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:net'
-import { classify, type Knowledge } from '@headwater/core'
+import { classify, type Knowledge } from '@headwater/core/internal'
 import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
-import { CatalogCache, type CatalogCacheOptions, type CatalogConnection } from '../src/catalog/catalog-cache.ts'
-import { openConnection } from '../src/catalog/open-connection.ts'
+import { CatalogCache, type CatalogCacheOptions } from '../src/catalog/cache.ts'
+import type { OwnConnection } from '../src/driver/own-connection.ts'
+import { openOwnConnection } from '../src/driver/own-connection.ts'
 
 /** An empty database whose answer the test gives when it wants to; counts what is opened and what is ended. */
 class Server {
   opened = 0
   ended = 0
   clock = 0
+  readonly primaryOnly: boolean[] = []
   readonly known: Knowledge[] = []
   readonly failures: unknown[] = []
   #answers: (() => void)[] = []
@@ -18,7 +20,10 @@ class Server {
 
   cache(options: Partial<CatalogCacheOptions> = {}): CatalogCache {
     return new CatalogCache({
-      open: () => this.#open(),
+      open: (_signal, isPrimaryOnly) => {
+        this.primaryOnly.push(isPrimaryOnly)
+        return this.#open()
+      },
       onKnowledge: (knowledge) => this.known.push(knowledge),
       onFailure: (error) => this.failures.push(error),
       now: () => this.clock,
@@ -32,7 +37,7 @@ class Server {
     await settled()
   }
 
-  async #open(): Promise<CatalogConnection> {
+  async #open(): Promise<OwnConnection> {
     this.opened += 1
     if (this.failure !== undefined) throw this.failure
     const connection = new EventEmitter()
@@ -104,6 +109,70 @@ it('reads again when it is doubted, but not at every doubt', async () => {
   expect(server.opened).toBe(3)
 })
 
+it('R1: reads again for a name that it does not hold, seldomer each time that the name is still not there', async () => {
+  const server = new Server()
+  const cache = server.cache()
+  cache.touch()
+  await server.answer()
+  const starts: number[] = []
+  for (server.clock = 1000; server.clock < 3_600_000; server.clock += 500) {
+    const before = server.opened
+    for (const name of ['nowhere', undefined]) cache.miss(name)
+    await server.answer()
+    if (server.opened > before) starts.push(server.clock)
+  }
+  // After 5 s, 10 s, and so on up to ten minutes, when it is read again anyway.
+  expect(starts.slice(0, 4)).toEqual([5000, 10_000, 16_000, 36_000])
+  expect(starts.length).toBeLessThanOrEqual(20)
+  cache.miss('another')
+  await server.answer()
+  expect(server.opened).toBe(starts.length + 2)
+})
+
+it('R1: however many names it does not hold, it is read again once in five seconds at most', async () => {
+  const server = new Server()
+  const cache = server.cache()
+  cache.touch()
+  await server.answer()
+  for (; server.clock < 60_000; server.clock += 10) {
+    cache.miss(`name_${server.clock}`)
+    await server.answer()
+  }
+  expect(server.opened).toBe(1 + 11)
+})
+
+it('R1: is outdated from when a change of the schema is sent until all of them have ended and it was read after that', async () => {
+  const server = new Server()
+  const cache = server.cache()
+  cache.touch()
+  await server.answer()
+  server.clock = 10_000
+  expect(cache.isOutdated).toBe(false)
+  cache.changeSent()
+  cache.changeSent()
+  cache.changeEnded()
+  cache.touch()
+  await server.answer()
+  expect(server.opened).toBe(1)
+  cache.changeEnded()
+  expect(cache.isOutdated).toBe(true)
+  await settled()
+  // One that comes while it is being read may not be in it.
+  cache.changeSent()
+  cache.changeEnded()
+  await server.answer()
+  expect(cache.isOutdated).toBe(true)
+  server.clock = 10_999
+  cache.touch()
+  expect(server.opened).toBe(2)
+  server.clock = 11_000
+  cache.miss('any')
+  await server.answer()
+  expect(cache.isOutdated).toBe(false)
+  // The first is read next door, and from the first change on all of them at the primary.
+  expect(server.primaryOnly).toEqual([false, true, true])
+})
+
 it('a refresh on demand joins the load that is under way', async () => {
   const server = new Server()
   const cache = server.cache()
@@ -167,7 +236,7 @@ it('X5: its end leaves no socket to a server that never answers', async () => {
   const port = typeof address === 'object' && address !== null ? address.port : 0
   const pool = new pg.Pool({ host: '127.0.0.1', port, user: 'nobody', database: 'none' })
   const server = new Server()
-  const cache = server.cache({ open: (signal) => openConnection([pool], signal) })
+  const cache = server.cache({ open: (signal) => openOwnConnection([pool], signal) })
   cache.touch()
   await connected
   await cache.end()

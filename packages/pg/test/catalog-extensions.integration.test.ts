@@ -1,4 +1,4 @@
-import { classify } from '@headwater/core'
+import { classify } from '@headwater/core/internal'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { CatalogWorld } from './catalog-world.ts'
 

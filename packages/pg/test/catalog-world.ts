@@ -1,9 +1,9 @@
 import { type Cluster, startCluster } from '@headwater/cluster'
-import { type Access, type AccessReason, classify, type Knowledge, refusalOf } from '@headwater/core'
+import { type Access, type AccessReason, classify, type Knowledge, refusalOf } from '@headwater/core/internal'
 import pg from 'pg'
 import { expect } from 'vitest'
-import type { CatalogKnowledge } from '../src/catalog/catalog-knowledge.ts'
-import { loadCatalog } from '../src/catalog/load-catalog.ts'
+import { loadCatalog } from '../src/catalog/load.ts'
+import type { CatalogKnowledge } from '../src/catalog/object.ts'
 
 /** What a hot standby does with a statement, as the test finds out by running it there and then on the primary. */
 export type Answer =

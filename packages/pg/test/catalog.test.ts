@@ -1,9 +1,9 @@
-import { classify } from '@headwater/core'
+import { classify } from '@headwater/core/internal'
 import { expect, it } from 'vitest'
-import { resolveCatalog } from '../src/catalog/catalog-options.ts'
-import type { CatalogRow } from '../src/catalog/catalog-query.ts'
 import { knownOfForeignBody } from '../src/catalog/foreign-language.ts'
-import { judgeCatalog, loadCatalog } from '../src/catalog/load-catalog.ts'
+import { judgeCatalog, loadCatalog } from '../src/catalog/load.ts'
+import type { CatalogRow } from '../src/catalog/query.ts'
+import { resolveCatalog } from '../src/options/catalog-options.ts'
 
 /** A row of the catalog as Postgres gives it; only what a test is about is said. */
 function row(values: Partial<CatalogRow> & Pick<CatalogRow, 'kind' | 'id' | 'name'>): CatalogRow {

@@ -1,4 +1,4 @@
-import { runInScope } from '@headwater/core'
+import { runInScope, Scope } from '@headwater/core'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
@@ -23,9 +23,11 @@ const open = (): RoutedPool => {
 
 /** A request that writes in a transaction, up to its token. Gives what the app saw of it, and whether its token knows where. */
 async function write(pool: RoutedPool, ...texts: string[]) {
-  const scope = world.request(pool)
-  scope.trail.isWanted = true
-  scope.trail.isTracked = true
+  const scope = new Scope({
+    kind: 'request',
+    topology: () => pool.topology,
+    trail: { isTracked: true, isWanted: true },
+  })
   const client = await pool.connect()
   const outcome = await runInScope(scope, async () => {
     await client.query('begin')

@@ -1,13 +1,5 @@
-import {
-  getToken,
-  ReplicaBehind,
-  runInScope,
-  runWithToken,
-  Scope,
-  type Seen,
-  withConsistency,
-  withReplica,
-} from '@headwater/core'
+import { getToken, ReplicaBehind, runInScope, runWithToken, Scope, withConsistency, withReplica } from '@headwater/core'
+import type { Seen } from '@headwater/core/internal'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
 import { WHO, World } from './world.ts'

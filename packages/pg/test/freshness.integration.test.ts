@@ -1,13 +1,6 @@
 import type { ClusterNode } from '@headwater/cluster'
-import {
-  diagnostics,
-  type FreshnessEvent,
-  runInScope,
-  Scope,
-  type Seen,
-  withConsistency,
-  withReplica,
-} from '@headwater/core'
+import { diagnostics, type FreshnessEvent, runInScope, Scope, withConsistency, withReplica } from '@headwater/core'
+import type { Seen } from '@headwater/core/internal'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
 import { WHO, World } from './world.ts'

@@ -1,9 +1,10 @@
-import { OptionsInvalid, toLsn } from '@headwater/core'
+import { OptionsInvalid } from '@headwater/core'
+import { toLsn } from '@headwater/core/internal'
 import { describe, expect, test } from 'vitest'
-import { resolveFreshness } from '../src/freshness/freshness-options.ts'
-import { PrimaryHistory } from '../src/freshness/primary-history.ts'
-import { writtenTables } from '../src/freshness/stale-read-detector.ts'
-import { TablePolicy } from '../src/freshness/table-policy.ts'
+import { PrimaryHistory } from '../src/fleet/primary-history.ts'
+import { resolveFreshness } from '../src/options/freshness-options.ts'
+import { writtenTables } from '../src/reads/stale-read-detector.ts'
+import { TablePolicy } from '../src/reads/table-policy.ts'
 
 const at = (lsn: bigint, sentAt: number) => ({ cluster: 7n, timeline: 1, lsn: toLsn(lsn), sentAt })
 

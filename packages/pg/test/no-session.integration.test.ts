@@ -6,7 +6,7 @@ import { diagnostics, type NodeEvent, PrimaryUnavailable, ReplayToPrimary, runIn
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
-import type { ReplicaOptions } from '../src/options.ts'
+import type { ReplicaOptions } from '../src/options/options.ts'
 import { CUT_AFTER, Gate } from './gate.ts'
 import { WHO, World } from './world.ts'
 

@@ -1,6 +1,6 @@
 import { OptionsInvalid } from '@headwater/core'
 import { describe, expect, it } from 'vitest'
-import { resolveOptions } from '../src/options.ts'
+import { resolveOptions } from '../src/options/options.ts'
 
 const url = 'postgres://u:p4ssword@db.example:5432/app'
 

@@ -2,7 +2,7 @@ import { ReplayToPrimary, runInScope, Scope, withReplica } from '@headwater/core
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
-import type { ReplicaOptions } from '../src/options.ts'
+import type { ReplicaOptions } from '../src/options/options.ts'
 import { hasPgBouncer, PgBouncer } from './pgbouncer.ts'
 import { WHO, World } from './world.ts'
 

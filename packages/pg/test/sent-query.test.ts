@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { copyOf, sentQueryOf } from '../src/sent-query.ts'
+import { copyOf, sentQueryOf } from '../src/driver/sent-query.ts'
 
 const settle = () => undefined
 const types = { getTypeParser: () => String }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isOptionsRefusal } from '../src/tracked-client.ts'
+import { isOptionsRefusal } from '../src/driver/tracked-client.ts'
 
 const refusal = (code: string, message: string) => Object.assign(new Error(message), { severity: 'FATAL', code })
 

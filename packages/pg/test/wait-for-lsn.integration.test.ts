@@ -1,8 +1,8 @@
-import { formatLsn, type Lsn, NEVER_REACHED, parseLsn, toLsn } from '@headwater/core'
+import { formatLsn, type Lsn, NEVER_REACHED, parseLsn, toLsn } from '@headwater/core/internal'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest'
-import { WAIT_FOR_LSN } from '../src/freshness/wait-for-lsn.ts'
-import { type ServerWait, Watcher } from '../src/freshness/watcher.ts'
+import { WAIT_FOR_LSN } from '../src/fleet/wait-for-lsn.ts'
+import { type ServerWait, Watcher } from '../src/fleet/watcher.ts'
 import { World } from './world.ts'
 
 const INSERT = "insert into note (body) values ('waited for')"

@@ -1,7 +1,7 @@
-import { toLsn } from '@headwater/core'
+import { toLsn } from '@headwater/core/internal'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Watch, Watcher } from '../src/freshness/watcher.ts'
+import { type Watch, Watcher } from '../src/fleet/watcher.ts'
 import { World } from './world.ts'
 
 let world: World

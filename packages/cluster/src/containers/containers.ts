@@ -7,6 +7,7 @@ import { ContainerServer } from './container-server.ts'
 type Testcontainers = typeof import('testcontainers')
 
 const serverPort = 5432
+const loopbacks = new Set(['localhost', '127.0.0.1', '::1'])
 /** The container's first process: keeps it up, ends at once when asked, and reaps what postgres leaves. */
 const idleScript = 'trap "exit 0" TERM INT; while :; do sleep 3600 & wait $!; done'
 
@@ -14,13 +15,12 @@ const idleScript = 'trap "exit 0" TERM INT; while :; do sleep 3600 & wait $!; do
  * The provider `testcontainers`: one container per node, in a network of their own; replicas are made by
  * pg_basebackup. Testcontainers' reaper removes them should our process die.
  *
- * The part that talks to Docker has not been run by us: no engine where this was written. What runs inside a container
- * (`ContainerServer`) is tested outside of one.
  * @throws ClusterError CLUSTER_DOCKER_MISSING, CLUSTER_START_FAILED
  */
 export async function startContainers(options: ResolvedOptions, signal: AbortSignal): Promise<ProvidedServers> {
   const testcontainers = await load()
-  const network = await startNetwork(testcontainers)
+  const hostAddress = await addressOfEngine(testcontainers)
+  const network = await new testcontainers.Network().start()
   const containers: StartedTestContainer[] = []
   const dispose = async (): Promise<void> => {
     await Promise.allSettled(containers.map((container) => container.stop({ timeout: 0, removeVolumes: true })))
@@ -29,7 +29,7 @@ export async function startContainers(options: ResolvedOptions, signal: AbortSig
   const create = async (name: string, index: number): Promise<ContainerServer> => {
     signal.throwIfAborted()
     const alias = `node-${index}`
-    const container = await startContainer(testcontainers, options, network, alias)
+    const container = await startContainer(testcontainers, options, network, { alias, hostAddress })
     containers.push(container)
     signal.throwIfAborted()
     return new ContainerServer({
@@ -70,10 +70,17 @@ async function startContainer(
   { GenericContainer, Wait }: Testcontainers,
   options: ResolvedOptions,
   network: StartedNetwork,
-  alias: string,
+  { alias, hostAddress }: { readonly alias: string; readonly hostAddress: string | undefined },
 ): Promise<StartedTestContainer> {
+  /** Testcontainers publishes on every interface, and has no option for another; our servers ask for no password. */
+  class PublishedOnOneAddress extends GenericContainer {
+    protected override async beforeContainerCreated(): Promise<void> {
+      if (hostAddress === undefined) return
+      this.hostConfig.PortBindings = { [`${serverPort}/tcp`]: [{ HostIp: hostAddress, HostPort: '0' }] }
+    }
+  }
   try {
-    return await new GenericContainer(options.image)
+    return await new PublishedOnOneAddress(options.image)
       .withEntrypoint(['sh', '-c', idleScript])
       .withNetwork(network)
       .withNetworkAliases(alias)
@@ -101,9 +108,14 @@ async function load(): Promise<Testcontainers> {
   }
 }
 
-async function startNetwork({ getContainerRuntimeClient, Network }: Testcontainers): Promise<StartedNetwork> {
+/**
+ * Where ports are published: the loopback when we reach the engine's host there. Undefined, so every interface, when the
+ * engine is another machine's, or our own process is in a container: what is bound to its loopback is out of our reach.
+ */
+async function addressOfEngine({ getContainerRuntimeClient }: Testcontainers): Promise<string | undefined> {
   try {
-    await getContainerRuntimeClient()
+    const { info } = await getContainerRuntimeClient()
+    return loopbacks.has(info.containerRuntime.host) ? '127.0.0.1' : undefined
   } catch (cause) {
     throw new ClusterError(
       'CLUSTER_DOCKER_MISSING',
@@ -112,7 +124,6 @@ async function startNetwork({ getContainerRuntimeClient, Network }: Testcontaine
       { cause },
     )
   }
-  return await new Network().start()
 }
 
 /** Like Promise.all, but nothing is still under way when it rejects. */

@@ -1,6 +1,6 @@
-import type { Statement } from '../statement.ts'
+import type { Statement } from '../statement/statement.ts'
 import { classify } from './classify.ts'
-import type { Knowledge } from './knowledge.ts'
+import type { Knowledge } from './names/knowledge.ts'
 
 export interface ClassifierOptions {
   /** What is known of the database's own functions, operators and relations. Default: nothing. */

@@ -1,10 +1,10 @@
-import type { Access, AccessReason, Statement } from '../statement.ts'
-import { HINT_PRIMARY } from './comments.ts'
-import { ACCESS_RANK, type Knowledge } from './knowledge.ts'
-import type { Escapes } from './lexer.ts'
-import { Scan } from './scan.ts'
-import { seeStatement } from './statements.ts'
-import { T } from './tokens.ts'
+import type { Access, AccessReason, Statement } from '../statement/statement.ts'
+import { Scan } from './grammar/scan.ts'
+import { seeStatement } from './grammar/statements.ts'
+import { ACCESS_RANK, type Knowledge } from './names/knowledge.ts'
+import { HINT_PRIMARY } from './sql/comments.ts'
+import type { Escapes } from './sql/lexer.ts'
+import { T } from './sql/tokens.ts'
 
 const NO_FUNCTIONS: readonly string[] = Object.freeze([])
 const ACCESSES: readonly Access[] = ['read', 'unknown', 'session', 'write']

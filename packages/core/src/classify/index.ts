@@ -1,5 +1,12 @@
-export { type Body, classifyBody } from './body.ts'
 export { type Classifier, type ClassifierOptions, createClassifier } from './classifier.ts'
 export { classify } from './classify.ts'
-export { createKnowledge, type Knowledge, type KnowledgeTables, type Known } from './knowledge.ts'
-export type { NameFilter } from './name-filter.ts'
+export { type Body, classifyBody } from './grammar/body.ts'
+export {
+  createKnowledge,
+  type Inventory,
+  type Knowledge,
+  type KnowledgeTables,
+  type Known,
+  type NameKind,
+} from './names/knowledge.ts'
+export type { NameFilter } from './names/name-filter.ts'

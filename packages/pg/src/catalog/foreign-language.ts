@@ -1,4 +1,4 @@
-import type { Known } from '@headwater/core'
+import type { Known } from '@headwater/core/internal'
 
 const UNSEEN: Known = Object.freeze({ access: 'unknown', because: 'procedural-code' })
 const SWALLOWS: Known = Object.freeze({ access: 'write', because: 'swallows-errors' })

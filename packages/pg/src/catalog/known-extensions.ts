@@ -1,4 +1,4 @@
-import type { Known } from '@headwater/core'
+import type { Known } from '@headwater/core/internal'
 
 const READS: Known = Object.freeze({ access: 'read', because: 'reads-only' })
 const SESSION: Known = Object.freeze({ access: 'session', because: 'session-state' })

@@ -1,20 +1,19 @@
+import { diagnostics, type RouteEvent } from '@headwater/core'
 import {
   accessIn,
   classify,
   type Decision,
-  diagnostics,
   type PrimaryReason,
-  type RouteEvent,
   route,
   routeToPrimary,
   type Situation,
   type Statement,
   type Trail,
-} from '@headwater/core'
+} from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
-import { TablePolicy } from '../freshness/table-policy.ts'
-import type { ResolvedOptions } from '../options.ts'
-import type { ReplicaConnector } from '../replica-connector.ts'
+import type { ResolvedOptions } from '../options/options.ts'
+import type { ReplicaConnector } from '../reads/replica-connector.ts'
+import { TablePolicy } from '../reads/table-policy.ts'
 import type { RoutedQuery } from './routed-query.ts'
 import type { Verdicts } from './verdicts.ts'
 
@@ -49,13 +48,17 @@ export class Decisions {
       transaction: holder.transaction,
       isPinned: holder.isPinned,
       isCatalogMissing: this.#verdicts.isCatalogMissing,
+      isCatalogOutdated: this.#verdicts.isCatalogOutdated,
       isReadOnlyForced: this.#fleet.isReadOnlyForced,
     }
   }
 
   decide(query: RoutedQuery): Decision {
     const situation = this.situationOf(query)
-    return this.#announce(route(query.statement, situation), query, situation)
+    const decision = route(query.statement, situation)
+    const isNewer = query.statement.because === 'newer-than-catalog' && decision.reason === 'newer-than-catalog'
+    if (isNewer) this.#verdicts.miss(query.statement)
+    return this.#announce(decision, query, situation)
   }
 
   /** Decides again, for the primary, after a replica could not answer. */
@@ -82,8 +85,10 @@ export class Decisions {
   #announce(decision: Decision, query: RoutedQuery, situation: Situation): Decision {
     this.#publish(decision, query.statement, query, situation)
     const isSent = decision.route === 'primary' || decision.route === 'direct'
+    if (!isSent) return decision
     const trail = query.frame?.scope?.trail
-    if (isSent && trail !== undefined) this.#mark(query, trail, situation)
+    if (trail !== undefined) this.#mark(query, trail, situation)
+    this.#verdicts.noteSchemaChange(query)
     return decision
   }
 

@@ -1,21 +1,15 @@
-import { accessIn, type Decision, type Position, type PrimaryReason } from '@headwater/core'
+import { accessIn, type Decision, type Position, type PrimaryReason } from '@headwater/core/internal'
+import { isStatementLost } from '../driver/named-statement.ts'
 import { isReadTimeout } from '../driver/pg-errors.ts'
+import { sendQuery } from '../driver/send.ts'
+import { isAbandoned, sendSubmittable } from '../driver/submittable.ts'
 import type { Fleet } from '../fleet/fleet.ts'
-import type { Connection } from '../pool-node.ts'
-import { isAbandoned, isStatementLost, sendQuery, sendSubmittable } from '../query-call.ts'
-import type { ReplicaConnector } from '../replica-connector.ts'
+import type { Connection } from '../node/pool-node.ts'
+import type { ReplicaConnector } from '../reads/replica-connector.ts'
 import type { Decisions } from './decisions.ts'
 import type { Outcomes } from './outcomes.ts'
 import type { RoutedQuery } from './routed-query.ts'
 import { mayBringPosition, sendWithPosition } from './send-with-position.ts'
-
-/** What an execution stands on. */
-export interface ExecutionParts {
-  readonly fleet: Fleet
-  readonly reads: ReplicaConnector
-  readonly decisions: Decisions
-  readonly outcomes: Outcomes
-}
 
 /**
  * The one way of a query: decide, connect, send, interpret the answer, and go elsewhere when it says so. Of a lone query
@@ -27,7 +21,7 @@ export class Execution {
   readonly #decisions: Decisions
   readonly #outcomes: Outcomes
 
-  constructor({ fleet, reads, decisions, outcomes }: ExecutionParts) {
+  constructor(fleet: Fleet, reads: ReplicaConnector, decisions: Decisions, outcomes: Outcomes) {
     this.#fleet = fleet
     this.#reads = reads
     this.#decisions = decisions

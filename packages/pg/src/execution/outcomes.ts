@@ -1,16 +1,14 @@
+import { PrimaryUnavailable, ReplayImpossible, WriteOnReplica } from '@headwater/core'
 import {
   type Decision,
   databaseErrorIn,
   type Frame,
-  PrimaryUnavailable,
   type Refusal,
   type RefusalReason,
-  ReplayImpossible,
   refusalOf,
-  WriteOnReplica,
-} from '@headwater/core'
+} from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
-import type { Connection } from '../pool-node.ts'
+import type { Connection } from '../node/pool-node.ts'
 import type { Decisions } from './decisions.ts'
 import type { RoutedQuery } from './routed-query.ts'
 import type { Verdicts } from './verdicts.ts'

@@ -1,7 +1,59 @@
-import type { Frame, PositionSource, Statement, Trail } from '@headwater/core'
-import type { PoolNode } from '../pool-node.ts'
-import type { QueryCall, Settle } from '../query-call.ts'
-import type { Holder } from './holder.ts'
+import type { Frame, Position, PositionSource, Statement, Trail, TransactionState } from '@headwater/core/internal'
+import type pg from 'pg'
+import type { QueryCall } from '../driver/query-call.ts'
+import type { Settle } from '../driver/settle.ts'
+import type { Connection, NodeKind, PoolNode } from '../node/pool-node.ts'
+import type { ConnectedToReplica } from '../reads/replica-connector.ts'
+
+/**
+ * Who a query runs for: a lease, which keeps its connections and its transaction from query to query, or a lone query,
+ * which keeps nothing. The execution asks it, and never asks which of the two it is.
+ */
+export interface Holder {
+  /** The transaction that its next query runs in. */
+  readonly transaction: TransactionState
+  /** Whether it holds session state or has written, and so stays with its connection to the primary. */
+  readonly isPinned: boolean
+  /** Whether writes of its open transaction were sent. */
+  readonly isWriting: boolean
+  /** Whether it has lost, or the app has closed, what its queries build on (X11). */
+  readonly isLost: boolean
+  /** Why its next query must not run; `undefined` when it may. */
+  reasonToRefuse(query: RoutedQuery): unknown
+  /**
+   * Takes a statement that can wait for the first one after it (BEGIN and its kind, R3) and gives the answer that the
+   * server would have given; `undefined` when it must be sent now.
+   */
+  hold(query: RoutedQuery): pg.Result | undefined
+  /** Forgets what it held back: that transaction never began. */
+  forgetHeld(): void
+  /** The connection that it keeps to a server of that kind. */
+  connectionTo(kind: NodeKind): Connection | undefined
+  /** What to call when a query's connection is there, or cannot be had: it may be closed meanwhile, and keeps what it gets. */
+  whenConnected(query: RoutedQuery, take: ConnectedToReplica): ConnectedToReplica
+  /** What it held back cannot begin: the rest of that transaction must not run on its own. */
+  cannotBegin(error: unknown): void
+  /** Gives one back that is of no use to it any more. */
+  giveUp(connection: Connection): void
+  /** Stays with the primary from now on. */
+  pin(): void
+  /** Sends what it held back, if anything, before a statement on `connection`. */
+  begin(connection: Connection, begun: (error?: unknown) => void): void
+  /** A query was answered to its end: gives its connection back, or keeps it. */
+  answered(connection: Connection): void
+  /** Looks for connections that are gone; with that of its transaction or session it is lost itself. */
+  noticeLoss(cause: unknown): void
+  /** From here on every query rejects with `error`. */
+  lose(error: unknown): void
+  /** A query is over, wherever it went. Settles it. */
+  finish(query: RoutedQuery, error: unknown, result?: unknown, position?: Position): void
+}
+
+/** Whoever must know when a change of the schema is sent, and when its transaction has ended. */
+export interface SchemaWatch {
+  changeSent(): void
+  changeEnded(): void
+}
 
 /** One query on its way: what it is, who asked and waits for it, and where it has been. */
 export class RoutedQuery {
@@ -16,6 +68,7 @@ export class RoutedQuery {
   lostTo: unknown
   #writesIn: Trail | undefined
   #readsIn: Trail | undefined
+  #changesSchemaOf: SchemaWatch | undefined
 
   constructor(call: QueryCall, frame: Frame | undefined, settle: Settle, statement: Statement, holder: Holder) {
     this.call = call
@@ -25,9 +78,16 @@ export class RoutedQuery {
     this.holder = holder
   }
 
-  /** Whether this is a write that its scope counts as underway. */
+  /** Whether somebody counts this as underway: its scope as a write, or the catalog as a change of the schema. */
   get isUnderway(): boolean {
-    return this.#writesIn !== undefined
+    return this.#writesIn !== undefined || this.#changesSchemaOf !== undefined
+  }
+
+  /** Before it is sent as a change of the schema. */
+  schemaChangeSent(catalog: SchemaWatch): void {
+    if (this.#changesSchemaOf !== undefined) return
+    this.#changesSchemaOf = catalog
+    catalog.changeSent()
   }
 
   /** Before it is sent as a write. */
@@ -49,12 +109,19 @@ export class RoutedQuery {
     this.#readsIn?.readNotSent()
     this.#writesIn = undefined
     this.#readsIn = undefined
+    this.#schemaChangeEnded()
   }
 
   /** When its transaction has ended, one way or another; more than once does no harm. */
   writeEnded(): void {
     this.#writesIn?.writeEnded()
     this.#writesIn = undefined
+    this.#schemaChangeEnded()
+  }
+
+  #schemaChangeEnded(): void {
+    this.#changesSchemaOf?.changeEnded()
+    this.#changesSchemaOf = undefined
   }
 
   /** Notes a replica that was asked; none is asked twice (X2). */

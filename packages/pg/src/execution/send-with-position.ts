@@ -1,10 +1,14 @@
-import type { Position } from '@headwater/core'
+import type { Position } from '@headwater/core/internal'
 import type { QueryConfig } from 'pg'
-import { isPositionRefused, primarySampleOf, primarySampleText } from '../freshness/primary-sample.ts'
-import type { Connection } from '../pool-node.ts'
-import { once, type QueryCall, sendQuery } from '../query-call.ts'
-import { type AppConfig, firstResultOf, sentQueryOf } from '../sent-query.ts'
-import type { TrackedClient } from '../tracked-client.ts'
+import { isServerError } from '../driver/pg-errors.ts'
+import { internalsOf } from '../driver/pg-internals.ts'
+import type { QueryCall } from '../driver/query-call.ts'
+import { sendQuery } from '../driver/send.ts'
+import { type AppConfig, firstResultOf, sentQueryOf } from '../driver/sent-query.ts'
+import { once } from '../driver/settle.ts'
+import type { TrackedClient } from '../driver/tracked-client.ts'
+import { isPositionRefused, primarySampleOf, primarySampleText } from '../fleet/primary-sample.ts'
+import type { Connection } from '../node/pool-node.ts'
 import type { RoutedQuery } from './routed-query.ts'
 
 /** What comes of a COMMIT that asked where it was; no position when that could not be read. */
@@ -40,7 +44,7 @@ export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }:
       if (own === undefined) return done(error)
       if (isPositionRefused(error)) node.positionRefused(error)
       // Only a time-out of pg's own leaves the question running.
-      else if (!client.isSettled && !Reflect.has(Object(error), 'severity')) client.end(() => undefined)
+      else if (!client.isSettled && !isServerError(error)) client.end(() => undefined)
       return client.whenSettled(() => done(undefined, own))
     }
     const [own, asked] = Array.isArray(results) ? results : [results]
@@ -49,7 +53,7 @@ export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }:
   const config: AppConfig = typeof call.config === 'string' ? { text } : (call.config as AppConfig)
   const query = sentQueryOf(client, config, undefined, answered, text)
   if (query === undefined) sendQuery(client, call, done)
-  else Reflect.apply(client.query, client, [query])
+  else internalsOf(client).query(query)
 }
 
 function positionIn(

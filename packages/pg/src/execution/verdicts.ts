@@ -5,11 +5,12 @@ import {
   databaseErrorIn,
   LearnedWriters,
   type Statement,
-} from '@headwater/core'
-import { CatalogCache } from '../catalog/catalog-cache.ts'
-import type { ResolvedCatalog } from '../catalog/catalog-options.ts'
-import { openConnection } from '../catalog/open-connection.ts'
+} from '@headwater/core/internal'
+import { CatalogCache } from '../catalog/cache.ts'
+import { beginsLikeSchemaChange, mayChangeSchema } from '../catalog/schema-change.ts'
+import { openOwnConnection } from '../driver/own-connection.ts'
 import type { Fleet } from '../fleet/fleet.ts'
+import type { ResolvedCatalog } from '../options/catalog-options.ts'
 import type { RoutedQuery } from './routed-query.ts'
 
 /** What each statement needs, by all that is known: its text, the database's catalog, and what standbys have refused. */
@@ -24,7 +25,8 @@ export class Verdicts {
       this.#catalog = new CatalogCache({
         functions,
         refreshAfter,
-        open: (signal) => openConnection(fleet.nearest, signal),
+        open: (signal, isPrimaryOnly) =>
+          openOwnConnection(isPrimaryOnly ? [fleet.primary.pool] : fleet.nearest, signal),
         onKnowledge: (knowledge) => this.#classifier.learn(knowledge),
         onFailure: (error) => fleet.primary.publish('connection-error', error),
       })
@@ -37,6 +39,13 @@ export class Verdicts {
   /** Whether nobody has read what the database's functions do, or not yet. */
   get isCatalogMissing(): boolean {
     return this.#catalog?.isLoaded !== true
+  }
+
+  /** Whether this pool has changed the schema since the catalog was read; then it is read again at the next chance. */
+  get isCatalogOutdated(): boolean {
+    if (this.#catalog?.isOutdated !== true) return false
+    this.#catalog.touch()
+    return true
   }
 
   async end(): Promise<void> {
@@ -52,10 +61,22 @@ export class Verdicts {
     return { ...statement, access: 'write', because: 'learned' }
   }
 
-  /** The verdict on what its builder knows as a write: none is stricter, so the text is not read. */
-  ofWrite(): Statement {
+  /** The verdict on what its builder knows as a write: none is stricter, so no more than the beginning of the text is read. */
+  ofWrite(text: string | undefined): Statement {
     this.#touchCatalog()
-    return KNOWN_WRITE
+    return text !== undefined && beginsLikeSchemaChange(text) ? KNOWN_SCHEMA_CHANGE : KNOWN_WRITE
+  }
+
+  /** Notes a statement that names what the catalog does not hold. */
+  miss({ token }: Statement): void {
+    this.#catalog?.miss(token)
+  }
+
+  /** Before a statement is sent to the primary: what it changes in the schema, the catalog does not know yet. */
+  noteSchemaChange(query: RoutedQuery): void {
+    if (this.#catalog !== undefined && mayChangeSchema(query.statement, query.call.text)) {
+      query.schemaChangeSent(this.#catalog)
+    }
   }
 
   /** Remembers what a standby refused, so that next time it is a known write. */
@@ -74,3 +95,5 @@ export class Verdicts {
 const UNSEEN: Statement = Object.freeze({ ...classify('select 1'), access: 'write', because: 'unseen-function' })
 
 const KNOWN_WRITE: Statement = Object.freeze({ ...classify('select 1'), access: 'write', because: 'data-modification' })
+
+const KNOWN_SCHEMA_CHANGE: Statement = Object.freeze({ ...KNOWN_WRITE, because: 'schema-change' })

@@ -1,15 +1,9 @@
-import {
-  isOutOfService,
-  type Position,
-  type PositionSource,
-  PrimaryUnavailable,
-  type Topology,
-  topologyOf,
-} from '@headwater/core'
+import { PrimaryUnavailable, type Topology } from '@headwater/core'
+import { isOutOfService, type Position, type PositionSource, topologyOf } from '@headwater/core/internal'
 import type pg from 'pg'
-import { askPrimary } from '../freshness/ask-primary.ts'
-import type { ResolvedOptions } from '../options.ts'
-import { type Connected, PoolNode } from '../pool-node.ts'
+import { type Connected, PoolNode } from '../node/pool-node.ts'
+import type { ResolvedOptions } from '../options/options.ts'
+import { askPrimary } from './ask-primary.ts'
 
 /** All servers of a pool: who the primary is, which replicas are in this region, and where this process stands. */
 export class Fleet implements PositionSource {

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type pg from 'pg'
-import type { Connection } from '../pool-node.ts'
-import { sendText } from '../query-call.ts'
+import { sendText } from '../driver/send.ts'
+import type { Connection } from '../node/pool-node.ts'
 
 type TypeParser = Parameters<pg.Client['setTypeParser']>
 

@@ -1,4 +1,4 @@
-import type { TransactionControl, TransactionModes } from '@headwater/core'
+import type { TransactionControl, TransactionModes } from '@headwater/core/internal'
 import pg from 'pg'
 
 /** The command tag that the server would have answered to each. */

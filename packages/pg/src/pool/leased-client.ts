@@ -1,11 +1,14 @@
-import { currentFrame } from '@headwater/core'
+import { currentFrame } from '@headwater/core/internal'
 import pg from 'pg'
-import type { Execution } from '../execution/execution.ts'
+import { LazyEmitter } from '../driver/lazy-emitter.ts'
+import { nameOf } from '../driver/named-statement.ts'
+import { internalsOf } from '../driver/pg-internals.ts'
+import { type QueryCall, queryCallOf } from '../driver/query-call.ts'
+import { type AppConfig, copyOf } from '../driver/sent-query.ts'
+import { promiseOf, type Settle } from '../driver/settle.ts'
+import { settleSubmittable } from '../driver/submittable.ts'
+import type { Engine } from '../execution/engine.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
-import type { Verdicts } from '../execution/verdicts.ts'
-import { LazyEmitter } from '../lazy-emitter.ts'
-import { nameOf, promiseOf, type QueryCall, queryCallOf, type Settle, settleSubmittable } from '../query-call.ts'
-import { type AppConfig, copyOf } from '../sent-query.ts'
 import { ConnectionSet } from './connection-set.ts'
 import { Lease } from './lease.ts'
 
@@ -17,8 +20,7 @@ import { Lease } from './lease.ts'
  * lost the connection of its transaction or session is lost: every query rejects until its release (X11).
  */
 export class LeasedClient extends LazyEmitter {
-  readonly #execution: Execution
-  readonly #verdicts: Verdicts
+  readonly #engine: Engine
   readonly #connections: ConnectionSet = new ConnectionSet(this)
   readonly #lease: Lease = new Lease(this.#connections, () => this.#next())
   readonly #waiting: RoutedQuery[] = []
@@ -29,10 +31,9 @@ export class LeasedClient extends LazyEmitter {
   #onEnd: (() => void) | undefined
 
   /** `onEnd` is told once that it is released, or lost, and holds nothing any more. */
-  constructor(execution: Execution, verdicts: Verdicts, onEnd: () => void) {
+  constructor(engine: Engine, onEnd: () => void) {
     super()
-    this.#execution = execution
-    this.#verdicts = verdicts
+    this.#engine = engine
     this.#onEnd = onEnd
   }
 
@@ -132,16 +133,17 @@ export class LeasedClient extends LazyEmitter {
   }
 
   ref(): void {
-    for (const client of this.#connections.clients) Reflect.apply(Reflect.get(client, 'ref'), client, [])
+    for (const client of this.#connections.clients) internalsOf(client).ref()
   }
 
   unref(): void {
-    for (const client of this.#connections.clients) Reflect.apply(Reflect.get(client, 'unref'), client, [])
+    for (const client of this.#connections.clients) internalsOf(client).unref()
   }
 
   /** The backend that answered last; `null` before the first statement. */
   get processID(): number | null {
-    return this.#connections.latest === undefined ? null : Reflect.get(this.#connections.latest.client, 'processID')
+    const { latest } = this.#connections
+    return latest === undefined ? null : internalsOf(latest.client).processID
   }
 
   /** pg's own connection of the backend that answered last. */
@@ -175,20 +177,21 @@ export class LeasedClient extends LazyEmitter {
       process.nextTick(settle, new Error('Client was released to the pool and is not queryable'))
       return
     }
-    const statement = isWrite ? this.#verdicts.ofWrite() : this.#verdicts.of(call.text)
+    const { verdicts } = this.#engine
+    const statement = isWrite ? verdicts.ofWrite(call.text) : verdicts.of(call.text)
     const query = new RoutedQuery(call, currentFrame(), settle, statement, this.#lease)
     if (this.#isBusy) {
       this.#waiting.push(query)
     } else {
       this.#isBusy = true
-      this.#execution.run(query)
+      this.#engine.execution.run(query)
     }
   }
 
   #next(): void {
     const query = this.#waiting.length === 0 ? undefined : this.#waiting.shift()
     this.#isBusy = query !== undefined
-    if (query !== undefined) this.#execution.run(query)
+    if (query !== undefined) this.#engine.execution.run(query)
     else if (this.#isReleased || this.#lease.isLost) this.#letGo()
   }
 

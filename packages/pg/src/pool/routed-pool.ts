@@ -1,15 +1,14 @@
-import { currentFrame, currentScope, type Seen, type Statement, type Topology } from '@headwater/core'
+import { currentScope, type Topology } from '@headwater/core'
+import { currentFrame, type Seen, type Statement } from '@headwater/core/internal'
 import pg from 'pg'
-import { Decisions } from '../execution/decisions.ts'
-import { Execution } from '../execution/execution.ts'
-import { LONE_QUERIES } from '../execution/holder.ts'
-import { Outcomes } from '../execution/outcomes.ts'
+import { emitterOf, poolInternalsOf } from '../driver/pg-internals.ts'
+import { boundToCaller, type QueryCall, queryCallOf } from '../driver/query-call.ts'
+import { promiseOf, type Settle } from '../driver/settle.ts'
+import { settleSubmittable } from '../driver/submittable.ts'
+import { Engine } from '../execution/engine.ts'
+import { LONE_QUERIES } from '../execution/lone-queries.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
-import { Verdicts } from '../execution/verdicts.ts'
-import { Fleet } from '../fleet/fleet.ts'
-import { type RoutedPoolOptions, resolveOptions } from '../options.ts'
-import { promiseOf, type QueryCall, queryCallOf, type Settle, settleSubmittable } from '../query-call.ts'
-import { ReplicaConnector } from '../replica-connector.ts'
+import { type RoutedPoolOptions, resolveOptions } from '../options/options.ts'
 import { LeasedClient } from './leased-client.ts'
 
 /**
@@ -40,34 +39,23 @@ const PgPool = pg.Pool as unknown as new (
 const FORWARDED: ReadonlySet<string> = new Set(['connect', 'acquire', 'release', 'remove'])
 
 class RoutedPoolImplementation extends PgPool {
-  readonly #fleet: Fleet
-  readonly #reads: ReplicaConnector
-  readonly #verdicts: Verdicts
-  readonly #execution: Execution
+  readonly #engine: Engine
   #leases = 0
   #whenUnleased: (() => void) | undefined
 
   constructor(options: RoutedPoolOptions = {}) {
     const resolved = resolveOptions(options, process.env)
     super(resolved.primary.config)
-    const fleet = new Fleet(resolved)
-    const reads = new ReplicaConnector({ ...resolved.freshness, fleet })
-    const verdicts = new Verdicts(resolved.catalog, fleet)
-    const decisions = new Decisions(resolved, fleet, reads, verdicts)
-    const outcomes = new Outcomes(fleet, decisions, verdicts)
-    this.#fleet = fleet
-    this.#reads = reads
-    this.#verdicts = verdicts
-    this.#execution = new Execution({ fleet, reads, decisions, outcomes })
+    this.#engine = new Engine(resolved)
     this.#forwardEvents()
   }
 
   get topology(): Topology {
-    return this.#fleet.topology
+    return this.#engine.fleet.topology
   }
 
   hasEveryReplica(seen: Seen): boolean {
-    return this.#reads.hasEveryReplica(seen)
+    return this.#engine.reads.hasEveryReplica(seen)
   }
 
   get totalCount(): number {
@@ -103,7 +91,7 @@ class RoutedPoolImplementation extends PgPool {
 
   /** For the ORM adapters: see `OrmPool`. */
   queryPlainRead(text: string, values: unknown[]): unknown {
-    const statement = this.#verdicts.of(text)
+    const statement = this.#engine.verdicts.of(text)
     if (statement.because !== 'reads-only' || statement.count !== 1) return undefined
     const call: QueryCall = { text, config: text, values, callback: undefined, submittable: undefined }
     return promiseOf((settle) => this.#dispatch(call, settle, statement))
@@ -114,7 +102,7 @@ class RoutedPoolImplementation extends PgPool {
     const error = this.#reasonToRefuse()
     if (error !== undefined) throw error
     this.#leases += 1
-    return new LeasedClient(this.#execution, this.#verdicts, this.#leaseEnded)
+    return new LeasedClient(this.#engine, this.#leaseEnded)
   }
 
   readonly #leaseEnded = (): void => {
@@ -131,10 +119,10 @@ class RoutedPoolImplementation extends PgPool {
     const error = this.#reasonToRefuse()
     const client = error === undefined ? this.lease() : undefined
     if (callback === undefined) return client === undefined ? Promise.reject(error) : Promise.resolve(client)
-    const bound = queryCallOf('', callback, undefined).callback
+    const bound = boundToCaller(callback as (...given: unknown[]) => void)
     process.nextTick(() => {
-      if (client === undefined) Reflect.apply(bound ?? callback, undefined, [error, undefined, () => undefined])
-      else Reflect.apply(bound ?? callback, undefined, [undefined, client, client.release])
+      if (client === undefined) bound(error, undefined, () => undefined)
+      else bound(undefined, client, client.release)
     })
     return undefined
   }
@@ -144,7 +132,7 @@ class RoutedPoolImplementation extends PgPool {
       const error = new Error('Called end on pool more than once')
       return callback === undefined ? Promise.reject(error) : callback(error)
     }
-    Reflect.set(this, 'ending', true)
+    poolInternalsOf(this).ending = true
     const done = this.#endAll()
     if (callback === undefined) return done
     done.then(
@@ -156,21 +144,14 @@ class RoutedPoolImplementation extends PgPool {
 
   /** As pg's pool, it serves who has a client until that is released, and only then ends. */
   async #endAll(): Promise<void> {
-    const { nodes } = this.#fleet
     if (this.#leases > 0) {
       await new Promise<void>((resolve) => {
         this.#whenUnleased = resolve
       })
     }
-    await Promise.all([this.#verdicts.end(), this.#reads.end()])
-    const outcomes = await Promise.allSettled(nodes.map((node) => node.pool.end()))
-    Reflect.set(this, 'ended', true)
-    const errors = outcomes.flatMap((outcome, index) =>
-      outcome.status === 'rejected'
-        ? [new Error(`${nodes[index]?.name}: could not be closed`, { cause: outcome.reason })]
-        : [],
-    )
-    if (errors.length > 0) throw new AggregateError(errors, 'some pools could not be closed')
+    await this.#engine.end().finally(() => {
+      poolInternalsOf(this).ended = true
+    })
   }
 
   #dispatch(call: QueryCall, settle: Settle, known?: Statement): void {
@@ -179,7 +160,9 @@ class RoutedPoolImplementation extends PgPool {
     const frame = currentFrame()
     const spentBy = frame?.scope?.replay
     if (spentBy !== undefined) return later(settle, spentBy)
-    this.#execution.run(new RoutedQuery(call, frame, settle, known ?? this.#verdicts.of(call.text), LONE_QUERIES))
+    this.#engine.execution.run(
+      new RoutedQuery(call, frame, settle, known ?? this.#engine.verdicts.of(call.text), LONE_QUERIES),
+    )
   }
 
   /** An event of a node's pool is passed on from when somebody listens for it: two are emitted for every query. */
@@ -188,12 +171,12 @@ class RoutedPoolImplementation extends PgPool {
     const forward = (event: string): void => {
       if (!FORWARDED.has(event) || forwarded.has(event)) return
       forwarded.add(event)
-      for (const { pool } of this.#fleet.nodes) {
-        Reflect.apply(pool.on, pool, [event, (...args: unknown[]) => this.emit(event, ...args)])
+      for (const { pool } of this.#engine.fleet.nodes) {
+        emitterOf(pool).on(event, (...args: unknown[]) => this.emit(event, ...args))
       }
     }
-    Reflect.apply(this.on, this, ['newListener', forward])
-    for (const { pool } of this.#fleet.nodes) {
+    emitterOf(this).on('newListener', forward)
+    for (const { pool } of this.#engine.fleet.nodes) {
       pool.on('error', (error: Error, client: pg.PoolClient) => {
         // An idle connection that dies is no reason to end the process: the pool makes another.
         if (this.listenerCount('error') > 0) this.emit('error', error, client)
@@ -202,7 +185,7 @@ class RoutedPoolImplementation extends PgPool {
   }
 
   #sum(count: (pool: pg.Pool) => number): number {
-    return this.#fleet.nodes.reduce((sum, node) => sum + count(node.pool), 0)
+    return this.#engine.fleet.nodes.reduce((sum, node) => sum + count(node.pool), 0)
   }
 }
 
@@ -213,7 +196,7 @@ function later(settle: Settle, error: unknown): void {
 /** pg's own answer to a function in the place of the query. */
 function refuseFunction(callback: unknown): unknown {
   const error = new Error('Passing a function as the first parameter to pool.query is not supported')
-  setImmediate(() => Reflect.apply(callback as Settle, undefined, [error]))
+  setImmediate(() => (callback as Settle)(error))
   return undefined
 }
 

@@ -1,0 +1,141 @@
+import type { Access, AccessReason, TransactionControl } from '../../statement/statement.ts'
+import { ACCESS_RANK, type Inventory, isGivingWay, type Knowledge } from '../names/knowledge.ts'
+import { type Escapes, Lexer } from '../sql/lexer.ts'
+
+/** What the token before the current one was, as far as it tells a call from a name. */
+export const P = {
+  /** Nothing: a statement or a parenthesis has just begun. */
+  START: 0,
+  /** An operator or a reserved word: an operand follows. */
+  OTHER: 1,
+  /** A literal, parameter or subscript: no call can follow at once. */
+  OPERAND: 2,
+  /** A plain name: what follows at once can only be its alias. */
+  NAME: 3,
+  CLOSE: 4,
+  /** A word that may be a name or syntax (`BY`, `FIRST`, `data`): a call may follow. */
+  KEYWORD: 5,
+  FUNCTION_KEYWORD: 6,
+  COMMA: 7,
+  /** `TRUE` straight after a comma: the last argument of `set_config`. */
+  TRUE: 8,
+  DISTINCT_ON: 9,
+} as const
+
+/** What a parenthesis is. */
+export const F = {
+  /** `substring(` and `overlay(`: FOR is no lock. */
+  FOR_IS_SYNTAX: 1,
+  SET_CONFIG: 2,
+  /** Between WITH and its main statement. */
+  WITH_LIST: 4,
+  /** What follows the closing parenthesis is an operand: `DISTINCT ON (…)`. */
+  OPERAND_FOLLOWS: 8,
+  GROUP_BY: 16,
+  /** The arguments of a function that may run text which it is given. */
+  MAY_RUN_TEXT: 32,
+  /** Behind SELECT: a FROM begins a list of relations. */
+  SELECTS: 64,
+  /** Between FROM and what ends its list. */
+  RELATIONS: 128,
+  /** `CAST(`: behind AS stands a type. */
+  CAST: 256,
+} as const
+
+const UNKNOWN_RANK = ACCESS_RANK.unknown
+
+/** The state of one pass over one text. Made once and used again: a pass allocates nothing but its result. */
+export class Scan {
+  readonly lexer: Lexer = new Lexer()
+  knowledge: Knowledge | undefined
+  /** Which names the database has; `undefined` when that is not known. */
+  inventory: Inventory | undefined
+  /** Table expressions of the text itself, and cursors of a PL/pgSQL body, which are opened as functions are called. */
+  readonly expressions: Set<string> = new Set()
+  readonly cursors: Set<string> = new Set()
+  /** Relations that the database does not have; a table expression may be named so further on. */
+  missingRelations: { readonly name: string; readonly start: number; readonly end: number }[] = []
+  /** How many `[` are open. */
+  brackets = 0
+  /** Whether the text is a PL/pgSQL body: statements also begin after THEN, LOOP and so on; INTO assigns. */
+  isProcedural = false
+  /** EXPLAIN without ANALYZE: nothing runs, so nothing but a syntax error or an unreadable relation counts. */
+  isDry = false
+
+  rank = 0
+  because: AccessReason = 'reads-only'
+  tokenStart = -1
+  tokenEnd = -1
+  functions: string[] = []
+  seen: Set<string> | undefined
+  /** Whether something was called that neither the catalog nor `knowledge` knows. */
+  hasUnseenCall = false
+  control: TransactionControl | undefined
+  isTransactionLocal = false
+  /** PL/pgSQL only. */
+  hasExceptionBlock = false
+  hasDynamicQuery = false
+
+  previous = 0
+  previousKeyword = 0
+  depth = 0
+  /** By depth: bits of `F`. */
+  flags: number[] = [0]
+
+  open(sql: string, knowledge: Knowledge | undefined, isProcedural: boolean, escapes: Escapes = 'unknown'): void {
+    this.lexer.open(sql, escapes)
+    this.knowledge = knowledge
+    this.inventory = knowledge?.inventory
+    if (this.expressions.size > 0) this.expressions.clear()
+    if (this.cursors.size > 0) this.cursors.clear()
+    if (this.missingRelations.length > 0) this.missingRelations = []
+    this.brackets = 0
+    this.isProcedural = isProcedural
+    this.isDry = false
+    this.rank = 0
+    this.because = 'reads-only'
+    this.tokenStart = -1
+    this.tokenEnd = -1
+    if (this.functions.length > 0) this.functions = []
+    this.seen = undefined
+    this.hasUnseenCall = false
+    this.control = undefined
+    this.isTransactionLocal = false
+    this.hasExceptionBlock = false
+    this.hasDynamicQuery = false
+    if (this.flags.length > 1024) this.flags = [0]
+  }
+
+  /**
+   * Raises the verdict; the first reason of the highest access stays. Only among reasons for `unknown`, that the app itself
+   * says so gives way to what nobody knows at all, and both to what is newer than all that is known.
+   */
+  raise(access: Access, because: AccessReason, start: number, end: number): void {
+    const rank = ACCESS_RANK[access]
+    if (rank < this.rank) return
+    if (rank === this.rank && (rank !== UNKNOWN_RANK || !isGivingWay(this.because, because))) return
+    if (this.isDry && because !== 'syntax' && because !== 'unlogged') return
+    this.rank = rank
+    this.because = because
+    this.tokenStart = start
+    this.tokenEnd = end
+  }
+
+  /** Raises the verdict because of the current token. */
+  raiseHere(access: Access, because: AccessReason): void {
+    this.raise(access, because, this.lexer.start, this.lexer.end)
+  }
+
+  /** Remembers a function that we cannot see into, once. */
+  addFunction(name: string): void {
+    if (this.isDry) return
+    if (this.functions.length < 8) {
+      if (!this.functions.includes(name)) this.functions.push(name)
+      return
+    }
+    this.seen ??= new Set(this.functions)
+    if (this.seen.has(name)) return
+    this.seen.add(name)
+    this.functions.push(name)
+  }
+}

@@ -1,0 +1,141 @@
+import type { Access, AccessReason } from '../../statement/statement.ts'
+import { NameFilter } from './name-filter.ts'
+
+/** What is known about one function, operator or relation. */
+export interface Known {
+  readonly access: Access
+  readonly because: AccessReason
+}
+
+/**
+ * What the text cannot show: functions, operators and relations of one database. Names come as Postgres folds them;
+ * `schema` is `undefined` where the text is unqualified. Pure lookups: no I/O, no clock, same answer for the same name.
+ *
+ * A `because` of `'override'` is the user's own word and decides alone; anything else can only make the verdict on one
+ * of Postgres's own functions stricter (a user's `lower(mytype)` beside `pg_catalog.lower`).
+ */
+export interface Knowledge {
+  findFunction(schema: string | undefined, name: string): Known | undefined
+  findOperator(schema: string | undefined, name: string): Known | undefined
+  /**
+   * Only relations that need more than a read: views that write, unlogged or foreign tables, sequences. Also asked for
+   * `x.f`, which may call f(x); `schema` is then what stands before the dot, or `''` behind a parenthesis.
+   */
+  findRelation(schema: string | undefined, name: string): Known | undefined
+  /** Only types whose use needs more than a read: a domain's check that writes, a cast by a function. */
+  findType?(schema: string | undefined, name: string): Known | undefined
+  /**
+   * Holds every name that `findRelation`, `findType` and `findOperator` may know; others are not looked up, which saves
+   * most of the time that knowledge costs. Without it each name is. {@link createKnowledge} makes it.
+   */
+  readonly names?: NameFilter
+  /**
+   * Present when the whole database is known. A name that is neither known nor in here is newer than all that: what it does,
+   * nobody knows, and a standby is not asked either (R1).
+   */
+  readonly inventory?: Inventory
+}
+
+/** What can be called, or read from, by name. */
+export type NameKind = 'function' | 'operator' | 'relation' | 'type'
+
+/** Which names one database has. Of functions and operators only Postgres's own: the others are in {@link Knowledge}. */
+export interface Inventory {
+  has(kind: NameKind, schema: string | undefined, name: string): boolean
+}
+
+/** Entries are keyed `name` or `schema.name`, as Postgres folds them. */
+export interface KnowledgeTables {
+  readonly functions?: Iterable<readonly [string, Known]>
+  readonly operators?: Iterable<readonly [string, Known]>
+  readonly relations?: Iterable<readonly [string, Known]>
+  readonly types?: Iterable<readonly [string, Known]>
+  /** Functions that `x.f` calls when x is a row without such a column; looked up where no relation is found. */
+  readonly attributes?: Iterable<readonly [string, Known]>
+  /** Present when the tables above are those of the whole database. */
+  readonly inventory?: Inventory | undefined
+  /** The user's own word, by name: it beats everything else that is known. */
+  readonly overrides?: Readonly<Record<string, Access>>
+}
+
+/** From weakest to strongest; a text needs what its strongest part needs. */
+export const ACCESS_RANK: Readonly<Record<Access, number>> = { read: 0, unknown: 1, session: 2, write: 3 }
+
+/** The stricter of two; the first when they are equal. */
+export function strictest(left: Known, right: Known): Known {
+  const difference = ACCESS_RANK[right.access] - ACCESS_RANK[left.access]
+  return difference > 0 || (difference === 0 && isGivingWay(left.because, right.because)) ? right : left
+}
+
+/** Of two reasons for `unknown`, whether the second counts: a standby may be asked about the rest, not about what is newer. */
+export function isGivingWay(because: AccessReason, other: AccessReason): boolean {
+  return because !== other && (other === 'newer-than-catalog' || because === 'override')
+}
+
+/**
+ * Makes a {@link Knowledge} from tables. `schema.name` entries are found by an unqualified name too; where several
+ * schemas have one name, an unqualified call gets the strictest.
+ */
+export function createKnowledge(tables: KnowledgeTables): Knowledge {
+  const functions = index(tables.functions ?? [])
+  const operators = index(tables.operators ?? [])
+  const relations = index(tables.relations ?? [])
+  const types = index(tables.types ?? [])
+  const attributes = index(tables.attributes ?? [])
+  const overrides = new Map<string, Known>()
+  for (const [name, access] of Object.entries(tables.overrides ?? {})) {
+    overrides.set(name, Object.freeze({ access, because: 'override' as const }))
+  }
+
+  function find(table: ReadonlyMap<string, Known>, schema: string | undefined, name: string): Known | undefined {
+    const qualified = schema === undefined ? undefined : `${schema}.${name}`
+    if (overrides.size > 0) {
+      const override = (qualified === undefined ? undefined : overrides.get(qualified)) ?? overrides.get(name)
+      if (override !== undefined) return override
+      if (qualified === undefined) {
+        for (const [key, value] of overrides) if (key.endsWith(`.${name}`)) return value
+      }
+    }
+    return table.get(qualified ?? name)
+  }
+
+  function findRelation(schema: string | undefined, name: string): Known | undefined {
+    const relation = find(relations, schema, name)
+    if (relation !== undefined || schema === undefined) return relation
+    const attribute = attributes.get(name)
+    return attribute?.access === 'read' ? undefined : attribute
+  }
+
+  return Object.freeze({
+    findFunction: (schema: string | undefined, name: string) => find(functions, schema, name),
+    findOperator: (schema: string | undefined, name: string) => find(operators, schema, name),
+    findRelation,
+    findType: (schema: string | undefined, name: string) =>
+      types.get(schema === undefined ? name : `${schema}.${name}`),
+    names: filterOf([operators, relations, types, attributes, overrides]),
+    ...(tables.inventory === undefined ? {} : { inventory: tables.inventory }),
+  })
+}
+
+/** Every name that a lookup may ask for: behind each dot, as a schema may have one in its name, and so may a function. */
+function filterOf(tables: readonly ReadonlyMap<string, Known>[]): NameFilter {
+  const names = new NameFilter()
+  for (const table of tables) {
+    for (const key of table.keys()) {
+      names.add(key)
+      for (let dot = key.indexOf('.'); dot >= 0; dot = key.indexOf('.', dot + 1)) names.add(key.slice(dot + 1))
+    }
+  }
+  return names
+}
+
+function index(entries: Iterable<readonly [string, Known]>): ReadonlyMap<string, Known> {
+  const table = new Map<string, Known>()
+  for (const [key, known] of entries) {
+    for (const name of [key, key.slice(key.indexOf('.') + 1)]) {
+      const present = table.get(name)
+      table.set(name, present === undefined ? known : strictest(present, known))
+    }
+  }
+  return table
+}

@@ -1,0 +1,44 @@
+import { databaseErrorIn } from './database-error.ts'
+import { findInCauses } from './find-in-causes.ts'
+
+/** Node's codes for a peer that cannot be reached or went away. */
+const NETWORK: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+])
+
+/**
+ * node-postgres raises these without a code; its texts are English always, unlike the server's. `timeout exceeded when
+ * trying to connect` is not among them: that is a pool without a free place, which says nothing about its server.
+ */
+const LOSS_TEXT = /^(Connection terminated|Client has encountered a connection error|timeout expired)/
+
+/** Whether the peer could not be reached or went away, as far as the client can tell. */
+export function isConnectionLoss(error: unknown): boolean {
+  const lost = findInCauses(error, (candidate): candidate is Error => {
+    const code: unknown = Reflect.get(candidate, 'code')
+    if (typeof code === 'string') return NETWORK.has(code)
+    const message: unknown = Reflect.get(candidate, 'message')
+    return typeof message === 'string' && LOSS_TEXT.test(message)
+  })
+  return lost !== undefined
+}
+
+/** Too many connections; the server is shutting down, has crashed, or does not accept connections yet. */
+const OUT_OF_SERVICE: ReadonlySet<string> = new Set(['53300', '57P01', '57P02', '57P03'])
+
+/**
+ * Whether the error with which no session could be had says that the server is out of service for now: it was not
+ * reached, is full, starting or stopping, or a pooler in front of it says so (class 08). A login, a database or TLS that
+ * is refused is none of these: that is how the app is configured, and stays so.
+ */
+export function isOutOfService(error: unknown): boolean {
+  const code = databaseErrorIn(error)?.code
+  return code === undefined ? isConnectionLoss(error) : code.startsWith('08') || OUT_OF_SERVICE.has(code)
+}

@@ -1,0 +1,21 @@
+import { findInCauses } from './find-in-causes.ts'
+
+/** The fields of a database error that tell errors apart without reading its text, which depends on lc_messages. */
+export interface DatabaseErrorFields {
+  readonly code: string
+  readonly routine: string | undefined
+  readonly file: string | undefined
+  /** The call stack inside the server; it names the functions that were running. */
+  readonly where: string | undefined
+}
+
+/** Five characters of A-Z and 0-9, with a severity beside them: what every error from a Postgres server has. */
+const SQLSTATE = /^[0-9A-Z]{5}$/
+
+/** Finds the server's error inside what an ORM made of it; `undefined` when no server answered. */
+export function databaseErrorIn(error: unknown): DatabaseErrorFields | undefined {
+  return findInCauses<DatabaseErrorFields>(error, (candidate): candidate is DatabaseErrorFields & object => {
+    const code: unknown = Reflect.get(candidate, 'code')
+    return typeof code === 'string' && SQLSTATE.test(code) && Reflect.get(candidate, 'severity') !== undefined
+  })
+}

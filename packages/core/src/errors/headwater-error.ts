@@ -1,0 +1,53 @@
+const BRAND = Symbol.for('headwater.error.1')
+
+/** Every code that a Headwater error can carry. */
+export type HeadwaterErrorCode =
+  | 'HEADWATER_OPTIONS_INVALID'
+  | 'HEADWATER_REPLAY_TO_PRIMARY'
+  | 'HEADWATER_REPLAY_IMPOSSIBLE'
+  | 'HEADWATER_WRITE_ON_REPLICA'
+  | 'HEADWATER_PRIMARY_UNAVAILABLE'
+  | 'HEADWATER_REPLICA_BEHIND'
+
+/**
+ * The base of all errors that Headwater raises itself; a database error that is not ours passes through untouched.
+ *
+ * `instanceof` works across two loaded copies of this package: the brand is a registered symbol.
+ */
+export class HeadwaterError extends Error {
+  /** Stable, for code that must tell errors apart. Own and enumerable, so it survives ORMs that copy fields. */
+  readonly code: HeadwaterErrorCode
+  /** Whether the same request, sent again later, may succeed without a change to the app. */
+  readonly retryable: boolean
+
+  constructor(code: HeadwaterErrorCode, message: string, options: { retryable: boolean; cause?: unknown }) {
+    super(`[headwater] ${message}`, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.retryable = options.retryable
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(value, this === HeadwaterError ? undefined : this.prototype.name)
+  }
+
+  static {
+    nameAndBrand(this, 'HeadwaterError')
+  }
+}
+
+/**
+ * Gives an error class its name and its brand, on the prototype: no field per instance.
+ *
+ * The name is a string of ours, not `class.name`, so that a minifier cannot change what `instanceof` compares.
+ */
+export function nameAndBrand(errorClass: { readonly prototype: Error }, name: string): void {
+  Object.defineProperty(errorClass.prototype, 'name', { value: name, configurable: true, writable: true })
+  const inherited: readonly string[] = Reflect.get(errorClass.prototype, BRAND) ?? []
+  Object.defineProperty(errorClass.prototype, BRAND, { value: [...inherited, name] })
+}
+
+function isBranded(value: unknown, name: string | undefined): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const brands: unknown = Reflect.get(value, BRAND)
+  return Array.isArray(brands) && (name === undefined || brands.includes(name))
+}

@@ -1,0 +1,38 @@
+import { OptionsInvalid } from '../errors/options-invalid.ts'
+
+/** Where this instance stands: a frozen picture that a decision is taken from. */
+export interface Topology {
+  /** The region this instance runs in; `undefined` when the app names none (then it is at home). */
+  readonly region: string | undefined
+  /** The region of the node that accepts writes. */
+  readonly primaryRegion: string | undefined
+  /** Whether the two are the same, or not both known. */
+  readonly isAtHome: boolean
+  /** Whether a replica next door is configured and not known to be down. */
+  readonly hasReplica: boolean
+}
+
+/** Makes the frozen picture. */
+export function topologyOf(facts: Omit<Topology, 'isAtHome'>): Topology {
+  const { region, primaryRegion } = facts
+  return Object.freeze({
+    ...facts,
+    isAtHome: region === undefined || primaryRegion === undefined || region === primaryRegion,
+  })
+}
+
+/** Fly's region codes are three letters; clusters elsewhere name theirs freely. No other character may reach a header (P7). */
+const REGION = /^[a-z0-9-]{1,63}$/
+
+/**
+ * Checks a region name.
+ *
+ * @throws {OptionsInvalid} when it is not 1–63 characters of `a-z`, `0-9` and `-`.
+ */
+export function parseRegion(option: string, value: unknown): string {
+  if (typeof value === 'string' && REGION.test(value)) return value
+  throw new OptionsInvalid(
+    option,
+    `${JSON.stringify(value)} is not a region name; expected 1 to 63 characters of a-z, 0-9 and "-", such as "ams" (set FLY_REGION and PRIMARY_REGION, or the option)`,
+  )
+}

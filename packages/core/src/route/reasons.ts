@@ -1,0 +1,41 @@
+/** Why a statement may run on a replica. */
+export type ReplicaReason = 'read' | 'tried' | 'read-only-transaction' | 'undecided-transaction' | 'forced-replica'
+
+/** Why a statement needs the primary. */
+export type PrimaryReason =
+  | 'write'
+  | 'session'
+  | 'unknown'
+  | 'newer-than-catalog'
+  | 'after-write'
+  | 'forced-primary'
+  | 'explicit-mode'
+  | 'read-write-transaction'
+  | 'serializable'
+  | 'open-transaction'
+  | 'pinned'
+  | 'no-replica'
+  | 'replica-lost'
+  | 'refused'
+  | 'unknown-object'
+  | 'strong'
+  | 'behind'
+  | 'seen-elsewhere'
+  | 'another-timeline'
+  | 'lagging'
+
+/** Why a statement is kept from running at all. */
+export type RefusalReason = 'write-in-with-replica' | 'transaction-on-replica'
+
+/** Why the request is handed over: the routing reason, or the app's own `ensurePrimary()`, or the route's record (P5). */
+export type ReplayReason = PrimaryReason | 'ensure-primary' | 'route-prior'
+
+/** What makes a replay impossible (P4). */
+export type ReplayObstacle =
+  | 'at-home'
+  | 'no-request'
+  | 'response-started'
+  | 'already-replayed'
+  | 'body-too-large'
+  | 'side-effects'
+  | 'replay-failed'

@@ -1,0 +1,135 @@
+import type { Statement, TransactionModes } from '../statement/statement.ts'
+import { accessIn } from './access-in.ts'
+import { type Decision, PRIMARY, REFUSE, REPLICA } from './decision.ts'
+import type { PrimaryReason } from './reasons.ts'
+import type { Situation } from './situation.ts'
+
+/** Decides where a statement goes (R1–R6, R8, P1, P4, P6). Pure: the same arguments give the same object. */
+export function route(statement: Statement, situation: Situation): Decision {
+  switch (situation.transaction.phase) {
+    case 'open':
+      return inOpenTransaction(statement, situation, situation.transaction)
+    case 'held':
+      return atFirstStatement(statement, situation, situation.transaction.modes)
+    case 'none':
+      return alone(statement, situation)
+  }
+}
+
+/** Where a statement that needs the primary for `reason` goes from here: there, over the wide network, or with its request. */
+export function routeToPrimary(reason: PrimaryReason, situation: Situation): Decision {
+  const choices = PRIMARY[reason]
+  if (situation.topology.isAtHome) return choices.primary
+  if (situation.scope?.kind !== 'request')
+    return situation.outsideRequest === 'direct' ? choices.direct : choices.impossible
+  return situation.scope.obstacle === undefined ? choices.replay : choices.impossible
+}
+
+/** R4. */
+function mustSeeOwnWrites({ scope, mode, consistency }: Situation): boolean {
+  return scope?.hasWritten === true && mode === 'safe' && consistency !== 'eventual'
+}
+
+function alone(statement: Statement, situation: Situation): Decision {
+  const { access } = statement
+  if (situation.isPinned) return routeToPrimary('pinned', situation)
+  if (situation.forced === 'primary') return routeToPrimary('forced-primary', situation)
+  if (access === 'write' || access === 'session') {
+    return situation.forced === 'replica' ? REFUSE['write-in-with-replica'] : routeToPrimary(access, situation)
+  }
+  if (situation.forced === 'replica') {
+    return situation.topology.hasReplica ? REPLICA['forced-replica'] : routeToPrimary('no-replica', situation)
+  }
+  if (situation.mode === 'explicit') return routeToPrimary('explicit-mode', situation)
+  if (situation.consistency === 'strong') return routeToPrimary('strong', situation)
+  if (isNewerThanCatalog(statement, situation)) return routeToPrimary('newer-than-catalog', situation)
+  if (access === 'unknown' && !mayBeTried(statement, situation)) return routeToPrimary('unknown', situation)
+  if (mustSeeOwnWrites(situation)) return routeToPrimary('after-write', situation)
+  if (!situation.topology.hasReplica) return routeToPrimary('no-replica', situation)
+  return access === 'read' ? REPLICA.read : REPLICA.tried
+}
+
+/** R1: whether the standby itself may judge what an `unknown` statement does. */
+function mayBeTried({ because }: Statement, situation: Situation): boolean {
+  if (situation.topology.isAtHome || !situation.isReadOnlyForced) return false
+  return !situation.isCatalogMissing || because === 'override'
+}
+
+/** Whether a statement that goes to a replica is merely tried there: nobody has said that it only reads, or said READ ONLY. */
+export function isTried({ access }: Statement, { transaction, forced }: Situation): boolean {
+  return access === 'unknown' && transaction.phase === 'none' && forced !== 'replica'
+}
+
+/** R1: whether it leans on what the catalog does not hold, or may not hold any more. */
+function isNewerThanCatalog({ because }: Statement, { isCatalogOutdated }: Situation): boolean {
+  return because === 'newer-than-catalog' || (isCatalogOutdated && because !== 'override')
+}
+
+function atFirstStatement(statement: Statement, situation: Situation, modes: TransactionModes): Decision {
+  const { access } = statement
+  const needsPrimary = access === 'write' || access === 'session'
+  if (situation.isPinned) return routeToPrimary('pinned', situation)
+  if (situation.forced === 'primary') return routeToPrimary('forced-primary', situation)
+  if (situation.forced === 'replica' && needsPrimary) return REFUSE['write-in-with-replica']
+  // A standby cannot run these at all: 0A000.
+  if (modes.isolation === 'serializable') return routeToPrimary('serializable', situation)
+  if (modes.isReadOnly === false) return routeToPrimary('read-write-transaction', situation)
+  if (needsPrimary) return routeToPrimary(access, situation)
+  if (situation.forced === 'replica') {
+    return situation.topology.hasReplica ? REPLICA['forced-replica'] : routeToPrimary('no-replica', situation)
+  }
+  if (situation.mode === 'explicit') return routeToPrimary('explicit-mode', situation)
+  if (situation.consistency === 'strong') return routeToPrimary('strong', situation)
+  if (isNewerThanCatalog(statement, situation)) return routeToPrimary('newer-than-catalog', situation)
+  if (modes.isReadOnly === undefined) {
+    if (situation.topology.isAtHome) return routeToPrimary('read-write-transaction', situation)
+    // Nobody could replay it once it has read on a replica and then proves to be a write.
+    if (situation.scope?.kind !== 'request') return routeToPrimary('read-write-transaction', situation)
+    if (access === 'unknown') return routeToPrimary('unknown', situation)
+  }
+  if (mustSeeOwnWrites(situation)) return routeToPrimary('after-write', situation)
+  if (!situation.topology.hasReplica) return routeToPrimary('no-replica', situation)
+  return modes.isReadOnly === true ? REPLICA['read-only-transaction'] : REPLICA['undecided-transaction']
+}
+
+function inOpenTransaction(
+  statement: Statement,
+  situation: Situation,
+  transaction: { readonly on: 'primary' | 'replica'; readonly isReadOnly: boolean },
+): Decision {
+  if (transaction.on === 'primary') {
+    return situation.topology.isAtHome ? PRIMARY['open-transaction'].primary : PRIMARY['open-transaction'].direct
+  }
+  const access = accessIn(statement, situation.transaction)
+  const here = transaction.isReadOnly ? REPLICA['read-only-transaction'] : REPLICA['undecided-transaction']
+  const askedForPrimary = reasonToReadAtPrimary(statement, situation, transaction.isReadOnly)
+  if (askedForPrimary !== undefined) return startAgain(askedForPrimary, situation)
+  if (access === 'read') return here
+  // Inside READ ONLY the primary would refuse what the standby refuses, so the standby may judge what nobody can see into.
+  if (access === 'unknown' && transaction.isReadOnly) return here
+  if (situation.forced === 'replica') return REFUSE['write-in-with-replica']
+  return startAgain(access, situation)
+}
+
+/** Why a read was asked for at the primary, that its transaction would give a replica's answer; `undefined` when it was not. */
+function reasonToReadAtPrimary(
+  statement: Statement,
+  situation: Situation,
+  isReadOnly: boolean,
+): 'forced-primary' | 'strong' | 'newer-than-catalog' | undefined {
+  const { access, control } = statement
+  const { consistency, forced } = situation
+  // What ends a transaction, or steers it, stays in it.
+  if (control !== undefined || access === 'write' || access === 'session') return undefined
+  if (forced === 'primary') return 'forced-primary'
+  if (forced === 'replica') return undefined
+  if (consistency === 'strong') return 'strong'
+  // In READ ONLY the primary would refuse what the standby refuses.
+  return !isReadOnly && isNewerThanCatalog(statement, situation) ? 'newer-than-catalog' : undefined
+}
+
+/** A transaction lives on one node: only a request can start again elsewhere. */
+function startAgain(reason: PrimaryReason, situation: Situation): Decision {
+  const elsewhere = routeToPrimary(reason, situation)
+  return elsewhere.route === 'replay' || elsewhere.route === 'impossible' ? elsewhere : REFUSE['transaction-on-replica']
+}

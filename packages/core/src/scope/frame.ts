@@ -1,0 +1,63 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Consistency } from '../route/consistency.ts'
+import type { Scope } from './scope.ts'
+
+/** What travels with the asynchronous flow: the scope, and what `withPrimary`, `withReplica` or `withConsistency` asks for here. */
+export interface Frame {
+  readonly scope: Scope | undefined
+  readonly forced: 'primary' | 'replica' | undefined
+  readonly consistency: Consistency | undefined
+}
+
+const STORAGE = Symbol.for('headwater.scope.1')
+
+/** Two loaded copies of this package share one storage; the version in the symbol keeps unlike copies apart. */
+function sharedStorage(): AsyncLocalStorage<Frame> {
+  const existing: unknown = Reflect.get(globalThis, STORAGE)
+  if (existing instanceof AsyncLocalStorage) return existing
+  const created = new AsyncLocalStorage<Frame>()
+  Object.defineProperty(globalThis, STORAGE, { value: created, enumerable: false })
+  return created
+}
+
+const storage: AsyncLocalStorage<Frame> = sharedStorage()
+
+/** The frame of the code that asks; `undefined` outside any scope. */
+export function currentFrame(): Frame | undefined {
+  return storage.getStore()
+}
+
+/** The scope of the code that asks; `undefined` outside any. */
+export function currentScope(): Scope | undefined {
+  return storage.getStore()?.scope
+}
+
+/** Runs `fn` in `scope`. A scope inside a scope hides the outer one until `fn` is done. */
+export function runInScope<Result>(scope: Scope, fn: () => PromiseLike<Result>): Promise<Result>
+export function runInScope<Result>(scope: Scope, fn: () => Result): Result
+export function runInScope(scope: Scope, fn: () => unknown): unknown {
+  return runIn({ scope, forced: undefined, consistency: undefined }, fn)
+}
+
+/**
+ * Runs `fn` in `frame`, and starts what it gives back there: the builders of Drizzle and Knex and Prisma's promises are
+ * sent when they are awaited, which `await withPrimary(() => db.select()…)` does outside.
+ */
+export function runIn(frame: Frame, fn: () => unknown): unknown {
+  return storage.run(frame, () => {
+    const result = fn()
+    if (result instanceof Promise || !isThenable(result)) return result
+    return new Promise((resolve, reject) => result.then(resolve, reject))
+  })
+}
+
+function isThenable(result: unknown): result is PromiseLike<unknown> {
+  return typeof result === 'object' && result !== null && typeof Reflect.get(result, 'then') === 'function'
+}
+
+/** The frame that one inside it begins with. */
+export function outerFrame(): Frame {
+  return storage.getStore() ?? NO_FRAME
+}
+
+const NO_FRAME: Frame = Object.freeze({ scope: undefined, forced: undefined, consistency: undefined })

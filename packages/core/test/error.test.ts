@@ -1,0 +1,217 @@
+import { describe, expect, it } from 'vitest'
+import {
+  findReplay,
+  HeadwaterError,
+  OptionsInvalid,
+  PrimaryUnavailable,
+  ReplayImpossible,
+  type ReplayObstacle,
+  ReplayToPrimary,
+  ReplicaBehind,
+  WriteOnReplica,
+} from '../src/index.ts'
+import { findInCauses, parseConsistency, parseRegion, topologyOf } from '../src/internal.ts'
+
+const replay = (cause?: unknown) => new ReplayToPrimary({ region: 'ams', from: 'nrt', reason: 'write', cause })
+
+describe('an error of ours', () => {
+  it.each([
+    [new OptionsInvalid('mode', 'is wrong'), OptionsInvalid, 'OptionsInvalid', 'HEADWATER_OPTIONS_INVALID', false],
+    [replay(), ReplayToPrimary, 'ReplayToPrimary', 'HEADWATER_REPLAY_TO_PRIMARY', true],
+    [new ReplayImpossible('at-home'), ReplayImpossible, 'ReplayImpossible', 'HEADWATER_REPLAY_IMPOSSIBLE', true],
+    [new WriteOnReplica('no'), WriteOnReplica, 'WriteOnReplica', 'HEADWATER_WRITE_ON_REPLICA', false],
+    [new ReplicaBehind(), ReplicaBehind, 'ReplicaBehind', 'HEADWATER_REPLICA_BEHIND', true],
+    [
+      new PrimaryUnavailable(new Error('x')),
+      PrimaryUnavailable,
+      'PrimaryUnavailable',
+      'HEADWATER_PRIMARY_UNAVAILABLE',
+      true,
+    ],
+  ] as const)('%s', (error, errorClass, name, code, retryable) => {
+    expect(error).toBeInstanceOf(Error)
+    expect(error).toBeInstanceOf(HeadwaterError)
+    expect(error).toBeInstanceOf(errorClass)
+    expect([error.name, error.code, error.retryable]).toEqual([name, code, retryable])
+    expect(error.message).toMatch(/^\[headwater\] ./)
+    expect(Object.keys(error)).toEqual(expect.arrayContaining(['code', 'retryable']))
+    const others = [
+      OptionsInvalid,
+      ReplayToPrimary,
+      ReplayImpossible,
+      WriteOnReplica,
+      ReplicaBehind,
+      PrimaryUnavailable,
+    ]
+    for (const other of others) if (other !== errorClass) expect(error).not.toBeInstanceOf(other)
+  })
+
+  it('has the brands of its class and of the base', () => {
+    const base = new HeadwaterError('HEADWATER_WRITE_ON_REPLICA', 'no', { retryable: false })
+    const brand = Symbol.for('headwater.error.1')
+    expect([base.name, Reflect.get(base, brand)]).toEqual(['HeadwaterError', ['HeadwaterError']])
+    expect(Reflect.get(new ReplicaBehind(), brand)).toEqual(['HeadwaterError', 'ReplicaBehind'])
+  })
+
+  it('is told from what only looks like one', () => {
+    for (const value of [undefined, null, 'x', 42, {}, new Error('x'), { name: 'HeadwaterError' }]) {
+      expect(value).not.toBeInstanceOf(HeadwaterError)
+    }
+    const brand = Symbol.for('headwater.error.1')
+    expect({ [brand]: 'HeadwaterError' }).not.toBeInstanceOf(HeadwaterError)
+    // As of another copy of this package, of a version that knows more.
+    const foreign = { [brand]: ['HeadwaterError', 'WriteOnReplica'] }
+    expect(foreign).toBeInstanceOf(HeadwaterError)
+    expect(foreign).toBeInstanceOf(WriteOnReplica)
+    expect(foreign).not.toBeInstanceOf(ReplicaBehind)
+    // Its own is not ours.
+    expect({ [brand]: ['Error'] }).toBeInstanceOf(HeadwaterError)
+    expect({ [brand]: ['Error'] }).not.toBeInstanceOf(WriteOnReplica)
+  })
+
+  it('has a cause when there is one, and its name is on the prototype', () => {
+    const cause = new Error('driver')
+    expect([replay(cause).cause, new PrimaryUnavailable(cause).cause, new WriteOnReplica('no', cause).cause]).toEqual([
+      cause,
+      cause,
+      cause,
+    ])
+    expect(new ReplayImpossible('at-home', { cause }).cause).toBe(cause)
+    for (const error of [replay(), new WriteOnReplica('no'), new ReplicaBehind(), new ReplayImpossible('at-home')]) {
+      expect(Object.hasOwn(error, 'cause')).toBe(false)
+    }
+    expect(Object.hasOwn(replay(), 'name')).toBe(false)
+    const renamed = replay()
+    renamed.name = 'Mine'
+    expect([renamed.name, replay().name]).toEqual(['Mine', 'ReplayToPrimary'])
+    expect(Object.getOwnPropertyDescriptor(ReplayToPrimary.prototype, 'name')).toMatchObject({
+      configurable: true,
+      writable: true,
+    })
+  })
+
+  it('says which option is wrong', () => {
+    const error = new OptionsInvalid('replicas[0].region', 'is missing')
+    expect([error.option, error.message]).toEqual([
+      'replicas[0].region',
+      '[headwater] option replicas[0].region: is missing',
+    ])
+  })
+})
+
+describe('P4: what an HTTP framework answers', () => {
+  it.each<readonly [ReplayObstacle, number]>([
+    ['at-home', 503],
+    ['no-request', 500],
+    ['response-started', 500],
+    ['already-replayed', 503],
+    ['body-too-large', 413],
+    ['side-effects', 500],
+    ['replay-failed', 503],
+  ])('to the obstacle %s: %i', async (obstacle, status) => {
+    const error = new ReplayImpossible(obstacle)
+    expect(error).toMatchObject({ obstacle, status, statusCode: status, expose: false, retryable: status === 503 })
+    expect(error.message).toMatch(/cannot be replayed: (?!undefined).{20}/)
+    expect(error.headers).toEqual(status === 503 ? { 'retry-after': '1' } : {})
+    const answer = error.getResponse()
+    expect([answer.status, answer.headers.get('retry-after'), await answer.text()]).toEqual([
+      status,
+      status === 503 ? '1' : null,
+      '',
+    ])
+  })
+
+  it('P8: the app says after how many seconds to come back', () => {
+    expect(new ReplayImpossible('replay-failed', { retryAfterSeconds: 7 }).headers).toEqual({ 'retry-after': '7' })
+    expect(new ReplayImpossible('side-effects', { retryAfterSeconds: 7 }).headers).toEqual({})
+  })
+
+  it('to a primary that cannot be reached: 503, after a second', async () => {
+    const error = new PrimaryUnavailable(new Error('connect'))
+    expect(error).toMatchObject({ status: 503, statusCode: 503, headers: { 'retry-after': '1' } })
+    const answer = error.getResponse()
+    expect([answer.status, answer.headers.get('retry-after'), await answer.text()]).toEqual([
+      503,
+      '1',
+      'Service Unavailable',
+    ])
+  })
+
+  it('to a replay that no adapter has met: 409', async () => {
+    const answer = replay().getResponse()
+    expect([answer.status, await answer.text()]).toEqual([409, ''])
+  })
+
+  it('the message says where the request goes, and why', () => {
+    expect(replay().message).toContain('needs the primary in ams (write) and is replayed there from nrt')
+  })
+})
+
+describe('P2: what ORMs wrap around an error', () => {
+  it.each(['cause', 'originalError', 'driverError', 'parent', 'original', 'meta', 'driverAdapterError'])(
+    'is looked into: %s',
+    (field) => {
+      const error = replay()
+      expect(findReplay({ [field]: error })).toBe(error)
+      expect(findReplay({ other: error })).toBeUndefined()
+    },
+  )
+
+  it('the nearest one is found, and nothing in what is no object', () => {
+    const [near, far] = [replay(), replay()]
+    expect(findReplay(new AggregateError([{ cause: far }, near]))).toBe(near)
+    for (const value of [null, undefined, 'text', 42]) expect(findReplay(value)).toBeUndefined()
+  })
+
+  it('each object is asked once, 32 at most', () => {
+    let asked = 0
+    const ask = (candidate: object): candidate is Error => {
+      asked += 1
+      return candidate instanceof RangeError
+    }
+    const one = { cause: {} }
+    findInCauses(Object.assign(new AggregateError([one, one, one]), { cause: one }), ask)
+    expect(asked).toBe(3)
+    asked = 0
+    findInCauses(new AggregateError(Array.from({ length: 100 }, () => ({}))), ask)
+    expect(asked).toBe(33)
+  })
+})
+
+describe('P7: what an option may be', () => {
+  it.each(['a', 'ams', 'eu-west-1', '0', 'a'.repeat(63)])('the region %s', (region) => {
+    expect(parseRegion('region', region)).toBe(region)
+  })
+
+  it.each(['', 'AMS', 'a_b', 'a b', 'a;state=x', 'ams\n', 'a'.repeat(64), 42, undefined])('no region: %j', (value) => {
+    expect(() => parseRegion('replicas[1].region', value)).toThrow(OptionsInvalid)
+    expect(() => parseRegion('replicas[1].region', value)).toThrow(/replicas\[1\]\.region: .*is not a region name/)
+  })
+
+  it('a consistency is one of four words, or none', () => {
+    for (const word of ['session', 'bounded', 'eventual', 'strong', undefined] as const) {
+      expect(parseConsistency('consistency', word)).toBe(word)
+    }
+    for (const word of ['Strong', '', 'toString', null]) {
+      // @ts-expect-error as from JavaScript
+      expect(() => parseConsistency('consistency', word)).toThrow(OptionsInvalid)
+    }
+    // @ts-expect-error as from JavaScript
+    expect(() => parseConsistency('reads', 'sure')).toThrow(
+      'option reads: "sure" is no consistency; expected "session"',
+    )
+  })
+
+  it('an instance is at home unless both regions are known and differ', () => {
+    const isAtHome = (region: string | undefined, primaryRegion: string | undefined) =>
+      topologyOf({ region, primaryRegion, hasReplica: true }).isAtHome
+    expect([isAtHome('ams', 'ams'), isAtHome('nrt', 'ams'), isAtHome(undefined, 'ams')]).toEqual([true, false, true])
+    expect([isAtHome('ams', undefined), isAtHome(undefined, undefined)]).toEqual([true, true])
+    expect(topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: false })).toEqual({
+      region: 'nrt',
+      primaryRegion: 'ams',
+      hasReplica: false,
+      isAtHome: false,
+    })
+  })
+})

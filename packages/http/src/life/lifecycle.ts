@@ -1,0 +1,47 @@
+import type { IncomingMessage } from 'node:http'
+import { RouteMemory } from '@headwater/core/internal'
+import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from '../options.ts'
+import { limitBody } from '../request/node-request.ts'
+import type { RequestFacts } from '../request/request-facts.ts'
+import { ForgottenResponses } from './forgotten-responses.ts'
+import { type Clocks, HttpRequestLife, type RequestLife, type SharedState } from './request-life.ts'
+
+/** What an adapter makes once per app, with `createLifecycle(options)`. */
+export interface Lifecycle {
+  /**
+   * Opens the life of one request. Returns `undefined` when the app skips this request: run its handler as it is. Nothing
+   * else makes it `undefined` (P7).
+   *
+   * Pass `incoming` where the framework has Node's own request (`nodeRequestIn()` finds it): then a body of unknown length
+   * is counted as it is read, and a WebSocket handshake is recognized.
+   */
+  open(request: RequestFacts, incoming?: IncomingMessage): RequestLife | undefined
+}
+
+const CLOCKS: Clocks = { wallMillis: () => Date.now(), monotonicMillis: () => performance.now() }
+
+/** What all requests of one app share: the options, and which routes were seen to write. */
+export class HttpLifecycle implements Lifecycle, SharedState {
+  readonly options: ResolvedOptions
+  readonly clocks: Clocks
+  readonly memory: RouteMemory = new RouteMemory()
+  readonly forgottenResponses: ForgottenResponses = new ForgottenResponses()
+
+  /** @throws {OptionsInvalid} when an option is wrong. */
+  constructor(options: HeadwaterOptions, clocks: Clocks = CLOCKS) {
+    this.options = resolveOptions(options)
+    this.clocks = clocks
+  }
+
+  open(facts: RequestFacts, incoming?: IncomingMessage): HttpRequestLife | undefined {
+    if (this.options.skip(facts)) return undefined
+    const life = new HttpRequestLife(this, facts, 'request', incoming)
+    if (incoming !== undefined) limitBody(incoming, facts, this.options.bodyLimitBytes, () => life.refuseBody())
+    return life
+  }
+
+  /** Opens the life of a connection that was upgraded before: there is no response to replay it with. */
+  openJob(facts: RequestFacts): HttpRequestLife | undefined {
+    return this.options.skip(facts) ? undefined : new HttpRequestLife(this, facts, 'job')
+  }
+}

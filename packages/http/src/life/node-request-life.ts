@@ -1,0 +1,77 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { runInScope, type Scope } from '@headwater/core'
+import { factsOf, hasBeenUpgraded, keepScope, limitBody } from '../request/node-request.ts'
+import { gateResponse } from '../response/response-gate.ts'
+import type { HttpLifecycle } from './lifecycle.ts'
+import type { HttpRequestLife } from './request-life.ts'
+
+/**
+ * One request on Node's own request and response. A gate on the response does all that `respond()` does elsewhere: when
+ * the head is written, by whoever writes it, the replay is sent instead or the token is added.
+ */
+export interface NodeRequestLife {
+  /** The scope that the handler runs in. A body that is produced later, outside the handler, must run in it too. */
+  readonly scope: Scope
+  /** Whether the answer will be a replay, whatever the app answers (P3). */
+  readonly isSpent: boolean
+  /**
+   * Runs an awaited handler (Koa, plain node:http) in the scope; does nothing when the request is replayed before any work
+   * (P5). Once the handler is done, a request to be replayed is answered.
+   *
+   * Rejects with the handler's error, unless the request is replayed. A Headwater error inside an ORM's wrapper comes out
+   * of it, so that the framework finds its status.
+   */
+  run(handler: () => Promise<unknown>): Promise<void>
+  /** Calls `next` in the scope, for frameworks with callbacks (Express); a request replayed before any work is answered. */
+  enter(next: () => void): void
+}
+
+/** Opens the life of a request on Node's own request and response. Returns `undefined` when the app skips it. */
+export function openNodeRequestLife(
+  lifecycle: HttpLifecycle,
+  request: IncomingMessage,
+  response: ServerResponse,
+  url: string,
+): NodeRequestLife | undefined {
+  const isUpgraded = hasBeenUpgraded(request)
+  const facts = factsOf(request, url)
+  const life = isUpgraded ? lifecycle.openJob(facts) : lifecycle.open(facts)
+  if (life === undefined) return undefined
+  keepScope(request, life.scope)
+  // The response of an upgraded request is made up by whoever calls us: nobody sends it.
+  if (!isUpgraded) {
+    gateResponse(response, life)
+    // Not 'close': a client that hangs up before the answer teaches nothing.
+    response.once('finish', () => life.end(response.statusCode))
+    limitBody(request, facts, lifecycle.options.bodyLimitBytes, () => life.refuseBody())
+  }
+  return new GatedRequestLife(life, response)
+}
+
+class GatedRequestLife implements NodeRequestLife {
+  readonly #life: HttpRequestLife
+  readonly #response: ServerResponse
+
+  constructor(life: HttpRequestLife, response: ServerResponse) {
+    this.#life = life
+    this.#response = response
+  }
+
+  get scope(): Scope {
+    return this.#life.scope
+  }
+
+  get isSpent(): boolean {
+    return this.#life.isSpent
+  }
+
+  async run(handler: () => Promise<unknown>): Promise<void> {
+    await this.#life.runHandler(handler)
+    if (this.isSpent) this.#response.end()
+  }
+
+  enter(next: () => void): void {
+    if (this.isSpent) this.#response.end()
+    else runInScope(this.scope, next)
+  }
+}

@@ -1,0 +1,244 @@
+import type { IncomingMessage } from 'node:http'
+import { type ReplayObstacle, type ReplayToPrimary, runInScope, type Scope } from '@headwater/core'
+import type { RouteMemory, Seen } from '@headwater/core/internal'
+import type { ResolvedOptions } from '../options.ts'
+import { unwrapOwnError } from '../own-error.ts'
+import { signState, verifyState } from '../replay/replay-state.ts'
+import type { Arrival, ReplayAnswer } from '../replay/replay-target.ts'
+import { hasBeenUpgraded } from '../request/node-request.ts'
+import { bodyLengthOf, type RequestFacts } from '../request/request-facts.ts'
+import { RequestScope } from '../request/request-scope.ts'
+import type { HeadKeeper } from '../response/response-gate.ts'
+import type { ResponseHead } from '../response/response-head.ts'
+import { RequestToken, type TokenAnswer } from '../token/request-token.ts'
+import { adapterMisused } from './adapter-misused.ts'
+import type { ForgottenResponses } from './forgotten-responses.ts'
+import { warnOfMissingProxy } from './missing-proxy.ts'
+
+/**
+ * One request, as the adapter of a framework sees it. An adapter makes two calls:
+ *
+ * @example
+ * const life = lifecycle.open(request)
+ * if (life === undefined) return next() // the app skips this request
+ * await life.run(next)
+ * const replay = await life.respond(head) // with the response's status and headers, right before it is sent
+ * if (replay !== undefined) sendInstead(replay)
+ */
+export interface RequestLife {
+  /** The scope that the handler runs in. A body that is produced later, outside the handler, must run in it too. */
+  readonly scope: Scope
+  /** Whether the answer will be a replay, whatever the app answers (P3). */
+  readonly isSpent: boolean
+  /**
+   * Runs the handler in the scope of this request; does nothing when the request is replayed before any work (P5).
+   *
+   * Rejects with the handler's error, unless the request is replayed. A Headwater error inside an ORM's wrapper comes out
+   * of it, so that the framework finds its status.
+   */
+  run(handler: () => Promise<unknown>): Promise<void>
+  /**
+   * Ends the life of the request, right before its response is sent. Call it once, also for an error page: what was
+   * written before the error counts.
+   *
+   * Returns the answer to send instead of the response, with an empty body; otherwise it puts the client's token on the
+   * head and returns `undefined`. Returns a promise only when it has to ask the primary for its position (F2): one round
+   * trip at most. That promise never rejects.
+   *
+   * @throws {TypeError} when called twice, or before `run()`; its code is HEADWATER_ADAPTER_MISUSED.
+   */
+  respond(head: ResponseHead): ReplayAnswer | undefined | Promise<ReplayAnswer | undefined>
+}
+
+/** The two clocks of a lifecycle, in milliseconds. A test brings its own. */
+export interface Clocks {
+  /** Wall clock: states are compared across machines. */
+  readonly wallMillis: () => number
+  /** Never goes back: route records are compared within this process. */
+  readonly monotonicMillis: () => number
+}
+
+/** What all requests of one app share. */
+export interface SharedState {
+  readonly options: ResolvedOptions
+  readonly clocks: Clocks
+  readonly memory: RouteMemory
+  readonly forgottenResponses: ForgottenResponses
+}
+
+/** One request, from its head to the end of its response. */
+export class HttpRequestLife implements RequestLife, HeadKeeper {
+  readonly scope: RequestScope
+  readonly facts: RequestFacts
+  readonly #shared: SharedState
+  readonly #incoming: IncomingMessage | undefined
+  readonly #arrival: Arrival
+  /** The route's name, where its record matters: away from home, when the app has not decided. */
+  readonly #route: string | undefined
+  readonly #isEarly: boolean
+  /** `undefined` where nothing carries tokens. */
+  readonly #token: RequestToken | undefined
+  #captured: { readonly seen: Seen | undefined } | undefined
+  #tokenAnswer: TokenAnswer | undefined
+  #phase: 'open' | 'run' | 'responded' = 'open'
+  #hasEnded = false
+
+  constructor(shared: SharedState, facts: RequestFacts, kind: 'request' | 'job', incoming?: IncomingMessage) {
+    const { options, clocks } = shared
+    this.#shared = shared
+    this.#incoming = incoming
+    this.facts = facts
+    this.#arrival = options.replayTarget.arrival(facts.header)
+    const length = bodyLengthOf(facts)
+    const isReplayed = verifyState(options.secrets, facts, this.#arrival.state, clocks.wallMillis()) !== undefined
+    const isTooLarge = length !== 'unknown' && length > options.bodyLimitBytes
+    const obstacle = kind === 'job' ? 'no-request' : obstacleOf(this.#arrival.hasFailed, isReplayed, isTooLarge)
+    const { topology } = options.pool
+    this.#token = options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis())
+    this.scope = new RequestScope({
+      kind,
+      trail: this.#token && { ...this.#token.trail, isVisiting: isReplayed && topology.isAtHome },
+      obstacle,
+      topology: () => options.pool.topology,
+      retryAfterSeconds: options.retryAfterSeconds,
+      onPrimaryNeeded: () => this.#learnLateNeed(),
+    })
+    const early = topology.isAtHome ? 'never' : options.earlyReplay(facts)
+    this.#route = early === undefined ? options.route(facts) : undefined
+    // A body of unknown length may be over the limit: it is read and counted here first, unless the app knows better.
+    this.#isEarly =
+      obstacle === undefined &&
+      (this.#route === undefined
+        ? early === 'always'
+        : length !== 'unknown' && shared.memory.shouldReplayEarly(facts.method, this.#route, clocks.monotonicMillis()))
+    if (this.#isEarly) this.scope.askForReplay(topology, 'route-prior')
+  }
+
+  get isSpent(): boolean {
+    return this.scope.replay !== undefined
+  }
+
+  async run(handler: () => Promise<unknown>): Promise<void> {
+    if (this.#phase !== 'open') throw adapterMisused('run() was called twice, or after respond(); call it once, first')
+    this.#phase = 'run'
+    await this.runHandler(handler)
+    this.#shared.forgottenResponses.handlerEnded()
+  }
+
+  /** What `run()` does, for responses that a gate guards: those need no `respond()`. */
+  async runHandler(handler: () => Promise<unknown>): Promise<void> {
+    if (this.isSpent) return
+    try {
+      await runInScope(this.scope, handler)
+    } catch (error) {
+      if (!this.isSpent) throw unwrapOwnError(error) ?? error
+    }
+  }
+
+  respond(head: ResponseHead): ReplayAnswer | undefined | Promise<ReplayAnswer | undefined> {
+    if (this.#phase === 'responded') throw adapterMisused('respond() was called twice; call it once per request')
+    if (this.#phase === 'open') {
+      throw adapterMisused('respond() was called before run(); run the handler with `await life.run(handler)` first')
+    }
+    this.#phase = 'responded'
+    this.#shared.forgottenResponses.responded()
+    if (!this.mustCapturePosition) return this.#respondNow(head)
+    return this.capturePosition().then(() => this.#respondNow(head))
+  }
+
+  #respondNow(head: ResponseHead): ReplayAnswer | undefined {
+    const isSwitching = head.status === SWITCHING_PROTOCOLS
+    // On Node's 'upgrade' event @hono/node-server sends the 101 itself, for a handshake that its handler lets pass.
+    if (isSwitching || (this.#incoming !== undefined && hasBeenUpgraded(this.#incoming))) this.#becomeJob()
+    const answer = this.decide()
+    // Deno opens the socket only for the very response that it made, so nothing is changed on that.
+    if (answer === undefined && !isSwitching && this.hasTokenToWrite) this.writeToken(head)
+    this.end(head.status)
+    return answer
+  }
+
+  /** A response that opens a connection (a WebSocket): what runs on that connection runs as outside a request (P6). */
+  #becomeJob(): void {
+    if (!this.isSpent) this.scope.becomeJob()
+  }
+
+  get mustCapturePosition(): boolean {
+    return this.#token !== undefined && !this.isSpent && this.scope.trail.mustAsk
+  }
+
+  async capturePosition(): Promise<void> {
+    this.#captured = { seen: await this.scope.trail.settle() }
+  }
+
+  decide(): ReplayAnswer | undefined {
+    const { replay } = this.scope
+    if (replay !== undefined) return this.#answerWith(replay)
+    this.scope.obstruct('response-started')
+    return undefined
+  }
+
+  get hasTokenToWrite(): boolean {
+    if (this.#token === undefined) return false
+    const { cookies, header } = this.#tokenAnswerOf(this.#token)
+    return this.#token.floor !== undefined || cookies.length > 0 || header !== undefined
+  }
+
+  writeToken(head: ResponseHead): void {
+    if (this.#token === undefined) return
+    this.#token.writeTo(head, this.#tokenAnswerOf(this.#token), this.scope.hasWritten)
+  }
+
+  /** Fixed when first asked for: what the request sees after that is not in the token. */
+  #tokenAnswerOf(token: RequestToken): TokenAnswer {
+    const { options, clocks } = this.#shared
+    if (this.#tokenAnswer !== undefined) return this.#tokenAnswer
+    const { trail } = this.scope
+    const { seen } = this.#captured ?? { seen: trail.settleNow() }
+    const isEverywhere = seen !== undefined && options.pool.hasEveryReplica?.(seen) === true
+    const now = clocks.wallMillis()
+    this.#tokenAnswer = token.answer({ seen, hasSeenMore: trail.hasSeenMore, isEverywhere, now })
+    return this.#tokenAnswer
+  }
+
+  /** Notes that more of the body has come than the proxy can replay. */
+  refuseBody(): void {
+    this.scope.obstruct('body-too-large')
+  }
+
+  /** Learns what the route needed (P5). An error says nothing about that, so only a success counts as a read. */
+  end(status: number): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    const { hasNeededPrimary, hasWritten } = this.scope
+    const needed = hasNeededPrimary || hasWritten
+    // A replay because a replica was behind or lost says nothing about the route, whatever status the target gives it.
+    if (!needed && this.isSpent) return
+    if (needed || status < 400) this.#learn(needed)
+  }
+
+  /** A streamed body may write after the adapter saw its end: the next request of this route is replayed early. */
+  #learnLateNeed(): void {
+    if (this.#hasEnded && this.scope.hasNeededPrimary) this.#learn(true)
+  }
+
+  #learn(hasNeededPrimary: boolean): void {
+    if (this.#route === undefined || this.#isEarly) return
+    const { memory, clocks } = this.#shared
+    memory.learn(this.facts.method, this.#route, hasNeededPrimary, clocks.monotonicMillis())
+  }
+
+  #answerWith({ region, reason }: ReplayToPrimary): ReplayAnswer {
+    const { options, clocks } = this.#shared
+    const { replayTarget, secrets } = options
+    if (!this.#arrival.isBehindProxy) warnOfMissingProxy(replayTarget.name)
+    return replayTarget.answer({ region, state: signState(secrets, this.facts, reason, clocks.wallMillis()) })
+  }
+}
+
+const SWITCHING_PROTOCOLS = 101
+
+function obstacleOf(hasFailed: boolean, isReplayed: boolean, isTooLarge: boolean): ReplayObstacle | undefined {
+  if (hasFailed) return 'replay-failed'
+  if (isReplayed) return 'already-replayed'
+  return isTooLarge ? 'body-too-large' : undefined
+}

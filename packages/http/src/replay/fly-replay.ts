@@ -1,0 +1,69 @@
+import { OptionsInvalid } from '@headwater/core'
+import { parseHeaderPairs } from './header-pairs.ts'
+import type { ReplayTarget } from './replay-target.ts'
+
+/** What Fly's proxy does with a replay that no machine takes. */
+export interface FlyReplayOptions {
+  /**
+   * How long the proxy may try to connect to the primary region, in milliseconds, 1 to 600,000. Set it no lower than a
+   * stopped Machine there takes to start: 5 s proved too short.
+   *
+   * @default 10_000
+   */
+  readonly timeoutMillis?: number | undefined
+  /**
+   * Who gets the request when that fails. `prefer_self`: this instance, or another one of this app. `force_self`: this
+   * instance only. `none`: nobody, and the client sees the proxy's 502.
+   *
+   * @default 'prefer_self'
+   */
+  readonly fallback?: 'prefer_self' | 'force_self' | 'none' | undefined
+}
+
+/** Fly sets at least one of these on every request that passes its proxy. */
+const FLY_HEADERS = ['fly-request-id', 'fly-client-ip', 'fly-region', 'fly-replay-src', 'fly-forwarded-port'] as const
+
+/**
+ * Replays through Fly's proxy: `fly-replay: region=…;state=…`. This is the default replay target.
+ *
+ * Source: fly.io/docs/networking/dynamic-request-routing.
+ *
+ * @example headwater({ pool, replayTarget: flyReplay({ timeoutMillis: 20_000, fallback: 'none' }) })
+ * @throws {OptionsInvalid} when the timeout is not a whole number from 1 to 600,000, or the fallback is unknown.
+ */
+export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
+  const timeoutMillis = options.timeoutMillis ?? 10_000
+  const fallback = options.fallback ?? 'prefer_self'
+  if (!Number.isInteger(timeoutMillis) || timeoutMillis < 1 || timeoutMillis > 600_000) {
+    throw new OptionsInvalid(
+      'timeoutMillis',
+      `${String(timeoutMillis)} is not a valid time; expected 1 to 600000 milliseconds, no fraction`,
+    )
+  }
+  if (!['prefer_self', 'force_self', 'none'].includes(fallback)) {
+    throw new OptionsInvalid(
+      'fallback',
+      `${JSON.stringify(fallback)} is unknown; expected prefer_self, force_self or none`,
+    )
+  }
+  const timeout = timeoutMillis % 1000 === 0 ? `${timeoutMillis / 1000}s` : `${timeoutMillis}ms`
+  const rest = fallback === 'none' ? `timeout=${timeout}` : `timeout=${timeout};fallback=${fallback}`
+  return Object.freeze<ReplayTarget>({
+    name: 'fly-replay',
+    answer: ({ region, state }) => ({
+      // Fly documents no status. Without a proxy in front the client sees this one: a 409 is never cached or retried.
+      status: 409,
+      headers: {
+        'fly-replay': `region=${region};state=${state};${rest}`,
+        'cache-control': 'no-store',
+        'content-length': '0',
+      },
+    }),
+    arrival: (header) => ({
+      state: parseHeaderPairs(header('fly-replay-src'))?.get('state'),
+      // Nobody signs this header. A client that forges it only gets its own writes refused with 503.
+      hasFailed: /^[a-z_]{1,64}$/.test(parseHeaderPairs(header('fly-replay-failed'))?.get('reason') ?? ''),
+      isBehindProxy: FLY_HEADERS.some((name) => header(name) !== undefined),
+    }),
+  })
+}

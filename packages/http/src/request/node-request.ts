@@ -1,0 +1,68 @@
+import { IncomingMessage } from 'node:http'
+import { currentScope, runInScope, type Scope } from '@headwater/core'
+import { bodyLengthOf, type RequestFacts } from './request-facts.ts'
+
+/** The facts of Node's own request. */
+export function factsOf(request: IncomingMessage, url: string): RequestFacts {
+  return {
+    method: request.method ?? 'GET',
+    url,
+    header(name) {
+      const value = request.headers[name]
+      return typeof value === 'string' ? value : undefined
+    },
+    // A request that no server made may have no socket.
+    isSecure: isObject(request.socket) && Reflect.get(request.socket, 'encrypted') === true,
+  }
+}
+
+/** Counts a body of unknown length as it arrives; calls `onTooLarge` with every chunk beyond `limitBytes`. */
+export function limitBody(
+  request: IncomingMessage,
+  facts: RequestFacts,
+  limitBytes: number,
+  onTooLarge: () => void,
+): void {
+  if (bodyLengthOf(facts) !== 'unknown') return
+  const { push } = request
+  let received = 0
+  // A 'data' listener would start the flow before the app wants it; the parser hands every chunk to push.
+  request.push = function countedPush(chunk: unknown, encoding?: BufferEncoding): boolean {
+    if (chunk instanceof Uint8Array) received += chunk.byteLength
+    if (received > limitBytes) onTooLarge()
+    return push.call(request, chunk, encoding)
+  }
+}
+
+/**
+ * Makes the listeners of a request run in its scope. Without this they run in the context of the HTTP parser, and a body
+ * parser that calls `next` from one of them loses the scope.
+ */
+export function keepScope(request: IncomingMessage, scope: Scope): void {
+  const { emit } = request
+  request.emit = function scopedEmit(event: string | symbol, ...args: unknown[]): boolean {
+    if (currentScope() === scope) return Reflect.apply(emit, request, [event, ...args])
+    return runInScope(scope, () => Reflect.apply(emit, request, [event, ...args]))
+  }
+}
+
+/**
+ * Finds Node's request behind a web-standard one, for `lifecycle.open(request, incoming)`: where the server hands it to the
+ * app as `environment.incoming`, as @hono/node-server does. `undefined` on other servers and runtimes.
+ */
+export function nodeRequestIn(environment: unknown): IncomingMessage | undefined {
+  const incoming: unknown = isObject(environment) ? Reflect.get(environment, 'incoming') : undefined
+  return incoming instanceof IncomingMessage ? incoming : undefined
+}
+
+/**
+ * Whether Node gave this request to the app's own 'upgrade' listener. Node does so only where there is one, so no client
+ * can bring it about.
+ */
+export function hasBeenUpgraded(request: IncomingMessage): boolean {
+  return Reflect.get(request, 'upgrade') === true
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}

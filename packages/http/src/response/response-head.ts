@@ -1,0 +1,77 @@
+import type { ServerResponse } from 'node:http'
+
+/**
+ * The head of a response that was not sent yet, in any framework: the smallest subset that we need. Header names are in
+ * lower case.
+ */
+export interface ResponseHead {
+  readonly status: number
+  /** The value of a header; several values come as one list with commas; `undefined` when the header is absent. */
+  readonly get: (name: string) => string | undefined
+  readonly set: (name: string, value: string) => void
+  /** Adds one `Set-Cookie` beside those that the app has set. */
+  readonly addCookie: (cookie: string) => void
+}
+
+/** The head of a Node response that was not sent yet. */
+export function headOf(response: ServerResponse): ResponseHead {
+  return {
+    status: response.statusCode,
+    get(name) {
+      const value = response.getHeader(name)
+      return Array.isArray(value) ? value.join(', ') : value?.toString()
+    },
+    set(name, value) {
+      response.setHeader(name, value)
+    },
+    addCookie(cookie) {
+      // A new array: the old one belongs to the app, which may share it between responses.
+      const cookies = listOf(response.getHeader('set-cookie'))
+      if (!cookies.includes(cookie)) response.setHeader('set-cookie', [...cookies, cookie])
+    },
+  }
+}
+
+/**
+ * Puts the headers that `writeHead(status, message?, headers?)` was given on the response, and returns status and message.
+ * A header set after this neither replaces those nor is lost behind them.
+ *
+ * Takes the forms that Node takes: an object, `[name, value, …]` and `[[name, value], …]`.
+ */
+export function applyHead(response: ServerResponse, args: readonly unknown[]): unknown[] {
+  const [status, message] = args
+  const headers = typeof message === 'string' ? args[2] : (args[2] ?? message)
+  if (Array.isArray(headers)) applyList(response, headers)
+  else if (typeof headers === 'object' && headers !== null) {
+    for (const [name, value] of Object.entries(headers)) if (name !== '') response.setHeader(name, value)
+  }
+  return typeof message === 'string' ? [status, message] : [status]
+}
+
+/** As Node does: these headers replace those set before, and a name that comes twice is sent twice. */
+function applyList(response: ServerResponse, list: readonly unknown[]): void {
+  const given = new Map<string, unknown[]>()
+  for (const [name, value] of pairsOf(list)) {
+    const key = String(name).toLowerCase()
+    const values = Array.isArray(value) ? value : [value]
+    given.set(key, [...(given.get(key) ?? [name]), ...values])
+  }
+  for (const [name, ...values] of given.values()) {
+    // Node checks the values.
+    if (name !== '') Reflect.apply(response.setHeader, response, [name, values.length === 1 ? values[0] : values])
+  }
+}
+
+function pairsOf(list: readonly unknown[]): readonly (readonly unknown[])[] {
+  if (list.every((entry) => Array.isArray(entry))) return list
+  if (list.length % 2 !== 0) {
+    const error = new TypeError('writeHead() was given a list of headers with a name that has no value')
+    throw Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' })
+  }
+  return Array.from({ length: list.length / 2 }, (_, at) => [list[2 * at], list[2 * at + 1]])
+}
+
+function listOf(value: string | number | readonly string[] | undefined): readonly string[] {
+  if (value === undefined) return []
+  return typeof value === 'object' ? value : [String(value)]
+}

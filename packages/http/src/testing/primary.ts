@@ -1,0 +1,42 @@
+import { currentScope } from '@headwater/core'
+import { type Position, type PositionSource, type Seen, toLsn } from '@headwater/core/internal'
+
+/** A primary, as far as tokens know one. The cross-package suite asks real ones. */
+export class Primary implements PositionSource {
+  /** How long it takes to report its position. */
+  delayMillis = 5
+  /** Whether it cannot be reached. */
+  isGone = false
+  /** Whether a COMMIT returns the position. */
+  reportsWithCommit = false
+  /** How often it was asked. */
+  asked = 0
+  lsn = 100n
+
+  get position(): Position {
+    return { cluster: 7n, timeline: 1, lsn: toLsn(this.lsn) }
+  }
+
+  /** What a client has seen after it was told the position. */
+  get state(): Seen {
+    return { ...this.position, node: 0 }
+  }
+
+  async whereIsPrimary(): Promise<Position> {
+    this.asked += 1
+    await new Promise((resolve) => setTimeout(resolve, this.delayMillis))
+    if (this.isGone) throw new Error('the primary is gone')
+    return this.position
+  }
+
+  /** Sends a write in the current scope, and commits it. */
+  async write(): Promise<string> {
+    const trail = currentScope()?.trail
+    if (trail === undefined) throw new Error('there is no scope here')
+    trail.writeSent(this)
+    await new Promise((resolve) => setImmediate(resolve))
+    trail.writeEnded()
+    if (this.reportsWithCommit) trail.committedAt(this.position)
+    return 'written'
+  }
+}

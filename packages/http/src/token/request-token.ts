@@ -1,0 +1,208 @@
+import {
+  isGoodAt,
+  isMomentOver,
+  isPosition,
+  isSameSeen,
+  MOST_TOKENS,
+  mergeAll,
+  mergeSeen,
+  nameOfToken,
+  parseTokens,
+  type Seen,
+  signToken,
+  type Token,
+  type TrailOptions,
+  verifyToken,
+} from '@headwater/core/internal'
+import type { RequestFacts } from '../request/request-facts.ts'
+import { isOfferedToSharedCaches, withoutSharedCaches, withVary } from '../response/cache-control.ts'
+import type { ResponseHead } from '../response/response-head.ts'
+import { formatCookie, readCookies } from './cookie.ts'
+import type { TokenCarriers } from './token-options.ts'
+
+/** The header that carries tokens, separated by commas: any number in a request, usually one in its answer. */
+export const TOKEN_HEADER = 'headwater-token'
+
+/** What one request has seen, when its token is made. */
+export interface TokenOutcome {
+  /** What the client has seen by now; `undefined`: nothing that counts. */
+  readonly seen: Seen | undefined
+  /** Whether this request itself has read or written something that counts. */
+  readonly hasSeenMore: boolean
+  /** Whether every replica has all of it, so that the token is no longer needed. */
+  readonly isEverywhere: boolean
+  /** The wall clock, in milliseconds. */
+  readonly now: number
+}
+
+/** What the head of the answer says about the token. */
+export interface TokenAnswer {
+  /** One entry per `Set-Cookie`. */
+  readonly cookies: readonly string[]
+  /** The header's value; `undefined`: none. */
+  readonly header: string | undefined
+}
+
+/** A token that a request carried. */
+interface Carried {
+  readonly token: Token
+  /** How the client refers to it: the name of the cookie, or the text in the header. */
+  readonly key: string
+}
+
+/**
+ * The tokens of one request: what it carried, and what its answer sets.
+ *
+ * A browser may have several requests in flight, and their answers arrive in any order. So each state has a cookie of its
+ * own, named after the state, and an answer deletes only cookies that its request carried. This is an observed-remove set,
+ * stored in the cookie jar: what a browser keeps covers every answer that it has received. A cookie is deleted only by an
+ * answer that has seen all that the cookie's name stands for; that answer set a cookie of its own first, which is there or
+ * was deleted by the same rule. A position means the same for ever. A mark does not, so it stays until its moment is over.
+ *
+ * A mark and a position can each stand for the other. Two answers must not each delete one and rely on the other one. So
+ * when a request carries several tokens and one is a mark, its answer always sets a token of its own.
+ */
+export class RequestToken {
+  readonly #carriers: TokenCarriers
+  readonly #secrets: readonly string[]
+  readonly #isSecure: boolean
+  readonly #cookies: readonly Carried[]
+  readonly #headers: readonly Carried[]
+  /** The wall clock in milliseconds: positions that the primary reports for this request are later. */
+  readonly #arrivedAt: number
+  /** What the client has seen before: all that either carrier brought (F3: a token that does not verify is ignored). */
+  readonly floor: Seen | undefined
+
+  constructor(carriers: TokenCarriers, secrets: readonly string[], facts: RequestFacts, now: number) {
+    this.#carriers = carriers
+    this.#secrets = secrets
+    this.#isSecure = isSecure(facts)
+    this.#arrivedAt = now
+    const { cookie, hasHeader } = carriers
+    const verified = (key: string, text: string): readonly Carried[] => {
+      const token = verifyToken(text, secrets, now)
+      return token === undefined ? [] : [{ token, key }]
+    }
+    // Browsers list older cookies first (RFC 6265, section 5.4).
+    const cookies = cookie === undefined ? [] : readCookies(facts.header('cookie'), cookie.name).slice(-MOST_TOKENS)
+    this.#cookies = cookies.flatMap(({ name, value }) => verified(name, value))
+    const texts = parseTokens(hasHeader ? facts.header(TOKEN_HEADER) : undefined)
+    this.#headers = texts.flatMap((text) => verified(text, text))
+    this.floor = mergeAll([...this.#cookies, ...this.#headers].map(({ token }) => token))
+  }
+
+  /** Where the trail of this request begins. */
+  get trail(): TrailOptions {
+    const { floor } = this
+    return { floor, isTracked: this.#carriers.isTrackingAll || floor !== undefined, isWanted: true }
+  }
+
+  /** Makes the answer: only what the client does not know yet. Reads no clock; signs at most once. */
+  answer({ seen, hasSeenMore, isEverywhere, now }: TokenOutcome): TokenAnswer {
+    if (seen === undefined) return { cookies: [], header: undefined }
+    const { hasHeader, timeToLiveMillis, isTrackingAll } = this.#carriers
+    const token: Token = { ...seen, issuedAt: now, expires: now + timeToLiveMillis }
+    let signed: string | undefined
+    const sign = (): string => {
+      signed ??= signToken(token, this.#secrets)
+      return signed
+    }
+    const known = (own: readonly Carried[], other: readonly Carried[]): Carried | undefined => {
+      // A client that uses one carrier need not use the other one for what it knows already.
+      const one = knownOf(own.length > 0 ? own : other, token, hasSeenMore)
+      const isToRenew =
+        isTrackingAll && own.length > 0 && one !== undefined && one.token.expires - now < timeToLiveMillis / 2
+      return isToRenew ? undefined : one
+    }
+    const inHeader = known(this.#headers, this.#cookies)
+    // A client that sent the header can read it in the answer, too.
+    const isAnswered = hasHeader && (inHeader === undefined || this.#headers.length > 0)
+    const header = isAnswered ? this.#headerOf(inHeader ?? { token, key: sign() }) : undefined
+    if (isEverywhere && !isTrackingAll) return { cookies: this.#deleteExcept(() => false), header }
+    const inCookie = known(this.#cookies, this.#headers)
+    return { cookies: inCookie === undefined ? this.#setCookie(token, sign) : this.#keepCookie(inCookie), header }
+  }
+
+  /** Puts the answer on the head, and keeps it out of shared caches. Doing so twice changes nothing. */
+  writeTo(head: ResponseHead, answer: TokenAnswer, hasWritten: boolean): void {
+    const cacheControl = head.get('cache-control')
+    // Tracking reads is not worth losing the app's shared cache.
+    if (!hasWritten && isOfferedToSharedCaches(cacheControl)) return
+    for (const cookie of answer.cookies) head.addCookie(cookie)
+    if (answer.header !== undefined) head.set(TOKEN_HEADER, answer.header)
+    if (answer.cookies.length > 0 || answer.header !== undefined) {
+      const guarded = withoutSharedCaches(cacheControl)
+      if (guarded !== cacheControl) head.set('cache-control', guarded)
+    }
+    if (this.#headers.length > 0) addVary(head, TOKEN_HEADER)
+    if (this.#cookies.length > 0) addVary(head, 'Cookie')
+  }
+
+  /** Whether the client must keep a carried token beside the one of this answer. */
+  #staysBeside(one: Token, token: Token): boolean {
+    if (!isPosition(token)) return !covers(token, one)
+    // A position makes a carried mark redundant, except while an answer that relies on that mark may still be in flight.
+    return !isPosition(one) && !isMomentOver(one, this.#arrivedAt)
+  }
+
+  #headerOf({ token, key }: Carried): string {
+    const others = this.#headers.filter((one) => one.key !== key && this.#staysBeside(one.token, token))
+    return [key, ...new Set(others.map((one) => one.key))].join(', ')
+  }
+
+  #keepCookie({ token, key }: Carried): readonly string[] {
+    return this.#deleteExcept((one) => one.key === key || this.#staysBeside(one.token, token))
+  }
+
+  /** The new cookie first, then the deletions: the browser is never without one. */
+  #setCookie(token: Token, sign: () => string): readonly string[] {
+    const { cookie, timeToLiveMillis } = this.#carriers
+    if (cookie === undefined) return []
+    const name = `${cookie.name}.${nameOfToken(token)}`
+    const maxAgeSeconds = Math.ceil(timeToLiveMillis / 1000)
+    const set = formatCookie({ ...cookie, name, value: sign(), maxAgeSeconds, isSecure: this.#isSecure })
+    return [set, ...this.#keepCookie({ token, key: name })]
+  }
+
+  #deleteExcept(isKept: (one: Carried) => boolean): readonly string[] {
+    const { cookie } = this.#carriers
+    if (cookie === undefined) return []
+    const kept = new Set(this.#cookies.filter(isKept).map(({ key }) => key))
+    const names = new Set(this.#cookies.map(({ key }) => key).filter((name) => !kept.has(name)))
+    return [...names].map((name) =>
+      formatCookie({ ...cookie, name, value: '', maxAgeSeconds: 0, isSecure: this.#isSecure }),
+    )
+  }
+}
+
+/** Finds the carried token that says all that `token` does, and lives as long as any of the others. */
+function knownOf(carried: readonly Carried[], token: Token, hasSeenMore: boolean): Carried | undefined {
+  // Positions have one order: the latest is never deleted in favour of another one of them. A mark has none.
+  if (carried.length > 1 && !carried.every((one) => isPosition(one.token))) return undefined
+  const lastExpires = Math.max(...carried.map((one) => one.token.expires))
+  return carried.find(
+    ({ token: one }) =>
+      isSameSeen(one, token) &&
+      one.expires === lastExpires &&
+      // A request that has read nothing adds nothing to a mark.
+      (!hasSeenMore || isGoodAt(one, token.issuedAt)),
+  )
+}
+
+/** Whether `token` says all that `other` does. */
+function covers(token: Token, other: Token): boolean {
+  const isInTime = isPosition(other) || other.issuedAt <= token.issuedAt || isGoodAt(token, other.issuedAt)
+  return isInTime && isSameSeen(mergeSeen(token, other), token)
+}
+
+function addVary(head: ResponseHead, field: string): void {
+  const vary = head.get('vary')
+  const wanted = withVary(vary, field)
+  if (wanted !== vary) head.set('vary', wanted)
+}
+
+/** As the client sees it: TLS may end at the proxy in front. */
+function isSecure(facts: RequestFacts): boolean {
+  const [first = ''] = (facts.header('x-forwarded-proto') ?? '').split(',', 1)
+  return facts.isSecure || first.trim().toLowerCase() === 'https'
+}

@@ -1,0 +1,83 @@
+import type { Known } from '@headwater/core/internal'
+import { findCatalogFunction } from './catalog-function.ts'
+import { knownOfForeignBody } from './foreign-language.ts'
+import { knownOfExtension } from './known-extensions.ts'
+import type { Evidence } from './object.ts'
+import type { CatalogRow } from './query.ts'
+
+/** What each row of the catalog shows by itself. */
+export class CatalogFacts {
+  /** Functions that `x.f` calls when x is a row. */
+  readonly attributes: Set<string> = new Set()
+  /** Functions in C whose name is Postgres's own too, or that are behind an operator or a cast, and are not volatile. */
+  readonly #trusted = new Set<string>()
+
+  constructor(rows: readonly CatalogRow[]) {
+    for (const { kind, id, marks, refs } of rows) {
+      if (kind === 'operator' || kind === 'type') for (const ref of split(refs)) this.#trusted.add(ref)
+      if (kind === 'function' && marks?.endsWith('a') === true) this.attributes.add(id)
+    }
+  }
+
+  evidenceOf(row: CatalogRow): Evidence {
+    switch (row.kind) {
+      case 'function':
+        return this.#functionEvidence(row)
+      case 'relation':
+        return { ...relationText(row), refs: split(row.refs), fact: this.#relationFact(row) }
+      case 'type':
+        return row.body === null ? { refs: split(row.refs) } : expression(row.body, row.refs)
+      case 'operator':
+      case 'policy':
+      case 'names':
+        return { refs: split(row.refs) }
+    }
+  }
+
+  #functionEvidence(row: CatalogRow): Evidence {
+    const { sort: language, body, extension, name, marks, settings } = row
+    const refs = split(row.refs)
+    const isSettingNode = settings !== null && /(?:^|,)(?:default_)?transaction_/.test(settings)
+    const fact = isSettingNode ? TRANSACTION_SETTING : undefined
+    if (language === 'sql' || language === 'plpgsql')
+      return { text: body === null ? undefined : { language, body }, refs, fact }
+    if (language === 'aggregate') return { refs }
+    // Another name for one of Postgres's own.
+    if (language === 'internal') return body === null ? { refs, fact: UNSEEN } : { refs: [...refs, `b${body}`], fact }
+    if (language !== 'c') return { refs, fact: knownOfForeignBody(body ?? '', marks?.[1] === 't') }
+    const known = extension === null ? undefined : knownOfExtension(extension, name)
+    if (known !== undefined) return { refs, fact: known }
+    const isTrusted = marks?.[0] !== 'v' && (this.#trusted.has(row.id) || findCatalogFunction(name) !== undefined)
+    return { refs, fact: isTrusted ? undefined : UNSEEN }
+  }
+
+  #relationFact({ sort, marks }: CatalogRow): Known | undefined {
+    if (sort === 'S') return SEQUENCE
+    if (sort === 'f') return FOREIGN
+    if (marks === 'u') return UNLOGGED
+    return marks === 't' ? TEMPORARY : undefined
+  }
+}
+
+const UNSEEN: Known = Object.freeze({ access: 'unknown', because: 'unseen-function' })
+const SEQUENCE: Known = Object.freeze({ access: 'write', because: 'sequence' })
+const FOREIGN: Known = Object.freeze({ access: 'write', because: 'remote-server' })
+const UNLOGGED: Known = Object.freeze({ access: 'write', because: 'unlogged' })
+const TEMPORARY: Known = Object.freeze({ access: 'session', because: 'session-state' })
+const TRANSACTION_SETTING: Known = Object.freeze({ access: 'write', because: 'transaction-control' })
+
+function relationText({ body }: CatalogRow): Evidence {
+  return body === null ? {} : { text: { language: 'sql', body } }
+}
+
+/** An expression over nothing, as evidence. */
+export function expression(body: string | null, refs: string | null): Evidence {
+  return {
+    text: body === null ? undefined : { language: 'sql', body: `select ${body}` },
+    refs: split(refs),
+  }
+}
+
+function split(refs: string | null): readonly string[] {
+  return refs === null || refs === '' ? [] : refs.split(',')
+}

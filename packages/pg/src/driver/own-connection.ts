@@ -1,0 +1,47 @@
+import pg from 'pg'
+
+/** A connection of our own beside the pools: it takes no place that a query of the app waits for. */
+export interface OwnConnection {
+  query(text: string): Promise<{ readonly rows: readonly unknown[] }>
+  /** Ends it at once, also in the middle of a query; may be called again, and never rejects. */
+  end(): Promise<void>
+}
+
+/** How long the catalog's query may take, in ms; then its connection is given up. */
+const QUERY_TIMEOUT = 60_000
+
+/**
+ * Opens a connection beside the pools, with their own settings, to the first of them whose server answers.
+ *
+ * Rejects with the last driver's error when none does, and with the signal's reason when that aborts.
+ */
+export async function openOwnConnection(pools: readonly pg.Pool[], signal: AbortSignal): Promise<OwnConnection> {
+  let failure: unknown = new Error('there is no server to read the catalog from')
+  for (const { options } of pools) {
+    signal.throwIfAborted()
+    const Client = (options.Client as typeof pg.Client | undefined) ?? pg.Client
+    const client = new Client(options)
+    // Without a listener the loss of the connection would end the process; the query's own error tells of it.
+    client.on('error', () => undefined)
+    const destroy = (): void => {
+      client.connection.stream.destroy()
+    }
+    signal.addEventListener('abort', destroy, { once: true })
+    try {
+      await client.connect()
+      return {
+        query: (text: string) => client.query({ text, query_timeout: QUERY_TIMEOUT } as pg.QueryConfig),
+        end: async () => {
+          signal.removeEventListener('abort', destroy)
+          await client.end().catch(() => undefined)
+        },
+      }
+    } catch (error) {
+      signal.removeEventListener('abort', destroy)
+      destroy()
+      failure = error
+    }
+  }
+  signal.throwIfAborted()
+  throw failure
+}

@@ -1,0 +1,38 @@
+import { internalsOf } from './pg-internals.ts'
+import type { QueryCall } from './query-call.ts'
+import { type AppConfig, copyOf, sentQueryOf } from './sent-query.ts'
+import { once, type Settle } from './settle.ts'
+import type { TrackedClient } from './tracked-client.ts'
+
+/** Sends an ordinary query in pg's callback form. */
+export function sendQuery(client: TrackedClient, { config, values }: QueryCall, settle: Settle): void {
+  const answered = once(settle)
+  const internals = internalsOf(client)
+  if (typeof config === 'string') return void internals.query(config, values, answered)
+  const app = config as AppConfig
+  const sent = sentQueryOf(client, app, values, answered)
+  if (sent === undefined) internals.query(copyOf(app), values, answered)
+  else internals.query(sent)
+}
+
+/** Sends a text of our own. */
+export function sendText(client: TrackedClient, text: string, answered: Settle): void {
+  internalsOf(client).query(text, answered)
+}
+
+/** Sends a question of our own, whose answer is rows of text whatever parsers the app has set. */
+export function sendQuestion(
+  client: TrackedClient,
+  text: string,
+  answered: (error: unknown, rows: readonly (readonly (string | null)[])[]) => void,
+  timeoutMillis?: number,
+): void {
+  const config = { text, rowMode: 'array', types: AS_TEXT, query_timeout: timeoutMillis }
+  const settle: Settle = (error, result) => {
+    answered(error, error ? [] : (result as { readonly rows: readonly (readonly (string | null)[])[] }).rows)
+  }
+  internalsOf(client).query(config, settle)
+}
+
+/** Every value as Postgres prints it. */
+export const AS_TEXT: { readonly getTypeParser: () => (value: string) => string } = { getTypeParser: () => String }

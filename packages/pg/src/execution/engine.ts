@@ -1,0 +1,38 @@
+import { Fleet } from '../fleet/fleet.ts'
+import type { ResolvedOptions } from '../options/options.ts'
+import { ReplicaConnector } from '../reads/replica-connector.ts'
+import { Decisions } from './decisions.ts'
+import { Execution } from './execution.ts'
+import { Outcomes } from './outcomes.ts'
+import { Verdicts } from './verdicts.ts'
+
+/** All that stands behind the faces of one pool. */
+export class Engine {
+  readonly fleet: Fleet
+  readonly reads: ReplicaConnector
+  readonly verdicts: Verdicts
+  readonly decisions: Decisions
+  readonly execution: Execution
+
+  constructor(options: ResolvedOptions) {
+    this.fleet = new Fleet(options)
+    this.reads = new ReplicaConnector({ ...options.freshness, fleet: this.fleet })
+    this.verdicts = new Verdicts(options.catalog, this.fleet)
+    this.decisions = new Decisions(options, this.fleet, this.reads, this.verdicts)
+    const outcomes = new Outcomes(this.fleet, this.decisions, this.verdicts)
+    this.execution = new Execution(this.fleet, this.reads, this.decisions, outcomes)
+  }
+
+  /** Ends what runs by itself (watches, the catalog), then the pools. Rejects with all that could not be closed. */
+  async end(): Promise<void> {
+    await Promise.all([this.verdicts.end(), this.reads.end()])
+    const { nodes } = this.fleet
+    const outcomes = await Promise.allSettled(nodes.map((node) => node.pool.end()))
+    const errors = outcomes.flatMap((outcome, index) =>
+      outcome.status === 'rejected'
+        ? [new Error(`${nodes[index]?.name}: could not be closed`, { cause: outcome.reason })]
+        : [],
+    )
+    if (errors.length > 0) throw new AggregateError(errors, 'some pools could not be closed')
+  }
+}

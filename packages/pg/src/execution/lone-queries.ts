@@ -1,0 +1,34 @@
+import type { TransactionState } from '@headwater/core/internal'
+import type { Connection } from '../node/pool-node.ts'
+import type { ConnectedToReplica } from '../reads/replica-connector.ts'
+import type { Holder, RoutedQuery } from './routed-query.ts'
+
+export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })
+
+/** The holder of all lone queries: each takes a connection for itself, and gives it back with its answer. */
+export const LONE_QUERIES: Holder = Object.freeze({
+  transaction: STANDS_ALONE,
+  isPinned: false,
+  isWriting: false,
+  isLost: false,
+  reasonToRefuse: () => undefined,
+  hold: () => undefined,
+  forgetHeld: () => undefined,
+  connectionTo: () => undefined,
+  whenConnected: (_query: RoutedQuery, take: ConnectedToReplica) => take,
+  cannotBegin: () => undefined,
+  giveUp: () => undefined,
+  pin: () => undefined,
+  begin: (_connection: Connection, begun: (error?: unknown) => void) => begun(),
+  answered: ({ client, mustClose, release }: Connection) => {
+    // BEGIN through the pool: whoever came next would be inside that transaction.
+    release(mustClose || client.isLost || client.sessionStatus !== 'I' || undefined)
+  },
+  noticeLoss: () => undefined,
+  lose: () => undefined,
+  finish: (query: RoutedQuery, error: unknown, result?: unknown) => {
+    // A statement that stands alone is its own transaction: it has ended when it is answered.
+    query.writeEnded()
+    query.settle(error, result)
+  },
+})

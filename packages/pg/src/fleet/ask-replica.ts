@@ -1,0 +1,34 @@
+import { sendQuestion } from '../driver/send.ts'
+import type { TrackedClient } from '../driver/tracked-client.ts'
+import { REPLICA_SAMPLE, type ReplicaSample, replicaSampleOf } from './replica-sample.ts'
+
+/** How long the answer may take, in ms. */
+const TIMEOUT = 1_000
+
+/** The pause between two questions, in ms. */
+const PAUSE = 10
+
+/**
+ * Asks the server behind one connection how far it is, right before a read on the same connection (F4). Asks again for
+ * `maxWait` ms while `isEnough` does not hold, and gives the last answer.
+ */
+export function askReplica(
+  client: TrackedClient,
+  isEnough: (state: ReplicaSample) => boolean,
+  maxWait: number,
+  done: (error: unknown, sample?: ReplicaSample) => void,
+): void {
+  const sentAt = performance.now()
+  const answered = (error: unknown, rows: readonly (readonly (string | null)[])[]): void => {
+    if (error) return done(error)
+    try {
+      const sample = replicaSampleOf(rows[0] ?? [], performance.now())
+      const left = maxWait - (sample.receivedAt - sentAt) - PAUSE
+      if (left <= 0 || isEnough(sample)) done(undefined, sample)
+      else setTimeout(() => askReplica(client, isEnough, left, done), PAUSE)
+    } catch (unreadable) {
+      done(unreadable)
+    }
+  }
+  sendQuestion(client, REPLICA_SAMPLE, answered, TIMEOUT)
+}

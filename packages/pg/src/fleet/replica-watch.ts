@@ -1,0 +1,54 @@
+import type { ReplicaState } from '@headwater/core/internal'
+import type pg from 'pg'
+import type { PoolNode } from '../node/pool-node.ts'
+import { processIdOf } from '../node/read-only-session.ts'
+import { REPLICA_SAMPLE, type ReplicaSample, replicaSampleOf } from './replica-sample.ts'
+import { WAIT_FOR_LSN } from './wait-for-lsn.ts'
+import { Watcher } from './watcher.ts'
+
+/** One replica, and what is known of how far it is. */
+export class ReplicaWatch {
+  readonly node: PoolNode
+  readonly watcher: Watcher<ReplicaSample>
+  /** When each connection was made: one that is younger than what is known may lead to another server. */
+  readonly #madeAt = new WeakMap<object, number>()
+  readonly #marks = new WeakMap<object, number>()
+  /** Whether something stands between: there a connection outlives its server. */
+  #isPooled = false
+
+  constructor(node: PoolNode, pause: number) {
+    this.node = node
+    const { pool } = node
+    pool.on('connect', (client) => this.#madeAt.set(client, performance.now()))
+    this.watcher = new Watcher({
+      pool,
+      textFor: () => REPLICA_SAMPLE,
+      read: (row, { connection, receivedAt }) => {
+        node.markReachable()
+        const sample = replicaSampleOf(row, receivedAt)
+        this.#isPooled = sample.processId !== processIdOf(connection)
+        return sample
+      },
+      pause,
+      wait: WAIT_FOR_LSN,
+      onFailure: (error) => node.publish('connection-error', error),
+    })
+  }
+
+  /**
+   * What the server behind `client` is known to have; `undefined` when the connection is younger than that knowledge and
+   * was not asked yet: the server may have been restarted in between, and a standby that crashed comes back where it was a
+   * while ago. Behind a pooler a connection is never known to lead where the watcher's does.
+   */
+  stateBehind(client: pg.PoolClient): ReplicaState | undefined {
+    const { latest } = this.watcher
+    if (latest === undefined || this.#isPooled) return undefined
+    const isOlder = (this.#madeAt.get(client) ?? 0) < latest.receivedAt
+    return isOlder || this.#marks.get(client) === latest.node ? latest : undefined
+  }
+
+  /** Notes what the server behind `client` has said of itself. */
+  note(client: pg.PoolClient, { node }: ReplicaState): void {
+    this.#marks.set(client, node)
+  }
+}

@@ -1,0 +1,217 @@
+import { diagnostics, type NodeEvent } from '@headwater/core'
+import { databaseErrorIn } from '@headwater/core/internal'
+import pg from 'pg'
+import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
+import type { ResolvedNode } from '../options/options.ts'
+import { forceReadOnlySession } from './read-only-session.ts'
+
+/** How long a server that could not be reached is left alone, in ms: the first time, and at most. */
+const BACKOFF = { first: 250, most: 30_000 } as const
+
+export type NodeKind = 'primary' | 'replica'
+
+/** A connection in use: whose it is, and how it goes back. */
+export interface Connection {
+  readonly node: PoolNode
+  readonly client: TrackedClient
+  /** Whether nobody may have it next, though it can still be used. */
+  mustClose: boolean
+  release(destroy?: Error | boolean): void
+}
+
+/** Gives a connection, or an error. */
+export type Connected = (error: unknown, connection?: Connection) => void
+
+/** Who waits for a connection. */
+interface Waiting {
+  readonly connected: Connected
+  readonly failed: (error: unknown) => void
+}
+
+/** One Postgres server: its connections, its role as it says itself, and whether a session is to be had there. */
+export class PoolNode {
+  readonly name: string
+  readonly kind: NodeKind
+  readonly region: string | undefined
+  readonly pool: pg.Pool
+  /** Whether each of its connections may lead to another server. */
+  readonly isBalanced: boolean
+  /** The role that the server last reported; `undefined` before the first connection. */
+  isStandby: boolean | undefined
+  #isReadOnlyForced = true
+  #areOptionsRefused = false
+  #hasWarned = false
+  readonly #waiting = new Set<Waiting>()
+  /** Whether it has refused to say where it is in its log: it is not asked again, and the reads of those who wrote stay with it. */
+  refusesPosition = false
+  #failures = 0
+  /** The error of the last failure; it counts while `#failures` does. */
+  #failure: unknown
+  #downUntil = 0
+
+  constructor(node: ResolvedNode, kind: NodeKind) {
+    this.name = node.name
+    this.kind = kind
+    this.region = node.region
+    this.isBalanced = node.isBalanced
+    const Base = (node.config.Client as typeof pg.Client | undefined) ?? pg.Client
+    const Client = trackedClientClass(Base, {
+      asksForReadOnly: () => kind === 'replica' && !this.#areOptionsRefused,
+      onOptionsRefused: () => {
+        this.#areOptionsRefused = true
+      },
+      onRole: (isStandby) => this.#observeRole(isStandby),
+      onError: (error) => this.publish('connection-error', error),
+    })
+    const config: pg.PoolConfig = { ...node.config, Client }
+    // A spread loses what pg hides.
+    if (node.config.password !== undefined) config.password = node.config.password
+    if (kind === 'replica') config.verify = this.#verifyReadOnly(node.config.verify)
+    this.pool = new pg.Pool(config)
+  }
+
+  /** Whether its sessions are forced read-only (X1), as far as is known. */
+  get isReadOnlyForced(): boolean {
+    return this.#isReadOnlyForced
+  }
+
+  /** Whether no session could be had lately. The first to ask after the pause is told `false`: it is the probe. */
+  isDown(): boolean {
+    if (this.#failures === 0) return false
+    const now = performance.now()
+    // Who waits there already is the probe.
+    if (now < this.#downUntil || this.#waiting.size > 0) return true
+    this.#downUntil = now + this.#pause()
+    return false
+  }
+
+  /** Whether no session could be had lately, without becoming the probe. */
+  isResting(): boolean {
+    return this.#failures > 0 && performance.now() < this.#downUntil
+  }
+
+  /**
+   * Takes a connection, and learns from the outcome whether a session is to be had here. Who waits for one at a replica
+   * when that proves not to be so is told at once, to go elsewhere.
+   */
+  connect(connected: Connected, failed: (error: unknown) => void): void {
+    const waiting: Waiting = { connected, failed }
+    this.#waiting.add(waiting)
+    try {
+      this.#ask(waiting, true)
+    } catch (error) {
+      this.#waiting.delete(waiting)
+      throw error
+    }
+  }
+
+  #ask(waiting: Waiting, mayAskAgain: boolean): void {
+    this.pool.connect((error, client, release) => {
+      if (mayAskAgain && isOptionsRefusal(error) && this.#waiting.has(waiting)) return this.#ask(waiting, false)
+      const isStillWaiting = this.#waiting.delete(waiting)
+      if (client !== undefined) {
+        this.markUp()
+        // The pool makes the class that it was given.
+        const connection = { node: this, client: client as TrackedClient, mustClose: false, release }
+        if (isStillWaiting) waiting.connected(undefined, connection)
+        else release()
+      } else if (!isFullPool(error) && !this.pool.ending) {
+        this.markDown(error)
+        if (isStillWaiting) waiting.failed(error)
+      } else if (isStillWaiting) {
+        // Who waited in vain behind others that got no session was kept waiting by the server.
+        waiting.failed(this.#failures > 0 && !this.pool.ending ? this.#failure : error)
+      }
+    })
+  }
+
+  markDown(error: unknown): void {
+    this.#failure = error
+    // Many that ask at once fail together: that is one failure, not a reason to wait for minutes.
+    if (!this.isResting()) {
+      this.#failures += 1
+      this.#downUntil = performance.now() + this.#pause()
+      if (this.#failures === 1) this.publish('down', error)
+    }
+    // Who waits for the primary has nowhere else to go.
+    if (this.kind === 'replica') this.#sendAway(error)
+  }
+
+  markUp(): void {
+    if (this.#failures === 0) return
+    this.#failures = 0
+    this.publish('up', undefined)
+  }
+
+  /** A connection of its watcher was answered: the server can be reached. Whether it takes new sessions, that does not say. */
+  markReachable(): void {
+    if (this.#failures > 0 && databaseErrorIn(this.#failure) === undefined) this.markUp()
+  }
+
+  positionRefused(error: unknown): void {
+    if (this.refusesPosition) return
+    this.refusesPosition = true
+    this.publish('connection-error', error)
+  }
+
+  publish(change: NodeEvent['change'], error: unknown): void {
+    if (!diagnostics.node.hasSubscribers) return
+    diagnostics.node.publish({ node: this.name, region: this.region, change, error } satisfies NodeEvent)
+  }
+
+  /** Tells all who wait. A connection that comes for one of them all the same goes back at once. */
+  #sendAway(error: unknown): void {
+    if (this.#waiting.size === 0) return
+    const all = [...this.#waiting]
+    this.#waiting.clear()
+    // pg-pool would knock for each of them in turn, and who comes next would wait behind them. It has no call for that.
+    const queue: unknown = Reflect.get(this.pool, '_pendingQueue')
+    if (Array.isArray(queue)) queue.length = 0
+    for (const { failed } of all) failed(error)
+  }
+
+  /** Doubles with each failure, and is spread by a half so that a fleet does not knock all at once. */
+  #pause(): number {
+    const pause = Math.min(BACKOFF.most, BACKOFF.first * 2 ** (this.#failures - 1))
+    return pause * (0.75 + Math.random() / 2)
+  }
+
+  #observeRole(isStandby: boolean): void {
+    if (this.isStandby === isStandby) return
+    const isChange = this.isStandby !== undefined || isStandby !== (this.kind === 'replica')
+    this.isStandby = isStandby
+    if (isChange) this.publish(isStandby ? 'became-standby' : 'became-primary', undefined)
+  }
+
+  /** Looks at each new session before anybody has it; `next` is the app's own look. */
+  #verifyReadOnly(next: Verify | undefined): Verify {
+    return (client, done) => {
+      const tracked = client as TrackedClient
+      forceReadOnlySession(tracked, (error, isForced) => {
+        if (error !== undefined) return done(error)
+        tracked.isForcedReadOnly = isForced
+        this.#isReadOnlyForced = isForced
+        if (!isForced) this.#warnOfPooler()
+        if (next === undefined) done()
+        else next(client, done)
+      })
+    }
+  }
+
+  #warnOfPooler(): void {
+    if (this.#hasWarned) return
+    this.#hasWarned = true
+    process.emitWarning(
+      `${this.name} is behind a pooler, which shares its sessions: nothing forces them read-only, so only what is proven to ` +
+        'read runs there, and all else needs the primary. Give the URL that leads to the replica itself. Told once for each replica.',
+      { type: 'HeadwaterWarning', code: 'HEADWATER_POOLED_REPLICA' },
+    )
+  }
+}
+
+type Verify = NonNullable<pg.PoolConfig['verify']>
+
+/** pg-pool's own word for a pool without a free place; its other two messages (and pg's `timeout expired`) mean the server. */
+function isFullPool(error: unknown): boolean {
+  return error instanceof Error && error.message === 'timeout exceeded when trying to connect'
+}

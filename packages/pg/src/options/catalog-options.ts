@@ -1,0 +1,47 @@
+import { OptionsInvalid } from '@headwater/core'
+import type { Access } from '@headwater/core/internal'
+import { checkOverrides } from './overrides.ts'
+
+/** Age in ms at which the catalog is read again unless the app says otherwise. */
+export const REFRESH_AFTER = 600_000
+
+/** How `RoutedPool` keeps what it knows of its database. */
+export interface CatalogOptions {
+  /** Age in ms at which it is read again, at the next statement. Default 600,000 (10 minutes); at least 1,000. */
+  readonly refreshAfter?: number | undefined
+}
+
+/** What `RoutedPool` runs on: checked and complete. */
+export interface ResolvedCatalog {
+  /** Whether the catalog is read at all; the user's own word holds without. */
+  readonly isLoaded: boolean
+  readonly refreshAfter: number
+  readonly functions: Readonly<Record<string, Access>>
+}
+
+/**
+ * Checks the options `catalog` and `functions`; `isUseful` is what `catalog` is by default.
+ *
+ * @throws {OptionsInvalid} naming the option, what was expected, and what to do.
+ */
+export function resolveCatalog(
+  catalog: boolean | CatalogOptions | undefined,
+  functions: Readonly<Record<string, Access>> | undefined,
+  isUseful: boolean,
+): ResolvedCatalog {
+  if (catalog !== undefined && typeof catalog !== 'boolean' && (typeof catalog !== 'object' || catalog === null)) {
+    throw new OptionsInvalid('catalog', `${JSON.stringify(catalog)} is neither true, false nor { refreshAfter }`)
+  }
+  const { refreshAfter = REFRESH_AFTER } = typeof catalog === 'object' ? catalog : {}
+  if (typeof refreshAfter !== 'number' || !(refreshAfter >= 1000)) {
+    throw new OptionsInvalid(
+      'catalog.refreshAfter',
+      `${JSON.stringify(refreshAfter)} is no such age; expected at least 1000 (in ms), or Infinity for never`,
+    )
+  }
+  return Object.freeze({
+    isLoaded: typeof catalog === 'boolean' ? catalog : catalog !== undefined || isUseful,
+    refreshAfter,
+    functions: checkOverrides('functions', functions),
+  })
+}

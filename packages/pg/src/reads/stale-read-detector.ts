@@ -1,0 +1,99 @@
+import { type Frame, type ReplicaState, type Seen, standingOf, type Trail } from '@headwater/core/internal'
+import { TablePolicy } from './table-policy.ts'
+
+/** Tables that were written lately, and by whom. */
+interface Written {
+  readonly tables: readonly string[]
+  readonly trail: Trail
+  readonly at: number
+}
+
+/** How long a write is remembered, in ms: as long as its client's token is good. */
+const REMEMBERED = 60_000
+const MOST_WRITES = 256
+const NOBODY: ReadonlySet<Trail> = new Set()
+
+/** Where a name begins that is written to; what stands between is what the grammar allows there. */
+const TARGET =
+  /\b(?:insert\s+into|update(?:\s+only)?|delete\s+from(?:\s+only)?|merge\s+into(?:\s+only)?|truncate(?:\s+table)?(?:\s+only)?|copy)\s+((?:"(?:[^"]|"")+"|[\w$]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[\w$]+))*)/gi
+
+/**
+ * Warns, while an app is developed, of a read on a replica of a table that its own scope, or the scope that its client's
+ * token came from, has just written (issued by this process). It reads words, not grammar: a warning is a hint.
+ *
+ * Only reads that ask for no freshness can meet it: `eventual`, `bounded`, `withReplica`.
+ */
+export class StaleReadDetector {
+  readonly #writes: Written[] = []
+  readonly #told = new Set<string>()
+
+  /** Notes what a statement of a scope writes. */
+  noteWrite(text: string | undefined, trail: Trail, now: number): void {
+    const tables = writtenTables(text ?? '')
+    if (tables.length === 0) return
+    this.#writes.push({ tables, trail, at: now })
+    if (this.#writes.length > MOST_WRITES) this.#writes.shift()
+  }
+
+  /** Looks at a read that goes to a replica; `state` is what is known of that. */
+  check(
+    text: string | undefined,
+    frame: Frame | undefined,
+    node: string,
+    state: ReplicaState | undefined,
+    now: number,
+  ): void {
+    const trail = frame?.scope?.trail
+    if (trail === undefined || text === undefined) return
+    const { floor } = trail
+    const isBehind = floor !== undefined && standingOf(state, floor) !== 'caught-up'
+    const before = isBehind ? this.#scopesBehind(floor) : NOBODY
+    for (const write of this.#writes) {
+      const isOwn = write.trail === trail
+      if (now - write.at > REMEMBERED || !(isOwn || before.has(write.trail))) continue
+      const table = write.tables.find((name) => new TablePolicy([name]).mayRead(text))
+      if (table !== undefined) this.#warn(table, node, isOwn)
+    }
+  }
+
+  /** Who wrote what a token stands for: the scope that it comes from, the one that this one's token came from, and so on. */
+  #scopesBehind(token: Seen): ReadonlySet<Trail> {
+    const scopes = new Set<Trail>()
+    let link: Seen | undefined = token
+    for (const { trail } of this.#writes.toReversed()) {
+      if (link === undefined) break
+      if (scopes.has(trail) || !isSamePosition(trail.settleNow(), link)) continue
+      scopes.add(trail)
+      link = trail.floor
+    }
+    return scopes
+  }
+
+  #warn(table: string, node: string, isOwn: boolean): void {
+    const writer = isOwn ? 'the same scope' : 'this client, a moment ago,'
+    const key = `${table} ${isOwn}`
+    if (this.#told.has(key)) return
+    this.#told.add(key)
+    process.emitWarning(
+      `${JSON.stringify(table)} was read on ${node} although ${writer} has written it: the read may miss that. ` +
+        'Leave out withReplica() or the weaker consistency here, or read with withPrimary(). Told once for each table.',
+      { type: 'HeadwaterWarning', code: 'HEADWATER_STALE_READ' },
+    )
+  }
+}
+
+/** Where it was read from since then does not matter here. */
+function isSamePosition(left: Seen | undefined, right: Seen): boolean {
+  return left?.cluster === right.cluster && left.timeline === right.timeline && left.lsn === right.lsn
+}
+
+/** The tables that a text writes, as Postgres folds their names, without schema. */
+export function writtenTables(text: string): string[] {
+  const names = [...text.matchAll(TARGET)].flatMap(([, name]) => (name === undefined ? [] : [lastPart(name)]))
+  return [...new Set(names)]
+}
+
+function lastPart(name: string): string {
+  const part = /(?:"(?:[^"]|"")+"|[\w$]+)$/.exec(name)?.[0] ?? name
+  return part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part.toLowerCase()
+}

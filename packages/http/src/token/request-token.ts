@@ -58,6 +58,9 @@ interface Carried {
  * stored in the cookie jar: what a browser keeps covers every answer that it has received. A cookie is deleted only by an
  * answer that has seen all that the cookie's name stands for; that answer set a cookie of its own first, which is there or
  * was deleted by the same rule. A position means the same for ever. A mark does not, so it stays until its moment is over.
+ *
+ * A mark and a position can each stand for the other. Two answers must not each delete one and rely on the other one. So
+ * when a request carries several tokens and one is a mark, its answer always sets a token of its own.
  */
 export class RequestToken {
   readonly #carriers: TokenCarriers
@@ -174,6 +177,8 @@ export class RequestToken {
 
 /** Finds the carried token that says all that `token` does, and lives as long as any of the others. */
 function knownOf(carried: readonly Carried[], token: Token, hasSeenMore: boolean): Carried | undefined {
+  // Positions have one order: the latest is never deleted in favour of another one of them. A mark has none.
+  if (carried.length > 1 && !carried.every((one) => isPosition(one.token))) return undefined
   const lastExpires = Math.max(...carried.map((one) => one.token.expires))
   return carried.find(
     ({ token: one }) =>

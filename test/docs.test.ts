@@ -30,19 +30,19 @@ test('the pages are found', () => {
   )
 })
 
-test('P4: sideEffects() is shown before the deed, never behind it', async () => {
+test('P4: forbidReplay() is shown before the deed, never behind it', async () => {
   let shown = 0
   for (const page of pages) {
     for (const sentence of sentencesOf(page)) {
-      expect(sentence, page).not.toMatch(/`sideEffects\(\)` (?:after|behind)|has done what must not happen twice/)
+      expect(sentence, page).not.toMatch(/`forbidReplay\(\)` (?:after|behind)|has done what must not happen twice/)
     }
     for (const { code, line } of await readmeBlocks(join(ROOT, page))) {
-      const [, ...behind] = code.split(/^\s*sideEffects\(\)/m)
+      const [, ...behind] = code.split(/^\s*forbidReplay\(\)/m)
       if (behind.length === 0) continue
       shown += 1
       // A call without a deed behind it would stand behind the deed.
       expect(behind.at(-1), `${page}, line ${line}`).toMatch(/^(?:\s*\/\/)?.*\n\s*(?:await )?\w+/)
-      expect(code, `${page}, line ${line}`).toMatch(/ensurePrimary\(\).*sideEffects\(\)/s)
+      expect(code, `${page}, line ${line}`).toMatch(/ensurePrimary\(\).*forbidReplay\(\)/s)
     }
   }
   expect(shown).toBeGreaterThan(0)

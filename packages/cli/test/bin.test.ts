@@ -16,8 +16,8 @@ it('prints the verdict, carets under the token, and the routes', async () => {
   expect(lines[0]).toBe('write (row-lock)  It locks rows, which only the primary can do.')
   expect(lines[2]).toBe('1 | select * from orders for update')
   expect(lines[3]).toBe('                         ^^^^^^^^^^')
-  expect(output).toMatch(/^away, in a request +replay +replay +replay$/m)
-  expect(output).toMatch(/^at home +primary +primary +primary$/m)
+  expect(output).toMatch(/^away, in a request +replay +replay$/m)
+  expect(output).toMatch(/^at home +primary +primary$/m)
 })
 
 it('reads standard input, with - and without', async () => {
@@ -36,9 +36,9 @@ it('reads a file', async () => {
   expect(output).toContain('3 | for update\n    ^^^^^^^^^^\n')
 })
 
-it('prints JSON with every mode and place', async () => {
+it('prints JSON with every kind of routing and place', async () => {
   const { output } = await run(['explain', '--json', 'select my_function(1)'])
-  const { routes, ...rest } = JSON.parse(output) as { routes: { place: string; mode: string; route: string }[] }
+  const { routes, ...rest } = JSON.parse(output) as { routes: { place: string; routing: string; route: string }[] }
   expect(rest).toEqual({
     access: 'unknown',
     reason: 'unseen-function',
@@ -49,16 +49,13 @@ it('prints JSON with every mode and place', async () => {
     statements: 1,
     note: null,
   })
-  expect(routes.map(({ place, mode, route }) => `${place}, ${mode}: ${route}`)).toEqual([
-    'home, safe: primary',
-    'home, explicit: primary',
-    'home, eventual: primary',
-    'away in a request, safe: replay',
-    'away in a request, explicit: replay',
-    'away in a request, eventual: replay',
-    'away outside a request, safe: direct',
-    'away outside a request, explicit: direct',
-    'away outside a request, eventual: direct',
+  expect(routes.map(({ place, routing, route }) => `${place}, ${routing}: ${route}`)).toEqual([
+    'home, automatic: primary',
+    'home, opt-in: primary',
+    'away in a request, automatic: replay',
+    'away in a request, opt-in: replay',
+    'away outside a request, automatic: direct',
+    'away outside a request, opt-in: direct',
   ])
 })
 

@@ -38,7 +38,7 @@ it.for(STATEMENTS)('explains %s', (sql) => {
   const explanation = explain(sql)
   expect(explanation.access).toBe(classify(sql).access)
   expect(explanation.sentence).toMatch(/^[A-Z].*\.$/)
-  expect(explanation.routes).toHaveLength(9)
+  expect(explanation.routes).toHaveLength(6)
   const text = render(sql, explanation, plain)
   const caret = text.split('\n').findIndex((line) => /^ *\^+$/.test(line))
   if (explanation.token === null) expect(caret).toBe(-1)

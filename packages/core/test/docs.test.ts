@@ -27,7 +27,7 @@ const ERRORS: Record<HeadwaterErrorCode, HeadwaterError> = {
   HEADWATER_PRIMARY_UNAVAILABLE: new PrimaryUnavailable(new Error('connect')),
 }
 
-const OBSTACLES: Record<ReplayBlocker, true> = {
+const BLOCKERS: Record<ReplayBlocker, true> = {
   'at-home': true,
   'no-request': true,
   'response-started': true,
@@ -83,12 +83,12 @@ describe('the README of core', () => {
     }
   })
 
-  it('R7: has every reason and every obstacle', () => {
+  it('R7: has every reason and every blocker', () => {
     const reasons = (start: string) => quoted(row(start).split('|')[2] ?? '').sort()
     expect(reasons('| `replica`')).toEqual(Object.keys(REPLICA).sort())
     expect(reasons('| `primary`, `direct`')).toEqual(Object.keys(PRIMARY).sort())
     expect(reasons('| `refuse`')).toEqual(Object.keys(REFUSE).sort())
-    const obstacles = /`obstacle` is one of ([^.]*)\./.exec(readme)?.[1] ?? ''
-    expect(quoted(obstacles).sort()).toEqual(Object.keys(OBSTACLES).sort())
+    const blockers = /`blocker` is one of ([^.]*)\./.exec(readme)?.[1] ?? ''
+    expect(quoted(blockers).sort()).toEqual(Object.keys(BLOCKERS).sort())
   })
 })

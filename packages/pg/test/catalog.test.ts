@@ -120,6 +120,6 @@ it('the options of the pool are checked and filled in', () => {
   expect(resolveCatalog(false, undefined, true).isLoaded).toBe(false)
   expect(() => resolveCatalog('yes' as unknown as boolean, undefined, true)).toThrow('option catalog: "yes" is neither')
   expect(() => resolveCatalog({ refreshAfterMillis: 5 }, undefined, true)).toThrow(
-    'option catalog.refreshAfter: 5 is no',
+    'option catalog.refreshAfterMillis: 5 is no',
   )
 })

@@ -1,6 +1,8 @@
+import { findReplay } from '@headwater/core'
 import { Cache, type MutationOption } from 'drizzle-orm/cache/core'
 import { describe, expect, it } from 'vitest'
 import { inJob, type Stage } from './stage.ts'
+import { inRequest } from './world.ts'
 
 /** What went wrong in others. */
 export function regressions(stage: Stage): void {
@@ -46,6 +48,15 @@ export function regressions(stage: Stage): void {
           expect(await stage.who(stage.atHome)).toBe('primary')
         }),
       )
+    })
+
+    it('X5: end() returns behind a transaction whose BEGIN was replayed, although Drizzle 0.45 keeps its client', async () => {
+      const pool = stage.world.pool('nrt')
+      const db = version.open(pool)
+      const begun = inRequest(pool, () => db.transaction(async () => undefined, { isolationLevel: 'serializable' }))
+      await expect(begun).rejects.toSatisfy((error) => findReplay(error) !== undefined)
+      await pool.end()
+      expect([pool.ended, pool.totalCount]).toEqual([true, 0])
     })
 
     it('R10: .prepare() fails once after a migration, as over pg, and not for ever', async () => {

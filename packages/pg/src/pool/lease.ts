@@ -17,6 +17,8 @@ export class Lease implements Holder {
   #isPinned = false
   /** What every query rejects with, once it has lost or closed what its queries build on. */
   #lostTo: unknown
+  /** Whether its last query failed before anything was sent, and it holds no connection. */
+  wasRefused = false
   /** The query that waits for a connection. */
   #connecting: { readonly query: RoutedQuery } | undefined
   /** The writes of the transaction that is open. */
@@ -169,6 +171,7 @@ export class Lease implements Holder {
     this.#syncTransaction()
     if (query.isUnderway) this.#underway.push(query)
     if (this.#transaction.phase !== 'open') this.#endWrites()
+    this.wasRefused = Boolean(error) && this.connections.clients.length === 0
     if (position !== undefined) query.frame?.scope?.session.committedAt(position)
     query.settle(error, result)
     this.#finished()

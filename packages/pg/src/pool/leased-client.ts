@@ -11,6 +11,7 @@ import type { Engine } from '../execution/engine.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
 import { ConnectionSet } from './connection-set.ts'
 import { Lease } from './lease.ts'
+import type { OpenLeases } from './open-leases.ts'
 
 /**
  * What `RoutedPool.connect()` gives: a pg client that has no connection until its first statement shows where it belongs (R3).
@@ -28,13 +29,13 @@ export class LeasedClient extends LazyEmitter {
   #isReleased = false
   /** The texts of the names that statements were given: pg's client asks for each only once. */
   #texts: Map<string, string> | undefined
-  #onEnd: (() => void) | undefined
+  readonly #open: OpenLeases
 
-  /** `onEnd` is told once that it is released, or lost, and holds nothing any more. */
-  constructor(engine: Engine, onEnd: () => void) {
+  constructor(engine: Engine, open: OpenLeases) {
     super()
     this.#engine = engine
-    this.#onEnd = onEnd
+    this.#open = open
+    open.add(this)
   }
 
   /** Every form that pg takes; see https://node-postgres.com/apis/client#clientquery. */
@@ -184,6 +185,7 @@ export class LeasedClient extends LazyEmitter {
       this.#waiting.push(query)
     } else {
       this.#isBusy = true
+      if (this.#lease.wasRefused) this.#open.add(this)
       this.#engine.execution.run(query)
     }
   }
@@ -193,11 +195,12 @@ export class LeasedClient extends LazyEmitter {
     this.#isBusy = query !== undefined
     if (query !== undefined) this.#engine.execution.run(query)
     else if (this.#isReleased || this.#lease.isLost) this.#letGo()
+    // Drizzle 0.45 never releases a client whose BEGIN was refused, and this one holds nothing that `end()` must wait for.
+    else if (this.#lease.wasRefused) this.#open.delete(this)
   }
 
   #letGo(): void {
     this.#lease.letGo()
-    this.#onEnd?.()
-    this.#onEnd = undefined
+    this.#open.delete(this)
   }
 }

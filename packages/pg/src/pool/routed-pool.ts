@@ -10,6 +10,7 @@ import { LONE_QUERIES } from '../execution/lone-queries.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
 import { type RoutedPoolOptions, resolveOptions } from '../options/options.ts'
 import { LeasedClient } from './leased-client.ts'
+import { OpenLeases } from './open-leases.ts'
 
 /**
  * A `pg.Pool` that reads next door and writes at the source.
@@ -40,8 +41,7 @@ const FORWARDED: ReadonlySet<string> = new Set(['connect', 'acquire', 'release',
 
 class RoutedPoolImplementation extends PgPool {
   readonly #engine: Engine
-  #leases = 0
-  #whenUnleased: (() => void) | undefined
+  readonly #openLeases = new OpenLeases()
 
   constructor(options: RoutedPoolOptions = {}) {
     const resolved = resolveOptions(options, process.env)
@@ -101,13 +101,7 @@ class RoutedPoolImplementation extends PgPool {
   lease(): LeasedClient {
     const error = this.#reasonToRefuse()
     if (error !== undefined) throw error
-    this.#leases += 1
-    return new LeasedClient(this.#engine, this.#leaseEnded)
-  }
-
-  readonly #leaseEnded = (): void => {
-    this.#leases -= 1
-    if (this.#leases === 0) this.#whenUnleased?.()
+    return new LeasedClient(this.#engine, this.#openLeases)
   }
 
   /** Why nothing can be asked of this pool, here and now. */
@@ -144,11 +138,7 @@ class RoutedPoolImplementation extends PgPool {
 
   /** As pg's pool, it serves who has a client until that is released, and only then ends. */
   async #endAll(): Promise<void> {
-    if (this.#leases > 0) {
-      await new Promise<void>((resolve) => {
-        this.#whenUnleased = resolve
-      })
-    }
+    await this.#openLeases.none()
     await this.#engine.end().finally(() => {
       poolInternalsOf(this).ended = true
     })

@@ -490,7 +490,7 @@ describe('F6, pgdog#215, postgres_exporter#385, #534, ubicloud#6213, check_postg
   })
 
   test('a receiver that is dead is lag, as soon as the primary goes on', async () => {
-    const pools = [{ time: 400 }, { bytes: 0 }].map((maxLag) => world.pool('ams', { consistency: 'bounded', maxLag }))
+    const pools = [{ millis: 400 }, { bytes: 0 }].map((maxLag) => world.pool('ams', { consistency: 'bounded', maxLag }))
     for (const pool of pools) {
       await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
     }

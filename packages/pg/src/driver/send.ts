@@ -1,12 +1,14 @@
 import { internalsOf } from './pg-internals.ts'
 import type { QueryCall } from './query-call.ts'
 import { type AppConfig, copyOf, sentQueryOf } from './sent-query.ts'
-import { once, type Settle } from './settle.ts'
+import type { Settle } from './settle.ts'
 import type { TrackedClient } from './tracked-client.ts'
 
-/** Sends an ordinary query in pg's callback form. */
-export function sendQuery(client: TrackedClient, { config, values }: QueryCall, settle: Settle): void {
-  const answered = once(settle)
+/**
+ * Sends an ordinary query in pg's callback form. `answered` is called twice for values that pg cannot send: with the error,
+ * and when the server is ready again.
+ */
+export function sendQuery(client: TrackedClient, { config, values }: QueryCall, answered: Settle): void {
   const internals = internalsOf(client)
   if (typeof config === 'string') return void internals.query(config, values, answered)
   const app = config as AppConfig

@@ -126,8 +126,12 @@ export class Execution {
     const { call, holder } = query
     const { client } = connection
     if (isAbandoned(call)) return this.#end(query, connection)
-    const answered = (error: unknown, result?: unknown, position?: Position): void =>
+    let isAnswered = false
+    const answered = (error: unknown, result?: unknown, position?: Position): void => {
+      if (isAnswered) return
+      isAnswered = true
       this.#answered(query, connection, error, result, position)
+    }
     if (call.submittable !== undefined) {
       sendSubmittable(client, call.submittable, (error) => {
         if (isStatementLost(call, error)) connection.mustClose = true

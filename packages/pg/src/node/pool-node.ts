@@ -101,7 +101,8 @@ export class PoolNode {
 
   #ask(waiting: Waiting, mayAskAgain: boolean): void {
     this.pool.connect((error, client, release) => {
-      if (mayAskAgain && isOptionsRefusal(error) && this.#waiting.has(waiting)) return this.#ask(waiting, false)
+      if (error && mayAskAgain && isOptionsRefusal(error) && this.#waiting.has(waiting))
+        return this.#ask(waiting, false)
       const isStillWaiting = this.#waiting.delete(waiting)
       if (client !== undefined) {
         this.markUp()

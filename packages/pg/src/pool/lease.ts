@@ -20,7 +20,7 @@ export class Lease implements Holder {
   /** Whether its last query failed before anything was sent, and it holds no connection. */
   wasRefused = false
   /** The query that waits for a connection. */
-  #connecting: { readonly query: RoutedQuery } | undefined
+  #connecting: RoutedQuery | undefined
   /** The writes of the transaction that is open. */
   readonly #underway: RoutedQuery[] = []
 
@@ -93,11 +93,10 @@ export class Lease implements Holder {
    */
   whenConnected(query: RoutedQuery, take: ConnectedToReplica): ConnectedToReplica {
     this.connections.dropAll(false)
-    const connecting = { query }
-    this.#connecting = connecting
+    this.#connecting = query
     return (error, connection, why) => {
       // Closed meanwhile: the query has its answer.
-      if (this.#connecting !== connecting) return connection?.release()
+      if (this.#connecting !== query) return connection?.release()
       this.#connecting = undefined
       if (connection !== undefined) this.connections.add(connection)
       take(error, connection, why)
@@ -158,7 +157,7 @@ export class Lease implements Holder {
   close(how: Error | true, error: Error): void {
     this.lose(error)
     this.connections.dropAll(how)
-    const waiting = this.#connecting?.query
+    const waiting = this.#connecting
     this.#connecting = undefined
     if (waiting === undefined) return
     waiting.notSent()

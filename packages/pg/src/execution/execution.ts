@@ -73,12 +73,13 @@ export class Execution {
     if (accessIn(statement, holder.transaction) !== 'read') holder.pin()
     const held = holder.connectionTo('primary')
     if (held !== undefined) return this.#begin(query, held)
-    const take = holder.whenConnected(query, (error, connection) => {
+    holder.awaits(query)
+    this.#fleet.connectToPrimary((error, connection) => {
+      if (!holder.receives(query, connection)) return
       if (connection !== undefined) return this.#begin(query, connection)
       query.notSent()
       this.#cannotBegin(query, error)
     })
-    this.#fleet.connectToPrimary(take)
   }
 
   #onReplica(query: RoutedQuery): void {
@@ -93,12 +94,13 @@ export class Execution {
       }
       holder.giveUp(held)
     }
-    const take = holder.whenConnected(query, (error, connection, why = 'replica-lost') => {
+    holder.awaits(query)
+    this.#reads.connect(query, situation, (error, connection, why = 'replica-lost') => {
+      if (!holder.receives(query, connection)) return
       if (error) this.#cannotBegin(query, error)
       else if (connection === undefined) this.#elsewhere(query, why, query.lostTo)
       else this.#begin(query, connection)
     })
-    this.#reads.connect(query, situation, take)
   }
 
   #cannotBegin(query: RoutedQuery, error: unknown): void {
@@ -116,7 +118,10 @@ export class Execution {
   }
 
   #begin(query: RoutedQuery, connection: Connection): void {
-    query.holder.begin(connection, (error) => {
+    const { holder } = query
+    holder.use(connection)
+    if (holder.transaction.phase !== 'held') return this.#send(query, connection)
+    holder.begin(connection, (error) => {
       if (error) this.#answered(query, connection, error)
       else this.#send(query, connection)
     })

@@ -1,6 +1,5 @@
 import type { TransactionState } from '@headwater/core/internal'
 import type { Connection } from '../node/pool-node.ts'
-import type { ConnectedToReplica } from '../reads/read-in-search.ts'
 import type { Holder, RoutedQuery } from './routed-query.ts'
 
 export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })
@@ -15,7 +14,9 @@ export const LONE_QUERIES: Holder = Object.freeze({
   hold: () => undefined,
   forgetHeld: () => undefined,
   connectionTo: () => undefined,
-  whenConnected: (_query: RoutedQuery, take: ConnectedToReplica) => take,
+  awaits: () => undefined,
+  receives: () => true,
+  use: () => undefined,
   cannotBegin: () => undefined,
   giveUp: () => undefined,
   pin: () => undefined,

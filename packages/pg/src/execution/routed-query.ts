@@ -10,7 +10,6 @@ import type pg from 'pg'
 import type { QueryCall } from '../driver/query-call.ts'
 import type { Settle } from '../driver/settle.ts'
 import type { Connection, NodeKind, PoolNode } from '../node/pool-node.ts'
-import type { ConnectedToReplica } from '../reads/read-in-search.ts'
 
 /**
  * Who a query runs for: a lease, which keeps its connections and its transaction from query to query, or a lone query,
@@ -36,15 +35,19 @@ export interface Holder {
   forgetHeld(): void
   /** The connection that it keeps to a server of that kind. */
   connectionTo(kind: NodeKind): Connection | undefined
-  /** What to call when a query's connection is there, or cannot be had: it may be closed meanwhile, and keeps what it gets. */
-  whenConnected(query: RoutedQuery, take: ConnectedToReplica): ConnectedToReplica
+  /** Before a query waits for a connection. */
+  awaits(query: RoutedQuery): void
+  /** When the connection is there, or cannot be had: keeps it. `false`: it was closed meanwhile, and the query has its answer. */
+  receives(query: RoutedQuery, connection: Connection | undefined): boolean
   /** What it held back cannot begin: the rest of that transaction must not run on its own. */
   cannotBegin(error: unknown): void
   /** Gives one back that is of no use to it any more. */
   giveUp(connection: Connection): void
   /** Stays with the primary from now on. */
   pin(): void
-  /** Sends what it held back, if anything, before a statement on `connection`. */
+  /** A query runs on this connection of its own. */
+  use(connection: Connection): void
+  /** Sends what it held back before the first statement on `connection`. */
   begin(connection: Connection, begun: (error?: unknown) => void): void
   /** A query was answered to its end: gives its connection back, or keeps it. */
   answered(connection: Connection): void

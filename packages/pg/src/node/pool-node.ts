@@ -89,6 +89,8 @@ export class PoolNode {
    * when that proves not to be so is told at once, to go elsewhere.
    */
   connect(connected: Connected, failed: (error: unknown) => void): void {
+    // One that is free comes at once: nobody waits.
+    if (this.pool.idleCount > this.pool.waitingCount) return this.#takeIdle(connected, failed)
     const waiting: Waiting = { connected, failed }
     this.#waiting.add(waiting)
     try {
@@ -99,24 +101,39 @@ export class PoolNode {
     }
   }
 
+  #takeIdle(connected: Connected, failed: (error: unknown) => void): void {
+    this.pool.connect((error, client, release) => {
+      if (client === undefined) return this.#learnWhy(error, failed)
+      this.markUp()
+      connected(undefined, this.#connectionOf(client, release))
+    })
+  }
+
+  /** The pool makes the class that it was given. */
+  #connectionOf(client: pg.PoolClient, release: Connection['release']): Connection {
+    return { node: this, client: client as TrackedClient, mustClose: false, release }
+  }
+
+  /** No session was to be had; a full pool says nothing about its server. */
+  #learnWhy(error: unknown, failed: ((error: unknown) => void) | undefined): void {
+    if (!isFullPool(error) && !this.pool.ending) {
+      this.markDown(error)
+      failed?.(error)
+    } else {
+      // Whoever waited in vain behind others that got no session was kept waiting by the server.
+      failed?.(this.#health.failures > 0 && !this.pool.ending ? this.#health.error : error)
+    }
+  }
+
   #ask(waiting: Waiting, mayAskAgain: boolean): void {
     this.pool.connect((error, client, release) => {
       if (error && mayAskAgain && isOptionsRefusal(error) && this.#waiting.has(waiting))
         return this.#ask(waiting, false)
       const isStillWaiting = this.#waiting.delete(waiting)
-      if (client !== undefined) {
-        this.markUp()
-        // The pool makes the class that it was given.
-        const connection = { node: this, client: client as TrackedClient, mustClose: false, release }
-        if (isStillWaiting) waiting.connected(undefined, connection)
-        else release()
-      } else if (!isFullPool(error) && !this.pool.ending) {
-        this.markDown(error)
-        if (isStillWaiting) waiting.failed(error)
-      } else if (isStillWaiting) {
-        // Who waited in vain behind others that got no session was kept waiting by the server.
-        waiting.failed(this.#health.failures > 0 && !this.pool.ending ? this.#health.error : error)
-      }
+      if (client === undefined) return this.#learnWhy(error, isStillWaiting ? waiting.failed : undefined)
+      this.markUp()
+      if (isStillWaiting) waiting.connected(undefined, this.#connectionOf(client, release))
+      else release()
     })
   }
 

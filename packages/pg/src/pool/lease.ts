@@ -4,7 +4,6 @@ import { sendText } from '../driver/send.ts'
 import { STANDS_ALONE } from '../execution/lone-queries.ts'
 import type { Holder, RoutedQuery } from '../execution/routed-query.ts'
 import type { Connection, NodeKind } from '../node/pool-node.ts'
-import type { ConnectedToReplica } from '../reads/read-in-search.ts'
 import type { ConnectionSet } from './connection-set.ts'
 import { HeldTransaction } from './held-transaction.ts'
 
@@ -91,16 +90,23 @@ export class Lease implements Holder {
    * It waits for a connection with none in hand: two that hold what the other waits for would wait for ever. What it holds of
    * another server is nothing that it builds on; else the query would go there.
    */
-  whenConnected(query: RoutedQuery, take: ConnectedToReplica): ConnectedToReplica {
+  awaits(query: RoutedQuery): void {
     this.connections.dropAll(false)
     this.#connecting = query
-    return (error, connection, why) => {
-      // Closed meanwhile: the query has its answer.
-      if (this.#connecting !== query) return connection?.release()
-      this.#connecting = undefined
-      if (connection !== undefined) this.connections.add(connection)
-      take(error, connection, why)
+  }
+
+  receives(query: RoutedQuery, connection: Connection | undefined): boolean {
+    if (this.#connecting !== query) {
+      connection?.release()
+      return false
     }
+    this.#connecting = undefined
+    if (connection !== undefined) this.connections.add(connection)
+    return true
+  }
+
+  use(connection: Connection): void {
+    this.connections.latest = connection
   }
 
   /** A transaction of which nothing was sent must not begin with its second statement (X11). */
@@ -117,7 +123,6 @@ export class Lease implements Holder {
   }
 
   begin(connection: Connection, begun: (error?: unknown) => void): void {
-    this.connections.latest = connection
     const held = this.#held
     if (held === undefined) return begun()
     sendEach(connection, held.texts, (error) => {

@@ -30,12 +30,21 @@ export class LeasedClient extends LazyEmitter {
   /** The texts of the names that statements were given: pg's client asks for each only once. */
   #texts: Map<string, string> | undefined
   readonly #open: OpenLeases
+  #isOpen = false
 
   constructor(engine: Engine, open: OpenLeases) {
     super()
     this.#engine = engine
     this.#open = open
-    open.add(this)
+    this.#setOpen(true)
+  }
+
+  /** Whether the pool serves it before it ends. */
+  #setOpen(isOpen: boolean): void {
+    if (this.#isOpen === isOpen) return
+    this.#isOpen = isOpen
+    if (isOpen) this.#open.opened()
+    else this.#open.closed()
   }
 
   /** Every form that pg takes; see https://node-postgres.com/apis/client#clientquery. */
@@ -185,7 +194,7 @@ export class LeasedClient extends LazyEmitter {
       this.#waiting.push(query)
     } else {
       this.#isBusy = true
-      if (this.#lease.wasRefused) this.#open.add(this)
+      if (this.#lease.wasRefused) this.#setOpen(true)
       this.#engine.execution.run(query)
     }
   }
@@ -196,11 +205,11 @@ export class LeasedClient extends LazyEmitter {
     if (query !== undefined) this.#engine.execution.run(query)
     else if (this.#isReleased || this.#lease.isLost) this.#letGo()
     // Drizzle 0.45 never releases a client whose BEGIN was refused, and this one holds nothing that `end()` must wait for.
-    else if (this.#lease.wasRefused) this.#open.delete(this)
+    else if (this.#lease.wasRefused) this.#setOpen(false)
   }
 
   #letGo(): void {
     this.#lease.letGo()
-    this.#open.delete(this)
+    this.#setOpen(false)
   }
 }

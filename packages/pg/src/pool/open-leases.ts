@@ -1,20 +1,20 @@
-/** The leased clients that a pool has to serve before it ends: those that hold something, or may still be given something to do. */
+/** Counts the leased clients that a pool has to serve before it ends: those that may still be given something to do. */
 export class OpenLeases {
-  readonly #clients = new Set<object>()
+  #count = 0
   #whenNone: (() => void) | undefined
 
-  add(client: object): void {
-    this.#clients.add(client)
+  opened(): void {
+    this.#count += 1
   }
 
-  /** It was released or lost, or can do nothing more. More than once does no harm. */
-  delete(client: object): void {
-    if (this.#clients.delete(client) && this.#clients.size === 0) this.#whenNone?.()
+  closed(): void {
+    this.#count -= 1
+    if (this.#count === 0) this.#whenNone?.()
   }
 
   /** Waits until there is none. */
   async none(): Promise<void> {
-    if (this.#clients.size === 0) return
+    if (this.#count === 0) return
     await new Promise<void>((resolve) => {
       this.#whenNone = resolve
     })

@@ -26,6 +26,8 @@ export class ReplicaSearch {
   /** `undefined`: any replica will do. */
   readonly #requirement: ReadRequirement | undefined
   readonly #connected: ConnectedToReplica
+  /** Whether an older state is better than none now. */
+  #mayBeOlder = false
 
   constructor(
     ground: SearchGround,
@@ -44,7 +46,7 @@ export class ReplicaSearch {
   /** Goes on to the next replica; `whyNotTheLast` is told when there is none. */
   goOn(whyNotTheLast: NoReplica = 'replica-lost'): void {
     const requirement = this.#requirement
-    if (requirement === undefined) return this.#takeAny(whyNotTheLast)
+    if (requirement === undefined || this.#mayBeOlder) return this.#takeAny(whyNotTheLast)
     const { order, chooser } = this.#ground
     const query = this.#query
     const preferred = order.preferred(query, requirement.seen)
@@ -57,14 +59,15 @@ export class ReplicaSearch {
     chooser.choose(nodes, requirement, query.frame, (node, why) => {
       if (node !== undefined) this.#takeFresh(node, requirement)
       else if (query.frame?.scope?.whenBehind === 'throw') this.#connected(new ReplicaBehind())
-      else if (this.#mayBeStale) this.#takeAny(why)
-      else this.#connected(undefined, undefined, why)
+      else this.#settleForOlder(why)
     })
   }
 
-  /** The primary's region cannot be reached, and the app would rather show an older state than none. */
-  get #mayBeStale(): boolean {
-    return this.#ground.mayServeStale && this.#query.frame?.scope?.blocker === 'replay-failed'
+  /** Takes any replica where the primary's region cannot be reached and the app would rather show an older state than none. */
+  #settleForOlder(why: NoReplica): void {
+    this.#mayBeOlder = this.#ground.mayServeStale && this.#query.frame?.scope?.blocker === 'replay-failed'
+    if (this.#mayBeOlder) this.#takeAny(why)
+    else this.#connected(undefined, undefined, why)
   }
 
   #takeAny(whyNotTheLast: NoReplica): void {
@@ -73,7 +76,7 @@ export class ReplicaSearch {
     const node = order.next(this.#query)
     if (node === undefined) return this.#connected(undefined, undefined, whyNotTheLast)
     detector?.check(call.text, frame, node.name, chooser.watch.stateOf(node), performance.now())
-    this.#connectTo(node, this.#connected, (why) => this.#takeAny(why))
+    this.#connectTo(node, this.#connected)
   }
 
   /** Looks again once the connection is there: it may be younger than what is known, or lead anywhere. */
@@ -84,7 +87,7 @@ export class ReplicaSearch {
       if (state === undefined) this.#askThere(connection, requirement)
       else this.#takeIfFresh(connection, state, requirement)
     }
-    this.#connectTo(node, take, (why) => this.goOn(why))
+    this.#connectTo(node, take)
   }
 
   #askThere(connection: Connection, requirement: ReadRequirement): void {
@@ -117,18 +120,18 @@ export class ReplicaSearch {
     this.goOn(why)
   }
 
-  /** No session there is no error of the read: nothing was sent, and it goes elsewhere (X2). */
-  #connectTo(node: PoolNode, connected: Connected, elsewhere: (why: NoReplica) => void): void {
+  /** No session there is no error of the read: nothing was sent, and it goes on elsewhere (X2). */
+  #connectTo(node: PoolNode, connected: Connected): void {
     this.#query.noteTried(node)
     const take: Connected = (error, connection) => {
       const mayRun = connection === undefined || mayRunOn(connection, this.#query, this.#situation)
       if (mayRun) return connected(error, connection)
       connection.release()
-      elsewhere('unknown')
+      this.goOn('unknown')
     }
     node.connect(take, (error) => {
       if (node.pool.ending) connected(error)
-      else elsewhere('replica-lost')
+      else this.goOn('replica-lost')
     })
   }
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import {
   findReplay,
   HeadwaterError,
@@ -10,7 +10,7 @@ import {
   ReplicaBehind,
   WriteOnReplica,
 } from '../src/index.ts'
-import { findInCauses, parseConsistency, parseRegion, topologyOf } from '../src/internal.ts'
+import { errorPrototypes, findInCauses, parseConsistency, parseRegion, topologyOf } from '../src/internal.ts'
 
 const replay = (cause?: unknown) => new ReplayToPrimary({ region: 'ams', from: 'nrt', reason: 'write', cause })
 
@@ -67,6 +67,20 @@ describe('an error of ours', () => {
     // Its own is not ours.
     expect({ [brand]: ['Error'] }).toBeInstanceOf(HeadwaterError)
     expect({ [brand]: ['Error'] }).not.toBeInstanceOf(WriteOnReplica)
+  })
+
+  it('has its class in the list that all loaded copies share', async () => {
+    vi.resetModules()
+    const copy = await import('../src/index.ts')
+    const shared = Reflect.get(globalThis, Symbol.for('headwater.error.prototypes.1'))
+    expect(errorPrototypes()).toBe(shared)
+    for (const errorClass of [HeadwaterError, ReplayImpossible, copy.ReplayImpossible, copy.ReplicaBehind]) {
+      expect(errorPrototypes().has(errorClass.prototype)).toBe(true)
+    }
+    expect(copy.ReplayImpossible.prototype).not.toBe(ReplayImpossible.prototype)
+    expect(copy.ReplayImpossible.prototype).toBeInstanceOf(ReplayImpossible)
+    const descriptor = Object.getOwnPropertyDescriptor(globalThis, Symbol.for('headwater.error.prototypes.1'))
+    expect(descriptor?.enumerable).toBe(false)
   })
 
   it('has a cause when there is one, and its name is on the prototype', () => {

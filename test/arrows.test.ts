@@ -34,6 +34,7 @@ const ROOMS: Readonly<Record<string, Floors>> = {
     'options.ts',
     'life',
     'adapter.ts',
+    'hono-errors.ts',
     ['hono.ts', 'express.ts', 'koa.ts', 'testing'],
   ],
 }

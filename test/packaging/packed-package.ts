@@ -9,7 +9,10 @@ export const ROOT: string = resolve(import.meta.dirname, '../..')
 export interface Manifest {
   readonly name: string
   readonly version: string
+  readonly description?: string
+  readonly keywords?: readonly string[]
   readonly license?: string
+  readonly author?: string
   readonly type?: string
   readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>
   readonly bin?: Readonly<Record<string, string>>

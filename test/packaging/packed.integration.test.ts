@@ -62,7 +62,10 @@ describe('what is published', () => {
   it('says in its package.json what it should', () => {
     for (const { manifest } of packages) {
       expect(manifest, manifest.name).toMatchObject({
+        description: expect.stringMatching(/\.$/),
+        keywords: expect.arrayContaining(['headwater']),
         license: 'MIT',
+        author: 'Headwater',
         type: 'module',
         version: packages[0]?.manifest.version,
       })

@@ -1,4 +1,3 @@
-import { findInCauses } from '@headwater/core/internal'
 import { headwater } from '@headwater/http/hono'
 import { type Context, Hono } from 'hono'
 import { deleteCookie, getSignedCookie, setSignedCookie } from 'hono/cookie'
@@ -100,7 +99,7 @@ export function createApp(database: Database, environment: Environment): Hono {
 
   app.onError((error, context) => {
     // Headwater's errors and Hono's own know their answer: 503 with Retry-After, for one. Drizzle wraps what a query fails with.
-    const known = findInCauses(error, hasAnswer)
+    const known = [error, error.cause].find(hasAnswer)
     if (known !== undefined) return known.getResponse()
     // Drizzle's wrapper has the parameters of the query in its message; what they are is nobody's business in a log.
     console.error(error.cause ?? error)
@@ -117,8 +116,8 @@ async function bodyOf<Input>(context: Context, schema: ZodType<Input>): Promise<
   throw new HTTPException(400, { res: context.json({ error: messageOf(input.error) }, 400) })
 }
 
-function hasAnswer(error: object): error is { getResponse(): Response } {
-  return 'getResponse' in error && typeof error.getResponse === 'function'
+function hasAnswer(error: unknown): error is { getResponse(): Response } {
+  return error instanceof Error && 'getResponse' in error && typeof error.getResponse === 'function'
 }
 
 function messageOf(error: { readonly issues: readonly { path: PropertyKey[]; message: string }[] }): string {

@@ -17,6 +17,7 @@ export {
 export { isConnectionLoss, isOutOfService } from './errors/connection-loss.ts'
 export { type DatabaseErrorFields, databaseErrorIn } from './errors/database-error.ts'
 export { findInCauses } from './errors/find-in-causes.ts'
+export { errorPrototypes } from './errors/headwater-error.ts'
 export { type Refusal, refusalOf } from './errors/refusal.ts'
 export { type Backoff, pauseMillis, spread } from './nodes/backoff.ts'
 export { type Evidence, HEALTHY, type Health, isEjected, nextHealth } from './nodes/health.ts'

@@ -7,6 +7,7 @@ import {
   type ResponseHead,
   unwrapOwnError,
 } from './adapter.ts'
+import { responseTo, teachErrorsToAnswer } from './hono-errors.ts'
 
 export type { HeadwaterOptions } from './options.ts'
 
@@ -19,6 +20,7 @@ export type { HeadwaterOptions } from './options.ts'
  */
 export function headwater(options: HeadwaterOptions): MiddlewareHandler {
   const lifecycle = createLifecycle(options)
+  teachErrorsToAnswer()
   return async function headwaterMiddleware(context, next) {
     const life = lifecycle.open(factsOf(context), nodeRequestIn(context.env))
     if (life === undefined) return next()
@@ -34,7 +36,7 @@ export function headwater(options: HeadwaterOptions): MiddlewareHandler {
 /** Replaces Hono's default page for an unknown error, where the error is one of ours inside an ORM's wrapper. */
 function showOwnError(context: Context): void {
   const own = context.res.status === 500 ? unwrapOwnError(context.error) : undefined
-  if (own !== undefined) replaceResponse(context, own.getResponse())
+  if (own !== undefined) replaceResponse(context, responseTo(own))
 }
 
 function factsOf(context: Context): RequestFacts {

@@ -1,4 +1,24 @@
 const BRAND = Symbol.for('headwater.error.1')
+const PROTOTYPES = Symbol.for('headwater.error.prototypes.1')
+
+/** As the brand, the list is one for all loaded copies of this package. */
+function sharedPrototypes(): Set<object> {
+  const existing: unknown = Reflect.get(globalThis, PROTOTYPES)
+  if (existing instanceof Set) return existing
+  const created = new Set<object>()
+  Object.defineProperty(globalThis, PROTOTYPES, { value: created, enumerable: false })
+  return created
+}
+
+const prototypes: Set<object> = sharedPrototypes()
+
+/**
+ * The prototypes of the error classes in every copy of this package that is loaded now, for an adapter whose framework
+ * expects a method on an error. `instanceof` tells which class one belongs to.
+ */
+export function errorPrototypes(): ReadonlySet<object> {
+  return prototypes
+}
 
 /** Every code that a Headwater error can carry. */
 export type HeadwaterErrorCode =
@@ -44,6 +64,7 @@ export function nameAndBrand(errorClass: { readonly prototype: Error }, name: st
   Object.defineProperty(errorClass.prototype, 'name', { value: name, configurable: true, writable: true })
   const inherited: readonly string[] = Reflect.get(errorClass.prototype, BRAND) ?? []
   Object.defineProperty(errorClass.prototype, BRAND, { value: [...inherited, name] })
+  prototypes.add(errorClass.prototype)
 }
 
 function isBranded(value: unknown, name: string | undefined): boolean {

@@ -1,4 +1,5 @@
 import { HeadwaterError, nameAndBrand } from './headwater-error.ts'
+import { HTTP_STATUS, httpHeadersOf } from './http-status.ts'
 
 /**
  * No connection to the primary could be made, so nothing was sent; `cause` is the driver's error.
@@ -9,20 +10,17 @@ import { HeadwaterError, nameAndBrand } from './headwater-error.ts'
  */
 export class PrimaryUnavailable extends HeadwaterError {
   /** What an HTTP framework answers when the app does not catch this (the http-errors convention). */
-  readonly status = 503
-  readonly statusCode = 503
-  readonly headers: Readonly<Record<string, string>> = { 'retry-after': '1' }
+  readonly status: 503 = HTTP_STATUS.primaryUnavailable
+  readonly statusCode: 503 = HTTP_STATUS.primaryUnavailable
+  readonly headers: Readonly<Record<string, string>> = httpHeadersOf(HTTP_STATUS.primaryUnavailable)
+  /** Whether frameworks may show the message to the client. */
+  readonly expose = false
 
   constructor(cause: unknown) {
     super('HEADWATER_PRIMARY_UNAVAILABLE', 'no connection to the primary could be made; nothing was sent. Try again.', {
       retryable: true,
       cause,
     })
-  }
-
-  /** Hono answers an uncaught error that has this method with its result. */
-  getResponse(): Response {
-    return new Response('Service Unavailable', { status: this.status, headers: { ...this.headers } })
   }
 
   static {

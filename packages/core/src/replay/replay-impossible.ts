@@ -1,16 +1,6 @@
 import { HeadwaterError, nameAndBrand } from '../errors/headwater-error.ts'
+import { HTTP_STATUS, type HttpStatus, httpHeadersOf } from '../errors/http-status.ts'
 import type { ReplayBlocker } from '../route/reasons.ts'
-
-/** What an HTTP framework answers to each obstacle when the app does not catch the error. */
-const STATUS_OF: Readonly<Record<ReplayBlocker, 413 | 500 | 503>> = {
-  'at-home': 503,
-  'no-request': 500,
-  'response-started': 500,
-  'already-replayed': 503,
-  'body-too-large': 413,
-  forbidden: 500,
-  'replay-failed': 503,
-}
 
 const ADVICE: Readonly<Record<ReplayBlocker, string>> = {
   'at-home': 'this instance is in the primary region already, and its database refuses writes (it may be failing over)',
@@ -28,14 +18,14 @@ const ADVICE: Readonly<Record<ReplayBlocker, string>> = {
 export class ReplayImpossible extends HeadwaterError {
   readonly blocker: ReplayBlocker
   /** What an HTTP framework answers when the app does not catch this (the http-errors convention). */
-  readonly status: 413 | 500 | 503
-  readonly statusCode: 413 | 500 | 503
+  readonly status: HttpStatus
+  readonly statusCode: HttpStatus
   readonly headers: Readonly<Record<string, string>>
   /** Whether frameworks may show the message to the client. */
   readonly expose = false
 
   constructor(blocker: ReplayBlocker, options?: { cause?: unknown; retryAfterSeconds?: number }) {
-    const status = STATUS_OF[blocker]
+    const status = HTTP_STATUS.replayImpossible[blocker]
     super(
       'HEADWATER_REPLAY_IMPOSSIBLE',
       `the primary is needed and the request cannot be replayed: ${ADVICE[blocker]}.`,
@@ -47,12 +37,7 @@ export class ReplayImpossible extends HeadwaterError {
     this.blocker = blocker
     this.status = status
     this.statusCode = status
-    this.headers = status === 503 ? { 'retry-after': String(options?.retryAfterSeconds ?? 1) } : {}
-  }
-
-  /** Hono answers an uncaught error that has this method with its result. */
-  getResponse(): Response {
-    return new Response(null, { status: this.status, headers: { ...this.headers } })
+    this.headers = httpHeadersOf(status, options?.retryAfterSeconds)
   }
 
   static {

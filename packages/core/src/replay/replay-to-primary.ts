@@ -27,11 +27,6 @@ export class ReplayToPrimary extends HeadwaterError {
     this.reason = details.reason
   }
 
-  /** Hono answers an uncaught error that has this method with its result, and logs one that has not; the adapter replaces it. */
-  getResponse(): Response {
-    return new Response(null, { status: 409 })
-  }
-
   static {
     nameAndBrand(this, 'ReplayToPrimary')
   }

@@ -37,27 +37,11 @@ export class Backends {
       const client = query.client()
       if (client !== undefined && client !== last) {
         last = client
-        await sendCancel(client, () => query.client() === client)
+        await this.#pool.cancelQuery(client, () => query.client() === client)
       } else {
         const moved = once(this.#pool, 'acquire', { signal: over.signal }).then(() => setImmediate())
         await Promise.race([ended, moved.catch(end)])
       }
     }
-  }
-}
-
-/** Asks over a session of its own: the one that runs the query is busy, and the pool may be full. */
-async function sendCancel(target: pg.PoolClient, isStillThere: () => boolean): Promise<void> {
-  const processId: unknown = Reflect.get(target, 'processID')
-  const parameters: unknown = Reflect.get(target, 'connectionParameters')
-  // The pool's own class of client, with the parameters of the very server.
-  const Client = target.constructor as typeof pg.Client
-  const control = new Client(parameters as pg.ClientConfig)
-  control.on('error', () => undefined)
-  try {
-    await control.connect()
-    if (isStillThere()) await control.query('select pg_cancel_backend($1)', [processId])
-  } finally {
-    await control.end()
   }
 }

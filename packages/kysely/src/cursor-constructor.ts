@@ -3,6 +3,7 @@ export type CursorConstructor = new (
   text: string,
   values: unknown[],
 ) => {
+  submit(connection: unknown): void
   read(rowCount: number): Promise<unknown[]>
   close(): Promise<void>
 }

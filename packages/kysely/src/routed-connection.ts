@@ -88,10 +88,8 @@ export class RoutedConnection implements DatabaseConnection {
     cursor: InstanceType<CursorConstructor>,
     chunkSize: number,
   ): AsyncIterableIterator<QueryResult<Row>> {
-    // pg-cursor's class is one; CursorConstructor says only what is used here.
-    const submittable = cursor as unknown as pg.Submittable
     const need = this.#route.needOf(query)
-    this.#route.run(query, need, () => (need === 'write' ? client.queryWrite(submittable) : client.query(submittable)))
+    this.#route.run(query, need, () => (need === 'write' ? client.queryWrite(cursor) : client.query(cursor)))
     let isOver = false
     try {
       while (!isOver) {

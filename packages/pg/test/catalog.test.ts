@@ -1,6 +1,6 @@
 import { classify } from '@headwater/core/internal'
 import { expect, it } from 'vitest'
-import { knownOfForeignBody } from '../src/catalog/foreign-language.ts'
+import { judgeForeignBody } from '../src/catalog/foreign-language.ts'
 import { judgeCatalog, loadCatalog } from '../src/catalog/load.ts'
 import type { CatalogRow } from '../src/catalog/query.ts'
 import { resolveCatalog } from '../src/options/catalog-options.ts'
@@ -33,7 +33,7 @@ it.for([
 ] as const)(
   'R1: another language is unknown unless it states a write, may catch or reach out: %s',
   ([body, isTrusted, access]) => {
-    expect(knownOfForeignBody(body, isTrusted).access).toBe(access)
+    expect(judgeForeignBody(body, isTrusted).access).toBe(access)
   },
 )
 

@@ -55,7 +55,7 @@ function watch(url = replica().url, wait: ServerWait | 'asked' = WAIT_FOR_LSN) {
       samples += 1
       return parseLsn(lsn ?? '') ?? toLsn(0n)
     },
-    pause: 60_000,
+    pauseMillis: 60_000,
     ...(wait !== 'asked' && { wait }),
     onFailure: (error) => failures.push(error),
   })

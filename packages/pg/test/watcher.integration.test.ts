@@ -21,7 +21,7 @@ function watch(changes: Partial<Watch<number>> = {}): { watcher: Watcher<number>
     pool,
     textFor: () => 'select count(*) from note',
     read: ([count]) => Number(count),
-    pause: 60_000,
+    pauseMillis: 60_000,
     onFailure: (error) => failures.push(error),
     ...changes,
   })
@@ -65,7 +65,7 @@ describe('F4: a watcher', () => {
   })
 
   test('forgets what it knew when its connection is lost, and knows again by itself', async () => {
-    const { watcher, failures } = watch({ pause: 20 })
+    const { watcher, failures } = watch({ pauseMillis: 20 })
     await expect.poll(() => watcher.latest).toBeDefined()
     await world.admin.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'watched'")
     await expect.poll(() => failures.length).toBe(1)
@@ -76,8 +76,8 @@ describe('F4: a watcher', () => {
   test('rests when nobody looks any more, says so, and begins anew with the next look', async () => {
     let rests = 0
     const { watcher } = watch({
-      pause: 20,
-      patience: 150,
+      pauseMillis: 20,
+      patienceMillis: 150,
       onRest: () => {
         rests += 1
       },

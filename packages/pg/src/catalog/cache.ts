@@ -1,6 +1,6 @@
 import { type Access, type Backoff, createKnowledge, type Knowledge, pauseMillis } from '@headwater/core/internal'
 import type { OwnConnection } from '../driver/own-connection.ts'
-import { REFRESH_AFTER } from '../options/catalog-options.ts'
+import { REFRESH_AFTER_MILLIS } from '../options/catalog-options.ts'
 import { checkOverrides } from '../options/overrides.ts'
 import { loadCatalog } from './load.ts'
 
@@ -25,11 +25,11 @@ export interface CatalogCacheOptions {
 
 const BACKOFF: Backoff = { firstMillis: 1000, maxMillis: 300_000 }
 /** After a failure while what is known is outdated, in ms: until then nothing is read next door. */
-const OUTDATED_BACKOFF = 10_000
+const OUTDATED_BACKOFF_MILLIS = 10_000
 /** However often a standby proves us wrong, at least this many ms lie between the starts of two loads. */
-const DOUBT_PAUSE = 5000
+const DOUBT_PAUSE_MILLIS = 5000
 /** A migration changes the schema many times: at least this many ms lie between the starts of two loads. */
-const CHANGE_PAUSE = 1000
+const CHANGE_PAUSE_MILLIS = 1000
 /** How many names that were missed are remembered. */
 const MISSED = 1000
 
@@ -61,7 +61,7 @@ export class CatalogCache {
   constructor(options: CatalogCacheOptions) {
     this.#options = options
     this.#functions = checkOverrides('functions', options.functions)
-    this.#refreshAfterMillis = options.refreshAfterMillis ?? REFRESH_AFTER
+    this.#refreshAfterMillis = options.refreshAfterMillis ?? REFRESH_AFTER_MILLIS
     this.#now = options.now ?? (() => performance.now())
     if (Object.keys(this.#functions).length > 0) options.onKnowledge(createKnowledge({ overrides: this.#functions }))
   }
@@ -94,7 +94,7 @@ export class CatalogCache {
     this.#underway -= 1
     this.#changes += 1
     if (this.#underway > 0) return
-    this.#hasten(CHANGE_PAUSE)
+    this.#hasten(CHANGE_PAUSE_MILLIS)
   }
 
   /**
@@ -105,7 +105,7 @@ export class CatalogCache {
     const now = this.#now()
     const missed = name === undefined ? undefined : this.#missed.get(name)
     if (name === undefined || (missed !== undefined && now < missed.until)) return this.touch()
-    const pause = missed === undefined ? DOUBT_PAUSE : Math.min(missed.pause * 2, this.#refreshAfterMillis)
+    const pause = missed === undefined ? DOUBT_PAUSE_MILLIS : Math.min(missed.pause * 2, this.#refreshAfterMillis)
     this.#missed.delete(name)
     this.#missed.set(name, { until: now + pause, pause })
     if (this.#missed.size > MISSED) {
@@ -118,7 +118,7 @@ export class CatalogCache {
   /** What is known has been proven wrong, or cannot be whole: it is read again soon, however often this is called. */
   doubt(): void {
     this.#isDoubted = true
-    this.#hasten(DOUBT_PAUSE)
+    this.#hasten(DOUBT_PAUSE_MILLIS)
   }
 
   /**
@@ -179,12 +179,12 @@ export class CatalogCache {
   }
 
   #nextDue(): number {
-    if (this.#isOutdated && this.#underway === 0) return this.#startedAt + CHANGE_PAUSE
-    return this.#isDoubted ? this.#startedAt + DOUBT_PAUSE : this.#now() + this.#refreshAfterMillis
+    if (this.#isOutdated && this.#underway === 0) return this.#startedAt + CHANGE_PAUSE_MILLIS
+    return this.#isDoubted ? this.#startedAt + DOUBT_PAUSE_MILLIS : this.#now() + this.#refreshAfterMillis
   }
 
   #pause(): number {
-    const maxMillis = this.#isOutdated ? OUTDATED_BACKOFF : BACKOFF.maxMillis
+    const maxMillis = this.#isOutdated ? OUTDATED_BACKOFF_MILLIS : BACKOFF.maxMillis
     return pauseMillis(this.#failures, { ...BACKOFF, maxMillis }, Math.random())
   }
 }

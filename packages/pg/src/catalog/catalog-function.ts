@@ -7,6 +7,6 @@ export function findCatalogFunction(name: string): Known | undefined {
 }
 
 /** The same, `unknown` when Postgres has none of that name. */
-export function knownOfCatalogFunction(name: string): Known {
+export function judgeCatalogFunction(name: string): Known {
   return findCatalogFunction(name) ?? { access: 'unknown', reason: 'unseen-function' }
 }

@@ -22,7 +22,7 @@ const REACHES = /\b(?:import|require|use|open|exec|system|socket|source|package)
  * of the database before it is refused, must not be. The words count wherever they stand, comments included: that can
  * only be too strict.
  */
-export function knownOfForeignBody(body: string, isTrusted: boolean): Known {
+export function judgeForeignBody(body: string, isTrusted: boolean): Known {
   if (CATCHES.test(body)) return SWALLOWS
   if (!isTrusted && REACHES.test(body)) return REACHES_OUT
   if (STATES_WRITE.test(body)) return WRITES

@@ -1,5 +1,5 @@
 import { type Access, classifyBody, type Knowledge, type Known, type NameKind } from '@headwater/core/internal'
-import { knownOfCatalogFunction } from './catalog-function.ts'
+import { judgeCatalogFunction } from './catalog-function.ts'
 import type { CatalogKnowledge, CatalogObject, Evidence } from './object.ts'
 
 const READS: Known = Object.freeze({ access: 'read', reason: 'reads-only' })
@@ -94,7 +94,7 @@ export class CatalogGraph {
     if (text !== undefined) known = stricter(known, classifyBody(text.language, text.body, this.#knowledge))
     for (const ref of refs ?? []) {
       if (ref.startsWith('b')) {
-        known = stricter(known, knownOfCatalogFunction(ref.slice(1)))
+        known = stricter(known, judgeCatalogFunction(ref.slice(1)))
         continue
       }
       const target = this.#objects.get(ref)

@@ -4,7 +4,7 @@ import type { CatalogGraph } from './graph.ts'
 import type { CatalogKnowledge } from './object.ts'
 
 /** Makes the tables that a classifier asks, of objects that are judged. */
-export function knowledgeOf(
+export function buildKnowledge(
   graph: CatalogGraph,
   facts: CatalogFacts,
   overrides: Readonly<Record<string, Access>>,

@@ -67,7 +67,7 @@ const KNOWN: ReadonlyMap<string, Known> = new Map(
 )
 
 /** What is known of a C function of an extension; `undefined` when the extension is not one that we have read. */
-export function knownOfExtension(extension: string, functionName: string): Known | undefined {
+export function judgeExtensionFunction(extension: string, functionName: string): Known | undefined {
   const exceptions = Object.hasOwn(EXCEPTIONS, extension) ? EXCEPTIONS[extension] : undefined
   if (exceptions !== undefined && Object.hasOwn(exceptions, functionName)) return exceptions[functionName]
   return KNOWN.get(extension)

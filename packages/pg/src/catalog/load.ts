@@ -3,7 +3,7 @@ import { checkOverrides } from '../options/overrides.ts'
 import { CatalogFacts, expression } from './facts.ts'
 import { CatalogGraph } from './graph.ts'
 import { CatalogInventory } from './inventory.ts'
-import { knowledgeOf } from './knowledge.ts'
+import { buildKnowledge } from './knowledge.ts'
 import type { CatalogKnowledge } from './object.ts'
 import { CATALOG_QUERY, type CatalogRow, type CatalogTarget } from './query.ts'
 
@@ -33,7 +33,7 @@ export async function loadCatalog(target: CatalogTarget, options: LoadCatalogOpt
 }
 
 /** How long the event loop may be held, in ms, before others get their turn. */
-const SLICE = 5
+const SLICE_MILLIS = 5
 
 /** Judges the rows of the catalog. Nothing but time slicing in it waits. */
 export async function judgeCatalog(
@@ -43,11 +43,11 @@ export async function judgeCatalog(
   const inventory = CatalogInventory.of(rows)
   const graph = new CatalogGraph(createKnowledge({ overrides, inventory }))
   const facts = new CatalogFacts(rows)
-  let sliceEnd = performance.now() + SLICE
+  let sliceEnd = performance.now() + SLICE_MILLIS
   const breathe = async (): Promise<void> => {
     if (performance.now() < sliceEnd) return
     await new Promise((resolve) => setImmediate(resolve))
-    sliceEnd = performance.now() + SLICE
+    sliceEnd = performance.now() + SLICE_MILLIS
   }
   for (const row of rows) {
     const { kind } = row
@@ -59,5 +59,5 @@ export async function judgeCatalog(
     if (defaults !== null) graph.addTo(id, expression(defaults, null))
   }
   while (graph.step()) await breathe()
-  return knowledgeOf(graph, facts, overrides, inventory)
+  return buildKnowledge(graph, facts, overrides, inventory)
 }

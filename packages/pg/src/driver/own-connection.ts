@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { clientClassOf } from './pg-internals.ts'
 
 /** A connection of our own beside the pools: it takes no place that a query of the app waits for. */
 export interface OwnConnection {
@@ -8,7 +9,7 @@ export interface OwnConnection {
 }
 
 /** How long the catalog's query may take, in ms; then its connection is given up. */
-const QUERY_TIMEOUT = 60_000
+const QUERY_TIMEOUT_MILLIS = 60_000
 
 /**
  * Opens a connection beside the pools, with their own settings, to the first of them whose server answers.
@@ -19,8 +20,7 @@ export async function openOwnConnection(pools: readonly pg.Pool[], signal: Abort
   let failure: unknown = new Error('there is no server to read the catalog from')
   for (const { options } of pools) {
     signal.throwIfAborted()
-    const Client = (options.Client as typeof pg.Client | undefined) ?? pg.Client
-    const client = new Client(options)
+    const client = new (clientClassOf(options))(options)
     // Without a listener the loss of the connection would end the process; the query's own error tells of it.
     client.on('error', () => undefined)
     const destroy = (): void => {
@@ -30,7 +30,7 @@ export async function openOwnConnection(pools: readonly pg.Pool[], signal: Abort
     try {
       await client.connect()
       return {
-        query: (text: string) => client.query({ text, query_timeout: QUERY_TIMEOUT } as pg.QueryConfig),
+        query: (text: string) => client.query({ text, query_timeout: QUERY_TIMEOUT_MILLIS } as pg.QueryConfig),
         end: async () => {
           signal.removeEventListener('abort', destroy)
           await client.end().catch(() => undefined)

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { QueryConfig, Submittable } from 'pg'
 import type { Settle } from './settle.ts'
-import { giveCallback, isSubmittable, textOf } from './submittable.ts'
+import { findText, giveCallback, isSubmittable } from './submittable.ts'
 
 /** A query in any of the forms that pg takes, in one shape. */
 export interface QueryCall {
@@ -23,14 +23,14 @@ export interface QueryCall {
  *
  * @throws {TypeError} for null, undefined, or a callback that is no function, with pg's own texts.
  */
-export function queryCallOf(first: unknown, second: unknown, third: unknown): QueryCall {
+export function toQueryCall(first: unknown, second: unknown, third: unknown): QueryCall {
   if (first === null || first === undefined) throw new TypeError('Client was passed a null or undefined query')
   const values = Array.isArray(second) ? second : undefined
-  const callback = callbackOf(typeof second === 'function' ? second : third)
+  const callback = toCallback(typeof second === 'function' ? second : third)
   if (typeof first === 'string') return { text: first, config: first, values, callback, submittable: undefined }
   if (isSubmittable(first)) {
     giveCallback(first, callback)
-    return { text: textOf(first), config: first, values, callback, submittable: first }
+    return { text: findText(first), config: first, values, callback, submittable: first }
   }
   // The shape beyond this is pg's to check, as it would without us.
   const config = first as QueryConfig & { readonly callback?: unknown }
@@ -38,12 +38,12 @@ export function queryCallOf(first: unknown, second: unknown, third: unknown): Qu
     text: typeof config.text === 'string' ? config.text : typeof config.name === 'string' ? undefined : '',
     config,
     values,
-    callback: callback ?? callbackOf(config.callback),
+    callback: callback ?? toCallback(config.callback),
     submittable: undefined,
   }
 }
 
-function callbackOf(candidate: unknown): Settle | undefined {
+function toCallback(candidate: unknown): Settle | undefined {
   if (candidate === undefined || candidate === null) return undefined
   if (typeof candidate !== 'function') throw new TypeError('callback is not a function')
   return boundToCaller(candidate as (...given: unknown[]) => void)

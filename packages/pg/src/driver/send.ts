@@ -1,6 +1,6 @@
 import { internalsOf } from './pg-internals.ts'
 import type { QueryCall } from './query-call.ts'
-import { type AppConfig, copyOf, sentQueryOf } from './sent-query.ts'
+import { type AppConfig, copyConfig, toSentQuery } from './sent-query.ts'
 import { once, type Settle } from './settle.ts'
 import type { TrackedClient } from './tracked-client.ts'
 
@@ -10,8 +10,8 @@ export function sendQuery(client: TrackedClient, { config, values }: QueryCall, 
   const internals = internalsOf(client)
   if (typeof config === 'string') return void internals.query(config, values, answered)
   const app = config as AppConfig
-  const sent = sentQueryOf(client, app, values, answered)
-  if (sent === undefined) internals.query(copyOf(app), values, answered)
+  const sent = toSentQuery(client, app, values, answered)
+  if (sent === undefined) internals.query(copyConfig(app), values, answered)
   else internals.query(sent)
 }
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import pg, { type QueryConfig } from 'pg'
-import { internalsOf } from './pg-internals.ts'
+import { internalsOf, PgQuery, queryInternalsOf } from './pg-internals.ts'
 import type { Settle } from './settle.ts'
 
 /** What pg reads from a query's configuration; its types do not declare the last ones. */
@@ -13,15 +13,6 @@ export interface AppConfig extends QueryConfig {
   readonly rows?: unknown
 }
 
-/** pg's own query as it is: its types show none of its fields. */
-type QueryInternals = Record<Exclude<keyof AppConfig, 'values'>, unknown> & {
-  _rowMode: unknown
-  _result: object
-  _results: unknown
-  submit(connection: pg.Connection): unknown
-}
-
-const PgQuery = pg.Query as unknown as new (text: unknown, values: unknown, callback: Settle) => QueryInternals
 type ResultConstructor = new (rowMode: unknown, types: unknown) => object
 const Result = new PgQuery('', undefined, () => undefined)._result.constructor as ResultConstructor
 
@@ -67,22 +58,22 @@ export function submitted(submit: () => unknown, connection: pg.Connection): unk
 }
 
 /** Whether this pg's queries have the fields that are known here, and no others. */
-const IS_KNOWN: boolean = isLikeThose(pg.types)
+const IS_KNOWN: boolean = isLikeThose()
 
-function isLikeThose(types: object): boolean {
+function isLikeThose(): boolean {
   const settle: Settle = () => undefined
-  const config = { text: 'a', name: 'b', values: [1], rowMode: 'array', types, queryMode: 'extended', binary: true }
-  const all = { ...config, portal: 'c', rows: 1 } as unknown as AppConfig
+  const config = { text: 'a', name: 'b', values: [1], rowMode: 'array', queryMode: 'extended', binary: true }
+  const all = { ...config, types: pg.types, portal: 'c', rows: 1 }
   const theirs: object = new PgQuery(all, undefined, settle)
-  const ours = new SentQuery(all, all.text, all.values, settle)
-  return Object.entries(theirs).every(([name, value]) => isDeepStrictEqual(value, Reflect.get(ours, name)))
+  const ours: Partial<Record<string, unknown>> = { ...new SentQuery(all, all.text, all.values, settle) }
+  return Object.entries(theirs).every(([name, value]) => isDeepStrictEqual(value, ours[name]))
 }
 
 /**
  * What `client` is to be sent for the app's configuration, which stays as it is (pg writes into what it is given); `text` in
  * the place of its text. `undefined`: it has to be sent in pg's own form.
  */
-export function sentQueryOf(
+export function toSentQuery(
   client: object,
   config: AppConfig,
   values: unknown,
@@ -98,14 +89,14 @@ export function sentQueryOf(
  * The result of the first statement of `query`'s text, once the server has said that it is done: with simple queries each
  * statement is answered in turn, and what becomes of the next does not undo it.
  */
-export function firstResultOf(query: object): pg.Result | undefined {
-  const results = (query as QueryInternals)._results as pg.Result | readonly pg.Result[]
+export function findFirstResult(query: object): pg.Result | undefined {
+  const results = queryInternalsOf(query)._results as pg.Result | readonly pg.Result[]
   const first = Array.isArray(results) ? results[0] : results
   return first?.command ? first : undefined
 }
 
 /** The same for pg's own form: a copy of all that pg reads. */
-export function copyOf(config: AppConfig, text: string = config.text): object {
+export function copyConfig(config: AppConfig, text: string = config.text): object {
   const { name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows } = config
   return { text, name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows }
 }

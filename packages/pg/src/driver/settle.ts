@@ -14,7 +14,7 @@ export function once(settle: Settle): Settle {
 }
 
 /** Runs `start` with a settle function and gives back pg's promise for it: a database error's stack leads to the caller. */
-export function promiseOf(start: (settle: Settle) => void): Promise<unknown> {
+export function toPromise(start: (settle: Settle) => void): Promise<unknown> {
   return new Promise((resolve, reject) => {
     start((error, result) => {
       if (error) reject(error)

@@ -10,7 +10,7 @@ export function isSubmittable(candidate: object): candidate is Submittable {
 }
 
 /** pg-cursor, pg.Query and the COPY streams have `text`; pg-query-stream has it on its cursor. */
-export function textOf(submittable: Submittable): string | undefined {
+export function findText(submittable: Submittable): string | undefined {
   const { text, cursor } = submittableInternalsOf(submittable)
   if (typeof text === 'string') return text
   return typeof cursor?.text === 'string' ? cursor.text : undefined

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { OptionsInvalid } from '@headwater/core'
 import type pg from 'pg'
-import { emitterOf, internalsOf } from './pg-internals.ts'
+import { emitterOf, internalsOf, onParameterStatus } from './pg-internals.ts'
 
 /** What ReadyForQuery says of the session; `undefined` before the first and after the connection ended. */
 export type SessionStatus = 'I' | 'T' | 'E' | undefined
@@ -43,7 +43,7 @@ export interface TrackingOptions {
  * host that drops packets. Given to the client, not to the pool: there it would also limit the wait for a free
  * connection, with a timer for every query.
  */
-const CONNECT_TIMEOUT = 10_000
+const CONNECT_TIMEOUT_MILLIS = 10_000
 
 /** The events of a pg client that come from its connection. */
 const FORWARDED = ['notification', 'notice', 'drain', 'end'] as const
@@ -77,10 +77,10 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
         this.connection.on('errorMessage', hear)
         this.connection.once('readyForQuery', () => this.connection.off('errorMessage', hear))
       }
-      this.connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
-        const isOn = message.parameterValue === 'on'
-        if (message.parameterName === 'default_transaction_read_only') this.isReadOnlyByDefault = isOn
-        if (message.parameterName !== 'in_hot_standby') return
+      onParameterStatus(this, (name, value) => {
+        const isOn = value === 'on'
+        if (name === 'default_transaction_read_only') this.isReadOnlyByDefault = isOn
+        if (name !== 'in_hot_standby') return
         this.isStandby = isOn
         options.onRole(isOn)
       })
@@ -150,14 +150,14 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
       })
     }
   }
-  return TrackedPgClient as unknown as typeof pg.Client
+  return TrackedPgClient
 }
 
 function withTimeout(config: string | pg.ClientConfig | undefined): string | pg.ClientConfig | undefined {
   if (typeof config !== 'object' || config.connectionTimeoutMillis !== undefined) return config
   // pg hides the password from a spread.
   const copy: pg.ClientConfig = Object.defineProperties({}, Object.getOwnPropertyDescriptors(config))
-  copy.connectionTimeoutMillis = CONNECT_TIMEOUT
+  copy.connectionTimeoutMillis = CONNECT_TIMEOUT_MILLIS
   return copy
 }
 

@@ -4,10 +4,10 @@ import { isServerError } from '../driver/pg-errors.ts'
 import { internalsOf } from '../driver/pg-internals.ts'
 import type { QueryCall } from '../driver/query-call.ts'
 import { sendQuery } from '../driver/send.ts'
-import { type AppConfig, firstResultOf, sentQueryOf } from '../driver/sent-query.ts'
+import { type AppConfig, findFirstResult, toSentQuery } from '../driver/sent-query.ts'
 import { once } from '../driver/settle.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
-import { isPositionRefused, primarySampleOf, primarySampleText } from '../fleet/primary-sample.ts'
+import { isPositionRefused, parsePrimarySample, primarySampleText } from '../fleet/primary-sample.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { RoutedQuery } from './routed-query.ts'
 
@@ -40,7 +40,7 @@ export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }:
   const text = `${call.text ?? ''}\n;${sample}`
   const answered = once((error: unknown, results?: unknown): void => {
     if (error) {
-      const own = query === undefined ? undefined : firstResultOf(query)
+      const own = query === undefined ? undefined : findFirstResult(query)
       if (own === undefined) return done(error)
       if (isPositionRefused(error)) node.positionRefused(error)
       // Only a time-out of pg's own leaves the question running.
@@ -51,7 +51,7 @@ export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }:
     done(undefined, own, positionIn(client, asked, sentAt))
   })
   const config: AppConfig = typeof call.config === 'string' ? { text } : (call.config as AppConfig)
-  const query = sentQueryOf(client, config, undefined, answered, text)
+  const query = toSentQuery(client, config, undefined, answered, text)
   if (query === undefined) sendQuery(client, call, done)
   else internalsOf(client).query(query)
 }
@@ -64,7 +64,7 @@ function positionIn(
   const [row] = result?.rows ?? []
   if (typeof row !== 'object' || row === null) return undefined
   try {
-    return primarySampleOf(client, Object.values(row), sentAt)
+    return parsePrimarySample(client, Object.values(row), sentAt)
   } catch {
     return undefined
   }

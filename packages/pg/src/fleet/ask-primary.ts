@@ -1,10 +1,10 @@
 import type { Position } from '@headwater/core/internal'
 import { sendQuestion } from '../driver/send.ts'
 import type { Connection, PoolNode } from '../node/pool-node.ts'
-import { isPositionRefused, primarySampleOf, primarySampleText } from './primary-sample.ts'
+import { isPositionRefused, parsePrimarySample, primarySampleText } from './primary-sample.ts'
 
 /** How long a response may be held back for it, in ms. */
-const TIMEOUT = 1_000
+const TIMEOUT_MILLIS = 1_000
 
 /** Asks the primary where it is, on a connection of its pool. Rejects when it cannot say, or not within a second. */
 export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<Position> {
@@ -23,8 +23,8 @@ export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<P
       if (end(true)) reject(error)
     }
     const timer = setTimeout(
-      () => fail(new Error(`[headwater] the primary did not say within ${TIMEOUT} ms where it is`)),
-      TIMEOUT,
+      () => fail(new Error(`[headwater] the primary did not say within ${TIMEOUT_MILLIS} ms where it is`)),
+      TIMEOUT_MILLIS,
     )
     primary.connect((_error, connected) => {
       if (connected === undefined || isOver) return connected?.release()
@@ -36,7 +36,7 @@ export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<P
         if (error) return fail(error)
         if (!end(false)) return
         try {
-          resolve(primarySampleOf(client, rows[0] ?? [], sentAt))
+          resolve(parsePrimarySample(client, rows[0] ?? [], sentAt))
         } catch (unreadable) {
           reject(unreadable)
         }

@@ -1,12 +1,12 @@
 import { sendQuestion } from '../driver/send.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
-import { REPLICA_SAMPLE, type ReplicaSample, replicaSampleOf } from './replica-sample.ts'
+import { parseReplicaSample, REPLICA_SAMPLE, type ReplicaSample } from './replica-sample.ts'
 
 /** How long the answer may take, in ms. */
-const TIMEOUT = 1_000
+const TIMEOUT_MILLIS = 1_000
 
 /** The pause between two questions, in ms. */
-const PAUSE = 10
+const PAUSE_MILLIS = 10
 
 /**
  * Asks the server behind one connection how far it is, right before a read on the same connection (F4). Asks again for
@@ -22,13 +22,13 @@ export function askReplica(
   const answered = (error: unknown, rows: readonly (readonly (string | null)[])[]): void => {
     if (error) return done(error)
     try {
-      const sample = replicaSampleOf(rows[0] ?? [], performance.now())
-      const left = maxWaitMillis - (sample.receivedAt - sentAt) - PAUSE
+      const sample = parseReplicaSample(rows[0] ?? [], performance.now())
+      const left = maxWaitMillis - (sample.receivedAt - sentAt) - PAUSE_MILLIS
       if (left <= 0 || isEnough(sample)) done(undefined, sample)
-      else setTimeout(() => askReplica(client, isEnough, left, done), PAUSE)
+      else setTimeout(() => askReplica(client, isEnough, left, done), PAUSE_MILLIS)
     } catch (unreadable) {
       done(unreadable)
     }
   }
-  sendQuestion(client, REPLICA_SAMPLE, answered, TIMEOUT)
+  sendQuestion(client, REPLICA_SAMPLE, answered, TIMEOUT_MILLIS)
 }

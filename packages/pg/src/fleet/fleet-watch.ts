@@ -3,7 +3,7 @@ import type pg from 'pg'
 import type { PoolNode } from '../node/pool-node.ts'
 import type { Fleet } from './fleet.ts'
 import { type Lag, PrimaryHistory } from './primary-history.ts'
-import { type PrimarySample, primarySampleOf, primarySampleText } from './primary-sample.ts'
+import { type PrimarySample, parsePrimarySample, primarySampleText } from './primary-sample.ts'
 import { ReplicaWatch } from './replica-watch.ts'
 import { Watcher } from './watcher.ts'
 
@@ -21,17 +21,17 @@ export class FleetWatch {
   /** `maxLagMillis`: how exactly a lag in time must be known. */
   constructor({ primary, replicas }: Fleet, maxLagMillis: number | undefined) {
     const limit = maxLagMillis ?? Number.POSITIVE_INFINITY
-    const pause = Math.max(SHORTEST_PAUSE_MILLIS, Math.min(PAUSE_MILLIS, limit / 4))
+    const pauseMillis = Math.max(SHORTEST_PAUSE_MILLIS, Math.min(PAUSE_MILLIS, limit / 4))
     // Behind a balancer a watch would tell of one server today and of another tomorrow.
     const watched = replicas.filter((node) => !node.isBalanced)
     this.#replicas = replicas
-    this.#watches = new Map(watched.map((node) => [node, new ReplicaWatch(node, pause)]))
+    this.#watches = new Map(watched.map((node) => [node, new ReplicaWatch(node, pauseMillis)]))
     this.#primary = new Watcher({
       pool: primary.pool,
       textFor: (connection, now) => primarySampleText(connection, false, now),
-      pause,
+      pauseMillis,
       read: (row, { connection, sentAt }) => {
-        const sample = primarySampleOf(connection, row, sentAt)
+        const sample = parsePrimarySample(connection, row, sentAt)
         this.#history.add(sample)
         return sample
       },

@@ -22,7 +22,7 @@ const IDENTITY = `, pg_catalog.pg_walfile_name(${INSERTED}) as segment, (select 
 /** The first eight digits of a segment's name are its timeline. */
 const TIMELINE_DIGITS = 8
 /** How long it is believed that a connection leads to the same server as before, in ms: behind a pooler it may not. */
-const BELIEVED = 5_000
+const BELIEVED_MILLIS = 5_000
 
 /**
  * Which cluster and timeline each connection leads to: a primary keeps both while it is one, and to ask for them takes
@@ -41,11 +41,11 @@ export function primarySampleText(connection: object, isCommitAsync: boolean, no
  *
  * @throws {Error} when it is not one.
  */
-export function primarySampleOf(connection: object, row: readonly unknown[], sentAt: number): PrimarySample {
+export function parsePrimarySample(connection: object, row: readonly unknown[], sentAt: number): PrimarySample {
   const [position, segment, cluster] = row
   if (typeof segment === 'string' && typeof cluster === 'string') {
     const timeline = Number.parseInt(segment.slice(0, TIMELINE_DIGITS), 16)
-    identities.set(connection, { cluster: BigInt(cluster), timeline, until: sentAt + BELIEVED })
+    identities.set(connection, { cluster: BigInt(cluster), timeline, until: sentAt + BELIEVED_MILLIS })
   }
   const lsn = typeof position === 'string' ? parseLsn(position) : undefined
   const identity = identities.get(connection)

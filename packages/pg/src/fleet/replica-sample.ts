@@ -32,18 +32,18 @@ export const REPLICA_SAMPLE = `
  *
  * @throws {Error} when it is not one, as before the first replayed record.
  */
-export function replicaSampleOf(row: readonly (string | null)[], receivedAt: number): ReplicaSample {
+export function parseReplicaSample(row: readonly (string | null)[], receivedAt: number): ReplicaSample {
   const [position, timeline, cluster, incarnation, processId] = row
   const lsn = parseLsn(position ?? '')
   if (lsn === undefined || !timeline || !cluster || !incarnation) {
     throw new Error('[headwater] a replica did not say how far it is')
   }
-  const node = markOf(incarnation)
+  const node = hashIncarnation(incarnation)
   return { cluster: BigInt(cluster), timeline: Number(timeline), lsn, node, receivedAt, processId: Number(processId) }
 }
 
 /** FNV-1a, 32 bits: one server between one start and the next, as unlike others as a number of this length can be. */
-function markOf(incarnation: string): number {
+function hashIncarnation(incarnation: string): number {
   let hash = 0x811c9dc5
   for (let index = 0; index < incarnation.length; index += 1) {
     hash = Math.imul(hash ^ incarnation.charCodeAt(index), 0x01000193) >>> 0

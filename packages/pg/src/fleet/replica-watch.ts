@@ -2,7 +2,7 @@ import type { ReplicaState } from '@headwater/core/internal'
 import type pg from 'pg'
 import type { PoolNode } from '../node/pool-node.ts'
 import { processIdOf } from '../node/read-only-session.ts'
-import { REPLICA_SAMPLE, type ReplicaSample, replicaSampleOf } from './replica-sample.ts'
+import { parseReplicaSample, REPLICA_SAMPLE, type ReplicaSample } from './replica-sample.ts'
 import { WAIT_FOR_LSN } from './wait-for-lsn.ts'
 import { Watcher } from './watcher.ts'
 
@@ -16,7 +16,7 @@ export class ReplicaWatch {
   /** Whether something stands between: there a connection outlives its server. */
   #isPooled = false
 
-  constructor(node: PoolNode, pause: number) {
+  constructor(node: PoolNode, pauseMillis: number) {
     this.node = node
     const { pool } = node
     pool.on('connect', (client) => this.#madeAt.set(client, performance.now()))
@@ -25,11 +25,11 @@ export class ReplicaWatch {
       textFor: () => REPLICA_SAMPLE,
       read: (row, { connection, receivedAt }) => {
         node.markReachable()
-        const sample = replicaSampleOf(row, receivedAt)
+        const sample = parseReplicaSample(row, receivedAt)
         this.#isPooled = sample.processId !== processIdOf(connection)
         return sample
       },
-      pause,
+      pauseMillis,
       wait: WAIT_FOR_LSN,
       onFailure: (error) => node.publish('connection-error', error),
     })

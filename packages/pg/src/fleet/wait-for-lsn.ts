@@ -13,7 +13,7 @@ import type { ServerWait } from './watcher.ts'
  */
 export const WAIT_FOR_LSN: ServerWait = {
   waitsFrom: 19,
-  text: (target, patience) =>
-    `WAIT FOR LSN '${formatLsn(target)}' WITH (MODE 'standby_replay', TIMEOUT '${Math.max(1, patience)}ms', NO_THROW)`,
+  text: (target, patienceMillis) =>
+    `WAIT FOR LSN '${formatLsn(target)}' WITH (MODE 'standby_replay', TIMEOUT '${Math.max(1, patienceMillis)}ms', NO_THROW)`,
   read: (answer) => (answer === 'success' ? 'there' : answer === 'timeout' ? 'not-yet' : undefined),
 }

@@ -1,7 +1,8 @@
 import { type Backoff, type Lsn, pauseMillis, spread } from '@headwater/core/internal'
 import pg from 'pg'
-import { internalsOf } from '../driver/pg-internals.ts'
+import { clientClassOf, internalsOf, onParameterStatus } from '../driver/pg-internals.ts'
 import { AS_TEXT } from '../driver/send.ts'
+import { Waiters } from './waiters.ts'
 
 /** On which connection a question was put, and when, in ms of this process's monotonic clock: the answer is true between. */
 export interface Asked {
@@ -13,8 +14,8 @@ export interface Asked {
 /** A wait that runs in the server. */
 export interface ServerWait {
   readonly waitsFrom: number
-  /** What the server answers once it is at `target`, or `patience` ms later. */
-  readonly text: (target: Lsn, patience: number) => string
+  /** What the server answers once it is at `target`, or `patienceMillis` later. */
+  readonly text: (target: Lsn, patienceMillis: number) => string
   /** What that answer means; `undefined`: this server will never say when. */
   readonly read: (answer: string | null | undefined) => 'there' | 'not-yet' | undefined
 }
@@ -30,7 +31,7 @@ export interface Watch<Sample> {
    */
   readonly read: (row: readonly (string | null)[], asked: Asked) => Sample
   /** The pause between two questions while nobody waits, in ms. */
-  readonly pause: number
+  readonly pauseMillis: number
   /**
    * How the server itself is asked to wait, where it is of major version `waitsFrom` or later. Default: the question is
    * put again and again.
@@ -39,25 +40,17 @@ export interface Watch<Sample> {
   /** Told of a connection that could not be made, or broke. */
   readonly onFailure: (error: unknown) => void
   /** How long the watch goes on when nobody looks any more, in ms; default 60,000. */
-  readonly patience?: number
+  readonly patienceMillis?: number
   /** Told when the watch has stopped, as nobody looks: what was learnt may be long out of date at the next look. */
   readonly onRest?: () => void
 }
 
-interface Waiter {
-  /** Where the server may be told to wait for; `undefined` once it has said that it is there. */
-  target: Lsn | undefined
-  readonly isEnough: () => boolean
-  readonly done: (isEnough: boolean) => void
-  readonly timer: NodeJS.Timeout
-}
-
 /** The pause between two questions while somebody waits, in ms. */
-const EAGER = 10
-const PATIENCE = 60_000
+const EAGER_PAUSE_MILLIS = 10
+const PATIENCE_MILLIS = 60_000
 const BACKOFF: Backoff = { firstMillis: 250, maxMillis: 10_000 }
 /** How long one answer may take, in ms; then its connection is given up. */
-const TIMEOUT = 5_000
+const TIMEOUT_MILLIS = 5_000
 
 /**
  * Knows how one server is doing, from a connection of its own: many may ask and wait, one asks the server (F4).
@@ -67,7 +60,7 @@ const TIMEOUT = 5_000
  */
 export class Watcher<Sample> {
   readonly #watch: Watch<Sample>
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiters = new Waiters()
   readonly #abort = new AbortController()
   #latest: Sample | undefined
   #lookedAt = 0
@@ -100,33 +93,21 @@ export class Watcher<Sample> {
   ): void {
     void this.latest
     if (this.#abort.signal.aborted) return done(false)
-    const waiter: Waiter = {
-      target,
-      isEnough,
-      done,
-      timer: setTimeout(() => this.#dismiss(waiter, false), maxWaitMillis),
-    }
-    this.#waiters.add(waiter)
+    this.#waiters.add({ isEnough, target, done }, maxWaitMillis)
     if (this.#waiters.size === 1) this.#wake?.()
   }
 
   /** Asks now, unless that was done a moment ago: who cannot wait is served better the next time. */
   hurry(): void {
     void this.latest
-    if (performance.now() - this.#askedAt >= EAGER) this.#wake?.()
+    if (performance.now() - this.#askedAt >= EAGER_PAUSE_MILLIS) this.#wake?.()
   }
 
   /** Ends the watch and its connection. Who waits is told `false`. */
   async end(): Promise<void> {
     this.#abort.abort()
-    for (const waiter of this.#waiters) this.#dismiss(waiter, false)
+    this.#waiters.dismissAll()
     await this.#run
-  }
-
-  #dismiss(waiter: Waiter, isEnough: boolean): void {
-    if (!this.#waiters.delete(waiter)) return
-    clearTimeout(waiter.timer)
-    waiter.done(isEnough)
   }
 
   async #watchOn(): Promise<void> {
@@ -152,21 +133,20 @@ export class Watcher<Sample> {
     const now = performance.now()
     if (this.#isLookedAt) this.#lookedAt = now
     this.#isLookedAt = false
-    return this.#waiters.size > 0 || now - this.#lookedAt < (this.#watch.patience ?? PATIENCE)
+    return this.#waiters.size > 0 || now - this.#lookedAt < (this.#watch.patienceMillis ?? PATIENCE_MILLIS)
   }
 
   /** Asks on one connection until nobody wants to know any more. Throws when the connection fails. */
   async #watchConnection(answered: () => void): Promise<void> {
     const { options } = this.#watch.pool
-    const Client = (options.Client as typeof pg.Client | undefined) ?? pg.Client
-    const client = new Client(options)
+    const client = new (clientClassOf(options))(options)
     const leave = (): void => {
       client.connection.stream.destroy()
     }
     let failure: unknown
     let version = 0
-    client.connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
-      if (message.parameterName === 'server_version') version = Number.parseInt(message.parameterValue, 10)
+    onParameterStatus(client, (name, value) => {
+      if (name === 'server_version') version = Number.parseInt(value, 10)
     })
     client.on('error', (error) => {
       failure = error
@@ -185,7 +165,10 @@ export class Watcher<Sample> {
         const outcome = mayWait && version >= waitsFrom ? await this.#waitThere(client) : undefined
         if (outcome === 'refused') mayWait = false
         if (outcome !== 'waited')
-          await this.#sleep(spread(this.#waiters.size > 0 ? EAGER : this.#watch.pause, Math.random()), true)
+          await this.#sleep(
+            spread(this.#waiters.size > 0 ? EAGER_PAUSE_MILLIS : this.#watch.pauseMillis, Math.random()),
+            true,
+          )
         if (failure !== undefined) throw failure
       }
     } finally {
@@ -201,13 +184,10 @@ export class Watcher<Sample> {
    */
   async #waitThere(client: pg.Client): Promise<'waited' | 'refused' | undefined> {
     const { wait } = this.#watch
-    let nearest: Lsn | undefined
-    for (const { target } of this.#waiters) {
-      if (target !== undefined && (nearest === undefined || target < nearest)) nearest = target
-    }
+    const { nearest } = this.#waiters
     if (wait === undefined || nearest === undefined) return undefined
     try {
-      const rows = await ask(client, wait.text(nearest, EAGER))
+      const rows = await ask(client, wait.text(nearest, EAGER_PAUSE_MILLIS))
       const answer = wait.read(rows[0]?.[0])
       if (answer !== 'there') return answer === undefined ? undefined : 'waited'
     } catch (error) {
@@ -216,10 +196,7 @@ export class Watcher<Sample> {
       this.#watch.onFailure(error)
       return 'refused'
     }
-    // Who is not served by the next sample waits for more than a position: the server would answer at once, for ever.
-    for (const waiter of this.#waiters) {
-      if (waiter.target !== undefined && waiter.target <= nearest) waiter.target = undefined
-    }
+    this.#waiters.reached(nearest)
     return 'waited'
   }
 
@@ -234,7 +211,7 @@ export class Watcher<Sample> {
 
   #keep(sample: Sample): void {
     this.#latest = sample
-    for (const waiter of this.#waiters) if (waiter.isEnough()) this.#dismiss(waiter, true)
+    this.#waiters.sampled()
   }
 
   #forget(): void {
@@ -263,7 +240,7 @@ export class Watcher<Sample> {
 
 /** Asks on a connection of our own, where pg's promise is as good as its callback. */
 async function ask(client: pg.Client, text: string): Promise<readonly (readonly (string | null)[])[]> {
-  const config = { text, rowMode: 'array' as const, types: AS_TEXT, query_timeout: TIMEOUT }
+  const config = { text, rowMode: 'array' as const, types: AS_TEXT, query_timeout: TIMEOUT_MILLIS }
   const { rows } = await client.query<(string | null)[]>(config)
   return rows
 }

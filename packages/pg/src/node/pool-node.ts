@@ -1,7 +1,7 @@
 import { diagnostics, type NodeEvent } from '@headwater/core'
 import { databaseErrorIn, type Evidence, HEALTHY, type Health, isEjected, nextHealth } from '@headwater/core/internal'
 import pg from 'pg'
-import { forgetPending } from '../driver/pg-internals.ts'
+import { clientClassOf, forgetPending } from '../driver/pg-internals.ts'
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
 import type { ResolvedNode } from '../options/options.ts'
 import { forceReadOnlySession } from './read-only-session.ts'
@@ -49,8 +49,7 @@ export class PoolNode {
     this.kind = kind
     this.region = node.region
     this.isBalanced = node.isBalanced
-    const Base = (node.config.Client as typeof pg.Client | undefined) ?? pg.Client
-    const Client = trackedClientClass(Base, {
+    const Client = trackedClientClass(clientClassOf(node.config), {
       asksForReadOnly: () => kind === 'replica' && !this.#areOptionsRefused,
       onOptionsRefused: () => {
         this.#areOptionsRefused = true

@@ -3,7 +3,7 @@ import type { Access } from '@headwater/core/internal'
 import { checkOverrides } from './overrides.ts'
 
 /** Age in ms at which the catalog is read again unless the app says otherwise. */
-export const REFRESH_AFTER = 600_000
+export const REFRESH_AFTER_MILLIS = 600_000
 
 /** How `RoutedPool` keeps what it knows of its database. */
 export interface CatalogOptions {
@@ -32,7 +32,7 @@ export function resolveCatalog(
   if (catalog !== undefined && typeof catalog !== 'boolean' && (typeof catalog !== 'object' || catalog === null)) {
     throw new OptionsInvalid('catalog', `${JSON.stringify(catalog)} is neither true, false nor { refreshAfter }`)
   }
-  const { refreshAfterMillis = REFRESH_AFTER } = typeof catalog === 'object' ? catalog : {}
+  const { refreshAfterMillis = REFRESH_AFTER_MILLIS } = typeof catalog === 'object' ? catalog : {}
   if (typeof refreshAfterMillis !== 'number' || !(refreshAfterMillis >= 1000)) {
     throw new OptionsInvalid(
       'catalog.refreshAfterMillis',

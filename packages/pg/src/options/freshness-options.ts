@@ -76,7 +76,7 @@ export function resolveFreshness(options: FreshnessOptions, isDevelopment: boole
     throw new OptionsInvalid('primaryTables', "expected an array of table names, such as ['sessions']")
   }
   return Object.freeze({
-    maxWaitMillis: maxWaitMillis === undefined ? undefined : amount('maxWaitMillis', maxWaitMillis, 0, 'ms'),
+    maxWaitMillis: maxWaitMillis === undefined ? undefined : parseAmount('maxWaitMillis', maxWaitMillis, 0, 'ms'),
     maxLag: maxLag === undefined ? undefined : resolveMaxLag(maxLag),
     primaryTables: Object.freeze([...primaryTables]),
     onPrimaryUnreachable,
@@ -93,12 +93,12 @@ function resolveMaxLag({ millis, bytes }: MaxLag): { readonly millis: number; re
     )
   }
   return Object.freeze({
-    millis: millis === undefined ? Number.POSITIVE_INFINITY : amount('maxLag.millis', millis, 1, 'ms'),
-    bytes: bytes === undefined ? Number.POSITIVE_INFINITY : amount('maxLag.bytes', bytes, 0, 'bytes'),
+    millis: millis === undefined ? Number.POSITIVE_INFINITY : parseAmount('maxLag.millis', millis, 1, 'ms'),
+    bytes: bytes === undefined ? Number.POSITIVE_INFINITY : parseAmount('maxLag.bytes', bytes, 0, 'bytes'),
   })
 }
 
-function amount(option: string, value: unknown, least: number, unit: string): number {
+function parseAmount(option: string, value: unknown, least: number, unit: string): number {
   if (typeof value === 'number' && Number.isFinite(value) && value >= least) return value
   throw new OptionsInvalid(option, `${String(value)} is not a number of ${unit}; expected ${least} or more`)
 }

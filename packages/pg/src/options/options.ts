@@ -121,9 +121,9 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
       `${JSON.stringify(writesOutsideRequest)} is unknown; expected "direct" or "throw"`,
     )
   }
-  const region = regionOf('region', ownRegion ?? environment['FLY_REGION'])
-  const primaryRegion = regionOf('primary.region', primary?.region ?? environment['PRIMARY_REGION'])
-  const resolvedReplicas = replicasOf(replicas, shared, region, environment)
+  const region = resolveRegion('region', ownRegion ?? environment['FLY_REGION'])
+  const primaryRegion = resolveRegion('primary.region', primary?.region ?? environment['PRIMARY_REGION'])
+  const resolvedReplicas = resolveReplicas(replicas, shared, region, environment)
   if (region !== undefined && primaryRegion === undefined && resolvedReplicas.length > 0) {
     throw new OptionsInvalid(
       'primary.region',
@@ -138,19 +138,19 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     region,
     routing,
     consistency: parseConsistency('consistency', consistency) ?? 'session',
-    freshness: freshnessOf(
+    freshness: resolveFreshnessFor(
       { maxWaitMillis, maxLag, primaryTables, onPrimaryUnreachable, replicasComplete, warnOnStaleReads },
       consistency,
       environment['NODE_ENV'] === 'development',
     ),
     writesOutsideRequest,
     catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
-    primary: nodeOf('primary', primaryRegion, primaryConfig),
+    primary: resolveNode('primary', primaryRegion, primaryConfig),
     replicas: Object.freeze(resolvedReplicas),
   })
 }
 
-function freshnessOf(
+function resolveFreshnessFor(
   options: FreshnessOptions,
   consistency: Consistency | undefined,
   isDevelopment: boolean,
@@ -162,7 +162,7 @@ function freshnessOf(
   return freshness
 }
 
-function replicasOf(
+function resolveReplicas(
   replicas: readonly ReplicaOptions[] | undefined,
   shared: PoolConfig,
   region: string | undefined,
@@ -186,17 +186,17 @@ function replicasOf(
       )
     }
     const config = { ...withHidden(common, shared), ...withHidden(replica, replica) }
-    const replicaRegion = regionOf(`${option}.region`, replica.region)
-    return nodeOf(`replica-${index}`, replicaRegion, config, endpoint === 'load-balancer')
+    const replicaRegion = resolveRegion(`${option}.region`, replica.region)
+    return resolveNode(`replica-${index}`, replicaRegion, config, endpoint === 'load-balancer')
   })
 }
 
-function nodeOf(name: string, region: string | undefined, config: PoolConfig, isBalanced = false): ResolvedNode {
+function resolveNode(name: string, region: string | undefined, config: PoolConfig, isBalanced = false): ResolvedNode {
   const { region: _region, endpoint: _endpoint, ...own } = config as ReplicaOptions
   return Object.freeze({ name, region, config: withHidden(own, config), isBalanced })
 }
 
-function regionOf(option: string, value: string | undefined): string | undefined {
+function resolveRegion(option: string, value: string | undefined): string | undefined {
   return value === undefined || value === '' ? undefined : parseRegion(option, value)
 }
 

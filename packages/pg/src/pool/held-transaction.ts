@@ -82,7 +82,7 @@ export class HeldTransaction {
   }
 
   /** The answer that the server would have given. */
-  static resultOf(command: string): pg.Result {
+  static answerTo(command: string): pg.Result {
     const result = new pg.Result('', pg.types)
     result.command = command
     result.rowCount = null

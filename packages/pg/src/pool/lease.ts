@@ -71,7 +71,7 @@ export class Lease implements Holder {
       return undefined
     }
     this.#keepHeld(held.isOver ? undefined : held)
-    return HeldTransaction.resultOf(held.command)
+    return HeldTransaction.answerTo(held.command)
   }
 
   forgetHeld(): void {

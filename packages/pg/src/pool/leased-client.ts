@@ -1,11 +1,11 @@
 import { currentFrame } from '@headwater/core/internal'
 import pg from 'pg'
 import { LazyEmitter } from '../driver/lazy-emitter.ts'
-import { nameOf } from '../driver/named-statement.ts'
+import { findStatementName } from '../driver/named-statement.ts'
 import { internalsOf } from '../driver/pg-internals.ts'
-import { type QueryCall, queryCallOf } from '../driver/query-call.ts'
-import { type AppConfig, copyOf } from '../driver/sent-query.ts'
-import { promiseOf, type Settle } from '../driver/settle.ts'
+import { type QueryCall, toQueryCall } from '../driver/query-call.ts'
+import { type AppConfig, copyConfig } from '../driver/sent-query.ts'
+import { type Settle, toPromise } from '../driver/settle.ts'
 import { settleSubmittable } from '../driver/submittable.ts'
 import type { Engine } from '../execution/engine.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
@@ -40,12 +40,12 @@ export class LeasedClient extends LazyEmitter {
 
   /** Every form that pg takes; see https://node-postgres.com/apis/client#clientquery. */
   query(first: unknown, second?: unknown, third?: unknown): unknown {
-    return this.#query(queryCallOf(first, second, third), false)
+    return this.#query(toQueryCall(first, second, third), false)
   }
 
   /** For the ORM adapters: see `OrmClient`. */
   queryWrite(first: unknown, second?: unknown): unknown {
-    return this.#query(queryCallOf(first, second, undefined), true)
+    return this.#query(toQueryCall(first, second, undefined), true)
   }
 
   #query(given: QueryCall, isWrite: boolean): unknown {
@@ -59,12 +59,12 @@ export class LeasedClient extends LazyEmitter {
       this.#enqueue(call, callback, isWrite)
       return undefined
     }
-    return promiseOf((settle) => this.#enqueue(call, settle, isWrite))
+    return toPromise((settle) => this.#enqueue(call, settle, isWrite))
   }
 
   /** With the name of a statement alone, the text that it was given before. */
   #withText(call: QueryCall): QueryCall {
-    const name = call.submittable === undefined ? nameOf(call) : undefined
+    const name = call.submittable === undefined ? findStatementName(call) : undefined
     if (name === undefined) return call
     if (call.text !== undefined) {
       this.#texts ??= new Map()
@@ -72,7 +72,7 @@ export class LeasedClient extends LazyEmitter {
       return call
     }
     const text = this.#texts?.get(name)
-    return text === undefined ? call : { ...call, text, config: { ...copyOf(call.config as AppConfig), text } }
+    return text === undefined ? call : { ...call, text, config: { ...copyConfig(call.config as AppConfig), text } }
   }
 
   /**

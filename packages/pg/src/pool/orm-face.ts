@@ -19,6 +19,11 @@ export interface OrmPool extends EventEmitter {
    * @throws what `connect()` rejects with.
    */
   lease(): OrmClient
+  /**
+   * Cancels the query that runs on `client`, a client that `OrmClient.current` gave, where it runs; done when the server has been
+   * asked. Cancels nothing when `isStillThere()` says that the query has moved on meanwhile.
+   */
+  cancelQuery(client: pg.PoolClient, isStillThere: () => boolean): Promise<void>
 }
 
 /** What `lease()` gives. */

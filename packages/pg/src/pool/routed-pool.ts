@@ -1,9 +1,10 @@
 import { currentScope, type Topology } from '@headwater/core'
 import { currentFrame, type ReadPosition, type Statement } from '@headwater/core/internal'
-import pg from 'pg'
-import { emitterOf, poolInternalsOf } from '../driver/pg-internals.ts'
-import { boundToCaller, type QueryCall, queryCallOf } from '../driver/query-call.ts'
-import { promiseOf, type Settle } from '../driver/settle.ts'
+import type pg from 'pg'
+import { cancelQuery } from '../driver/cancel-query.ts'
+import { emitterOf, PgPool, poolInternalsOf } from '../driver/pg-internals.ts'
+import { boundToCaller, type QueryCall, toQueryCall } from '../driver/query-call.ts'
+import { type Settle, toPromise } from '../driver/settle.ts'
 import { settleSubmittable } from '../driver/submittable.ts'
 import { Engine } from '../execution/engine.ts'
 import { LONE_QUERIES } from '../execution/lone-queries.ts'
@@ -31,11 +32,6 @@ interface RoutedPoolClass {
   new (options?: RoutedPoolOptions): RoutedPool
   readonly prototype: RoutedPool
 }
-
-/** pg declares its overloads one by one; an implementation that takes them all is declared here as `unknown`. */
-const PgPool = pg.Pool as unknown as new (
-  config: pg.PoolConfig,
-) => Omit<pg.Pool, 'query' | 'connect' | 'end' | 'totalCount' | 'idleCount' | 'waitingCount' | 'expiredCount'>
 
 const FORWARDED: ReadonlySet<string> = new Set(['connect', 'acquire', 'release', 'remove'])
 
@@ -76,7 +72,7 @@ class RoutedPoolImplementation extends PgPool {
 
   query(first: unknown, second?: unknown, third?: unknown): unknown {
     if (typeof first === 'function') return refuseFunction(first)
-    const call = queryCallOf(first, second, third)
+    const call = toQueryCall(first, second, third)
     const { callback, submittable } = call
     if (submittable !== undefined) {
       this.#dispatch(call, settleSubmittable(submittable))
@@ -86,7 +82,7 @@ class RoutedPoolImplementation extends PgPool {
       this.#dispatch(call, callback)
       return undefined
     }
-    return promiseOf((settle) => this.#dispatch(call, settle))
+    return toPromise((settle) => this.#dispatch(call, settle))
   }
 
   /** For the ORM adapters: see `OrmPool`. */
@@ -94,7 +90,7 @@ class RoutedPoolImplementation extends PgPool {
     const statement = this.#engine.verdicts.of(text)
     if (statement.reason !== 'reads-only' || statement.count !== 1) return undefined
     const call: QueryCall = { text, config: text, values, callback: undefined, submittable: undefined }
-    return promiseOf((settle) => this.#dispatch(call, settle, statement))
+    return toPromise((settle) => this.#dispatch(call, settle, statement))
   }
 
   /** For the ORM adapters: see `OrmPool`. */
@@ -102,6 +98,11 @@ class RoutedPoolImplementation extends PgPool {
     const error = this.#reasonToRefuse()
     if (error !== undefined) throw error
     return new LeasedClient(this.#engine, this.#openLeases)
+  }
+
+  /** For the ORM adapters: see `OrmPool`. */
+  cancelQuery(client: pg.PoolClient, isStillThere: () => boolean): Promise<void> {
+    return cancelQuery(client, isStillThere)
   }
 
   /** Why nothing can be asked of this pool, here and now. */

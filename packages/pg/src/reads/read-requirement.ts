@@ -21,7 +21,7 @@ export interface ReadRequirement {
 }
 
 /** What a read in `frame` asks for; `undefined` when any replica will do. */
-export function requirementOf(
+export function requirementFor(
   frame: Frame | undefined,
   consistency: Consistency,
   maxLag: Lag | undefined,

@@ -3,7 +3,7 @@ import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
 import type { ConnectedToReplica, ReadInSearch } from './read-in-search.ts'
-import { requirementOf, whyStale } from './read-requirement.ts'
+import { requirementFor, whyStale } from './read-requirement.ts'
 import { ReplicaChooser } from './replica-chooser.ts'
 import { ReplicaOrder } from './replica-order.ts'
 import { mayRunOn, ReplicaSearch, type SearchGround } from './replica-search.ts'
@@ -46,14 +46,14 @@ export class Reads {
    * and a connection there is none.
    */
   connect(query: ReadInSearch, situation: Situation, connected: ConnectedToReplica): void {
-    const requirement = requirementOf(query.frame, situation.consistency, this.#options.maxLag)
+    const requirement = requirementFor(query.frame, situation.consistency, this.#options.maxLag)
     new ReplicaSearch(this.#ground, query, situation, requirement, connected).goOn()
   }
 
   /** Whether a connection that is held already leads to a replica that may answer `query`. */
   isFit(connection: Connection, query: ReadInSearch, situation: Situation): boolean {
     if (!mayRunOn(connection, query, situation)) return false
-    const requirement = requirementOf(query.frame, situation.consistency, this.#options.maxLag)
+    const requirement = requirementFor(query.frame, situation.consistency, this.#options.maxLag)
     if (requirement === undefined) return true
     const { watch } = this.#ground.chooser
     const state = watch.stateOf(connection.node, connection.client)

@@ -15,7 +15,7 @@ interface Written {
 }
 
 /** How long a write is remembered, in ms: as long as its client's token is good. */
-const REMEMBERED = 60_000
+const REMEMBERED_MILLIS = 60_000
 const MOST_WRITES = 256
 const NOBODY: ReadonlySet<ClientSession> = new Set()
 
@@ -56,7 +56,7 @@ export class StaleReadDetector {
     const before = isBehind ? this.#scopesBehind(minPosition) : NOBODY
     for (const write of this.#writes) {
       const isOwn = write.session === session
-      if (now - write.at > REMEMBERED || !(isOwn || before.has(write.session))) continue
+      if (now - write.at > REMEMBERED_MILLIS || !(isOwn || before.has(write.session))) continue
       const table = write.tables.find((name) => new TablePolicy([name]).mayRead(text))
       if (table !== undefined) this.#warn(table, node, isOwn)
     }

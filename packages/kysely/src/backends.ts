@@ -3,19 +3,19 @@ import { setImmediate } from 'node:timers/promises'
 import type { OrmPool } from '@headwater/pg'
 import type pg from 'pg'
 
-/** A query that runs, and may move to another server while it does. */
+/** A query that is running, and may move to another server meanwhile. */
 export interface RunningQuery {
-  /** pg's client for the server that runs it; `undefined` when it is over. */
+  /** pg's client for the server that runs it; `undefined` once it is over. */
   client(): pg.PoolClient | undefined
   /** Settles with the query. */
   readonly settled: Promise<unknown>
 }
 
 /**
- * The server processes behind the connections in use, so that a query can be cancelled where it runs.
+ * Cancels queries on the server that runs them.
  *
- * A process number means nothing without its server: sent to the primary, the number of a replica's process would
- * cancel a stranger's query.
+ * A process id means nothing without its server: sent to the primary, the id of a replica's process would cancel someone
+ * else's query.
  */
 export class Backends {
   readonly #pool: OrmPool
@@ -25,8 +25,8 @@ export class Backends {
   }
 
   /**
-   * Cancels a query on the server that runs it, also one that is still on its way there, or on its way to another server
-   * after the first was lost; done when it has settled.
+   * Cancels a query, also one that still waits for its connection, or moves to another server because the first was lost. Done
+   * when the query has settled.
    */
   async cancel(query: RunningQuery): Promise<void> {
     const over = new AbortController()

@@ -387,7 +387,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
         expect(seen).toEqual(Array.from({ length: 8 }, () => 'nrt'))
       })
 
-      it('what a cast lets through is refused; the handle it was made from is as before', async () => {
+      it('a write that a cast lets through is rejected; the original handle is unchanged', async () => {
         const forced = readonlyKysely(db) as unknown as Kysely<Database>
         const refused = await app.run(async () => [
           await errorOf(insert(forced, 'cast')),
@@ -400,7 +400,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
         expect((await app.run(() => insert(db, 'not cast'))) === 'replay').toBe(isReplayed)
       })
 
-      it('over another dialect it is refused', () => {
+      it('over another dialect it throws', () => {
         const own = db.getExecutor().adapter
         const foreign = {
           getExecutor: () => ({ adapter: Object.create(Object.getPrototypeOf(Object.getPrototypeOf(own))) }),

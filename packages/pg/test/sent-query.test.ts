@@ -14,8 +14,8 @@ const config = Object.freeze({
 })
 const all = Object.freeze({ ...config, binary: true, portal: 'p', rows: 1, query_timeout: 5 })
 
-describe('what pg is sent for an app’s configuration', () => {
-  test.each([[{ text: 'select 1' }], [config], [all]])('is the query that pg itself would make of it', (app) => {
+describe('the query that pg gets for an app’s configuration', () => {
+  test.each([[{ text: 'select 1' }], [config], [all]])('equals the query that pg itself would make', (app) => {
     const sent = toSentQuery({}, app, undefined, settle)
     // With `undefined` each query would be sent the slow way: this pg has fields that are not known here.
     expect(sent).toBeInstanceOf(pg.Query)

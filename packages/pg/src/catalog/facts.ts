@@ -9,7 +9,7 @@ import type { CatalogRow } from './query.ts'
 export class CatalogFacts {
   /** Functions that `x.f` calls when x is a row. */
   readonly attributes: Set<string> = new Set()
-  /** Functions in C whose name is Postgres's own too, or that are behind an operator or a cast, and are not volatile. */
+  /** The ids of functions behind an operator or a cast. In C, and not volatile, they are taken as reads. */
   readonly #trusted = new Set<string>()
 
   constructor(rows: readonly CatalogRow[]) {

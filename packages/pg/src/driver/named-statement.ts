@@ -8,8 +8,8 @@ export function findStatementName({ config }: QueryCall): string | undefined {
 }
 
 /**
- * Whether the statement that has this name on its connection is of no more use: since a migration its result has another shape,
- * or the server does not know it any more. pg would send the name again and again.
+ * Whether the prepared statement of this name is useless on its connection: a migration has changed the shape of its result, or
+ * the server has forgotten it. pg would send the name again and again.
  */
 export function isStatementLost(call: QueryCall, error: unknown): boolean {
   if (findStatementName(call) === undefined) return false

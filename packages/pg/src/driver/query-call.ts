@@ -5,9 +5,9 @@ import { findText, giveCallback, isSubmittable } from './submittable.ts'
 
 /** A query in any of the forms that pg takes, in one shape. */
 export interface QueryCall {
-  /** The SQL; `undefined` when a foreign Submittable does not show it, or there is only the name of a statement. */
+  /** The SQL; `undefined` when a Submittable does not show it, or only the name of a prepared statement is given. */
   readonly text: string | undefined
-  /** What pg's own `client.query` is given first. */
+  /** The first argument for pg's own `client.query`. */
   readonly config: string | QueryConfig | Submittable
   readonly values: unknown[] | undefined
   /** The app's callback, bound to the scope that asked; `undefined` in the promise form. */
@@ -18,10 +18,10 @@ export interface QueryCall {
 /**
  * Brings the arguments of `query` into one shape.
  *
- * A callback is bound to the asynchronous flow of its caller: pg calls it from its socket's flow, where the scope is lost.
- * A Submittable without a callback is given this one, as by pg.
+ * A callback is bound to its caller's async context: pg calls it from its socket's, where the scope is lost. A Submittable
+ * without a callback is given this one, as pg does.
  *
- * @throws {TypeError} for null, undefined, or a callback that is no function, with pg's own texts.
+ * @throws {TypeError} for null, undefined, or a callback that is not a function, in pg's own words.
  */
 export function toQueryCall(first: unknown, second: unknown, third: unknown): QueryCall {
   if (first === null || first === undefined) throw new TypeError('Client was passed a null or undefined query')
@@ -32,7 +32,7 @@ export function toQueryCall(first: unknown, second: unknown, third: unknown): Qu
     giveCallback(first, callback)
     return { text: findText(first), config: first, values, callback, submittable: first }
   }
-  // The shape beyond this is pg's to check, as it would without us.
+  // pg checks the rest of the shape.
   const config = first as QueryConfig & { readonly callback?: unknown }
   return {
     text: typeof config.text === 'string' ? config.text : typeof config.name === 'string' ? undefined : '',
@@ -49,14 +49,14 @@ function toCallback(candidate: unknown): Settle | undefined {
   return boundToCaller(candidate as (...given: unknown[]) => void)
 }
 
-/** Binds a callback to the asynchronous flow of whoever gave it; what it throws ends up with the process, not with us. */
+/** Binds a callback to its caller's async context. An error that it throws goes to the process, not to us. */
 export function boundToCaller(callback: (...given: unknown[]) => void): (...given: unknown[]) => void {
   const bound = AsyncLocalStorage.bind(callback)
   return (...given) => {
     try {
       bound(...given)
     } catch (thrown) {
-      // As in pg, nobody but the process hears of it: what runs in the middle of our own work must not stop it.
+      // As in pg, only the process hears of it: the app's callback must not stop our own work halfway.
       process.nextTick(() => {
         throw thrown
       })

@@ -20,7 +20,7 @@ export function sendText(client: TrackedClient, text: string, answered: Settle):
   internalsOf(client).query(text, answered)
 }
 
-/** Sends a question of our own, whose answer is rows of text whatever parsers the app has set. */
+/** Sends a query of our own. Its rows are text, whatever type parsers the app has set. */
 export function sendQuestion(
   client: TrackedClient,
   text: string,

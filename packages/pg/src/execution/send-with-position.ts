@@ -11,10 +11,10 @@ import { isPositionRefused, parsePrimarySample, primarySampleText } from '../fle
 import type { Connection } from '../node/pool-node.ts'
 import type { RoutedQuery } from './routed-query.ts'
 
-/** What comes of a COMMIT that asked where it was; no position when that could not be read. */
+/** The callback of a COMMIT that asked for its position; without one when that could not be read. */
 export type Committed = (error: unknown, result?: unknown, position?: Position) => void
 
-/** Whether this is a COMMIT at the primary of a scope whose client will be told where that was. */
+/** Whether this is a COMMIT at the primary whose position the scope's client will be given. */
 export function mayBringPosition({ call, statement, frame }: RoutedQuery, { node }: Connection): boolean {
   if (frame?.scope?.session.isWanted !== true || node.kind !== 'primary' || node.refusesPosition) return false
   return statement.control?.kind === 'commit' && !statement.control.isChained && takesTwo(call)
@@ -29,9 +29,9 @@ function takesTwo({ config, values }: QueryCall): boolean {
 }
 
 /**
- * Sends a COMMIT and, in the same round trip, the question where the primary is then (F2). When the commit fails the
- * question is not run, and the error is the commit's own. The app gets the answer to its own statement, also when the
- * question fails or the connection is lost behind it (X6).
+ * Sends a COMMIT and, in the same round trip, asks for the primary's position after it (F2). When the COMMIT fails, the question is
+ * not run, and the error is the COMMIT's. The app gets the answer to its own statement, also when the question fails or the
+ * connection is lost after the COMMIT (X6).
  */
 export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }: Connection, done: Committed): void {
   const sentAt = performance.now()

@@ -3,12 +3,13 @@ import { sendQuestion } from '../driver/send.ts'
 import type { Connection, PoolNode } from '../node/pool-node.ts'
 import { isPositionRefused, parsePrimarySample, primarySampleText } from './primary-sample.ts'
 
-/** How long a response may be held back for it, in ms. */
+/** How long a response may be held back for the answer. */
 const TIMEOUT_MILLIS = 1_000
 
-/** Asks the primary where it is, on a connection of its pool. Rejects when it cannot say, or not within a second. */
+/** Asks the primary for its position, on a connection of its pool. Rejects when it does not answer within a second, or cannot. */
 export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<Position> {
-  if (primary.refusesPosition) return Promise.reject(new Error('[headwater] the primary refuses to say where it is'))
+  if (primary.refusesPosition)
+    return Promise.reject(new Error('[headwater] the primary refuses to report its position in the WAL'))
   return new Promise((resolve, reject) => {
     let connection: Connection | undefined
     let isOver = false
@@ -23,7 +24,8 @@ export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<P
       if (end(true)) reject(error)
     }
     const timer = setTimeout(
-      () => fail(new Error(`[headwater] the primary did not say within ${TIMEOUT_MILLIS} ms where it is`)),
+      () =>
+        fail(new Error(`[headwater] the primary did not report its position in the WAL within ${TIMEOUT_MILLIS} ms`)),
       TIMEOUT_MILLIS,
     )
     primary.connect((_error, connected) => {

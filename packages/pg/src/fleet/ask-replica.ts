@@ -2,15 +2,15 @@ import { sendQuestion } from '../driver/send.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
 import { parseReplicaSample, REPLICA_SAMPLE, type ReplicaSample } from './replica-sample.ts'
 
-/** How long the answer may take, in ms. */
+/** How long the answer may take. */
 const TIMEOUT_MILLIS = 1_000
 
-/** The pause between two questions, in ms. */
+/** The pause between two questions. */
 const PAUSE_MILLIS = 10
 
 /**
- * Asks the server behind one connection how far it is, right before a read on the same connection (F4). Asks again for
- * `maxWaitMillis` ms while `isEnough` does not hold, and gives the last answer.
+ * Asks the server behind one connection for its position, right before a read on the same connection (F4). Asks again for up
+ * to `maxWaitMillis` until `isEnough` holds, and gives the last answer.
  */
 export function askReplica(
   client: TrackedClient,

@@ -4,59 +4,63 @@ import { clientClassOf, internalsOf, onParameterStatus } from '../driver/pg-inte
 import { AS_TEXT } from '../driver/send.ts'
 import { Waiters } from './waiters.ts'
 
-/** On which connection a question was put, and when, in ms of this process's monotonic clock: the answer is true between. */
+/** The connection that was asked, and when, in ms of this process's monotonic clock: the answer was true at some time between. */
 export interface Asked {
   readonly connection: object
   readonly sentAt: number
   readonly receivedAt: number
 }
 
-/** A wait that runs in the server. */
+/** A wait that runs in the server, from one major version on. */
 export interface ServerWait {
   readonly waitsFrom: number
-  /** What the server answers once it is at `target`, or `patienceMillis` later. */
+  /** The statement that the server answers once it has reached `target`, or `patienceMillis` later. */
   readonly text: (target: Lsn, patienceMillis: number) => string
-  /** What that answer means; `undefined`: this server will never say when. */
+  /** What the answer means; `undefined` when this server will never reach it. */
   readonly read: (answer: string | null | undefined) => 'there' | 'not-yet' | undefined
 }
 
-/** What a watcher asks its server, again and again. */
+/** What a watcher asks its server repeatedly. */
 export interface Watch<Sample> {
-  /** Whose settings the connection has. */
+  /** The pool whose settings the connection has. */
   readonly pool: pg.Pool
-  /** What is asked on a connection. */
+  /** The query to send on a connection. */
   readonly textFor: (connection: object, now: number) => string
-  /**
-   * Makes a sample of the answer's only row.
-   */
+  /** Makes a sample of the answer's only row. */
   readonly read: (row: readonly (string | null)[], asked: Asked) => Sample
-  /** The pause between two questions while nobody waits, in ms. */
+  /** The pause between two questions while no caller waits. */
   readonly pauseMillis: number
   /**
-   * How the server itself is asked to wait, where it is of major version `waitsFrom` or later. Default: the question is
-   * put again and again.
+   * How to let the server itself wait, where it can.
+   *
+   * @default the server is asked every 10 ms
    */
   readonly wait?: ServerWait
-  /** Told of a connection that could not be made, or broke. */
+  /** Called when a connection could not be made, or broke. */
   readonly onFailure: (error: unknown) => void
-  /** How long the watch goes on when nobody looks any more, in ms; default 60,000. */
+  /**
+   * How long the watch goes on after the last look.
+   *
+   * @default 60_000
+   */
   readonly patienceMillis?: number
-  /** Told when the watch has stopped, as nobody looks: what was learnt may be long out of date at the next look. */
+  /** Called when the watch has stopped for lack of looks: what was learnt may be long out of date at the next one. */
   readonly onRest?: () => void
 }
 
-/** The pause between two questions while somebody waits, in ms. */
+/** The pause between two questions while a caller waits. */
 const EAGER_PAUSE_MILLIS = 10
 const PATIENCE_MILLIS = 60_000
 const BACKOFF: Backoff = { firstMillis: 250, maxMillis: 10_000 }
-/** How long one answer may take, in ms; then its connection is given up. */
+/** How long one answer may take; then its connection is given up. */
 const TIMEOUT_MILLIS = 5_000
 
 /**
- * Knows how one server is doing, from a connection of its own: many may ask and wait, one asks the server (F4).
+ * Watches one server over a connection of its own: many callers look and wait, and only this connection asks (F4).
  *
- * Begins when somebody looks, asks every 10 ms while somebody waits and now and then else, and stops a minute after the
- * last look. What it knows is forgotten with its connection: behind it may be another server, or one that has gone back.
+ * It starts with the first look, asks every 10 ms while a caller waits and every `pauseMillis` otherwise, and stops a minute
+ * after the last look. It forgets its sample when the connection is lost: the next one may lead to another server, or to one
+ * that was set back.
  */
 export class Watcher<Sample> {
   readonly #watch: Watch<Sample>
@@ -75,15 +79,15 @@ export class Watcher<Sample> {
 
   /** The last sample; `undefined` while there is none. Each look keeps the watch going. */
   get latest(): Sample | undefined {
-    // The clock is the loop's to read: this is asked for with every read.
+    // This runs with every read, so it does not read the clock: the loop does.
     this.#isLookedAt = true
     if (this.#run === undefined && !this.#abort.signal.aborted) this.#run = this.#watchOn()
     return this.#latest
   }
 
   /**
-   * Calls back with `true` once `isEnough` holds behind a sample, or with `false` after `maxWaitMillis` ms or at the end. The
-   * `target` is where that may begin to be so.
+   * Calls back with `true` once `isEnough` holds after a sample, or with `false` after `maxWaitMillis` or at the end. `target` is
+   * the position that may make it hold.
    */
   waitUntil(
     isEnough: () => boolean,
@@ -97,13 +101,13 @@ export class Watcher<Sample> {
     if (this.#waiters.size === 1) this.#wake?.()
   }
 
-  /** Asks now, unless that was done a moment ago: who cannot wait is served better the next time. */
+  /** Asks now, unless that was done in the last 10 ms: a caller that cannot wait is served better the next time. */
   hurry(): void {
     void this.latest
     if (performance.now() - this.#askedAt >= EAGER_PAUSE_MILLIS) this.#wake?.()
   }
 
-  /** Ends the watch and its connection. Who waits is told `false`. */
+  /** Ends the watch and its connection. Callers that wait are told `false`. */
   async end(): Promise<void> {
     this.#abort.abort()
     this.#waiters.dismissAll()
@@ -136,7 +140,7 @@ export class Watcher<Sample> {
     return this.#waiters.size > 0 || now - this.#lookedAt < (this.#watch.patienceMillis ?? PATIENCE_MILLIS)
   }
 
-  /** Asks on one connection until nobody wants to know any more. Throws when the connection fails. */
+  /** Asks on one connection while the watch is wanted. Throws when the connection fails. */
   async #watchConnection(answered: () => void): Promise<void> {
     const { options } = this.#watch.pool
     const client = new (clientClassOf(options))(options)
@@ -155,7 +159,7 @@ export class Watcher<Sample> {
     this.#abort.signal.addEventListener('abort', leave, { once: true })
     try {
       await client.connect()
-      // A process that has nothing else to do may end.
+      // This connection alone keeps no process alive.
       internalsOf(client).unref()
       const waitsFrom = this.#watch.wait?.waitsFrom ?? Number.POSITIVE_INFINITY
       let mayWait = true
@@ -179,8 +183,8 @@ export class Watcher<Sample> {
   }
 
   /**
-   * Lets the server say when the nearest wait may be over. `undefined` when there is nothing that it could say: then it
-   * is asked at its usual pace, as an answer that comes at once would be asked for without a pause.
+   * Lets the server wait for the nearest position. `undefined` when there is none, or the server cannot wait for it: then it is
+   * asked at the usual pace, because an answer that comes at once would be asked for without a pause.
    */
   async #waitThere(client: pg.Client): Promise<'waited' | 'refused' | undefined> {
     const { wait } = this.#watch
@@ -192,7 +196,7 @@ export class Watcher<Sample> {
       if (answer !== 'there') return answer === undefined ? undefined : 'waited'
     } catch (error) {
       if (!(error instanceof pg.DatabaseError)) throw error
-      // Cancelled, or a server that says 19 and is something else: this connection is asked again and again instead.
+      // Cancelled, or a server that only reports version 19: on this connection it is asked at the usual pace from now on.
       this.#watch.onFailure(error)
       return 'refused'
     }
@@ -205,7 +209,8 @@ export class Watcher<Sample> {
     const sentAt = performance.now()
     this.#askedAt = sentAt
     const [row] = await ask(client, textFor(client, sentAt))
-    if (row === undefined) throw new Error(`[headwater] ${client.host}:${client.port} answered a watcher with no row`)
+    if (row === undefined)
+      throw new Error(`[headwater] ${client.host}:${client.port} answered a watcher without a row; expected one`)
     return read(row, { connection: client, sentAt, receivedAt: performance.now() })
   }
 
@@ -219,7 +224,7 @@ export class Watcher<Sample> {
     this.#wake?.()
   }
 
-  /** Sleeps for `pause` ms, or until the watch ends; when `isLight` also until somebody begins to wait. */
+  /** Sleeps for `pause` ms, or until the watch ends; when `isLight`, also until a caller begins to wait. */
   #sleep(pause: number, isLight: boolean): Promise<void> {
     const { signal } = this.#abort
     if (signal.aborted) return Promise.resolve()
@@ -230,7 +235,7 @@ export class Watcher<Sample> {
         this.#wake = undefined
         resolve()
       }
-      // Who waits has a timer of its own; this one keeps no process alive.
+      // A caller that waits has a timer of its own; this one keeps no process alive.
       const timer = setTimeout(wake, pause).unref()
       signal.addEventListener('abort', wake, { once: true })
       if (isLight) this.#wake = wake
@@ -238,7 +243,7 @@ export class Watcher<Sample> {
   }
 }
 
-/** Asks on a connection of our own, where pg's promise is as good as its callback. */
+/** Sends one query on the watcher's own connection, and gives its rows as text. */
 async function ask(client: pg.Client, text: string): Promise<readonly (readonly (string | null)[])[]> {
   const config = { text, rowMode: 'array' as const, types: AS_TEXT, query_timeout: TIMEOUT_MILLIS }
   const { rows } = await client.query<(string | null)[]>(config)

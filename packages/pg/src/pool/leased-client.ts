@@ -14,11 +14,11 @@ import { Lease } from './lease.ts'
 import type { OpenLeases } from './open-leases.ts'
 
 /**
- * What `RoutedPool.connect()` gives: a pg client that has no connection until its first statement shows where it belongs (R3).
+ * The pg client that `RoutedPool.connect()` gives. It has no connection until its first statement shows where it belongs (R3).
  *
- * Outside a transaction each statement goes its own way; session state or a write keeps it with the primary from then
- * on. A transaction lives on one node. Queries run in the order in which they were asked for, one at a time. A client that
- * lost the connection of its transaction or session is lost: every query rejects until its release (X11).
+ * Outside a transaction each statement is routed by itself; after session state or a write the client stays with the primary.
+ * A transaction stays on one node. Queries run one at a time, in the order of the calls. A client that lost the connection
+ * of its transaction or session rejects every query until its release (X11).
  */
 export class LeasedClient extends LazyEmitter {
   readonly #engine: Engine
@@ -27,7 +27,7 @@ export class LeasedClient extends LazyEmitter {
   readonly #waiting: RoutedQuery[] = []
   #isBusy = false
   #isReleased = false
-  /** The texts of the names that statements were given: pg's client asks for each only once. */
+  /** The texts of prepared statements by name: as in pg, the app need give each text only once. */
   #texts: Map<string, string> | undefined
   readonly #open: OpenLeases
 
@@ -62,7 +62,7 @@ export class LeasedClient extends LazyEmitter {
     return toPromise((settle) => this.#enqueue(call, settle, isWrite))
   }
 
-  /** With the name of a statement alone, the text that it was given before. */
+  /** Adds the text that was given before to a call with only the name of a prepared statement. */
   #withText(call: QueryCall): QueryCall {
     const name = call.submittable === undefined ? findStatementName(call) : undefined
     if (name === undefined) return call
@@ -76,8 +76,8 @@ export class LeasedClient extends LazyEmitter {
   }
 
   /**
-   * Gives the connections back, once what was asked for is done; `destroy` closes them at once, and what runs rejects. Throws
-   * when called twice. All as pg does.
+   * Gives the connections back once all queries are done. With `destroy` it closes them at once, and open queries reject. Throws
+   * when called twice. All as in pg.
    */
   release = (destroy?: Error | boolean): void => {
     if (this.#isReleased) throw new Error('Release called on client which has already been released to the pool.')
@@ -86,7 +86,7 @@ export class LeasedClient extends LazyEmitter {
     else if (!this.#isBusy) this.#letGo()
   }
 
-  /** Closes what this client holds, at once; what runs rejects. The pool makes new connections when it needs them. */
+  /** Closes this client's connections at once; open queries reject. The pool makes new connections when it needs them. */
   end(callback?: (error?: Error) => void): Promise<void> | undefined {
     const ended = this.#connections.end()
     if (!this.#isReleased) this.#close(true, new Error('Client was closed and is not queryable'))
@@ -103,7 +103,7 @@ export class LeasedClient extends LazyEmitter {
     if (!this.#isBusy) this.#letGo()
   }
 
-  /** As pg: a leased client is connected, and says so. */
+  /** As in pg: a leased client counts as connected, so connecting it again is an error. */
   connect(callback?: (error: Error) => void): Promise<never> | undefined {
     const error = new Error('Client has already been connected. You cannot reuse a client.')
     if (callback === undefined) return Promise.reject(error)
@@ -141,18 +141,18 @@ export class LeasedClient extends LazyEmitter {
     for (const client of this.#connections.clients) internalsOf(client).unref()
   }
 
-  /** The backend that answered last; `null` before the first statement. */
+  /** The process id of the backend that was used last; `null` before the first statement. */
   get processID(): number | null {
     const { latest } = this.#connections
     return latest === undefined ? null : internalsOf(latest.client).processID
   }
 
-  /** pg's own connection of the backend that answered last. */
+  /** pg's own connection to the backend that was used last. */
   get connection(): pg.Connection | undefined {
     return this.#connections.latest?.client.connection
   }
 
-  /** pg's own client of that backend, for the ORM adapters: see `OrmClient`. */
+  /** pg's own client for that backend, for the ORM adapters: see `OrmClient`. */
   get current(): pg.PoolClient | undefined {
     return this.#connections.latest?.client
   }
@@ -195,7 +195,7 @@ export class LeasedClient extends LazyEmitter {
     this.#isBusy = query !== undefined
     if (query !== undefined) this.#engine.execution.run(query)
     else if (this.#isReleased || this.#lease.isLost) this.#letGo()
-    // Drizzle 0.45 never releases a client whose BEGIN was refused, and this one holds nothing that `end()` must wait for.
+    // Drizzle 0.45 never releases a client whose BEGIN was refused; this one holds nothing that `end()` must wait for.
     else if (this.#lease.wasRefused) this.#open.delete(this)
   }
 

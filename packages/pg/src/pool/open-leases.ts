@@ -1,4 +1,4 @@
-/** The leased clients that a pool has to serve before it ends: those that hold something, or may still be given something to do. */
+/** The leased clients that a pool must serve before it ends: those that hold a connection, or may still get a query. */
 export class OpenLeases {
   readonly #clients = new Set<object>()
   #whenNone: (() => void) | undefined
@@ -7,7 +7,7 @@ export class OpenLeases {
     this.#clients.add(client)
   }
 
-  /** It was released or lost, or can do nothing more. More than once does no harm. */
+  /** Call when a client was released or lost, or can do nothing more; calling again does nothing. */
   delete(client: object): void {
     if (this.#clients.delete(client) && this.#clients.size === 0) this.#whenNone?.()
   }

@@ -14,21 +14,36 @@ import { LeasedClient } from './leased-client.ts'
 import { OpenLeases } from './open-leases.ts'
 
 /**
- * A `pg.Pool` that reads next door and writes at the source.
+ * A `pg.Pool` that reads from a local replica and writes at the primary.
  *
- * A drop-in: every form of `query` and `connect`, the events and the counts are pg's own. A leased client has no
- * connection until its first statement. What a statement that needs the primary does depends on where this process
- * runs: at home it goes there; away, inside a request, it throws `ReplayToPrimary`.
+ * It replaces `pg.Pool` as it is: every form of `query` and `connect`, the events and the counts work as in pg. A leased client
+ * has no connection until its first statement. A statement that needs the primary goes there from a process in the primary's
+ * region. In another region, inside a request, it rejects with `ReplayToPrimary`, and the request is replayed in the
+ * primary's region; outside a request `writesOutsideRequest` says what happens.
+ *
+ * @example
+ * ```ts
+ * const pool = new RoutedPool({
+ *   region: 'nrt',
+ *   primary: { region: 'ams', connectionString: 'postgres://primary.internal/app' },
+ *   replicas: [{ region: 'nrt', connectionString: 'postgres://replica.internal/app' }],
+ * })
+ * const { rows } = await pool.query('select * from post where id = $1', [1])
+ * ```
  */
 export interface RoutedPool extends pg.Pool {
-  /** Where this process stands, as of now. */
+  /** Where this process stands, as of now: its region, the primary's, and whether it has a replica. */
   readonly topology: Topology
-  /** Whether every replica of the app is known to have all that was seen; `false` unless `replicasComplete`. */
+  /** Whether every replica of the app is known to have replayed all that was seen; `false` unless `replicasComplete`. */
   hasEveryReplica(seen: ReadPosition): boolean
 }
 
 interface RoutedPoolClass {
-  /** @throws {OptionsInvalid} naming the option, what was expected, and what to do. */
+  /**
+   * Makes the pool; it connects to nothing before the first query.
+   *
+   * @throws {OptionsInvalid} naming the option, what was expected, and what to do.
+   */
   new (options?: RoutedPoolOptions): RoutedPool
   readonly prototype: RoutedPool
 }
@@ -105,7 +120,7 @@ class RoutedPoolImplementation extends PgPool {
     return cancelQuery(client, isStillThere)
   }
 
-  /** Why nothing can be asked of this pool, here and now. */
+  /** Why this pool takes no query, here and now; `undefined` when it does. */
   #reasonToRefuse(): Error | undefined {
     return this.ending ? new Error('Cannot use a pool after calling end on the pool') : currentScope()?.replay
   }
@@ -137,7 +152,7 @@ class RoutedPoolImplementation extends PgPool {
     return undefined
   }
 
-  /** As pg's pool, it serves who has a client until that is released, and only then ends. */
+  /** As in pg, the pool ends only after all leased clients were released. */
   async #endAll(): Promise<void> {
     await this.#openLeases.none()
     await this.#engine.end().finally(() => {
@@ -156,7 +171,7 @@ class RoutedPoolImplementation extends PgPool {
     )
   }
 
-  /** An event of a node's pool is passed on from when somebody listens for it: two are emitted for every query. */
+  /** Passes on an event of the nodes' pools once something listens for it: two are emitted for every query. */
   #forwardEvents(): void {
     const forwarded = new Set<string>()
     const forward = (event: string): void => {
@@ -169,7 +184,7 @@ class RoutedPoolImplementation extends PgPool {
     emitterOf(this).on('newListener', forward)
     for (const { pool } of this.#engine.fleet.nodes) {
       pool.on('error', (error: Error, client: pg.PoolClient) => {
-        // An idle connection that dies is no reason to end the process: the pool makes another.
+        // Without this check an idle connection that dies would end the process; the pool makes another.
         if (this.listenerCount('error') > 0) this.emit('error', error, client)
       })
     }
@@ -184,7 +199,7 @@ function later(settle: Settle, error: unknown): void {
   process.nextTick(settle, error)
 }
 
-/** pg's own answer to a function in the place of the query. */
+/** pg's own answer to a function instead of a query. */
 function refuseFunction(callback: unknown): unknown {
   const error = new Error('Passing a function as the first parameter to pool.query is not supported')
   setImmediate(() => (callback as Settle)(error))

@@ -41,7 +41,7 @@ export class ReplicaSearch {
     this.#connected = connected
   }
 
-  /** Goes on to the next replica; `whyNotTheLast` is told when there is none. */
+  /** Goes on to the next replica. When there is none, `whyNotTheLast` is passed on. */
   goOn(whyNotTheLast: NoReplica = 'replica-lost'): void {
     const requirement = this.#requirement
     if (requirement === undefined) return this.#takeAny(whyNotTheLast)
@@ -62,7 +62,7 @@ export class ReplicaSearch {
     })
   }
 
-  /** The primary's region cannot be reached, and the app would rather show an older state than none. */
+  /** Whether the primary's region cannot be reached, and the app prefers an older state to an error. */
   get #mayBeStale(): boolean {
     return this.#ground.mayServeStale && this.#query.frame?.scope?.blocker === 'replay-failed'
   }
@@ -76,7 +76,7 @@ export class ReplicaSearch {
     this.#connectTo(node, this.#connected, (why) => this.#takeAny(why))
   }
 
-  /** Looks again once the connection is there: it may be younger than what is known, or lead anywhere. */
+  /** Checks again once connected: the connection may be younger than the last sample, or lead anywhere. */
   #takeFresh(node: PoolNode, requirement: ReadRequirement): void {
     const take: Connected = (error, connection) => {
       if (connection === undefined) return this.#connected(error)
@@ -117,7 +117,7 @@ export class ReplicaSearch {
     this.goOn(why)
   }
 
-  /** No session there is no error of the read: nothing was sent, and it goes elsewhere (X2). */
+  /** A replica that gives no session is no error of the read: nothing was sent, so it goes elsewhere (X2). */
   #connectTo(node: PoolNode, connected: Connected, elsewhere: (why: NoReplica) => void): void {
     this.#query.noteTried(node)
     const take: Connected = (error, connection) => {
@@ -133,7 +133,7 @@ export class ReplicaSearch {
   }
 }
 
-/** What is merely tried runs in a session that is forced read-only, or not at all (X1). */
+/** A statement may be tried only in a session that is forced read-only (X1). */
 export function mayRunOn({ client }: Connection, { statement }: ReadInSearch, situation: Situation): boolean {
   return client.isForcedReadOnly || !isTried(statement, situation)
 }

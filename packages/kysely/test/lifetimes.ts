@@ -28,7 +28,7 @@ export function describeLifetimes(version: string): void {
       expect(await who(db)).toBe('nrt')
     })
 
-    it('P3: the scope is spent; P4: with side effects declared a write is impossible, and both come as themselves', async () => {
+    it('P3: the scope is spent; P4: with replay forbidden a write is impossible; both errors come unwrapped', async () => {
       const { db, pool } = world.app({ region: 'nrt', isRequest: true })
       const scope = new Scope({ kind: 'request', topology: () => pool.topology })
       await runInScope(scope, async () => {

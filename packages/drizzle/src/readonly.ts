@@ -3,12 +3,12 @@ import type { RoutedPool } from '@headwater/pg'
 import { drizzle as overPool } from 'drizzle-orm/node-postgres'
 import { configOf } from './drizzle.ts'
 
-/** What a read-only handle keeps of Drizzle's database as it is. */
+/** The members of Drizzle's database that a read-only handle keeps as they are. */
 type Kept = 'select' | 'selectDistinct' | 'selectDistinctOn' | '$with' | '$count' | 'query'
 
 type KeptInWith = 'select' | 'selectDistinct' | 'selectDistinctOn'
 
-/** What it needs of a database to be derived from it; Drizzle 0.45 and 1.0 have it alike. */
+/** The members that a database must have; they are the same in Drizzle 0.45 and 1.0. */
 interface Readable {
   with: (...ctes: never[]) => object
   transaction: (...args: never[]) => Promise<unknown>
@@ -22,7 +22,7 @@ type Reads<Database extends Readable> = Pick<Database, Kept & keyof Database> & 
 
 type ReadOnlyConfig<Database extends Readable> = Omit<NonNullable<Parameters<Database['transaction']>[1]>, 'accessMode'>
 
-/** Inside a transaction of a read-only handle. */
+/** The handle inside a transaction of a read-only handle. */
 export type ReadonlyTransaction<Database extends Readable> = Reads<Database> & {
   /** Ends the transaction with Drizzle's own error. */
   rollback(): never
@@ -30,9 +30,9 @@ export type ReadonlyTransaction<Database extends Readable> = Reads<Database> & {
   transaction<Result>(run: (tx: ReadonlyTransaction<Database>) => Promise<Result>): Promise<Result>
 }
 
-/** Drizzle's database without what writes: `insert` does not compile on it. */
+/** Drizzle's database without the members that write: `insert` does not compile on it. */
 export type ReadonlyDatabase<Database extends Readable> = Reads<Database> & {
-  /** A READ ONLY transaction. */
+  /** Runs a READ ONLY transaction. */
   transaction<Result>(
     run: (tx: ReadonlyTransaction<Database>) => Promise<Result>,
     config?: ReadOnlyConfig<Database>,
@@ -40,13 +40,17 @@ export type ReadonlyDatabase<Database extends Readable> = Reads<Database> & {
 }
 
 /**
- * Gives a handle that only reads, every time from a replica (R6): what it sends runs in `withReplica`, and its
- * transactions are READ ONLY.
+ * Makes a read-only handle of a database (R6): its queries run inside `withReplica`, and its transactions are READ ONLY.
  *
- * It reads next door also after a write in the same request. Without a replica it reads at the primary.
+ * It reads from a local replica also after a write in the same request. Without a replica it reads at the primary.
  *
  * @throws {OptionsInvalid} for a database that `drizzle()` of this package did not make.
  * @throws {WriteOnReplica} from a query that needs the primary (`.for('update')`, a writing CTE, `nextval`), as Drizzle's `cause`.
+ * @example
+ * ```ts
+ * const read = readonly(drizzle({ client: pool, schema }))
+ * const posts = await read.select().from(schema.post)
+ * ```
  */
 export function readonly<Database extends Readable & { $client: RoutedPool }>(
   database: Database,
@@ -55,10 +59,10 @@ export function readonly<Database extends Readable & { $client: RoutedPool }>(
   if (config === undefined) {
     throw new OptionsInvalid(
       'database',
-      'it was not made by drizzle() of @headwater/drizzle; expected readonly(drizzle({ client: pool, schema })), outside a transaction.',
+      'was not made by drizzle() of @headwater/drizzle; expected readonly(drizzle({ client: pool, schema })), outside a transaction.',
     )
   }
-  // Drizzle asks no more of a pool than these two.
+  // Drizzle uses no more of a pool than these two methods.
   const pool = new ReplicaPool(config.client) as unknown as RoutedPool
   const reading = overPool({ ...config, client: pool })
   const transaction = reading.transaction.bind(reading)
@@ -66,7 +70,7 @@ export function readonly<Database extends Readable & { $client: RoutedPool }>(
   return reading as unknown as ReadonlyDatabase<Database>
 }
 
-/** A pool of which every statement runs in `withReplica`. */
+/** A pool that runs every statement inside `withReplica`. */
 class ReplicaPool {
   readonly #pool: RoutedPool
 
@@ -81,7 +85,7 @@ class ReplicaPool {
   async connect(): Promise<unknown> {
     const client = await this.#pool.connect()
     const { query } = client
-    // A leased client is nobody else's, and is not used again.
+    // A leased client has one user, and is not used again after its release.
     Reflect.set(client, 'query', (...args: unknown[]) => onReplica(client, query, args))
     return client
   }

@@ -43,7 +43,7 @@ const NAMES = [
 ]
 
 // What Drizzle knows at build time, that it is an insert, an update or a delete, its text says too: so the text is enough.
-describe.each(versions)('what Drizzle %s sends says what it is', (_, orm, core, db) => {
+describe.each(versions)('what Drizzle %s sends can be classified', (_, orm, core, db) => {
   const { eq, sql } = orm
   const access = (query: { toSQL(): { sql: string } }) => classify(query.toSQL().sql).access
   const tableOf = (name: string) =>

@@ -6,7 +6,7 @@ export function migrations(stage: Stage): void {
   const { name, version } = stage
 
   describe(`${name}: migrations`, () => {
-    it('run on the primary, what they read included: a replica that is behind makes none run twice', async () => {
+    it('run on the primary, including their reads: a replica that is behind makes none run twice', async () => {
       await stage.world.replica.pauseReplay()
       try {
         const first = 'create table migrated (id int)'

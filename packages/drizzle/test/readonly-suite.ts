@@ -12,7 +12,7 @@ export function readOnlyHandle(stage: Stage): void {
   const { note, server } = version.tables
 
   describe(`${name}: read-only handle`, () => {
-    it('R6: reads next door, after a write too, also with a transaction of its own', async () => {
+    it('R6: reads on the local replica, after a write too, also with a transaction of its own', async () => {
       const reader = readonly(stage.atHome)
       await inJob(async () => {
         await stage.add(stage.atHome, 'reader')
@@ -70,7 +70,7 @@ export function readOnlyHandle(stage: Stage): void {
       expect(await stage.world.notes('through it')).toBe(0)
     })
 
-    it('is made of a database of this package, only', async () => {
+    it('is made only of a database of this package', async () => {
       await stage.atHome.transaction(async (tx) => {
         expect(() => Reflect.apply(readonly, undefined, [tx])).toThrow(/drizzle\(\) of @headwater\/drizzle/)
       })

@@ -14,7 +14,7 @@ export function whereStatementsGo(stage: Stage): void {
   const { note, server, noteCount } = version.tables
 
   describe(`${name}: where each statement goes`, () => {
-    it.each(Object.entries(reads))('R1: %s is read next door, at home and away', async (_, run) => {
+    it.each(Object.entries(reads))('R1: %s is read on the local replica, at home and away', async (_, run) => {
       expect(await run(stage.atHome)).toBe('nrt')
       expect(await run(stage.abroad)).toBe('nrt')
       expect(await inRequest(stage.away, () => run(stage.abroad))).toBe('nrt')

@@ -39,7 +39,7 @@ export function transactions(stage: Stage): void {
       expect(stage.away.waitingCount).toBe(0)
     })
 
-    it('R3: away, a plain transaction reads next door until it writes; then nothing of it is left', async () => {
+    it('R3: away, a plain transaction reads on the local replica until it writes; then nothing of it is left', async () => {
       await inRequest(stage.away, async () => {
         expect(await stage.abroad.transaction(stage.who)).toBe('nrt')
         const error = await errorOf(

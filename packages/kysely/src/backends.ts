@@ -3,19 +3,19 @@ import { setImmediate } from 'node:timers/promises'
 import type { OrmPool } from '@headwater/pg'
 import type pg from 'pg'
 
-/** A query that runs, and may move to another server while it does. */
+/** A query that is running, and may move to another server meanwhile. */
 export interface RunningQuery {
-  /** pg's client for the server that runs it; `undefined` when it is over. */
+  /** pg's client for the server that runs it; `undefined` once it is over. */
   client(): pg.PoolClient | undefined
   /** Settles with the query. */
   readonly settled: Promise<unknown>
 }
 
 /**
- * The server processes behind the connections in use, so that a query can be cancelled where it runs.
+ * Cancels queries on the server that runs them.
  *
- * A process number means nothing without its server: sent to the primary, the number of a replica's process would
- * cancel a stranger's query.
+ * A process id means nothing without its server: sent to the primary, the id of a replica's process would cancel someone
+ * else's query.
  */
 export class Backends {
   readonly #pool: OrmPool
@@ -25,8 +25,8 @@ export class Backends {
   }
 
   /**
-   * Cancels a query on the server that runs it, also one that is still on its way there, or on its way to another server
-   * after the first was lost; done when it has settled.
+   * Cancels a query, also one that still waits for its connection, or moves to another server because the first was lost. Done
+   * when the query has settled.
    */
   async cancel(query: RunningQuery): Promise<void> {
     const over = new AbortController()
@@ -37,27 +37,11 @@ export class Backends {
       const client = query.client()
       if (client !== undefined && client !== last) {
         last = client
-        await sendCancel(client, () => query.client() === client)
+        await this.#pool.cancelQuery(client, () => query.client() === client)
       } else {
         const moved = once(this.#pool, 'acquire', { signal: over.signal }).then(() => setImmediate())
         await Promise.race([ended, moved.catch(end)])
       }
     }
-  }
-}
-
-/** Asks over a session of its own: the one that runs the query is busy, and the pool may be full. */
-async function sendCancel(target: pg.PoolClient, isStillThere: () => boolean): Promise<void> {
-  const processId: unknown = Reflect.get(target, 'processID')
-  const parameters: unknown = Reflect.get(target, 'connectionParameters')
-  // The pool's own class of client, with the parameters of the very server.
-  const Client = target.constructor as typeof pg.Client
-  const control = new Client(parameters as pg.ClientConfig)
-  control.on('error', () => undefined)
-  try {
-    await control.connect()
-    if (isStillThere()) await control.query('select pg_cancel_backend($1)', [processId])
-  } finally {
-    await control.end()
   }
 }

@@ -1,4 +1,4 @@
 import { PostgresAdapter } from 'kysely'
 
-/** Kysely's own adapter for Postgres; by its class a Kysely instance over this dialect is known. */
+/** Kysely's own adapter for Postgres. Its class tells that a Kysely instance uses this dialect. */
 export class HeadwaterAdapter extends PostgresAdapter {}

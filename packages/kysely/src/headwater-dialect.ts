@@ -16,25 +16,34 @@ import { PrimaryIntrospector } from './primary-introspector.ts'
 
 /** Options of `HeadwaterDialect`. */
 export interface HeadwaterDialectOptions {
-  /** The pool, or a function that makes it, called once, at the first query. `db.destroy()` ends it. */
+  /** The pool, or a function that makes it, which is called once, at the first query. `db.destroy()` ends the pool. */
   readonly pool: RoutedPool | (() => RoutedPool | Promise<RoutedPool>)
-  /** `Cursor` of the package pg-cursor; needed for `stream()`, and for nothing else. */
+  /**
+   * The class that the package pg-cursor exports. Only `stream()` needs it, and throws without it.
+   *
+   * @default none
+   */
   readonly cursor?: CursorConstructor | undefined
   /**
-   * The tables in which Kysely's Migrator keeps its records; they are read on the primary.
-   * Default: Kysely's own names, `kysely_migration` and `kysely_migration_lock`.
+   * The tables in which Kysely's Migrator keeps its records, without their schema. They are always read at the primary. Give them
+   * when the Migrator has other names for them.
+   *
+   * @default ['kysely_migration', 'kysely_migration_lock']
    */
   readonly migrationTables?: readonly string[] | undefined
 }
 
-/** `DEFAULT_MIGRATION_TABLE` and `DEFAULT_MIGRATION_LOCK_TABLE`; Kysely 0.28 and 0.29 export them from different places. */
+/** Kysely's `DEFAULT_MIGRATION_TABLE` and `DEFAULT_MIGRATION_LOCK_TABLE`, which 0.28 and 0.29 export from different modules. */
 const MIGRATION_TABLES = Object.freeze(['kysely_migration', 'kysely_migration_lock'])
 
 /**
- * A Kysely dialect over a `RoutedPool`: reads next door, writes at the source.
+ * A Kysely dialect over a `RoutedPool`: reads run on a local replica, writes at the primary.
  *
+ * @example
  * ```ts
+ * const pool = new RoutedPool()
  * const db = new Kysely<Database>({ dialect: new HeadwaterDialect({ pool }) })
+ * const posts = await db.selectFrom('post').selectAll().execute()
  * ```
  */
 export class HeadwaterDialect implements Dialect {
@@ -45,7 +54,7 @@ export class HeadwaterDialect implements Dialect {
     const { pool, cursor, migrationTables = MIGRATION_TABLES } = options
     if (typeof pool !== 'function') assertIsRouted(pool)
     if (cursor !== undefined && typeof cursor !== 'function') {
-      throw new OptionsInvalid('cursor', `is ${typeof cursor}; expected the class that pg-cursor exports`)
+      throw new OptionsInvalid('cursor', `is of type ${typeof cursor}; expected the class that pg-cursor exports`)
     }
     if (!isNames(migrationTables)) {
       throw new OptionsInvalid('migrationTables', 'expected an array of table names, without their schema')
@@ -79,8 +88,8 @@ function isNames(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((name) => typeof name === 'string')
 }
 
-/** A plain pg.Pool would work, and route nothing. */
+/** A plain pg.Pool would work, but route nothing. */
 function assertIsRouted(pool: RoutedPool): RoutedPool {
   if (typeof pool === 'object' && pool !== null && typeof pool.connect === 'function' && 'topology' in pool) return pool
-  throw new OptionsInvalid('pool', 'is no RoutedPool; make one with `new RoutedPool()` of @headwater/pg')
+  throw new OptionsInvalid('pool', 'is not a RoutedPool; make one with `new RoutedPool()` of @headwater/pg')
 }

@@ -11,7 +11,7 @@ export interface HeadwaterDriverOptions {
   readonly primaryTables: readonly string[]
 }
 
-/** How many connections are kept for use again; without a server each is a few words. */
+/** How many connections are kept for reuse; without a server each is small. */
 const MOST_IDLE = 100
 
 /**
@@ -24,11 +24,11 @@ export class HeadwaterDriver extends PostgresDriver {
   readonly #route: QueryRoute
   #pool: OrmPool | undefined
   #backends: Backends | undefined
-  /** Kysely remembers every connection that it is given: a new one for each query would fill its memory of them. */
+  /** Connections are reused: Kysely remembers every one that it is given, so a new one for each query would leak. */
   readonly #idle: RoutedConnection[] = []
 
   constructor(options: HeadwaterDriverOptions) {
-    // Everything that would use this pool is overridden below.
+    // Every method that would use this pool is overridden below.
     super({ pool: () => Promise.reject(new TypeError('the pool is HeadwaterDriver’s own')) })
     this.#options = options
     this.#route = new QueryRoute(options.primaryTables)
@@ -47,7 +47,7 @@ export class HeadwaterDriver extends PostgresDriver {
   }
 
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    // A client whose ROLLBACK failed needs no mark: the pool takes none back that is not at rest.
+    // A client whose ROLLBACK failed needs no mark: the pool closes one that is still in a transaction.
     await connection.executeQuery(CompiledQuery.raw('rollback'))
   }
 

@@ -1,11 +1,11 @@
 import type { OperationNode, RootOperationNode, SelectModifier } from 'kysely'
 
 /**
- * What an operation node says of where its statement belongs.
+ * Where a statement must run, by its operation node.
  *
- * - `write`: it needs the primary, whatever its text looks like.
- * - `primary`: it only reads, but a replica that lags behind would mislead it.
- * - `text`: nothing; the SQL text decides.
+ * - `write`: at the primary, whatever its text looks like.
+ * - `primary`: at the primary although it only reads, because a replica that lags would mislead it.
+ * - `text`: the node does not say; the SQL text decides.
  */
 export type Need = 'write' | 'primary' | 'text'
 
@@ -32,7 +32,7 @@ export const ROOT_NEEDS: Readonly<Record<RootOperationNode['kind'], Exclude<Need
   UpdateQueryNode: 'write',
 })
 
-/** What stands behind a SELECT: a standby refuses row locks. */
+/** Every modifier at the end of a SELECT. A standby refuses row locks. */
 export const MODIFIER_NEEDS: Readonly<Record<SelectModifier, Exclude<Need, 'primary'>>> = Object.freeze({
   Distinct: 'text',
   ForKeyShare: 'write',
@@ -44,8 +44,8 @@ export const MODIFIER_NEEDS: Readonly<Record<SelectModifier, Exclude<Need, 'prim
 })
 
 /**
- * Nodes with no statement inside. What the app's users sent is in two of them, and must not be read as nodes (P7); the
- * others are passed over for speed.
+ * Nodes without a statement inside. Two of them hold what the app's users sent, which must not be read as nodes (P7); the
+ * others are skipped for speed.
  */
 const LEAVES: ReadonlySet<unknown> = new Set([
   'ValueNode',
@@ -57,10 +57,10 @@ const LEAVES: ReadonlySet<unknown> = new Set([
   'SelectAllNode',
 ])
 
-/** What only the nodes inside a statement can show appears in its text as one of these. */
+/** Words in the text that make it worth visiting the nodes inside the statement. */
 const SIGNS = ['insert', 'update', 'delete', 'merge', 'share']
 
-/** Says what a statement needs, by its operation node: its root, and where its text has a sign of it, all that is inside. */
+/** Says where a statement must run, by its root node and, when its text has one of the signs, by all nodes inside. */
 export class NodeNeeds {
   readonly #primaryTables: ReadonlySet<string>
   readonly #signs: RegExp
@@ -71,13 +71,13 @@ export class NodeNeeds {
     this.#signs = new RegExp([...SIGNS, ...names].join('|'), 'i')
   }
 
-  /** A root of an unknown kind is a write. `text` is what `root` was compiled to. */
+  /** `text` is what `root` was compiled to. A root of an unknown kind is a write. */
   of(root: OperationNode, text: string): Need {
     const own = lookUp(ROOT_NEEDS, root.kind) ?? 'write'
-    // EXPLAIN of a write is a read, EXPLAIN ANALYZE of one is not: that is in the text.
+    // EXPLAIN of a write is a read, but EXPLAIN ANALYZE of one is not: only the text shows which.
     if ('explain' in root && root.explain !== undefined) return 'text'
     if (own === 'write') return 'write'
-    // To look for the signs takes a tenth of what it takes to visit the nodes.
+    // Looking for the signs takes a tenth of the time of visiting the nodes.
     return this.#signs.test(text) ? nestedNeed(root, this.#primaryTables) : 'text'
   }
 }
@@ -106,7 +106,7 @@ function needOfChild(child: Fields, primaryTables: ReadonlySet<string>): Need {
   return lookUp(ROOT_NEEDS, kind) === 'write' ? 'write' : nestedNeed(child, primaryTables)
 }
 
-/** By own names only: a kind may be called `toString`. */
+/** Own properties only: a kind may be called `toString`. */
 function lookUp<Value>(table: Readonly<Record<string, Value>>, name: string): Value | undefined {
   return Object.hasOwn(table, name) ? table[name] : undefined
 }

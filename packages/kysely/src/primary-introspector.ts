@@ -3,10 +3,10 @@ import { currentFrame } from '@headwater/core/internal'
 import { type DatabaseMetadataOptions, PostgresIntrospector, type SchemaMetadata, type TableMetadata } from 'kysely'
 
 /**
- * Kysely's introspector, on the primary where its Migrator asks.
+ * Kysely's introspector, which reads at the primary for the Migrator.
  *
- * The Migrator looks for its own tables before it takes its lock; a replica that lags behind would have it create them
- * twice. It asks for the schemas, and for the tables with Kysely's own among them.
+ * The Migrator looks for its own tables before it takes its lock; with the answer of a replica that lags it would create them
+ * twice. It asks for the schemas, and for the tables including Kysely's own.
  */
 export class PrimaryIntrospector extends PostgresIntrospector {
   override getSchemas(): Promise<SchemaMetadata[]> {
@@ -19,7 +19,7 @@ export class PrimaryIntrospector extends PostgresIntrospector {
   }
 }
 
-/** Who asked for a replica by name gets it. */
+/** Inside `withReplica` the replica is read all the same. */
 function onPrimary<Result>(ask: () => Result): Result {
   return currentFrame()?.forced === 'replica' ? ask() : withPrimary(ask)
 }

@@ -3,7 +3,7 @@ import { currentFrame } from '@headwater/core/internal'
 import type { CompiledQuery } from 'kysely'
 import { type Need, NodeNeeds } from './node-need.ts'
 
-/** The queries that were built through a read-only handle, by the id that Kysely gives each. */
+/** The ids that Kysely gave to queries of a read-only handle. */
 const readOnlyQueries = new WeakSet<object>()
 
 /** Marks a query as one of a read-only handle: it runs as inside `withReplica`. */
@@ -12,9 +12,9 @@ export function markReadOnly(queryId: object): void {
 }
 
 /**
- * Adds what Kysely knows of a query to what the pool reads in its text.
+ * Routes a query by its operation node in addition to its text.
  *
- * The text decides where a query goes; the operation node can only make that stricter.
+ * The text decides where a query goes; the node can only make that stricter.
  */
 export class QueryRoute {
   readonly #needs: NodeNeeds
@@ -23,12 +23,12 @@ export class QueryRoute {
     this.#needs = new NodeNeeds(primaryTables)
   }
 
-  /** What the query's operation node says of it. */
+  /** Where the query must run, by its operation node. */
   needOf(query: CompiledQuery): Need {
     return this.#needs.of(query.query, query.sql)
   }
 
-  /** Sends a query off under the route that it needs: `send` is called at once. */
+  /** Sends a query inside `withPrimary` or `withReplica` when it needs that: `send` is called at once. */
   run<Sent>(query: CompiledQuery, need: Need, send: () => Sent): Sent {
     if (readOnlyQueries.has(query.queryId)) return withReplica(send)
     return need === 'primary' && currentFrame()?.forced !== 'replica' ? withPrimary(send) : send()

@@ -14,7 +14,7 @@ type TableOf<Name> = Name extends `${infer Table}(${string})` ? Table : Name
 
 type ColumnsOf<List> = List extends `${infer Column}, ${infer Rest}` ? Column | ColumnsOf<Rest> : List
 
-/** The columns that a name like 'notes(id, body)' declares; of any type, as Kysely has them. */
+/** The columns that a name like 'notes(id, body)' declares; of type any, as in Kysely. */
 type RowOf<Name> = Name extends `${string}(${infer List})`
   ? { [Column in ColumnsOf<List> & string]: ReturnType<typeof JSON.parse> }
   : Record<string, ReturnType<typeof JSON.parse>>
@@ -34,18 +34,18 @@ type WithCommonTable<DB, Name extends string, Read> = ReadonlyQueryCreator<
   DB & { [Table in TableOf<Name>]: RowFrom<Read> }
 >
 
-/** Kysely does not export its own. */
+/** A copy of Kysely's own type, which it does not export. */
 interface CommonTableBuilder<Name extends string> {
   materialized(): CommonTableBuilder<Name>
   notMaterialized(): CommonTableBuilder<Name>
 }
 
-/** A method's parameter, so that what takes Kysely's own builder is a callback of this type too. */
+/** Declared as a method's parameter, so that a callback that takes Kysely's own builder has this type too. */
 type CommonTableCallback<Name extends string> = {
   build(cte: <Given extends string>(name: Given) => CommonTableBuilder<Given>): CommonTableBuilder<Name>
 }['build']
 
-/** What builds queries that only read; Kysely's own builders and result types. */
+/** Builds queries that only read, with Kysely's own builders and result types. */
 export interface ReadonlyQueryCreator<DB> extends Pick<QueryCreator<DB>, 'selectFrom' | 'selectNoFrom'> {
   with<Name extends string, Read extends ReadExpression<DB, Name>>(
     name: Name | CommonTableCallback<Name>,
@@ -73,15 +73,15 @@ interface ReadonlyCommon<DB>
     Pick<Kysely<DB>, 'case' | 'dynamic' | 'fn' | 'introspection'> {
   /** Not on a read-only handle. */
   readonly schema: never
-  /** Not to be called; typed so that raw SQL takes the handle: sql`…`.execute(read). It is refused when it writes. */
+  /** Not to be called. Its type lets raw SQL take the handle: sql`…`.execute(read) is rejected when it writes. */
   readonly getExecutor: never
   /** Not on a read-only handle: run the query through its builder, or raw SQL through sql`…`.execute(read). */
   readonly executeQuery: never
-  /** Not on a read-only handle: a plugin is what makes it one. */
+  /** Not on a read-only handle: a plugin makes it one. */
   readonly withoutPlugins: never
 }
 
-/** What Kysely 0.29 has beyond 0.28. */
+/** Methods of Kysely 0.29 that 0.28 does not have. */
 interface TableMethods<DB> {
   $extendTables<Tables extends Record<string, object>>(): ReadonlyKysely<DrainOuterGeneric<DB & Tables>>
   /** Not on a read-only handle: leave tables out of `db` before it is made one. */
@@ -99,7 +99,7 @@ interface ReadonlyHandle<DB> extends ReadonlyCommon<DB>, Pick<Kysely<DB>, 'destr
   withTables<Tables extends Record<string, object>>(): ReadonlyKysely<DrainOuterGeneric<DB & Tables>>
 }
 
-/** A `Kysely` on which only reading compiles: what `readonlyKysely()` gives. */
+/** A `Kysely` on which only reads compile; `readonlyKysely()` makes one. */
 export type ReadonlyKysely<DB> = ReadonlyHandle<DB> &
   ('$extendTables' extends keyof Kysely<unknown> ? TableMethods<DB> : unknown)
 
@@ -115,7 +115,7 @@ export interface ReadonlyTransactionBuilder<DB> {
   execute<Result>(callback: (transaction: ReadonlyTransaction<DB>) => Promise<Result>): Promise<Result>
 }
 
-/** What a transaction's handle does not have: it is one already, and its tables are those of the handle that began it. */
+/** Not on a transaction's handle: it is in a transaction already, and has the tables of the handle that began it. */
 type NotInTransaction = Readonly<
   Record<
     | 'connection'
@@ -144,7 +144,7 @@ export interface ReadonlyControlledTransactionBuilder<DB> {
   execute(): Promise<ReadonlyControlledTransaction<DB>>
 }
 
-/** The handle of a transaction that only reads and is ended by hand; there is nothing to go back to a savepoint for. */
+/** The handle of a read-only transaction that is ended by hand. It has no savepoints: there is nothing to undo. */
 export interface ReadonlyControlledTransaction<DB>
   extends ReadonlyTransaction<DB>,
     Readonly<Record<'savepoint' | 'rollbackToSavepoint' | 'releaseSavepoint', never>> {

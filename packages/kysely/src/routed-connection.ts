@@ -10,22 +10,22 @@ import type { QueryRoute } from './query-route.ts'
 const AFFECTS_ROWS: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
 /**
- * What Kysely takes for a connection. It leases a client at the first statement that a later one may depend on; plain
- * reads before that go through the pool, which is what a leased client would do with them, for less.
+ * A connection for Kysely. It leases a client at the first statement that a later one may depend on. Plain reads before that go
+ * through the pool: a leased client would route them the same way, at a higher cost.
  */
 export class RoutedConnection implements DatabaseConnection {
   readonly #pool: OrmPool
   readonly #route: QueryRoute
   readonly #backends: Backends
   readonly #cursor: CursorConstructor | undefined
-  /** Settles with the query that runs; `undefined` when none does. */
+  /** Settles with the running query; `undefined` when there is none. */
   #running: Promise<unknown> | undefined
   #client: OrmClient | undefined
   #mustClose = false
   #isTaken = false
-  /** Whether a query has failed: then Kysely may hold others back that were asked beside it, and send them after the release. */
+  /** Whether a query has failed: then Kysely may hold back others of the same time, and send them after the release. */
   #hasFailed = false
-  /** The queries and streams that have begun and not ended. */
+  /** The number of queries and streams that have begun and not ended. */
   #pending = 0
 
   constructor(pool: OrmPool, route: QueryRoute, backends: Backends, cursor: CursorConstructor | undefined) {
@@ -35,7 +35,7 @@ export class RoutedConnection implements DatabaseConnection {
     this.#cursor = cursor
   }
 
-  /** Whoever gets it has it for themselves until `release`. */
+  /** Reserves the connection for one caller until `release`. */
   take(): this {
     this.#isTaken = true
     return this
@@ -49,7 +49,7 @@ export class RoutedConnection implements DatabaseConnection {
     const need = this.#route.needOf(query)
     this.#pending += 1
     try {
-      // With a signal it may have to be cancelled, for which its server must be known.
+      // A query with a signal may have to be cancelled, for which its server must be known.
       const isForPool = need !== 'write' && this.#client === undefined && !options?.signal
       let sent = isForPool ? this.#route.run(query, need, () => this.#pool.queryPlainRead(sql, parameters)) : undefined
       if (sent === undefined) {
@@ -88,16 +88,14 @@ export class RoutedConnection implements DatabaseConnection {
     cursor: InstanceType<CursorConstructor>,
     chunkSize: number,
   ): AsyncIterableIterator<QueryResult<Row>> {
-    // pg-cursor's class is one; CursorConstructor says only what is used here.
-    const submittable = cursor as unknown as pg.Submittable
     const need = this.#route.needOf(query)
-    this.#route.run(query, need, () => (need === 'write' ? client.queryWrite(submittable) : client.query(submittable)))
+    this.#route.run(query, need, () => (need === 'write' ? client.queryWrite(cursor) : client.query(cursor)))
     let isOver = false
     try {
       while (!isOver) {
         const reading = cursor.read(chunkSize)
         this.#running = reading
-        // An error ends the cursor, and on a lost connection nobody would answer its end.
+        // An error ends the cursor, and a lost connection would never answer its close.
         const rows = await reading.catch((error: unknown) => {
           isOver = true
           throw error
@@ -125,8 +123,8 @@ export class RoutedConnection implements DatabaseConnection {
   /**
    * For `inflightQueryAbortStrategy: 'kill session'` (Kysely 0.29): cancels, and closes the session when Kysely lets it go.
    *
-   * A session terminated on a replica would look like a replica that was lost: the pool would send the read elsewhere, or
-   * replay the request (X2).
+   * It does not terminate the session: on a replica that would look like a lost replica, and the pool would send the read elsewhere
+   * or replay the request (X2).
    */
   async killSession(): Promise<void> {
     this.#mustClose = true
@@ -134,8 +132,8 @@ export class RoutedConnection implements DatabaseConnection {
   }
 
   /**
-   * Gives back what it holds, once; says whether it may be taken again, which it may not while a query still runs, or may come
-   * that belongs to whoever had it.
+   * Gives the client back, once. Returns whether the connection may be reused, which it may not while a query of the last caller
+   * still runs, or may still come.
    */
   release(): boolean {
     if (!this.#isTaken) return false
@@ -149,19 +147,19 @@ export class RoutedConnection implements DatabaseConnection {
   }
 
   #lease(): OrmClient {
-    // It would run on its own what was asked inside a transaction that is over.
+    // It would run a query on its own that was meant for a transaction that is over.
     if (!this.#isTaken) throw new Error('Client was released to the pool and is not queryable')
     this.#client ??= this.#pool.lease()
     return this.#client
   }
 }
 
-/** pg does not write into the parameters; its types do not say so. */
+/** pg does not write into the parameters, though its types do not say so. */
 function send(client: OrmClient, need: Need, text: string, parameters: readonly unknown[]): Promise<pg.QueryResult> {
   return need === 'write' ? client.queryWrite(text, parameters) : client.query(text, parameters as unknown[])
 }
 
-/** What Kysely 0.28 and 0.29 expect of pg's result; a text of several statements has an array of them, and no rows. */
+/** Makes Kysely's result (0.28 and 0.29) of pg's. For a text of several statements pg gives an array, which has no rows. */
 function resultOf<Row>(result: pg.QueryResult): QueryResult<Row> {
   const { command, rowCount, rows } = result
   // Kysely 0.29 looks here for a COMMIT that the server answered with ROLLBACK.

@@ -88,7 +88,7 @@ describe.each(SETTINGS)('abort signals of Kysely 0.29, $setting', (setting) => {
     expect(await running(replica(), 'ignored')).toBe(1)
   })
 
-  it('a signal that is aborted already sends nothing', async () => {
+  it('a signal that is already aborted sends nothing', async () => {
     const error = await errorOf(app.run(() => asleep('never', 1, { signal: AbortSignal.abort() })))
     expect(error).toMatchObject({ name: 'AbortError' })
     expect(await everywhere('never')).toBe(0)

@@ -25,7 +25,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
   })
   afterAll(() => world[Symbol.asyncDispose]())
 
-  it(`R1: kysely ${version}: a view that the schema builder makes is a read only once what it calls is known to be one`, async () => {
+  it(`R1: kysely ${version}: a view made by the schema builder is a read only once the functions in it are known to read`, async () => {
     await world.admin.query(`create or replace function swallow() returns text language plpgsql as $$ begin
       insert into note (body) values ('swallowed ${version}'); return 'kept'; exception when others then return 'lost'; end $$`)
     await world.admin.query("create or replace view quiet as select 'old' as outcome")
@@ -62,7 +62,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
       expect(servers).toEqual(expected[belongs] === 'replay' ? 'replay' : [expected[belongs]])
     })
 
-    it('plugins: what one renames is renamed, and routed', async () => {
+    it('plugins: a query that one renames is renamed, and routed', async () => {
       const camel = app.db.withPlugin(new CamelCasePlugin())
       const rows = await app.run(() =>
         camel.selectFrom('server').select('who').select(sql<boolean>`is_standby`.as('isStandby')).execute(),
@@ -97,7 +97,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
     })
 
     describe('stream()', () => {
-      it('streams from where a read belongs, in pieces, and ends early without harm', async () => {
+      it('streams from the replica, in chunks, and may end early', async () => {
         const seen: unknown[] = []
         await app.run(async () => {
           const query = db.selectFrom(sql<{ n: number }>`generate_series(1, 10)`.as<'n'>('n')).select('n')
@@ -126,7 +126,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
         expect(seen).toEqual(isReplayed ? [] : [{ who: 'primary' }])
       })
 
-      it('a refusal while streaming is the replay; a database error is the database’s own', async () => {
+      it('a refusal while streaming becomes the replay; a database error stays as it is', async () => {
         const drain = async (query: { stream(): AsyncIterableIterator<unknown> }) => {
           for await (const _ of query.stream());
         }
@@ -145,7 +145,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
     })
 
     describe('transactions', () => {
-      it('R3: a plain one lives on one node; away in a request it is a replica’s until it writes', async () => {
+      it('R3: a plain one stays on one node; away, in a request, that is a replica until it writes', async () => {
         const seen: string[] = []
         const result = await app.run(() =>
           db.transaction().execute(async (trx) => {
@@ -247,7 +247,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
         expect(app.pool.idleCount).toBe(app.pool.totalCount)
       })
 
-      it('R3: a stream in one is of its server and its snapshot', async () => {
+      it('R3: a stream in one has its server and its snapshot', async () => {
         const body = `streamed in a transaction ${version} ${setting.setting}`
         const streamed = async (trx: Kysely<Database>) => {
           const rows: unknown[] = []
@@ -270,7 +270,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
         expect(read).toEqual(isReplayed ? [] : [{ who: 'nrt' }, { who: 'nrt' }])
       })
 
-      it('a COMMIT of a failed one is what this Kysely makes of it', async () => {
+      it('a COMMIT of a failed one gives what this Kysely makes of it', async () => {
         const outcome = await app.run(() =>
           errorOf(
             db
@@ -323,7 +323,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
       expect(await world.notes('R6')).toBe(0)
     })
 
-    describe('what the node knows and the text does not', () => {
+    describe('an operation node that shows more than the text', () => {
       /** An insert by its node; by its text a read that any server answers. */
       const disguised = () => ({
         ...db.insertInto('note').values({ body: 'disguised' }).compile(),
@@ -387,7 +387,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
         expect(seen).toEqual(Array.from({ length: 8 }, () => 'nrt'))
       })
 
-      it('what a cast lets through is refused; the handle it was made from is as before', async () => {
+      it('a write that a cast lets through is rejected; the original handle is unchanged', async () => {
         const forced = readonlyKysely(db) as unknown as Kysely<Database>
         const refused = await app.run(async () => [
           await errorOf(insert(forced, 'cast')),
@@ -400,7 +400,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
         expect((await app.run(() => insert(db, 'not cast'))) === 'replay').toBe(isReplayed)
       })
 
-      it('over another dialect it is refused', () => {
+      it('over another dialect it throws', () => {
         const own = db.getExecutor().adapter
         const foreign = {
           getExecutor: () => ({ adapter: Object.create(Object.getPrototypeOf(Object.getPrototypeOf(own))) }),

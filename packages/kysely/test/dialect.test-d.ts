@@ -31,7 +31,7 @@ describe('the tables of nodes', () => {
 })
 
 describe('HeadwaterDialect', () => {
-  it('is a dialect for Kysely, over a RoutedPool or what makes one', () => {
+  it('is a dialect for Kysely, over a RoutedPool or a function that makes one', () => {
     const pool = {} as RoutedPool
     new Kysely<Database>({ dialect: new HeadwaterDialect({ pool }) })
     new HeadwaterDialect({ pool: () => pool, cursor: Cursor })
@@ -98,7 +98,7 @@ describe('readonlyKysely', () => {
     expectTypeOf(read.withSchema('public')).toEqualTypeOf<ReadonlyKysely<Database>>()
   })
 
-  it('goes wherever Kysely’s own ReadonlyKysely goes', () => {
+  it('can be used wherever Kysely’s own ReadonlyKysely can', () => {
     const takes = (own: KyselysOwn<Database>) => own.selectFrom('note').selectAll()
     expectTypeOf(takes).toBeCallableWith(read)
   })

@@ -9,9 +9,13 @@ const pool = () => new RoutedPool({ primary: { connectionString: 'postgres://u:s
 
 describe('options', () => {
   it.each([
-    ['pool', { pool: undefined }, /pool: is no RoutedPool; make one/],
-    ['pool', { pool: new pg.Pool() }, /pool: is no RoutedPool/],
-    ['cursor', { pool: pool(), cursor: 'pg-cursor' }, /cursor: is string; expected the class that pg-cursor exports/],
+    ['pool', { pool: undefined }, /pool: is not a RoutedPool; make one/],
+    ['pool', { pool: new pg.Pool() }, /pool: is not a RoutedPool/],
+    [
+      'cursor',
+      { pool: pool(), cursor: 'pg-cursor' },
+      /cursor: is of type string; expected the class that pg-cursor exports/,
+    ],
     ['migrationTables', { pool: pool(), migrationTables: 'mine' }, /migrationTables: expected an array/],
   ])('a wrong %s is named, with what was expected', (option, options, message) => {
     const make = () => new HeadwaterDialect(options as unknown as HeadwaterDialectOptions)
@@ -20,13 +24,13 @@ describe('options', () => {
     expect(make).toThrow(expect.objectContaining({ option }))
   })
 
-  it('a function that makes a plain pool is found out at the first query', async () => {
+  it('a function that makes a plain pool is rejected at the first query', async () => {
     const plain = async () => new pg.Pool() as unknown as RoutedPool
     const db = new Kysely<{ note: { id: number } }>({ dialect: new HeadwaterDialect({ pool: plain }) })
-    await expect(db.selectFrom('note').select('id').execute()).rejects.toThrow(/is no RoutedPool/)
+    await expect(db.selectFrom('note').select('id').execute()).rejects.toThrow(/is not a RoutedPool/)
   })
 
-  it('nothing is connected to before the first query', async () => {
+  it('it connects to nothing before the first query', async () => {
     const own = pool()
     const db = new Kysely({ dialect: new HeadwaterDialect({ pool: own }) })
     await db.destroy()

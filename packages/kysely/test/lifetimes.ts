@@ -28,7 +28,7 @@ export function describeLifetimes(version: string): void {
       expect(await who(db)).toBe('nrt')
     })
 
-    it('P3: the scope is spent; P4: with side effects declared a write is impossible, and both come as themselves', async () => {
+    it('P3: the scope is spent; P4: with replay forbidden a write is impossible; both errors come unwrapped', async () => {
       const { db, pool } = world.app({ region: 'nrt', isRequest: true })
       const scope = new Scope({ kind: 'request', topology: () => pool.topology })
       await runInScope(scope, async () => {
@@ -43,7 +43,7 @@ export function describeLifetimes(version: string): void {
       expect(error).toBeInstanceOf(ReplayImpossible)
     })
 
-    it('X11: what was asked inside a transaction that is over does not run on its own', async () => {
+    it('X11: a query of a transaction that is over does not run on its own', async () => {
       const { db, pool } = world.app({ region: 'ams', isRequest: false })
       const late: Promise<unknown>[] = []
       const failed = db.transaction().execute(async (trx) => {
@@ -58,14 +58,14 @@ export function describeLifetimes(version: string): void {
       await expect.poll(() => pool.idleCount).toBe(pool.totalCount)
     })
 
-    it('stream() without a cursor says what is missing, and takes no connection', async () => {
+    it('stream() without a cursor names the missing option, and takes no connection', async () => {
       const { db, pool } = world.app({ region: 'ams', isRequest: false }, { cursor: undefined })
       const stream = db.selectFrom('server').select('who').stream()
       await expect(stream.next()).rejects.toThrow(/option `cursor`/)
       expect(pool.totalCount).toBe(0)
     })
 
-    it('X5: destroy() ends the pool, also one that a function made, and twice is as once', async () => {
+    it('X5: destroy() ends the pool, also one that a function made, and may be called twice', async () => {
       const pool = world.pool('ams')
       let made = 0
       const dialect = new HeadwaterDialect({

@@ -32,12 +32,12 @@ const need = (query: { compile(executor: typeof db): CompiledQuery }, tables: re
 const added = db.insertInto('note').values({ body: 'x' }).returning('id')
 
 describe('NodeNeeds', () => {
-  it('R1: a root of a kind that nobody knows is a write', () => {
+  it('R1: a root of an unknown kind is a write', () => {
     expect(needOf({ kind: 'VacuumNode' } as unknown as OperationNode)).toBe('write')
     expect(needOf({ kind: 'toString' } as unknown as OperationNode)).toBe('write')
   })
 
-  it('R1: whatever has a write in it is a write, at every depth', () => {
+  it('R1: a statement with a write in it is a write, at every depth', () => {
     expect(need(added)).toBe('write')
     expect(need(db.with('a', added).selectFrom('a').selectAll())).toBe('write')
     const deep = db.with('a', (one) =>
@@ -57,19 +57,19 @@ describe('NodeNeeds', () => {
     expect(needOf({ ...node, endModifiers } as OperationNode)).toBe(expected)
   })
 
-  it('R1: a lock of a kind that nobody knows is a write', () => {
+  it('R1: a lock of an unknown kind is a write', () => {
     const node = db.selectFrom('note').selectAll().toOperationNode()
     const endModifiers = [{ kind: 'SelectModifierNode', modifier: 'ForTomorrow' }]
     expect(needOf({ ...node, endModifiers } as OperationNode)).toBe('write')
   })
 
-  it('leaves what only reads, and EXPLAIN, to the text', () => {
+  it('leaves reads and EXPLAIN to the text', () => {
     expect(need(db.selectFrom('note').selectAll().where('id', 'in', [1, 2]))).toBe('text')
     expect(need(sql`insert into note values (1)`)).toBe('text')
     expect(needOf({ ...added.toOperationNode(), explain: { kind: 'ExplainNode' } } as OperationNode)).toBe('text')
   })
 
-  it('P7: what users sent is not read as nodes, and may be in a circle', () => {
+  it('P7: values that users sent are not read as nodes, and may be circular', () => {
     const sent: Record<string, unknown> = { kind: 'InsertQueryNode', table: { kind: 'TableNode' } }
     sent['self'] = sent
     expect(need(sql`select ${sent}::jsonb, ${[sent]}::jsonb`)).toBe('text')
@@ -92,7 +92,7 @@ describe('NodeNeeds', () => {
     expect(need(db.selectFrom('server').selectAll(), ['a|', 'a('])).toBe('text')
   })
 
-  it('has a word on every statement', () => {
+  it('knows every kind of statement', () => {
     for (const [kind, expected] of Object.entries(ROOT_NEEDS)) {
       expect(needOf({ kind } as OperationNode)).toBe(expected)
     }

@@ -1,7 +1,7 @@
 import { CompiledQuery, type Kysely, type SqlBool, sql } from 'kysely'
 import type { Database } from './world.ts'
 
-/** Where a statement belongs: `read` next door, `write` at the primary, `unknown` where the setting says. */
+/** Where a statement belongs: `read` on the local replica, `write` at the primary, `unknown` where the setting says. */
 export type Belongs = 'read' | 'write' | 'unknown'
 
 type Rows = readonly { who: string | null }[]

@@ -72,7 +72,7 @@ it('loads once, at the first statement, however many come', async () => {
   expect(server.known).toHaveLength(1)
 })
 
-it('reads again when what it knows is old', async () => {
+it('reads again when it is old', async () => {
   const server = new Server()
   const cache = server.cache({ refreshAfterMillis: 1000 })
   cache.touch()
@@ -109,7 +109,7 @@ it('reads again when it is doubted, but not at every doubt', async () => {
   expect(server.opened).toBe(3)
 })
 
-it('R1: reads again for a name that it does not hold, seldomer each time that the name is still not there', async () => {
+it('R1: reads again for a name that it does not have, less often each time that the name is still missing', async () => {
   const server = new Server()
   const cache = server.cache()
   cache.touch()
@@ -129,7 +129,7 @@ it('R1: reads again for a name that it does not hold, seldomer each time that th
   expect(server.opened).toBe(starts.length + 2)
 })
 
-it('R1: however many names it does not hold, it is read again once in five seconds at most', async () => {
+it('R1: however many names it does not have, it is read again at most once in five seconds', async () => {
   const server = new Server()
   const cache = server.cache()
   cache.touch()
@@ -141,7 +141,7 @@ it('R1: however many names it does not hold, it is read again once in five secon
   expect(server.opened).toBe(1 + 11)
 })
 
-it('R1: is outdated from when a change of the schema is sent until all of them have ended and it was read after that', async () => {
+it('R1: is outdated from the first change of the schema until all changes have ended and it was read again', async () => {
   const server = new Server()
   const cache = server.cache()
   cache.touch()
@@ -169,11 +169,11 @@ it('R1: is outdated from when a change of the schema is sent until all of them h
   cache.miss('any')
   await server.answer()
   expect(cache.isOutdated).toBe(false)
-  // The first is read next door, and from the first change on all of them at the primary.
+  // The first is read on the local replica, and from the first change on all of them at the primary.
   expect(server.primaryOnly).toEqual([false, true, true])
 })
 
-it('a refresh on demand joins the load that is under way', async () => {
+it('a refresh on demand joins the load that is running', async () => {
   const server = new Server()
   const cache = server.cache()
   cache.touch()
@@ -183,7 +183,7 @@ it('a refresh on demand joins the load that is under way', async () => {
   expect(server.opened).toBe(1)
 })
 
-it('after a failure it waits longer each time, tells of it, and goes on by itself', async () => {
+it('after each failure it waits longer, reports it, and tries again by itself', async () => {
   const server = new Server()
   const cache = server.cache()
   server.failure = new Error('permission denied')
@@ -205,7 +205,7 @@ it('after a failure it waits longer each time, tells of it, and goes on by itsel
   expect(server.known).toHaveLength(1)
 })
 
-it('the user’s own word holds from the start, and is checked', async () => {
+it('overrides hold from the start, and are checked', async () => {
   const server = new Server()
   server.cache({ functions: { 'audit.touch': 'write' } })
   const [known] = server.known
@@ -213,7 +213,7 @@ it('the user’s own word holds from the start, and is checked', async () => {
   expect(() => server.cache({ functions: { x: 'maybe' as 'read' } })).toThrow('option functions["x"]')
 })
 
-it('X5: its end ends a load that is under way, and nothing starts after', async () => {
+it('X5: its end stops a load that is running, and starts no other', async () => {
   const server = new Server()
   const cache = server.cache()
   cache.touch()

@@ -64,7 +64,7 @@ it.for([
   "select id from word where term like 'o%' and extra ? 'a'",
 ])('R1: what known extensions have in C only reads: %s', (sql) => world.judge(sql, 'read', 'answers'))
 
-it('what known extensions have that is no read', async () => {
+it('functions of known extensions that are not reads', async () => {
   await world.judge("select * from crosstab('select 1, 2, 3') as t (a int, b int)", 'unknown', 'answers')
   expect(classify('select set_limit(0.5)', world.knowledge).access).toBe('session')
   expect(classify('select * from pg_stat_statements', world.knowledge).reason).toBe('node-local')
@@ -81,7 +81,7 @@ it('R2: what an extension reads of the pages of one node stays with the primary;
   expect(access("select pg_truncate_visibility_map('word')")).toBe('writing-function')
 })
 
-it('C outside of any extension is unknown, whatever it promises; the operators of Postgres stay its own', async () => {
+it('a C function outside of any extension is unknown, whatever it promises; the operators of Postgres stay reads', async () => {
   expect(classify("select unseen_c('x')", world.knowledge)).toMatchObject({
     access: 'unknown',
     functions: ['unseen_c'],

@@ -67,7 +67,7 @@ describe('what another session has made since the catalog was read', () => {
     expect(await world.notes('a-home')).toBe(1)
   })
 
-  it('R1, P1: a view over such a function is no read, wherever in FROM it stands', async () => {
+  it('R1, P1: a view over such a function is not a read, wherever it stands in FROM', async () => {
     await world.admin.query(swallowing('view_writer'))
     const [away, home] = await Promise.all([poolWithCatalog('nrt'), poolWithCatalog('ams')])
     await world.admin.query("create view late_view as select view_writer('d') as outcome")
@@ -87,7 +87,7 @@ describe('what another session has made since the catalog was read', () => {
     expect(await world.notes('d')).toBe(1)
   })
 
-  it('R1: it is read again soon, and what only reads is answered next door from then on', async () => {
+  it('R1: the catalog is read again soon, and from then on a local replica answers what only reads', async () => {
     const pool = await poolWithCatalog('nrt')
     await world.admin.query(`${reading('late_reader')}; create table late_table (a int)`)
     await world.cluster.waitUntilCaughtUp()
@@ -96,7 +96,7 @@ describe('what another session has made since the catalog was read', () => {
     await untilNextDoor(pool, text)
   })
 
-  it('R1: a name that is nowhere makes the catalog be read again a bounded number of times', async () => {
+  it('R1: for a name that does not exist the catalog is read again a bounded number of times', async () => {
     let loads = 0
     class Client extends pg.Client {
       override query(...args: never[]): never {
@@ -155,7 +155,7 @@ describe('what this pool has changed', () => {
     await world.cluster.waitUntilCaughtUp()
     expect(await outcomeIn(pool, `select ${name}('${how}') as outcome`)).toEqual({ outcome: 'kept' })
     expect(await world.notes(how)).toBe(1)
-    // Once it has been read again, what only reads is next door again, and what writes is known to.
+    // Once it has been read again, reads run on the local replica again, and writes are known.
     await untilNextDoor(pool, 'select is_standby, count_notes() from where_am_i')
     expect(await outcomeIn(pool, `select ${name}('${how}') as outcome`)).toEqual({ outcome: 'kept' })
     expect(await world.notes(how)).toBe(2)

@@ -48,7 +48,7 @@ it('R1: at home, a function that only reads is answered by a replica once the ca
     .toMatchObject({ is_standby: true })
 })
 
-it('R1: without a catalog no standby is asked what a function does, but for those that the app calls unknown', async () => {
+it('R1: without a catalog no function is tried on a standby, except those that the app calls unknown', async () => {
   const pool = world.pool('nrt', { catalog: false, functions: { write_deeply: 'unknown' } })
   const call = (text: string) => runInScope(world.request(pool), () => pool.query(text))
   // A standby would answer `lost`, and nobody would hear of it.
@@ -63,7 +63,7 @@ it('R1: without a catalog no standby is asked what a function does, but for thos
   expect(await world.notes('y')).toBe(0)
 })
 
-it('the app’s own word holds with and without a catalog', async () => {
+it('overrides of the app hold with and without a catalog', async () => {
   for (const catalog of [true, false]) {
     const pool = world.pool('nrt', { catalog, functions: { count_notes: 'write' } })
     const counting = runInScope(world.request(pool), () => pool.query('select count_notes()'))

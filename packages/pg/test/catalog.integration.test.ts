@@ -205,19 +205,19 @@ describe('R1: a function is as strong as what it can reach', () => {
     await world.judge('select dynamic_read()', 'unknown', 'answers', 'procedural-code')
   })
 
-  it('dynamic SQL that begins with a constant is what that says', async () => {
+  it('dynamic SQL that begins with a constant is judged by that', async () => {
     await world.judge('select dynamic_write()', 'write', 'refuses', 'writing-function')
     await world.judge('select constant_write()', 'write', 'refuses', 'writing-function')
     await world.judge('select constant_read()', 'read', 'answers')
   })
 
-  it('overloads and schemas: the strictest of a name that is not qualified', async () => {
+  it('overloads and schemas: an unqualified name is judged by its strictest object', async () => {
     // Only costly: the overload that is called reads.
     await world.judge('select over_loaded(1)', 'write', 'answers')
     await world.judge('select touch()', 'write', 'answers')
   })
 
-  it('R2: what a standby accepts but must not decide', async () => {
+  it('R2: statements that a standby accepts but must not decide', async () => {
     await world.judge('select advisory()', 'write', 'answers', 'advisory-lock')
     await world.judge('select other_name(1)', 'write', 'answers', 'advisory-lock')
     await world.judge('select sets()', 'session', 'answers')
@@ -257,7 +257,7 @@ describe('R1: relations, operators and types', () => {
     "select written('x')",
   ])('writes, and the standby refuses: %s', (sql) => world.judge(sql, 'write', 'refuses'))
 
-  it('a view may swallow, or run what nobody sees', async () => {
+  it('a view may swallow an error, or call what no text shows', async () => {
     await world.judge('select * from swallowing_view', 'write', 'deceives', 'swallows-errors')
     await world.judge('select * from dynamic_view', 'unknown', 'answers')
     await world.judge('select held from locks_view where false', 'write', 'answers', 'node-local')
@@ -304,7 +304,7 @@ describe('R1: relations, operators and types', () => {
     expect(knowledge.findType('public', 'written')?.access).toBe('write')
   })
 
-  it('a temporary table belongs to a session, unless most mean a permanent one', async () => {
+  it('a temporary table belongs to a session, unless a permanent one has its name', async () => {
     await world.primary.query('create temp table only_mine (id int); create temp table item (id int)')
     try {
       await world.load()
@@ -318,7 +318,7 @@ describe('R1: relations, operators and types', () => {
 })
 
 describe('overrides', () => {
-  it('beat what the catalog says, for what calls them as well', async () => {
+  it('override the catalog, also for whatever calls them', async () => {
     const knowledge = await loadCatalog(world.standby, {
       functions: { 'public.plain': 'write', sql_write: 'read', dynamic_read: 'read' },
     })

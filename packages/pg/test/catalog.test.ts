@@ -1,6 +1,6 @@
 import { classify } from '@headwater/core/internal'
 import { expect, it } from 'vitest'
-import { knownOfForeignBody } from '../src/catalog/foreign-language.ts'
+import { judgeForeignBody } from '../src/catalog/foreign-language.ts'
 import { judgeCatalog, loadCatalog } from '../src/catalog/load.ts'
 import type { CatalogRow } from '../src/catalog/query.ts'
 import { resolveCatalog } from '../src/options/catalog-options.ts'
@@ -33,7 +33,7 @@ it.for([
 ] as const)(
   'R1: another language is unknown unless it states a write, may catch or reach out: %s',
   ([body, isTrusted, access]) => {
-    expect(knownOfForeignBody(body, isTrusted).access).toBe(access)
+    expect(judgeForeignBody(body, isTrusted).access).toBe(access)
   },
 )
 
@@ -78,7 +78,7 @@ it('a policy may come before its table', async () => {
   expect(classify('select * from guarded', knowledge).access).toBe('write')
 })
 
-it('C behind an operator is taken at its word unless it is volatile; so is C that shares a name with Postgres', async () => {
+it('a C function behind an operator is a read unless it is volatile; so is one that shares a name with Postgres', async () => {
   const rows = [
     row({ kind: 'function', id: 'f1', name: 'thing_eq', sort: 'c', marks: 'it' }),
     row({ kind: 'function', id: 'f2', name: 'thing_touch', sort: 'c', marks: 'vt' }),
@@ -93,7 +93,7 @@ it('C behind an operator is taken at its word unless it is volatile; so is C tha
   expect(classify('select thing_size($1)', knowledge)).toMatchObject({ access: 'unknown', reason: 'unseen-function' })
 })
 
-it('options that make no sense are refused by name', async () => {
+it('invalid options are rejected by name', async () => {
   const target = { query: () => Promise.reject(new Error('nothing is asked')) }
   await expect(loadCatalog(target, { functions: { 'audit.touch': 'writes' as 'write' } })).rejects.toMatchObject({
     code: 'HEADWATER_OPTIONS_INVALID',
@@ -118,8 +118,10 @@ it('the options of the pool are checked and filled in', () => {
     refreshAfterMillis: 5000,
   })
   expect(resolveCatalog(false, undefined, true).isLoaded).toBe(false)
-  expect(() => resolveCatalog('yes' as unknown as boolean, undefined, true)).toThrow('option catalog: "yes" is neither')
+  expect(() => resolveCatalog('yes' as unknown as boolean, undefined, true)).toThrow(
+    'option catalog: "yes" is unknown; expected true, false',
+  )
   expect(() => resolveCatalog({ refreshAfterMillis: 5 }, undefined, true)).toThrow(
-    'option catalog.refreshAfterMillis: 5 is no',
+    'option catalog.refreshAfterMillis: 5 is not a valid age',
   )
 })

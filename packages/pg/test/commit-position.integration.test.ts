@@ -50,17 +50,17 @@ const refusals = async () =>
   (await world.cluster.primary.log()).split('\n').filter((line) => /ERROR: .*(pg_current_wal|pg_control)/.test(line))
     .length
 
-describe('X6, F2: a COMMIT that cannot tell where it is', () => {
+describe('X6, F2: a COMMIT whose position cannot be read', () => {
   afterEach(async () => {
     await world.admin.query('grant execute on function pg_current_wal_flush_lsn(), pg_control_system() to public')
   })
 
-  it('tells where, where it may be asked', async () => {
+  it('gives its position where the user may ask for it', async () => {
     expect(await write(open(), 'insert into item values (1)')).toEqual({ outcome: 'COMMIT', isKnown: true })
   })
 
   it.each(['pg_current_wal_flush_lsn()', 'pg_control_system()'])(
-    'without the right to %s: is a COMMIT, reads stay at the primary, and nobody asks again',
+    'without the right to %s: commits, keeps reads at the primary, and is not asked again',
     async (name) => {
       await world.admin.query(`revoke execute on function ${name} from public`)
       const before = await refusals()
@@ -75,7 +75,7 @@ describe('X6, F2: a COMMIT that cannot tell where it is', () => {
     },
   )
 
-  it('on a server that has no such function', async () => {
+  it('does the same on a server without the function', async () => {
     const rename = (from: string, to: string) =>
       world.admin.query(`set allow_system_table_mods = on; alter function pg_catalog.${from}() rename to ${to}`)
     await rename('pg_current_wal_flush_lsn', 'elsewhere')
@@ -89,7 +89,7 @@ describe('X6, F2: a COMMIT that cannot tell where it is', () => {
     }
   })
 
-  it('when its connection is lost behind it: is a COMMIT, and the lease is lost', async () => {
+  it('when its connection is lost after it: it has committed, and the lease is lost', async () => {
     // It ends its own session when it is asked: behind the COMMIT, in the same round trip.
     const create = (body: string) =>
       world.admin.query(`set allow_system_table_mods = on;
@@ -108,7 +108,7 @@ describe('X6, F2: a COMMIT that cannot tell where it is', () => {
     }
   })
 
-  it('a COMMIT that failed stays what it is', async () => {
+  it('a COMMIT that failed keeps its own error', async () => {
     await world.admin.query('revoke execute on function pg_current_wal_flush_lsn() from public')
     for (const pool of [open(), open()]) {
       expect(await write(pool, 'insert into part values (7)')).toMatchObject({ outcome: '23503' })

@@ -119,7 +119,7 @@ describe('faults', () => {
     expect(events).toEqual(expect.arrayContaining(['down', 'up']))
   })
 
-  it('an unreachable primary is a typed error, at once, and reads go on', async () => {
+  it('an unreachable primary is a typed error at once, and reads go on', async () => {
     const closed = 'postgres://postgres@127.0.0.1:1/postgres'
     const pool = world.pool('ams', { primary: { region: 'ams', connectionString: closed } })
     const started = performance.now()
@@ -139,7 +139,7 @@ describe('faults', () => {
     client.release()
   })
 
-  it('a refused login is the database’s own error, and the password is told nowhere', async () => {
+  it('a refused login is the database’s own error, and the password appears nowhere', async () => {
     const connectionString = world.cluster.primary.url.replace('postgres@', 'nobody_known:s3cret@')
     const pool = world.pool('ams', { primary: { region: 'ams', connectionString, password: 's3cret' } })
     const error = await pool.query("insert into note (body) values ('x')").catch((reason: unknown) => reason)
@@ -188,7 +188,7 @@ describe('faults', () => {
 })
 
 describe('X4: roles follow the server', () => {
-  it('says when a node is not what it was configured as, and again after a promotion', async () => {
+  it('reports a node whose role is not the configured one, and again after a promotion', async () => {
     const events: NodeEvent[] = []
     const listen = (event: unknown) => events.push(event as NodeEvent)
     diagnostics.node.subscribe(listen)

@@ -44,7 +44,7 @@ async function paused(fn: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Until `pool` reads next door for who has seen all that there is. */
+/** Waits until `pool` reads on the local replica for a client that has seen everything. */
 async function warm(pool: RoutedPool): Promise<ReadPosition> {
   const seen = await write(world.pool('ams'))
   await world.cluster.waitUntilCaughtUp()
@@ -62,7 +62,7 @@ describe('a token beyond requests', () => {
     return token
   }
 
-  test('getToken gives none outside a scope, and none to who has seen nothing', async () => {
+  test('getToken gives none outside a scope, and none to a client that has seen nothing', async () => {
     expect(await getToken({ secret: SECRET })).toBeUndefined()
     expect(await runInScope(new Scope(), () => getToken({ secret: SECRET }))).toBeUndefined()
     await expect(getToken({ secret: 'short' })).rejects.toMatchObject({ code: 'HEADWATER_OPTIONS_INVALID' })
@@ -127,7 +127,7 @@ describe('a token beyond requests', () => {
   })
 })
 
-describe('F4: behind a balancer', () => {
+describe('F4: behind a load balancer', () => {
   const balanced = (): RoutedPoolOptions => ({
     replicas: world.cluster.replicas.map((replica) => ({ connectionString: replica.url, endpoint: 'load-balancer' })),
   })
@@ -160,7 +160,7 @@ describe('F4: behind a balancer', () => {
 })
 
 describe('when a token has done its work', () => {
-  test('it is known only where every replica is', async () => {
+  test('is known only where every replica is listed', async () => {
     const knowing = world.pool('ams', { replicasComplete: true })
     const unknowing = world.pool('ams')
     const seen = await warm(knowing)
@@ -194,7 +194,7 @@ describe('while an app is developed', () => {
   }
   const readNotes = (pool: RoutedPool) => pool.query('select count(*) from note')
 
-  test('a read that may miss a write of its own scope, or of its client, is told of once', async () => {
+  test('a read that may miss a write of its own scope, or of its client, is warned about once', async () => {
     const home = world.pool('ams', { warnOnStaleReads: true })
     await warm(home)
     const own = await warningsDuring(() =>
@@ -213,7 +213,7 @@ describe('while an app is developed', () => {
     })
   })
 
-  test('nobody is told of a write that another client made; of one that led to its own last write, yes', async () => {
+  test('there is no warning about a write of another client, except one that led to its own last write', async () => {
     const home = world.pool('ams', { warnOnStaleReads: true })
     await world.admin.query('create table shelf (id int)')
     await warm(home)
@@ -238,7 +238,7 @@ describe('while an app is developed', () => {
     })
   })
 
-  test('no warning where the read is held to what was written, and none by default', async () => {
+  test('there is no warning where the read must be fresh, and none by default', async () => {
     const home = world.pool('ams', { warnOnStaleReads: true })
     const quiet = world.pool('ams')
     const minPosition = await warm(home)
@@ -258,7 +258,7 @@ describe('while an app is developed', () => {
 })
 
 describe('P8: with the primary out of reach', () => {
-  test('a read that no replica here is fresh enough for is refused, or stale where the app chose that', async () => {
+  test('a read for which no local replica is fresh enough fails, or is stale where the app chose that', async () => {
     const strict = world.pool('nrt')
     const lenient = world.pool('nrt', { onPrimaryUnreachable: 'serve-stale' })
     await warm(strict)
@@ -281,7 +281,7 @@ describe('P8: with the primary out of reach', () => {
 })
 
 describe('P8: with the primary gone', () => {
-  test('what could not be sent leaves nothing to see, and reads go on next door', async () => {
+  test('a write that was not sent leaves nothing to wait for, and reads go on at the local replica', async () => {
     const minPosition = await warm(world.pool('ams'))
     // Nobody listens there.
     const pool = world.pool('ams', { primary: { region: 'ams', connectionString: 'postgres://127.0.0.1:1/none' } })
@@ -325,7 +325,7 @@ describe('F6: with the primary gone', () => {
 
 // Last: it changes who is the primary.
 describe('F7: a promotion', () => {
-  test('changes the timeline: a token from before reads at the primary, one from after at a replica that has followed', async () => {
+  test('changes the timeline: a token from before it reads at the primary, one from after it at a replica that has followed', async () => {
     const home = world.pool('ams')
     const before = await warm(home)
     expect(before.timeline).toBe(1)

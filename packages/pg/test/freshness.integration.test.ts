@@ -66,7 +66,7 @@ async function warm(pool: RoutedPool): Promise<void> {
 }
 
 describe('F1, F4: a read whose client has written', () => {
-  test('runs next door once the replica has that write, and shows it', async () => {
+  test('runs on the local replica once that has the write, and shows it', async () => {
     const home = world.pool('ams')
     const away = world.pool('nrt')
     await warm(away)
@@ -79,7 +79,7 @@ describe('F1, F4: a read whose client has written', () => {
     }
   })
 
-  test('waits for a replica that is a moment behind', async () => {
+  test('waits for a replica that is a little behind', async () => {
     const away = world.pool('nrt', { maxWaitMillis: 2000 })
     await warm(away)
     for (const replica of world.cluster.replicas) await replica.lag(150)
@@ -105,7 +105,7 @@ describe('F1, F4: a read whose client has written', () => {
     expect(events.some(({ outcome }) => outcome === 'other-replica')).toBe(true)
   })
 
-  test('with none in time, away from home: its request is replayed, within maxWait and a little', async () => {
+  test('with none in time, in another region: its request is replayed soon after maxWaitMillis', async () => {
     const away = world.pool('nrt')
     await warm(away)
     for (const replica of world.cluster.replicas) await replica.pauseReplay()
@@ -118,7 +118,7 @@ describe('F1, F4: a read whose client has written', () => {
     expect(scope.hasNeededPrimary).toBe(false)
   })
 
-  test('with none in time, at home: the primary answers at once', async () => {
+  test('with none in time, in the primary’s region: the primary answers at once', async () => {
     const home = world.pool('ams')
     await warm(home)
     for (const replica of world.cluster.replicas) await replica.pauseReplay()
@@ -166,7 +166,7 @@ describe('F1, F4: a read whose client has written', () => {
     await expect(whoIn(visit(away, undefined), away)).rejects.toMatchObject({ reason: 'strong' })
   })
 
-  test('a table can ask for the primary, also in a transaction that only reads', async () => {
+  test('a table of primaryTables is read at the primary, also in a transaction that only reads', async () => {
     const home = world.pool('ams', { primaryTables: ['public.note'] })
     const away = world.pool('nrt', { primaryTables: ['note'] })
     const both = 'select who, (select count(*) from Note) from server'
@@ -183,7 +183,7 @@ describe('F1, F4: a read whose client has written', () => {
     expect(scope.hasWritten).toBe(false)
   })
 
-  test('a table that asks for the primary, in a transaction that is on a replica: no silent answer', async () => {
+  test('a table that must be read at the primary, in a transaction on a replica: the read fails instead of being stale', async () => {
     const note = 'select count(*) from note'
     const home = world.pool('ams', { primaryTables: ['note'] })
     const away = world.pool('nrt', { primaryTables: ['note'] })
@@ -192,7 +192,7 @@ describe('F1, F4: a read whose client has written', () => {
     expect((await client.query<{ who: string }>(WHO)).rows[0]?.who).toMatch(/^nrt/)
     await expect(client.query(note)).rejects.toMatchObject({ code: 'HEADWATER_WRITE_ON_REPLICA' })
     const strong = withConsistency('strong', () => client.query(WHO))
-    await expect(strong).rejects.toThrow(/came in a transaction that runs on a replica.*withPrimary/)
+    await expect(strong).rejects.toThrow(/was run in a transaction on a replica.*withPrimary/)
     // Nothing was sent: the transaction goes on, and ends as ever.
     expect((await client.query<{ who: string }>(WHO)).rows[0]?.who).toMatch(/^nrt/)
     expect(await client.query('commit')).toMatchObject({ command: 'COMMIT' })
@@ -213,7 +213,7 @@ describe('F1, F4: a read whose client has written', () => {
     }
   })
 
-  test('a token that nobody can place reads at the primary until it expires', async () => {
+  test('a token of unknown origin reads at the primary until it expires', async () => {
     const home = world.pool('ams')
     await warm(home)
     const seen = await write(home)
@@ -252,8 +252,8 @@ async function textsLoggedDuring(node: ClusterNode, fn: () => Promise<void>): Pr
   return lines.filter((line) => /statement: |execute <unnamed>: /.test(line))
 }
 
-describe('F2: where a write was', () => {
-  test('is behind its commit: a replica that waits before each commit shows it when it is there', async () => {
+describe('F2: the position of a write', () => {
+  test('is after its commit: a replica that waits before each commit shows the write at that position', async () => {
     const home = world.pool('ams')
     const away = world.pool('nrt', { maxWaitMillis: 3000 })
     await warm(away)
@@ -280,7 +280,7 @@ describe('F2: where a write was', () => {
     }
   })
 
-  test('is asked for once, however much was written; not at all by who only read', async () => {
+  test('is asked for once, however much was written, and never by a request that only read', async () => {
     const home = world.pool('ams')
     const scope = visit(home, undefined)
     const texts = await textsLoggedDuring(world.cluster.primary, async () => {
@@ -300,7 +300,7 @@ describe('F2: where a write was', () => {
     expect(await reader.session.capturePosition()).toBeUndefined()
   })
 
-  test('a commit that fails says why, and is no commit', async () => {
+  test('a commit that fails gives its error, and commits nothing', async () => {
     const home = world.pool('ams')
     await world.admin.query(
       'create table pair (id int primary key, other int references pair deferrable initially deferred)',
@@ -317,7 +317,7 @@ describe('F2: where a write was', () => {
     expect(await scope.session.capturePosition()).toMatchObject({ node: 0 })
   })
 
-  test('COMMIT of a failed transaction is answered with ROLLBACK, as ever', async () => {
+  test('COMMIT of a failed transaction is answered with ROLLBACK, as in pg', async () => {
     const home = world.pool('ams')
     await runInScope(visit(home, undefined), async () => {
       const client = await home.connect()
@@ -329,7 +329,7 @@ describe('F2: where a write was', () => {
     })
   })
 
-  test('a write that has not committed, or was not awaited, makes a token that reads at the primary', async () => {
+  test('a write that has not committed, or was not awaited, gives a token that reads at the primary', async () => {
     const home = world.pool('ams')
     const scope = visit(home, undefined)
     await runInScope(scope, async () => {
@@ -346,7 +346,7 @@ describe('F2: where a write was', () => {
     })
   })
 
-  test('with asynchronous commits too, also where one transaction alone asked for them', async () => {
+  test('is right with asynchronous commits, also where only one transaction asked for them', async () => {
     const home = world.pool('ams')
     const away = world.pool('nrt', { maxWaitMillis: 3000 })
     await warm(away)
@@ -391,7 +391,7 @@ describe('F4: a read that is caught up', () => {
 })
 
 describe('F5: what a client reads never gets older', () => {
-  test('it stays with the replica that it has read from, with nothing asked', async () => {
+  test('stays with the replica that it has read from, without a query', async () => {
     const away = world.pool('nrt')
     await warm(away)
     let minPosition = await write(world.pool('ams'))
@@ -412,7 +412,7 @@ describe('F5: what a client reads never gets older', () => {
     }
   })
 
-  test('on another replica nobody knows how far it had read: the primary answers, and frees it from the first', async () => {
+  test('the first read on another replica goes to the primary, whose position then replaces the first replica', async () => {
     const home = world.pool('ams')
     await warm(home)
     const minPosition = await write(home)
@@ -427,7 +427,7 @@ describe('F5: what a client reads never gets older', () => {
     await expect.poll(() => whoIn(visit(home, freed), home)).toMatch(/^nrt/)
   })
 
-  test('a client that was replayed here reads at the primary, and then next door to where it is', async () => {
+  test('a client whose request was replayed here reads at the primary, and then at its own local replica', async () => {
     const home = world.pool('ams')
     const away = world.pool('nrt')
     await warm(home)
@@ -448,7 +448,7 @@ describe('F5: what a client reads never gets older', () => {
     await expect.poll(() => whoIn(visit(away, next), away).catch(() => '')).toMatch(/^nrt/)
   })
 
-  test('a scope that has read at the primary goes on there', async () => {
+  test('a scope that has read at the primary goes on reading there', async () => {
     const home = world.pool('ams')
     await warm(home)
     const scope = visit(home, await write(home))
@@ -459,7 +459,7 @@ describe('F5: what a client reads never gets older', () => {
 })
 
 describe('F6, pgdog#215, postgres_exporter#385, #534, ubicloud#6213, check_postgres#121: a replica that lags further than allowed', () => {
-  test('is not read from, by bytes and by time; eventual reads do not care', async () => {
+  test('is not read, by bytes and by time, except by eventual reads', async () => {
     const home = world.pool('ams', { maxLag: { millis: 400 } })
     const bytes = world.pool('ams', { maxLag: { bytes: 0 } })
     for (const pool of [home, bytes]) {
@@ -479,7 +479,7 @@ describe('F6, pgdog#215, postgres_exporter#385, #534, ubicloud#6213, check_postg
     }
   })
 
-  test('an idle primary is no lag', async () => {
+  test('an idle primary causes no lag', async () => {
     const pool = world.pool('ams', { consistency: 'bounded', maxLag: { millis: 1500 } })
     await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
     const until = performance.now() + 3500
@@ -489,7 +489,7 @@ describe('F6, pgdog#215, postgres_exporter#385, #534, ubicloud#6213, check_postg
     }
   })
 
-  test('a receiver that is dead is lag, as soon as the primary goes on', async () => {
+  test('a dead receiver is lag as soon as the primary goes on', async () => {
     const pools = [{ millis: 400 }, { bytes: 0 }].map((maxLag) => world.pool('ams', { consistency: 'bounded', maxLag }))
     for (const pool of pools) {
       await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)

@@ -13,7 +13,7 @@ describe('F6: how far a replica is behind', () => {
   for (const sample of [at(100n, 1000), at(100n, 2000), at(150n, 3000), at(200n, 4000), at(200n, 5000)])
     history.add(sample)
 
-  test('is the age of the newest answer that it has caught up with', () => {
+  test('is the age of the newest sample that it has caught up with', () => {
     expect(history.lagOf(at(200n, 0), 5100)).toEqual({ millis: 100, bytes: 0 })
     expect(history.lagOf(at(199n, 0), 5100)).toEqual({ millis: 2100, bytes: 1 })
     expect(history.lagOf(at(120n, 0), 5100)).toEqual({ millis: 3100, bytes: 80 })
@@ -21,7 +21,7 @@ describe('F6: how far a replica is behind', () => {
     expect(history.lagOf(at(300n, 0), 5100)).toEqual({ millis: 100, bytes: 0 })
   })
 
-  test('is without limit before all answers, on another timeline, and when nothing was heard', () => {
+  test('is infinite before all samples, on another timeline, and without any sample', () => {
     expect(history.lagOf(at(99n, 0), 5100)).toEqual({ millis: Number.POSITIVE_INFINITY, bytes: 101 })
     const nothing = { millis: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
     expect(history.lagOf({ ...at(200n, 0), timeline: 2 }, 5100)).toEqual(nothing)
@@ -29,7 +29,7 @@ describe('F6: how far a replica is behind', () => {
     expect(new PrimaryHistory().lagOf(at(200n, 0), 5100)).toEqual(nothing)
   })
 
-  test('is without limit when nobody has asked the primary for long, by bytes too', () => {
+  test('is infinite when the primary was not asked for long, also by bytes', () => {
     const rested = new PrimaryHistory()
     rested.add(at(100n, 1000))
     expect(rested.lagOf(at(100n, 0), 1500)).toEqual({ millis: 500, bytes: 0 })
@@ -38,7 +38,7 @@ describe('F6: how far a replica is behind', () => {
     expect(rested.lagOf(at(100n, 0), 1500)).toEqual(nothing)
   })
 
-  test('forgets what it knew when the primary has gone back or changed its timeline', () => {
+  test('forgets its samples when the primary has gone back or changed its timeline', () => {
     const changed = new PrimaryHistory()
     changed.add(at(100n, 1000))
     changed.add({ ...at(90n, 2000), timeline: 2 })

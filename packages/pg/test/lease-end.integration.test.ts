@@ -37,7 +37,7 @@ describe.each(SETUPS)('X5, R10: $name', ({ make }) => {
     if (!pool.ending) await pool.end()
   })
 
-  it.each(ENDINGS)('%s aborts what runs and what is queued, and frees the place', async (_name, end) => {
+  it.each(ENDINGS)('%s aborts running and queued queries, and frees the place', async (_name, end) => {
     for (const before of [undefined, 'begin; select 1', "insert into note (body) values ('x')"]) {
       const client = await pool.connect()
       client.on('error', () => undefined)
@@ -73,7 +73,7 @@ describe.each(SETUPS)('X5, R10: $name', ({ make }) => {
     expect((await running).rows).toEqual([{ n: 1 }])
   })
 
-  it('pool.end() serves who has a client until it is released, and ends then', async () => {
+  it('pool.end() serves leased clients until they are released, and ends then', async () => {
     const client = await pool.connect()
     let isEnded = false
     const ended = pool.end().then(() => {
@@ -92,7 +92,7 @@ describe.each(SETUPS)('X5, R10: $name', ({ make }) => {
 })
 
 describe('X5: a lease that is closed', () => {
-  it('while it waits for a connection rejects at once, and its place goes to nobody', async () => {
+  it('while it waits for a connection rejects at once, and its place stays free', async () => {
     const pool = world.pool('ams', { max: 1, connectionTimeoutMillis: 0 })
     const holder = await pool.connect()
     await holder.query("insert into note (body) values ('holds the only one')")

@@ -87,7 +87,7 @@ describe('X11: a lease that lost its transaction', () => {
     await expectFresh(pool, client)
   })
 
-  it('is lost too when nobody asked anything at that moment', async () => {
+  it('is lost too when it was idle at that moment', async () => {
     const pool = open()
     const client = await pool.connect()
     await client.query('begin')
@@ -181,7 +181,7 @@ describe('X11: a lease that lost its session', () => {
     await expectFresh(pool, client)
   })
 
-  it('one that holds neither goes on', async () => {
+  it('without a transaction or session it goes on', async () => {
     const pool = open()
     const client = await pool.connect()
     for (let n = 0; n < 3; n += 1) {
@@ -236,7 +236,7 @@ describe('X11: a transaction that could not begin', () => {
 })
 
 describe('X5: leases with two pools', () => {
-  it('end, 40 of them over 10 connections to each, whichever server each asks first', async () => {
+  it('all end, 40 of them over 10 connections to each server, whichever each uses first', async () => {
     const count = 40
     const pool = open({ max: 10 })
     const one = async (turn: number) => {

@@ -107,7 +107,7 @@ const refusals: Readonly<Record<string, () => Promise<Refusal>>> = {
   }),
 }
 
-describe('X2: a replica that gives no session takes no reader down', () => {
+describe('X2: a replica that gives no session makes no read fail', () => {
   it.each(Object.keys(refusals))('%s', async (name) => {
     const prepared = await refusals[name]?.()
     if (prepared === undefined) throw new Error(`nothing prepared for ${name}`)
@@ -133,7 +133,7 @@ describe('X2: a replica that gives no session takes no reader down', () => {
     expect(changesOf(heard)).toContain('up')
   })
 
-  it('a replica that is full is not called up by the connection of its watcher', async () => {
+  it('an answer to its watcher does not make a full replica count as up', async () => {
     await world.admin.query('create role watched login connection limit 1; grant select on server to watched')
     await world.cluster.waitUntilCaughtUp()
     using heard = listen('replica-0')
@@ -172,7 +172,7 @@ describe('X3: a server that does not answer', () => {
     expect(changesOf(heard)).toEqual(['down', 'up'])
   })
 
-  it('lets all go that wait for a connection to it, and is not knocked at for them', async () => {
+  it('sends away all that wait for a connection to it, without trying to connect for each', async () => {
     await using gate = await Gate.start('cutting', replica(0))
     const pool = world.pool('ams', {
       replicas: [{ connectionString: gate.url }],
@@ -187,7 +187,7 @@ describe('X3: a server that does not answer', () => {
     expect(gate.count).toBeLessThanOrEqual(2)
   })
 
-  it('as the primary is a PrimaryUnavailable to all who wait, also in the queue behind others', async () => {
+  it('as the primary it is a PrimaryUnavailable for all that wait, also in the queue', async () => {
     await using gate = await Gate.start('silent', world.cluster.primary)
     const pool = world.pool('ams', {
       primary: { region: 'ams', connectionString: gate.url },
@@ -204,7 +204,7 @@ describe('X3: a server that does not answer', () => {
 })
 
 describe('a full pool', () => {
-  it('of the primary says so in pg’s own words, and is no event of its server', async () => {
+  it('of the primary gives pg’s own error, and does not mark the primary', async () => {
     using heard = listen('primary')
     const pool = world.pool('ams', { connectionTimeoutMillis: 300, max: 1 })
     const client = await pool.connect()
@@ -231,7 +231,7 @@ describe('a full pool', () => {
 })
 
 describe('a primary that gives no session', () => {
-  it('since it is full (53300) is a PrimaryUnavailable: 503, to be tried again', async () => {
+  it('because it is full (53300) is a PrimaryUnavailable: 503, retry later', async () => {
     await world.admin.query(
       'create role busy login connection limit 1; grant insert on note to busy; grant select on server to busy',
     )

@@ -54,7 +54,7 @@ describe.each(SETUPS)('R10: $name', ({ name, make }) => {
       await expect.poll(() => pool.idleCount).toBe(pool.totalCount)
     })
 
-    it('is told to a callback once', async () => {
+    it('reaches a callback once', async () => {
       const told: unknown[] = []
       pool.query(odd, (error: Error) => told.push(error))
       await expect.poll(() => told).toHaveLength(1)
@@ -155,7 +155,7 @@ describe.each(SETUPS)('R10: $name', ({ name, make }) => {
   })
 })
 
-it('R10: a Submittable that throws instead of being sent hears of it, and costs its connection', async () => {
+it('R10: a Submittable that throws when it is sent gets the error, and costs its connection', async () => {
   const pool = world.pool('ams', { max: 1 })
   for (const holder of ['pool', 'client'] as const) {
     const client = holder === 'client' ? await pool.connect() : undefined
@@ -175,7 +175,7 @@ it('R10: a Submittable that throws instead of being sent hears of it, and costs 
   }
 })
 
-it('R10: a name that is no text rejects, and costs its connection; pg throws, or ends the process', async () => {
+it('R10: a name that is not a string rejects, and costs its connection; pg throws, or ends the process', async () => {
   const pool = world.pool('ams', { max: 1 })
   const odd = { name: 5, text: 'select 1' } as unknown as pg.QueryConfig
   for (let n = 0; n < 3; n += 1) await expect(pool.query(odd)).rejects.toThrow(TypeError)

@@ -21,11 +21,11 @@ describe('options', () => {
     expect(Object.isFrozen(resolved)).toBe(true)
   })
 
-  it('with none at all stand for one database, at home', () => {
+  it('with none given mean one database, in the primary’s region', () => {
     expect(resolveOptions({}, {})).toMatchObject({ region: undefined, replicas: [], primary: { region: undefined } })
   })
 
-  it('mikro-orm#1963, #4813: on top hold for every node, except where the primary is', () => {
+  it('mikro-orm#1963, #4813: at the top level hold for every node, except the primary’s address', () => {
     const { primary, replicas } = resolveOptions(
       { host: 'one', port: 1, max: 7, password: 'p', replicas: [{ host: 'two' }] },
       {},

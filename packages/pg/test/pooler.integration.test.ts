@@ -78,7 +78,7 @@ describe.skipIf(!hasPgBouncer).each(poolers)('behind PgBouncer in $mode mode, $n
     }
   })
 
-  it('X1: what nobody can see into is not tried there, not even as the first statement of all', async () => {
+  it('X1: an unknown statement is not tried there, not even as the first of all', async () => {
     const before = warnings.length
     const pool = poolIn('nrt')
     const body = `${mode} ${name}`
@@ -101,7 +101,7 @@ describe.skipIf(!hasPgBouncer).each(poolers)('behind PgBouncer in $mode mode, $n
     expect(warnings.at(-1)?.message).toMatch(/^replica-0 is behind a pooler/)
   })
 
-  it('X1: it is tried on a replica beside it whose sessions are ours', async () => {
+  it('X1: it is tried on a replica beside it that is not behind a pooler', async () => {
     const replicas = [pooler.url('replica'), node(1).url].map((url) => ({ region: 'nrt', connectionString: url }))
     const pool = world.pool('nrt', { replicas })
     for (let n = 0; n < 6; n += 1) {
@@ -110,7 +110,7 @@ describe.skipIf(!hasPgBouncer).each(poolers)('behind PgBouncer in $mode mode, $n
     }
   })
 
-  it('X1: one that leads to a server that accepts writes gets none of ours', async () => {
+  it('X1: one that leads to a server that accepts writes gets no unknown statement', async () => {
     const body = `promoted ${mode} ${name}`
     const pool = poolIn('nrt', 'writable')
     for (let n = 0; n < 5; n += 1) {
@@ -119,7 +119,7 @@ describe.skipIf(!hasPgBouncer).each(poolers)('behind PgBouncer in $mode mode, $n
     expect(await world.notes(body)).toBe(0)
   })
 
-  it('B3: nothing of ours stays for another app of the same pooler', async () => {
+  it('B3: no setting stays behind for another app of the same pooler', async () => {
     const body = `other ${mode} ${name}`
     // The pooler keeps what it has: the other app is given the sessions that ours ran in.
     const ours = poolIn('nrt', 'writable', { max: 5 })

@@ -21,7 +21,7 @@ const errorOf = (promise: Promise<unknown>): Promise<unknown> =>
   )
 
 describe('away from home', () => {
-  it('P1: a proven write is thrown before anything is sent to any database', async () => {
+  it('P1: a proven write throws before anything is sent to a database', async () => {
     const fresh = world.pool('nrt')
     for (const text of [
       "insert into note (body) values ('P1')",
@@ -36,7 +36,7 @@ describe('away from home', () => {
     expect(fresh.totalCount).toBe(0)
   })
 
-  it('P2: an unknown statement is tried on the replica; what only reads is answered there', async () => {
+  it('P2: an unknown statement is tried on the replica, which answers it if it only reads', async () => {
     const { rows } = await inRequest(() => pool.query('select count_notes() as n, who from server'))
     expect(rows).toEqual([{ n: '0', who: 'nrt' }])
   })
@@ -120,7 +120,7 @@ describe('away from home', () => {
   })
 
   it.each(['forbidden', 'response-started', 'already-replayed', 'body-too-large', 'replay-failed'] as const)(
-    'P4: with %s in the way a write is a typed error, reads go on, and nothing is written',
+    'P4: when %s blocks the replay a write is a typed error, reads go on, and nothing is written',
     async (blocker) => {
       const scope = world.request(pool)
       scope.blockReplay(blocker)

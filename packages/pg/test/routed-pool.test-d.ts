@@ -6,7 +6,7 @@ import { RoutedPool, type RoutedPoolOptions } from '../src/index.ts'
 const pool = {} as RoutedPool
 
 describe('types of pg', () => {
-  it('a RoutedPool goes wherever a pg.Pool goes', () => {
+  it('a RoutedPool can be used wherever a pg.Pool can', () => {
     expectTypeOf<RoutedPool>().toExtend<pg.Pool>()
     expectTypeOf<RoutedPool>().toExtend<{ readonly topology: Topology }>()
     expectTypeOf(pool.topology).toEqualTypeOf<Topology>()
@@ -18,7 +18,7 @@ describe('types of pg', () => {
     expectTypeOf(pool.query<{ id: number }>('select 1')).toEqualTypeOf<Promise<pg.QueryResult<{ id: number }>>>()
   })
 
-  it('what pg.Pool takes is taken; regions and routing are checked', () => {
+  it('it takes all options of pg.Pool; regions and routing are checked', () => {
     expectTypeOf<pg.PoolConfig>().toExtend<RoutedPoolOptions>()
     new RoutedPool({ routing: 'opt-in', writesOutsideRequest: 'throw', replicas: [{ region: 'nrt', host: 'h' }] })
     // @ts-expect-error no such routing

@@ -39,7 +39,7 @@ describe('at home', () => {
     pool = world.pool('ams')
   })
 
-  it('R1: a read goes next door, a write and what nobody can see into to the primary', async () => {
+  it('R1: a read goes to the local replica; a write and an unknown statement go to the primary', async () => {
     expect(await who(pool)).toBe('nrt')
     await pool.query("insert into note (body) values ('R1')")
     expect(await world.notes('R1')).toBe(1)
@@ -47,7 +47,7 @@ describe('at home', () => {
     expect(await world.notes('R1 unknown')).toBe(1)
   })
 
-  it('R2: what a standby would accept and decide alone goes to the primary', async () => {
+  it('R2: a statement that a standby would accept and decide alone goes to the primary', async () => {
     const [mine] = (await leased(pool, (client) => client.query('select pg_try_advisory_lock(42) as got'))).rows
     expect(mine).toEqual({ got: true })
     // Held at the primary: a session there does not get it.
@@ -57,7 +57,7 @@ describe('at home', () => {
     expect(held.rows).toEqual([{ held: 1 }])
   })
 
-  it('R4: after a write in the scope every read goes to the primary; outside it, next door again', async () => {
+  it('R4: after a write every read in the scope goes to the primary; outside it, to the local replica again', async () => {
     await runInScope(new Scope(), async () => {
       expect(await who(pool)).toBe('nrt')
       await pool.query("insert into note (body) values ('R4')")
@@ -107,7 +107,7 @@ describe('at home', () => {
     })
   })
 
-  it('R7: every decision has a reason, published to who listens', async () => {
+  it('R7: every decision has a reason, which is published', async () => {
     const seen: string[] = []
     const listen = (event: unknown) => seen.push((event as RouteEvent).decision.reason)
     diagnostics.route.subscribe(listen)
@@ -147,7 +147,7 @@ describe('transactions', () => {
     }
   })
 
-  it('R3: a plain transaction at home is the primary’s from its first statement, reads included', async () => {
+  it('R3: a plain transaction in the primary’s region runs at the primary, including its reads', async () => {
     await leased(world.pool('ams'), async (client) => {
       const begun = await client.query('BEGIN')
       expect(begun).toMatchObject({ command: 'BEGIN', rowCount: null, rows: [] })
@@ -161,7 +161,7 @@ describe('transactions', () => {
     expect(await world.notes('R3')).toBe(1)
   })
 
-  it('R3: away, a transaction that only reads stays next door; one that writes is replayed and leaves no trace', async () => {
+  it('R3: away, a transaction that only reads stays on the local replica; one that writes is replayed and leaves no trace', async () => {
     const pool = world.pool('nrt')
     await inRequest(pool, () =>
       leased(pool, async (client) => {
@@ -196,7 +196,7 @@ describe('transactions', () => {
     expect(pool.totalCount).toBe(0)
   })
 
-  it('R3: SERIALIZABLE at home is the primary’s', async () => {
+  it('R3: SERIALIZABLE in the primary’s region runs at the primary', async () => {
     await leased(world.pool('ams'), async (client) => {
       await client.query('begin isolation level serializable read only')
       expect(await who(client)).toBe('primary')
@@ -204,7 +204,7 @@ describe('transactions', () => {
     })
   })
 
-  it('R3: outside a request, away, a read-write transaction runs at the primary from its first read', async () => {
+  it('R3: outside a request, away, a read-write transaction runs at the primary from its first read on', async () => {
     await leased(world.pool('nrt'), async (client) => {
       await client.query('begin')
       expect(await who(client)).toBe('primary')

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { copyOf, sentQueryOf } from '../src/driver/sent-query.ts'
+import { copyConfig, toSentQuery } from '../src/driver/sent-query.ts'
 
 const settle = () => undefined
 const types = { getTypeParser: () => String }
@@ -14,9 +14,9 @@ const config = Object.freeze({
 })
 const all = Object.freeze({ ...config, binary: true, portal: 'p', rows: 1, query_timeout: 5 })
 
-describe('what pg is sent for an app’s configuration', () => {
-  test.each([[{ text: 'select 1' }], [config], [all]])('is the query that pg itself would make of it', (app) => {
-    const sent = sentQueryOf({}, app, undefined, settle)
+describe('the query that pg gets for an app’s configuration', () => {
+  test.each([[{ text: 'select 1' }], [config], [all]])('equals the query that pg itself would make', (app) => {
+    const sent = toSentQuery({}, app, undefined, settle)
     // With `undefined` each query would be sent the slow way: this pg has fields that are not known here.
     expect(sent).toBeInstanceOf(pg.Query)
     // pg's types declare no callback.
@@ -25,7 +25,7 @@ describe('what pg is sent for an app’s configuration', () => {
   })
 
   test('takes other values, another text, and the time-out with it', () => {
-    expect(sentQueryOf({}, all, [2], settle, 'select 2')).toMatchObject({
+    expect(toSentQuery({}, all, [2], settle, 'select 2')).toMatchObject({
       text: 'select 2',
       values: [2],
       query_timeout: 5,
@@ -33,8 +33,8 @@ describe('what pg is sent for an app’s configuration', () => {
   })
 
   test('is a copy of the configuration for a pipeline, which takes only what is of its own pg', () => {
-    expect(sentQueryOf({ pipeline: true }, all, undefined, settle)).toBeUndefined()
-    expect(copyOf(all)).toEqual(all)
-    expect(copyOf(all)).not.toBe(all)
+    expect(toSentQuery({ pipeline: true }, all, undefined, settle)).toBeUndefined()
+    expect(copyConfig(all)).toEqual(all)
+    expect(copyConfig(all)).not.toBe(all)
   })
 })

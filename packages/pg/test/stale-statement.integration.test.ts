@@ -67,7 +67,7 @@ it.each(WAYS)('R10: a named statement that its server has forgotten fails once, 
   for (let n = 0; n < 3; n += 1) expect((await ask(pool, ALL)).rows).toEqual([{ a: 1 }])
 })
 
-it('R10: a statement whose own text says EXECUTE of what is not there costs no connection', async () => {
+it('R10: a statement whose own text executes a name that does not exist costs no connection', async () => {
   const pool = world.pool('ams')
   const pid = async () => (await pool.query('select pg_backend_pid() as pid')).rows[0].pid
   const before = await pid()

@@ -55,7 +55,7 @@ function watch(url = replica().url, wait: ServerWait | 'asked' = WAIT_FOR_LSN) {
       samples += 1
       return parseLsn(lsn ?? '') ?? toLsn(0n)
     },
-    pause: 60_000,
+    pauseMillis: 60_000,
     ...(wait !== 'asked' && { wait }),
     onFailure: (error) => failures.push(error),
   })
@@ -102,7 +102,7 @@ async function paused(fn: (target: Lsn) => Promise<void>): Promise<void> {
 }
 
 describe("F4: PostgreSQL 19's own wait", () => {
-  test('is answered as its documentation says, in a read-only session, on both sides', async () => {
+  test('answers as documented, in a read-only session, on a standby and on a primary', async () => {
     const standby = await connected(replica().url)
     const primary = await connected(world.cluster.primary.url)
     try {
@@ -117,7 +117,7 @@ describe("F4: PostgreSQL 19's own wait", () => {
     }
   })
 
-  test('is where a read waits: in the server, until it is there', async () => {
+  test('lets a read wait in the server until the position is reached', async () => {
     await using watched = watch()
     let waiting: Promise<boolean> | undefined
     await paused(async (target) => {
@@ -128,7 +128,7 @@ describe("F4: PostgreSQL 19's own wait", () => {
     expect(watched.failures).toEqual([])
   })
 
-  test('of several, the nearest is waited for, and each is told of its own', async () => {
+  test('waits for the nearest of several positions, and serves each reader at its own', async () => {
     await using watched = watch()
     const order: string[] = []
     let waiting: Promise<unknown> | undefined
@@ -142,7 +142,7 @@ describe("F4: PostgreSQL 19's own wait", () => {
     expect(order).toEqual(['near true', 'far false'])
   })
 
-  test('is left when the position is there and does not help: asked on at the usual pace', async () => {
+  test('is not used again for a position that is reached and does not help: then it asks at the usual pace', async () => {
     await using watched = watch()
     await watched.until(toLsn(1n), 5000)
     const before = watched.samples()
@@ -152,7 +152,7 @@ describe("F4: PostgreSQL 19's own wait", () => {
     expect(watched.samples() - before).toBeLessThan(80)
   })
 
-  test('is left on a server that is no standby: asked on at the usual pace', async () => {
+  test('is not used on a server that is not a standby: there it asks at the usual pace', async () => {
     await using watched = watch(world.cluster.primary.url)
     await watched.until(toLsn(1n), 5000)
     const before = watched.samples()
@@ -161,7 +161,7 @@ describe("F4: PostgreSQL 19's own wait", () => {
     expect(watched.samples() - before).toBeLessThan(80)
   })
 
-  test('wakes who waits sooner than asking every 10 ms does', async () => {
+  test('wakes a reader sooner than asking every 10 ms does', async () => {
     await using waits = watch()
     await using asks = watch(replica().url, 'asked')
     const delay = 30
@@ -188,7 +188,7 @@ describe("F4: PostgreSQL 19's own wait", () => {
     expect(waiting).toBeLessThan(asking)
   })
 
-  test('cancelled, it is told of once, and the reader is served all the same', async () => {
+  test('when cancelled is reported once, and the reader is served all the same', async () => {
     await using watched = watch()
     let waiting: Promise<boolean> | undefined
     await paused(async (target) => {
@@ -207,7 +207,7 @@ describe("F4: PostgreSQL 19's own wait", () => {
   })
 
   // Last: it changes who is the primary.
-  test('ends with a promotion, and takes what was replayed before for reached: it is blind to timelines', async () => {
+  test('ends with a promotion, and counts what was replayed before as reached: it ignores timelines', async () => {
     const client = await connected(replica().url)
     const before = await flushed()
     await using watched = watch()

@@ -21,7 +21,7 @@ function watch(changes: Partial<Watch<number>> = {}): { watcher: Watcher<number>
     pool,
     textFor: () => 'select count(*) from note',
     read: ([count]) => Number(count),
-    pause: 60_000,
+    pauseMillis: 60_000,
     onFailure: (error) => failures.push(error),
     ...changes,
   })
@@ -39,7 +39,7 @@ const wait = (watcher: Watcher<number>, isEnough: () => boolean, maxWaitMillis: 
   new Promise((resolve) => watcher.waitUntil(isEnough, toLsn(1n), maxWaitMillis, resolve))
 
 describe('F4: a watcher', () => {
-  test('begins with the first look, and many wait on its one connection', async () => {
+  test('starts with the first look, and many wait on its one connection', async () => {
     const { watcher } = watch()
     expect(await backends()).toBe(0)
     expect(watcher.latest).toBeUndefined()
@@ -52,7 +52,7 @@ describe('F4: a watcher', () => {
     await expect.poll(backends).toBe(0)
   })
 
-  test('tells who waits in vain after maxWait, and everybody at its end', async () => {
+  test('tells a caller that waits in vain after maxWaitMillis, and all of them at its end', async () => {
     const { watcher } = watch()
     const start = performance.now()
     expect(await wait(watcher, () => false, 60)).toBe(false)
@@ -64,8 +64,8 @@ describe('F4: a watcher', () => {
     expect(watcher.latest).toBeUndefined()
   })
 
-  test('forgets what it knew when its connection is lost, and knows again by itself', async () => {
-    const { watcher, failures } = watch({ pause: 20 })
+  test('forgets its sample when its connection is lost, and gets a new one by itself', async () => {
+    const { watcher, failures } = watch({ pauseMillis: 20 })
     await expect.poll(() => watcher.latest).toBeDefined()
     await world.admin.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'watched'")
     await expect.poll(() => failures.length).toBe(1)
@@ -73,11 +73,11 @@ describe('F4: a watcher', () => {
     await watcher.end()
   })
 
-  test('rests when nobody looks any more, says so, and begins anew with the next look', async () => {
+  test('rests when it is no longer looked at, reports it, and starts again with the next look', async () => {
     let rests = 0
     const { watcher } = watch({
-      pause: 20,
-      patience: 150,
+      pauseMillis: 20,
+      patienceMillis: 150,
       onRest: () => {
         rests += 1
       },
@@ -92,7 +92,7 @@ describe('F4: a watcher', () => {
     expect(rests).toBe(2)
   })
 
-  test('asks again and again where the server cannot wait itself', async () => {
+  test('asks repeatedly where the server cannot wait itself', async () => {
     // Said to be one that can, this server does not understand what it is asked.
     const wait19 = { waitsFrom: 14, text: () => 'WAIT FOR GODOT', read: () => 'there' as const }
     const { watcher, failures } = watch({ wait: wait19 })

@@ -1,42 +1,52 @@
 import { type Access, type Backoff, createKnowledge, type Knowledge, pauseMillis } from '@headwater/core/internal'
 import type { OwnConnection } from '../driver/own-connection.ts'
-import { REFRESH_AFTER } from '../options/catalog-options.ts'
+import { REFRESH_AFTER_MILLIS } from '../options/catalog-options.ts'
 import { checkOverrides } from '../options/overrides.ts'
 import { loadCatalog } from './load.ts'
 
 /** Options of {@link CatalogCache}. */
 export interface CatalogCacheOptions {
   /**
-   * Connects to whatever node is near, or only to the primary: once this pool has changed the schema, a replica may not have it
-   * yet. When `signal` aborts, it must reject soon and leave no socket.
+   * Connects to the nearest node, or only to the primary: once this pool has changed the schema, a replica may not have the
+   * change yet. When `signal` aborts, it must reject soon and leave no socket.
    */
   readonly open: (signal: AbortSignal, isPrimaryOnly: boolean) => Promise<OwnConnection>
-  /** Called with what is known from now on, also at construction when there are overrides. Must not throw. */
+  /** Called with all new knowledge, also at construction when there are overrides. Must not throw. */
   readonly onKnowledge: (knowledge: Knowledge) => void
-  /** Called when a load failed; another one follows by itself. Must not throw. Default: nothing. */
+  /** Called when a load failed; another one follows by itself. Must not throw. */
   readonly onFailure?: ((error: unknown) => void) | undefined
-  /** The user's own word, as in `loadCatalog`; it holds from the start. Default: none. */
+  /** The overrides, as in `loadCatalog`; they hold from the start. */
   readonly functions?: Readonly<Record<string, Access>> | undefined
-  /** Age in ms at which what is known is read again, at the next statement. Default 10 minutes. */
+  /**
+   * Age at which the catalog is read again, at the next statement, in ms.
+   *
+   * @default 600_000
+   */
   readonly refreshAfterMillis?: number | undefined
-  /** A monotonic clock in ms. Default `performance.now`. */
+  /**
+   * A monotonic clock, in ms.
+   *
+   * @default performance.now
+   */
   readonly now?: (() => number) | undefined
 }
 
 const BACKOFF: Backoff = { firstMillis: 1000, maxMillis: 300_000 }
-/** After a failure while what is known is outdated, in ms: until then nothing is read next door. */
-const OUTDATED_BACKOFF = 10_000
-/** However often a standby proves us wrong, at least this many ms lie between the starts of two loads. */
-const DOUBT_PAUSE = 5000
-/** A migration changes the schema many times: at least this many ms lie between the starts of two loads. */
-const CHANGE_PAUSE = 1000
-/** How many names that were missed are remembered. */
+/** The longest pause after a failure while the catalog is outdated: until the next load no replica is read. */
+const OUTDATED_BACKOFF_MILLIS = 10_000
+/** The least time between the starts of two loads, however often a standby proves the catalog wrong. */
+const DOUBT_PAUSE_MILLIS = 5000
+/** The same behind a change of the schema: a migration makes many. */
+const CHANGE_PAUSE_MILLIS = 1000
+/** How many missed names are remembered. */
 const MISSED = 1000
 
 /**
- * Keeps what is known of one database: loaded at the first statement, in the background, and again when it is old, when
- * a standby has proven it wrong, when a statement names what it does not hold, and when this pool has changed the schema.
- * It blocks no query and holds no timer: what is due starts with a statement.
+ * Keeps the catalog of one database.
+ *
+ * It is loaded in the background at the first statement, and again when it is old, when a standby has proven it wrong, when a
+ * statement uses a name that is not in it, and when this pool has changed the schema. It blocks no query and holds no timer: a
+ * load that is due starts with the next statement.
  */
 export class CatalogCache {
   readonly #options: CatalogCacheOptions
@@ -47,7 +57,7 @@ export class CatalogCache {
   #due = Number.NEGATIVE_INFINITY
   #startedAt = Number.NEGATIVE_INFINITY
   #isDoubted = false
-  /** How many changes of the schema were sent and have not ended, and how many have been sent or have ended at all. */
+  /** How many changes of the schema were sent and have not ended; and a count of all that were sent or have ended. */
   #underway = 0
   #changes = 0
   #isOutdated = false
@@ -61,51 +71,51 @@ export class CatalogCache {
   constructor(options: CatalogCacheOptions) {
     this.#options = options
     this.#functions = checkOverrides('functions', options.functions)
-    this.#refreshAfterMillis = options.refreshAfterMillis ?? REFRESH_AFTER
+    this.#refreshAfterMillis = options.refreshAfterMillis ?? REFRESH_AFTER_MILLIS
     this.#now = options.now ?? (() => performance.now())
     if (Object.keys(this.#functions).length > 0) options.onKnowledge(createKnowledge({ overrides: this.#functions }))
   }
 
-  /** Whether it was loaded once. What is known then stays known when a later load fails. */
+  /** Whether it was ever loaded. A later load that fails takes nothing away. */
   get isLoaded(): boolean {
     return this.#isLoaded
   }
 
-  /** To be called with each statement: starts a load in the background when one is due. */
+  /** Call with each statement: starts a load in the background when one is due. */
   touch(): void {
     if (this.#now() < this.#due || this.#ended.signal.aborted) return
     this.refresh().catch(() => undefined)
   }
 
-  /** Whether this pool has changed the schema, or is about to, since what is known was read. */
+  /** Whether this pool has changed the schema since the last load, or is about to. */
   get isOutdated(): boolean {
     return this.#isOutdated
   }
 
-  /** Before a change of the schema is sent: from now on nothing goes by what is known. */
+  /** Call before a change of the schema is sent: from now on the catalog is outdated. */
   changeSent(): void {
     this.#underway += 1
     this.#changes += 1
     this.#isOutdated = true
   }
 
-  /** When its transaction has ended, one way or another: behind the last of them the catalog is read again, soon. */
+  /** Call when its transaction has ended, one way or another: after the last of them the catalog is read again soon. */
   changeEnded(): void {
     this.#underway -= 1
     this.#changes += 1
     if (this.#underway > 0) return
-    this.#hasten(CHANGE_PAUSE)
+    this.#hasten(CHANGE_PAUSE_MILLIS)
   }
 
   /**
-   * A statement names what is not known: it is read again soon, as behind a {@link doubt}. For a name that is not there after
-   * that either, the pause doubles each time, up to the age at which it is read again anyway.
+   * A statement uses a name that is not in the catalog: it is read again soon, as after {@link doubt}. While the name stays
+   * missing, its pause doubles each time, up to `refreshAfterMillis`.
    */
   miss(name: string | undefined): void {
     const now = this.#now()
     const missed = name === undefined ? undefined : this.#missed.get(name)
     if (name === undefined || (missed !== undefined && now < missed.until)) return this.touch()
-    const pause = missed === undefined ? DOUBT_PAUSE : Math.min(missed.pause * 2, this.#refreshAfterMillis)
+    const pause = missed === undefined ? DOUBT_PAUSE_MILLIS : Math.min(missed.pause * 2, this.#refreshAfterMillis)
     this.#missed.delete(name)
     this.#missed.set(name, { until: now + pause, pause })
     if (this.#missed.size > MISSED) {
@@ -115,14 +125,14 @@ export class CatalogCache {
     this.doubt()
   }
 
-  /** What is known has been proven wrong, or cannot be whole: it is read again soon, however often this is called. */
+  /** The catalog was proven wrong, or is incomplete: it is read again soon, however often this is called. */
   doubt(): void {
     this.#isDoubted = true
-    this.#hasten(DOUBT_PAUSE)
+    this.#hasten(DOUBT_PAUSE_MILLIS)
   }
 
   /**
-   * Reads the catalog now, or joins the load that is under way.
+   * Reads the catalog now, or joins the load that is running.
    *
    * Rejects with the driver's error, or the signal's reason when the cache has ended.
    */
@@ -133,7 +143,7 @@ export class CatalogCache {
     return this.#running
   }
 
-  /** Stops a load that is under way and starts no other. */
+  /** Stops a load that is running, and starts no other. */
   async end(): Promise<void> {
     this.#ended.abort(new Error('the pool has ended'))
     await this.#connection?.end()
@@ -154,7 +164,7 @@ export class CatalogCache {
       const knowledge = await loadCatalog(this.#connection, { functions: this.#functions })
       signal.throwIfAborted()
       this.#failures = 0
-      // What changed while it was read may not be in it.
+      // A change that was made during the load may not be in it.
       if (isAtRest && changes === this.#changes) this.#isOutdated = false
       this.#due = this.#nextDue()
       this.#options.onKnowledge(knowledge)
@@ -172,19 +182,19 @@ export class CatalogCache {
     }
   }
 
-  /** Makes a load due so long after the start of the last one, if none is due earlier; one that fails has pauses of its own. */
+  /** Makes a load due `pause` ms after the start of the last one, unless one is due earlier. After a failure the back-off decides. */
   #hasten(pause: number): void {
     if (this.#running === undefined && this.#failures === 0) this.#due = Math.min(this.#due, this.#startedAt + pause)
     this.touch()
   }
 
   #nextDue(): number {
-    if (this.#isOutdated && this.#underway === 0) return this.#startedAt + CHANGE_PAUSE
-    return this.#isDoubted ? this.#startedAt + DOUBT_PAUSE : this.#now() + this.#refreshAfterMillis
+    if (this.#isOutdated && this.#underway === 0) return this.#startedAt + CHANGE_PAUSE_MILLIS
+    return this.#isDoubted ? this.#startedAt + DOUBT_PAUSE_MILLIS : this.#now() + this.#refreshAfterMillis
   }
 
   #pause(): number {
-    const maxMillis = this.#isOutdated ? OUTDATED_BACKOFF : BACKOFF.maxMillis
+    const maxMillis = this.#isOutdated ? OUTDATED_BACKOFF_MILLIS : BACKOFF.maxMillis
     return pauseMillis(this.#failures, { ...BACKOFF, maxMillis }, Math.random())
   }
 }

@@ -6,7 +6,7 @@ export function findCatalogFunction(name: string): Known | undefined {
   return reason === 'unseen-function' ? undefined : { access, reason }
 }
 
-/** The same, `unknown` when Postgres has none of that name. */
-export function knownOfCatalogFunction(name: string): Known {
+/** The same, but `unknown` when Postgres has none of that name. */
+export function judgeCatalogFunction(name: string): Known {
   return findCatalogFunction(name) ?? { access: 'unknown', reason: 'unseen-function' }
 }

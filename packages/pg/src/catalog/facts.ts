@@ -1,7 +1,7 @@
 import type { Known } from '@headwater/core/internal'
 import { findCatalogFunction } from './catalog-function.ts'
-import { knownOfForeignBody } from './foreign-language.ts'
-import { knownOfExtension } from './known-extensions.ts'
+import { judgeForeignBody } from './foreign-language.ts'
+import { judgeExtensionFunction } from './known-extensions.ts'
 import type { Evidence } from './object.ts'
 import type { CatalogRow } from './query.ts'
 
@@ -9,7 +9,7 @@ import type { CatalogRow } from './query.ts'
 export class CatalogFacts {
   /** Functions that `x.f` calls when x is a row. */
   readonly attributes: Set<string> = new Set()
-  /** Functions in C whose name is Postgres's own too, or that are behind an operator or a cast, and are not volatile. */
+  /** The ids of functions behind an operator or a cast. In C, and not volatile, they are taken as reads. */
   readonly #trusted = new Set<string>()
 
   constructor(rows: readonly CatalogRow[]) {
@@ -44,8 +44,8 @@ export class CatalogFacts {
     if (language === 'aggregate') return { refs }
     // Another name for one of Postgres's own.
     if (language === 'internal') return body === null ? { refs, fact: UNSEEN } : { refs: [...refs, `b${body}`], fact }
-    if (language !== 'c') return { refs, fact: knownOfForeignBody(body ?? '', marks?.[1] === 't') }
-    const known = extension === null ? undefined : knownOfExtension(extension, name)
+    if (language !== 'c') return { refs, fact: judgeForeignBody(body ?? '', marks?.[1] === 't') }
+    const known = extension === null ? undefined : judgeExtensionFunction(extension, name)
     if (known !== undefined) return { refs, fact: known }
     const isTrusted = marks?.[0] !== 'v' && (this.#trusted.has(row.id) || findCatalogFunction(name) !== undefined)
     return { refs, fact: isTrusted ? undefined : UNSEEN }

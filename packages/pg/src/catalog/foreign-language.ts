@@ -16,13 +16,12 @@ const STATES_WRITE =
 const REACHES = /\b(?:import|require|use|open|exec|system|socket|source|package)\b|`/
 
 /**
- * What is known of a function in a language that we do not read (Python, Perl, Tcl, JavaScript …).
+ * Judges a function in a language that we do not parse (Python, Perl, Tcl, JavaScript …).
  *
- * It is `unknown`, to be tried on a standby; but one that may catch a refusal, or that may have done something outside
- * of the database before it is refused, must not be. The words count wherever they stand, comments included: that can
- * only be too strict.
+ * It is `unknown`, so a standby is tried; except when it may catch the standby's error, or may act outside the database
+ * before that error. The words count wherever they stand, comments included: that can only be too strict.
  */
-export function knownOfForeignBody(body: string, isTrusted: boolean): Known {
+export function judgeForeignBody(body: string, isTrusted: boolean): Known {
   if (CATCHES.test(body)) return SWALLOWS
   if (!isTrusted && REACHES.test(body)) return REACHES_OUT
   if (STATES_WRITE.test(body)) return WRITES

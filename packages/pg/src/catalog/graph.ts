@@ -1,5 +1,5 @@
 import { type Access, classifyBody, type Knowledge, type Known, type NameKind } from '@headwater/core/internal'
-import { knownOfCatalogFunction } from './catalog-function.ts'
+import { judgeCatalogFunction } from './catalog-function.ts'
 import type { CatalogKnowledge, CatalogObject, Evidence } from './object.ts'
 
 const READS: Known = Object.freeze({ access: 'read', reason: 'reads-only' })
@@ -9,7 +9,7 @@ const RANK: Readonly<Record<Access, number>> = { read: 0, unknown: 1, session: 2
  * The objects of one database and what each of them needs, found by letting needs rise along calls until nothing
  * changes: a function is a read when all that it can reach is, cycles included.
  *
- * It starts from "everything reads". A verdict on a body asks for names; whoever asked for a name is asked again when
+ * It starts from "everything reads". A verdict on a body asks for names; whatever asked for a name is judged again when
  * that name has risen. No object rises more than four times, so the work is bounded by the number of calls.
  */
 export class CatalogGraph {
@@ -23,11 +23,11 @@ export class CatalogGraph {
   readonly #overrides: Knowledge
   #waiting: GraphObject[] = []
   #next = 0
-  /** Who is being judged: it depends on the names that are asked for. */
+  /** The object that is being judged: it depends on the names that are asked for. */
   #judged: GraphObject | undefined
   readonly #knowledge: Knowledge & Pick<CatalogKnowledge, 'findType'>
 
-  /** `overrides` knows the user's own word, which beats what is found here. */
+  /** `overrides` is what the app says, which beats what is found here. */
   constructor(overrides: Knowledge) {
     this.#overrides = overrides
     this.#knowledge = {
@@ -94,7 +94,7 @@ export class CatalogGraph {
     if (text !== undefined) known = stricter(known, classifyBody(text.language, text.body, this.#knowledge))
     for (const ref of refs ?? []) {
       if (ref.startsWith('b')) {
-        known = stricter(known, knownOfCatalogFunction(ref.slice(1)))
+        known = stricter(known, judgeCatalogFunction(ref.slice(1)))
         continue
       }
       const target = this.#objects.get(ref)
@@ -169,12 +169,12 @@ function stricter(left: Known, right: Known): Known {
   return rankOf(right) > rankOf(left) ? right : left
 }
 
-/** What calls something that is not there is not tried on a standby, unlike what else is unknown. */
+/** A call of something that does not exist is not tried on a standby, unlike other unknowns. */
 function rankOf({ access, reason }: Known): number {
   return reason === 'newer-than-catalog' ? RANK[access] + 0.5 : RANK[access]
 }
 
-/** What a caller is told: that a name writes, not by which statement inside of it. */
+/** What a caller sees: that a name writes, not which statement inside does. */
 function reasonByName({ access, reason }: Known): Known['reason'] {
   switch (reason) {
     case 'data-modification':

@@ -3,8 +3,8 @@ import type { CatalogFacts } from './facts.ts'
 import type { CatalogGraph } from './graph.ts'
 import type { CatalogKnowledge } from './object.ts'
 
-/** Makes the tables that a classifier asks, of objects that are judged. */
-export function knowledgeOf(
+/** Makes the tables that a classifier looks up, from the judged objects. */
+export function buildKnowledge(
   graph: CatalogGraph,
   facts: CatalogFacts,
   overrides: Readonly<Record<string, Access>>,
@@ -18,7 +18,7 @@ export function knowledgeOf(
   const tables = { function: functions, operator: operators, relation: relations, type: types }
   for (const { id, kind, schema, name, known } of graph.objects) {
     const isRead = known.access === 'read'
-    // A relation or a type that nothing is known of only reads.
+    // A relation or a type that is not listed counts as a read.
     if (isRead && (kind === 'relation' || kind === 'type')) continue
     const table = tables[kind]
     table.push([`${schema}.${name}`, known])

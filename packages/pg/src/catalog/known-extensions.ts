@@ -8,8 +8,8 @@ const WRITES: Known = Object.freeze({ access: 'write', reason: 'writing-function
 const REMOTE: Known = Object.freeze({ access: 'write', reason: 'remote-server' })
 
 /**
- * Extensions whose C functions only read and compute, but for those that are named below. Read in their sources or
- * documentation; what an extension has in SQL or PL/pgSQL is classified by its body like everybody's.
+ * Extensions whose C functions only read and compute, except those in `EXCEPTIONS`. Source: their code or documentation.
+ * Functions of an extension in SQL or PL/pgSQL are classified by their bodies, like all others.
  */
 const READING =
   'address_standardizer bloom bool_plperl btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hll ' +
@@ -17,13 +17,13 @@ const READING =
   'pageinspect pg_hashids pg_jsonschema pgstattuple pg_trgm pg_uuidv7 pg_visibility pgcrypto postgis postgis_raster postgis_sfcgal prefix rum seg semver tablefunc ' +
   'tsm_system_rows tsm_system_time unaccent uuid-ossp vector xml2'
 
-/** Extensions that show or change the server they run on: a standby answers for itself. */
+/** Extensions that show or change the server that they run on: a standby would answer about itself. */
 const ADMINISTERING =
   'adminpack amcheck hypopg old_snapshot pg_buffercache pg_cron pg_freespacemap pg_logicalinspect pg_overexplain ' +
   'pg_prewarm pg_qualstats pg_stat_kcache pg_stat_statements pg_surgery pg_wait_sampling pg_walinspect ' +
   'pgrowlocks sslinfo'
 
-/** Extensions that reach other servers: what they do there is done, whatever node asked for it. */
+/** Extensions that reach other servers: whatever they do there is done, even when a standby then refuses. */
 const REMOTE_CALLING =
   'aws_lambda aws_s3 dblink file_fdw http mongo_fdw mysql_fdw ogr_fdw oracle_fdw pg_net plproxy postgres_fdw redis_fdw tds_fdw wrappers'
 
@@ -66,8 +66,8 @@ const KNOWN: ReadonlyMap<string, Known> = new Map(
   ).flatMap(([names, known]) => names.split(' ').map((name) => [name, known] as const)),
 )
 
-/** What is known of a C function of an extension; `undefined` when the extension is not one that we have read. */
-export function knownOfExtension(extension: string, functionName: string): Known | undefined {
+/** Judges a C function of an extension; `undefined` when we have not read that extension. */
+export function judgeExtensionFunction(extension: string, functionName: string): Known | undefined {
   const exceptions = Object.hasOwn(EXCEPTIONS, extension) ? EXCEPTIONS[extension] : undefined
   if (exceptions !== undefined && Object.hasOwn(exceptions, functionName)) return exceptions[functionName]
   return KNOWN.get(extension)

@@ -3,28 +3,30 @@ import { checkOverrides } from '../options/overrides.ts'
 import { CatalogFacts, expression } from './facts.ts'
 import { CatalogGraph } from './graph.ts'
 import { CatalogInventory } from './inventory.ts'
-import { knowledgeOf } from './knowledge.ts'
+import { buildKnowledge } from './knowledge.ts'
 import type { CatalogKnowledge } from './object.ts'
 import { CATALOG_QUERY, type CatalogRow, type CatalogTarget } from './query.ts'
 
 /** Options of {@link loadCatalog}. */
 export interface LoadCatalogOptions {
   /**
-   * The user's own word on functions (and on operators and views), by name or `schema.name` as Postgres folds it, such
-   * as `{ 'audit.touch': 'write' }`. It beats what the catalog says, for what calls them as well. Default: none.
+   * What functions, operators and views do, by name or `schema.name`, spelled as Postgres folds it, such as
+   * `{ 'audit.touch': 'write' }`. It overrides the catalog, also for whatever calls them.
+   *
+   * @default {}
    */
   readonly functions?: Readonly<Record<string, Access>> | undefined
 }
 
 /**
- * Reads from one database what a statement's text does not show: which of its functions, operators, views, policies,
+ * Reads from a database what a statement's text does not show: which of its functions, operators, views, policies,
  * domains and casts only read, and which relations a standby cannot answer for.
  *
- * One round trip, on whatever node `target` is; PostgreSQL 14 or newer. The same strictness for all names: where the
- * text is unqualified, any schema's counts, and of overloads the strictest. `unknown` means that a standby may be asked
- * without harm; what may swallow a refusal, or reaches other servers, is a `write`.
+ * Takes one round trip, on any node; needs PostgreSQL 14 or newer. For an unqualified name every schema counts, and of
+ * several overloads the strictest. `unknown` means that a standby may be asked without harm; a function that may catch the
+ * standby's error, or reaches other servers, is a `write`.
  *
- * @throws {OptionsInvalid} when `functions` is not a record of accesses. What `target.query` rejects with passes through.
+ * @throws {OptionsInvalid} when `functions` is not a record of accesses. Passes on what `target.query` rejects with.
  */
 export async function loadCatalog(target: CatalogTarget, options: LoadCatalogOptions = {}): Promise<CatalogKnowledge> {
   const overrides = checkOverrides('functions', options.functions)
@@ -32,10 +34,10 @@ export async function loadCatalog(target: CatalogTarget, options: LoadCatalogOpt
   return judgeCatalog(rows as readonly CatalogRow[], overrides)
 }
 
-/** How long the event loop may be held, in ms, before others get their turn. */
-const SLICE = 5
+/** How long the event loop may be held before others get their turn. */
+const SLICE_MILLIS = 5
 
-/** Judges the rows of the catalog. Nothing but time slicing in it waits. */
+/** Judges the rows of the catalog, a few ms at a time. */
 export async function judgeCatalog(
   rows: readonly CatalogRow[],
   overrides: Readonly<Record<string, Access>>,
@@ -43,11 +45,11 @@ export async function judgeCatalog(
   const inventory = CatalogInventory.of(rows)
   const graph = new CatalogGraph(createKnowledge({ overrides, inventory }))
   const facts = new CatalogFacts(rows)
-  let sliceEnd = performance.now() + SLICE
+  let sliceEnd = performance.now() + SLICE_MILLIS
   const breathe = async (): Promise<void> => {
     if (performance.now() < sliceEnd) return
     await new Promise((resolve) => setImmediate(resolve))
-    sliceEnd = performance.now() + SLICE
+    sliceEnd = performance.now() + SLICE_MILLIS
   }
   for (const row of rows) {
     const { kind } = row
@@ -59,5 +61,5 @@ export async function judgeCatalog(
     if (defaults !== null) graph.addTo(id, expression(defaults, null))
   }
   while (graph.step()) await breathe()
-  return knowledgeOf(graph, facts, overrides, inventory)
+  return buildKnowledge(graph, facts, overrides, inventory)
 }

@@ -13,7 +13,7 @@ export interface CatalogObject {
   readonly kind: NameKind
   readonly schema: string
   readonly name: string
-  /** What it needs, as far as has been found out: it only ever rises. */
+  /** What it needs, as far as is known by now: it only ever gets stricter. */
   readonly known: Known
 }
 

@@ -1,6 +1,6 @@
 import type { Statement } from '@headwater/core/internal'
 
-/** Changes that nothing which is known of names leans on; a temporary relation is seen by its own session alone. */
+/** Changes that make nothing in the catalog wrong; only its own session sees a temporary relation. */
 const LEAVES_NAMES =
   /^\s*(?:create\s+(?:(?:global|local)\s+)?temp(?:orary)?\s|create\s+(?:unique\s+)?index\s|drop\s+(?:index|table)\s|(?:grant|revoke|comment|security|reassign)\s)/i
 

@@ -1,27 +1,27 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { clientClassOf } from './pg-internals.ts'
 
-/** A connection of our own beside the pools: it takes no place that a query of the app waits for. */
+/** A connection outside the pools: it takes no place that a query of the app waits for. */
 export interface OwnConnection {
   query(text: string): Promise<{ readonly rows: readonly unknown[] }>
   /** Ends it at once, also in the middle of a query; may be called again, and never rejects. */
   end(): Promise<void>
 }
 
-/** How long the catalog's query may take, in ms; then its connection is given up. */
-const QUERY_TIMEOUT = 60_000
+/** How long the catalog's query may take; then its connection is given up. */
+const QUERY_TIMEOUT_MILLIS = 60_000
 
 /**
- * Opens a connection beside the pools, with their own settings, to the first of them whose server answers.
+ * Opens a connection outside the pools, with the settings of the first pool whose server answers.
  *
- * Rejects with the last driver's error when none does, and with the signal's reason when that aborts.
+ * Rejects with the driver's last error when none answers, and with the signal's reason when that aborts.
  */
 export async function openOwnConnection(pools: readonly pg.Pool[], signal: AbortSignal): Promise<OwnConnection> {
   let failure: unknown = new Error('there is no server to read the catalog from')
   for (const { options } of pools) {
     signal.throwIfAborted()
-    const Client = (options.Client as typeof pg.Client | undefined) ?? pg.Client
-    const client = new Client(options)
-    // Without a listener the loss of the connection would end the process; the query's own error tells of it.
+    const client = new (clientClassOf(options))(options)
+    // Without a listener the loss of the connection would end the process; the query's own error reports it.
     client.on('error', () => undefined)
     const destroy = (): void => {
       client.connection.stream.destroy()
@@ -30,7 +30,7 @@ export async function openOwnConnection(pools: readonly pg.Pool[], signal: Abort
     try {
       await client.connect()
       return {
-        query: (text: string) => client.query({ text, query_timeout: QUERY_TIMEOUT } as pg.QueryConfig),
+        query: (text: string) => client.query({ text, query_timeout: QUERY_TIMEOUT_MILLIS } as pg.QueryConfig),
         end: async () => {
           signal.removeEventListener('abort', destroy)
           await client.end().catch(() => undefined)

@@ -1,19 +1,19 @@
 import type { EventEmitter } from 'node:events'
-import type pg from 'pg'
+import pg from 'pg'
 import type { Settle } from './settle.ts'
 
 /**
- * What pg's client has and its types do not declare. All that this package uses of it is declared here, and nowhere else:
- * `pg-internals.test.ts` says for each release of pg whether it is still there.
+ * What pg's client has and its types do not declare. All that this package uses of pg beyond its types is declared in this
+ * file, and nowhere else: `pg-internals.integration.test.ts` says for each release of pg whether it is still there.
  */
 export interface ClientInternals {
   /** The backend's process id, by BackendKeyData; `null` before the connection is made. */
   readonly processID: number | null
   /** What the startup message will say. */
   readonly connectionParameters: { options?: string | undefined }
-  /** Whether it is ready for the next query: it was answered to the end, or the last one was never sent. */
+  /** Whether it is ready for the next query: the last one was answered to its end, or never sent. */
   readonly readyForQuery: boolean
-  /** Whether queries are sent before the one in front of them is answered (8.22 and later). */
+  /** Whether queries are sent before the previous one is answered (8.23 and later). */
   readonly pipeline?: boolean
   ref(): void
   unref(): void
@@ -32,13 +32,19 @@ export function internalsOf(client: object): ClientInternals {
 export interface PoolInternals {
   ending: boolean
   ended: boolean
-  /** Who waits for a connection. */
+  /** The callers that wait for a connection. */
   readonly _pendingQueue?: unknown[]
 }
 
 /** As `internalsOf`, for a pool. */
 export function poolInternalsOf(pool: object): PoolInternals {
   return pool as PoolInternals
+}
+
+/** Makes pg's pool forget the callers that wait for a connection: they have been told. It has no call for that. */
+export function forgetPending(pool: object): void {
+  const queue = poolInternalsOf(pool)._pendingQueue
+  if (queue !== undefined) queue.length = 0
 }
 
 /** What pg asks of a Submittable and its types do not declare, and where pg-cursor and pg-query-stream keep their text. */
@@ -55,13 +61,48 @@ export function submittableInternalsOf(submittable: pg.Submittable): Submittable
   return submittable as SubmittableInternals
 }
 
+/** pg's own query as it is: its types show none of its fields. */
+export interface QueryInternals {
+  text: unknown
+  name: unknown
+  types: unknown
+  rows: unknown
+  binary: unknown
+  queryMode: unknown
+  query_timeout: unknown
+  portal: unknown
+  _rowMode: unknown
+  _result: object
+  _results: unknown
+  submit(connection: pg.Connection): unknown
+}
+
+/** As `internalsOf`, for a query. */
+export function queryInternalsOf(query: object): QueryInternals {
+  return query as QueryInternals
+}
+
+/** pg's class of queries, which its types declare without the callback. */
+export const PgQuery = pg.Query as unknown as new (text: unknown, values: unknown, callback: Settle) => QueryInternals
+
+/** pg's class of pools, without what `RoutedPool` has its own of: pg declares the overloads one by one. */
+export const PgPool = pg.Pool as unknown as new (
+  config: pg.PoolConfig,
+) => Omit<pg.Pool, 'query' | 'connect' | 'end' | 'totalCount' | 'idleCount' | 'waitingCount' | 'expiredCount'>
+
 /** Any client or pool as Node's emitter: pg's types declare the events one by one. */
 export function emitterOf(emitter: object): EventEmitter {
   return emitter as EventEmitter
 }
 
-/** Makes pg's pool forget who waits for a connection: they have been told. It has no call for that. */
-export function forgetPending(pool: object): void {
-  const queue = poolInternalsOf(pool)._pendingQueue
-  if (queue !== undefined) queue.length = 0
+/** Calls back with each setting that the server reports unasked (ParameterStatus). */
+export function onParameterStatus({ connection }: pg.Client, heard: (name: string, value: string) => void): void {
+  connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
+    heard(message.parameterName, message.parameterValue)
+  })
+}
+
+/** The class of a pool's clients: what the app gave as `Client`, or pg's own. */
+export function clientClassOf({ Client }: pg.PoolConfig): typeof pg.Client {
+  return (Client as typeof pg.Client | undefined) ?? pg.Client
 }

@@ -1,13 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { QueryConfig, Submittable } from 'pg'
 import type { Settle } from './settle.ts'
-import { giveCallback, isSubmittable, textOf } from './submittable.ts'
+import { findText, giveCallback, isSubmittable } from './submittable.ts'
 
 /** A query in any of the forms that pg takes, in one shape. */
 export interface QueryCall {
-  /** The SQL; `undefined` when a foreign Submittable does not show it, or there is only the name of a statement. */
+  /** The SQL; `undefined` when a Submittable does not show it, or only the name of a prepared statement is given. */
   readonly text: string | undefined
-  /** What pg's own `client.query` is given first. */
+  /** The first argument for pg's own `client.query`. */
   readonly config: string | QueryConfig | Submittable
   readonly values: unknown[] | undefined
   /** The app's callback, bound to the scope that asked; `undefined` in the promise form. */
@@ -18,45 +18,45 @@ export interface QueryCall {
 /**
  * Brings the arguments of `query` into one shape.
  *
- * A callback is bound to the asynchronous flow of its caller: pg calls it from its socket's flow, where the scope is lost.
- * A Submittable without a callback is given this one, as by pg.
+ * A callback is bound to its caller's async context: pg calls it from its socket's, where the scope is lost. A Submittable
+ * without a callback is given this one, as pg does.
  *
- * @throws {TypeError} for null, undefined, or a callback that is no function, with pg's own texts.
+ * @throws {TypeError} for null, undefined, or a callback that is not a function, in pg's own words.
  */
-export function queryCallOf(first: unknown, second: unknown, third: unknown): QueryCall {
+export function toQueryCall(first: unknown, second: unknown, third: unknown): QueryCall {
   if (first === null || first === undefined) throw new TypeError('Client was passed a null or undefined query')
   const values = Array.isArray(second) ? second : undefined
-  const callback = callbackOf(typeof second === 'function' ? second : third)
+  const callback = toCallback(typeof second === 'function' ? second : third)
   if (typeof first === 'string') return { text: first, config: first, values, callback, submittable: undefined }
   if (isSubmittable(first)) {
     giveCallback(first, callback)
-    return { text: textOf(first), config: first, values, callback, submittable: first }
+    return { text: findText(first), config: first, values, callback, submittable: first }
   }
-  // The shape beyond this is pg's to check, as it would without us.
+  // pg checks the rest of the shape.
   const config = first as QueryConfig & { readonly callback?: unknown }
   return {
     text: typeof config.text === 'string' ? config.text : typeof config.name === 'string' ? undefined : '',
     config,
     values,
-    callback: callback ?? callbackOf(config.callback),
+    callback: callback ?? toCallback(config.callback),
     submittable: undefined,
   }
 }
 
-function callbackOf(candidate: unknown): Settle | undefined {
+function toCallback(candidate: unknown): Settle | undefined {
   if (candidate === undefined || candidate === null) return undefined
   if (typeof candidate !== 'function') throw new TypeError('callback is not a function')
   return boundToCaller(candidate as (...given: unknown[]) => void)
 }
 
-/** Binds a callback to the asynchronous flow of whoever gave it; what it throws ends up with the process, not with us. */
+/** Binds a callback to its caller's async context. An error that it throws goes to the process, not to us. */
 export function boundToCaller(callback: (...given: unknown[]) => void): (...given: unknown[]) => void {
   const bound = AsyncLocalStorage.bind(callback)
   return (...given) => {
     try {
       bound(...given)
     } catch (thrown) {
-      // As in pg, nobody but the process hears of it: what runs in the middle of our own work must not stop it.
+      // As in pg, only the process hears of it: the app's callback must not stop our own work halfway.
       process.nextTick(() => {
         throw thrown
       })

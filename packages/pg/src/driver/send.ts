@@ -1,6 +1,6 @@
 import { internalsOf } from './pg-internals.ts'
 import type { QueryCall } from './query-call.ts'
-import { type AppConfig, copyOf, sentQueryOf } from './sent-query.ts'
+import { type AppConfig, copyConfig, toSentQuery } from './sent-query.ts'
 import type { Settle } from './settle.ts'
 import type { TrackedClient } from './tracked-client.ts'
 
@@ -12,8 +12,8 @@ export function sendQuery(client: TrackedClient, { config, values }: QueryCall, 
   const internals = internalsOf(client)
   if (typeof config === 'string') return void internals.query(config, values, answered)
   const app = config as AppConfig
-  const sent = sentQueryOf(client, app, values, answered)
-  if (sent === undefined) internals.query(copyOf(app), values, answered)
+  const sent = toSentQuery(client, app, values, answered)
+  if (sent === undefined) internals.query(copyConfig(app), values, answered)
   else internals.query(sent)
 }
 
@@ -22,7 +22,7 @@ export function sendText(client: TrackedClient, text: string, answered: Settle):
   internalsOf(client).query(text, answered)
 }
 
-/** Sends a question of our own, whose answer is rows of text whatever parsers the app has set. */
+/** Sends a query of our own. Its rows are text, whatever type parsers the app has set. */
 export function sendQuestion(
   client: TrackedClient,
   text: string,

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import pg, { type QueryConfig } from 'pg'
-import { internalsOf } from './pg-internals.ts'
+import { internalsOf, PgQuery, queryInternalsOf } from './pg-internals.ts'
 import type { Settle } from './settle.ts'
 
 /** What pg reads from a query's configuration; its types do not declare the last ones. */
@@ -13,25 +13,16 @@ export interface AppConfig extends QueryConfig {
   readonly rows?: unknown
 }
 
-/** pg's own query as it is: its types show none of its fields. */
-type QueryInternals = Record<Exclude<keyof AppConfig, 'values'>, unknown> & {
-  _rowMode: unknown
-  _result: object
-  _results: unknown
-  submit(connection: pg.Connection): unknown
-}
-
-const PgQuery = pg.Query as unknown as new (text: unknown, values: unknown, callback: Settle) => QueryInternals
 type ResultConstructor = new (rowMode: unknown, types: unknown) => object
 const Result = new PgQuery('', undefined, () => undefined)._result.constructor as ResultConstructor
 
 /**
- * The query that pg would make of an app's configuration. pg 8.23.1 copies every configuration by its descriptors first, which
- * takes longer than all that is done here to route it.
+ * The query that pg would make of an app's configuration, made faster: pg 8.23.1 first copies every configuration by its
+ * property descriptors, which takes longer than routing the query.
  */
 class SentQuery extends PgQuery {
   constructor(config: AppConfig, text: unknown, values: unknown, callback: Settle) {
-    // pg makes a configuration of a text only; what is none it refuses when the query is sent.
+    // Given a string, pg copies no configuration. What is not a string it refuses when the query is sent.
     super('', values, callback)
     this.text = text
     const { rowMode, types } = config
@@ -54,8 +45,9 @@ class SentQuery extends PgQuery {
 }
 
 /**
- * What comes of a `submit` that may throw (for a name that is no text, say). pg often calls it from its socket's flow, where that
- * would end the process; an error that it is given instead reaches the query. Half a message may have been sent: the connection ends.
+ * Calls a `submit` that may throw (for a name that is not a string, say), and returns the error instead. pg often calls it from a
+ * socket event, where a throw would end the process; an error that is returned reaches the query. Half a message may have been
+ * sent, so the connection is closed.
  */
 export function submitted(submit: () => unknown, connection: pg.Connection): unknown {
   try {
@@ -66,46 +58,46 @@ export function submitted(submit: () => unknown, connection: pg.Connection): unk
   }
 }
 
-/** Whether this pg's queries have the fields that are known here, and no others. */
-const IS_KNOWN: boolean = isLikeThose(pg.types)
+/** Whether the queries of the installed pg have the fields that are known here, and no others. */
+const IS_KNOWN: boolean = isLikeThose()
 
-function isLikeThose(types: object): boolean {
+function isLikeThose(): boolean {
   const settle: Settle = () => undefined
-  const config = { text: 'a', name: 'b', values: [1], rowMode: 'array', types, queryMode: 'extended', binary: true }
-  const all = { ...config, portal: 'c', rows: 1 } as unknown as AppConfig
+  const config = { text: 'a', name: 'b', values: [1], rowMode: 'array', queryMode: 'extended', binary: true }
+  const all = { ...config, types: pg.types, portal: 'c', rows: 1 }
   const theirs: object = new PgQuery(all, undefined, settle)
-  const ours = new SentQuery(all, all.text, all.values, settle)
-  return Object.entries(theirs).every(([name, value]) => isDeepStrictEqual(value, Reflect.get(ours, name)))
+  const ours: Partial<Record<string, unknown>> = { ...new SentQuery(all, all.text, all.values, settle) }
+  return Object.entries(theirs).every(([name, value]) => isDeepStrictEqual(value, ours[name]))
 }
 
 /**
- * What `client` is to be sent for the app's configuration, which stays as it is (pg writes into what it is given); `text` in
- * the place of its text. `undefined`: it has to be sent in pg's own form.
+ * Makes the query to send on `client` for the app's configuration, with `text` instead of its text. The configuration stays as it
+ * is: pg would write into it. Returns `undefined` when it must be sent in pg's own form.
  */
-export function sentQueryOf(
+export function toSentQuery(
   client: object,
   config: AppConfig,
   values: unknown,
   answered: Settle,
   text: string = config.text,
 ): object | undefined {
-  // A pipeline takes no queries but those of its own copy of pg.
+  // A pipeline takes only queries of its own copy of pg.
   if (!IS_KNOWN || internalsOf(client).pipeline === true) return undefined
   return new SentQuery(config, text, values ?? config.values, answered)
 }
 
 /**
- * The result of the first statement of `query`'s text, once the server has said that it is done: with simple queries each
- * statement is answered in turn, and what becomes of the next does not undo it.
+ * Finds the result of the first statement in `query`'s text, once the server has said that it is done. In a simple query each
+ * statement is answered in turn, and a failure of the next one does not undo it.
  */
-export function firstResultOf(query: object): pg.Result | undefined {
-  const results = (query as QueryInternals)._results as pg.Result | readonly pg.Result[]
+export function findFirstResult(query: object): pg.Result | undefined {
+  const results = queryInternalsOf(query)._results as pg.Result | readonly pg.Result[]
   const first = Array.isArray(results) ? results[0] : results
   return first?.command ? first : undefined
 }
 
-/** The same for pg's own form: a copy of all that pg reads. */
-export function copyOf(config: AppConfig, text: string = config.text): object {
+/** Copies all that pg reads from a configuration, to send it in pg's own form. */
+export function copyConfig(config: AppConfig, text: string = config.text): object {
   const { name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows } = config
   return { text, name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows }
 }

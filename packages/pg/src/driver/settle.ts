@@ -1,9 +1,9 @@
 import { isServerError } from './pg-errors.ts'
 
-/** What a query ends with: pg's own two arguments. */
+/** The callback that ends a query, with pg's own two arguments. */
 export type Settle = (error: unknown, result?: unknown) => void
 
-/** pg calls back twice for values that it cannot send: with the error, and when the server is ready again. */
+/** Lets only the first call through: for values that it cannot send, pg calls back with the error and again when the server is ready. */
 export function once(settle: Settle): Settle {
   let isAnswered = false
   return (error, result) => {
@@ -13,8 +13,8 @@ export function once(settle: Settle): Settle {
   }
 }
 
-/** Runs `start` with a settle function and gives back pg's promise for it: a database error's stack leads to the caller. */
-export function promiseOf(start: (settle: Settle) => void): Promise<unknown> {
+/** Makes a promise of a callback, as pg does: the stack of a database error leads to the caller. */
+export function toPromise(start: (settle: Settle) => void): Promise<unknown> {
   return new Promise((resolve, reject) => {
     start((error, result) => {
       if (error) reject(error)

@@ -17,7 +17,7 @@ import { TablePolicy } from '../reads/table-policy.ts'
 import type { RoutedQuery } from './routed-query.ts'
 import type { Verdicts } from './verdicts.ts'
 
-/** Asks core where a query goes, tells whoever listens, and marks the query's scope before anything is sent (R4). */
+/** Asks core where a query goes, publishes the decision, and marks the query's scope before anything is sent (R4). */
 export class Decisions {
   readonly #options: ResolvedOptions
   readonly #fleet: Fleet
@@ -68,8 +68,8 @@ export class Decisions {
   }
 
   /**
-   * Where a transaction that is held back will begin, when nothing in it can change that; `undefined` while its first
-   * statement will tell, and at home.
+   * Decides where a held transaction will begin, when no statement in it can change that. `undefined` when its first statement
+   * decides, and in the primary's region.
    */
   decideAtBegin(query: RoutedQuery): Decision | undefined {
     const situation = this.situationOf(query)
@@ -98,7 +98,7 @@ export class Decisions {
     diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)
   }
 
-  /** Notes in the session of its scope what a statement does at the primary. */
+  /** Notes in the scope's session what a statement does at the primary. */
   #mark(query: RoutedQuery, session: ClientSession, situation: Situation): void {
     if (query.statement.reason !== 'reads-only' && SETS_COMMIT.test(query.call.text ?? '')) {
       session.isCommitAsync = true
@@ -114,10 +114,10 @@ export class Decisions {
 
 const NOTHING: Statement = classify('')
 
-/** What may make a commit be answered before it is flushed, for one transaction or session. */
+/** The setting that may make commits answered before they are flushed, for one transaction or session. */
 const SETS_COMMIT = /synchronous_commit/i
 
-/** Reads, and what sets up a session or a transaction, leave nothing for a later read to miss. */
+/** Whether a later read may miss something of it: reads, and statements that set up a session or transaction, write nothing. */
 function mayWrite(statement: Statement, situation: Situation): boolean {
   return accessIn(statement, situation.transaction) !== 'read' && statement.reason !== 'session-state'
 }

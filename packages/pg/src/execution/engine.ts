@@ -6,7 +6,7 @@ import { Execution } from './execution.ts'
 import { Outcomes } from './outcomes.ts'
 import { Verdicts } from './verdicts.ts'
 
-/** All that stands behind the faces of one pool. */
+/** The parts of one pool, put together. */
 export class Engine {
   readonly fleet: Fleet
   readonly reads: Reads
@@ -23,7 +23,7 @@ export class Engine {
     this.execution = new Execution(this.fleet, this.reads, this.decisions, outcomes)
   }
 
-  /** Ends what runs by itself (watches, the catalog), then the pools. Rejects with all that could not be closed. */
+  /** Ends the background work (watches, the catalog), then the pools. Rejects with an AggregateError of what could not be closed. */
   async end(): Promise<void> {
     await Promise.all([this.verdicts.end(), this.reads.end()])
     const { nodes } = this.fleet

@@ -12,8 +12,8 @@ import type { RoutedQuery } from './routed-query.ts'
 import { mayBringPosition, sendWithPosition } from './send-with-position.ts'
 
 /**
- * The one way of a query: decide, connect, send, interpret the answer, and go elsewhere when it says so. Of a lone query
- * and of a leased client's alike; what the two keep is their holder's.
+ * The one way that every query goes: decide, connect, send, interpret the answer, and go elsewhere if need be. It is the same
+ * for a lone query and for a leased client's; what they keep between queries is in their holder.
  */
 export class Execution {
   readonly #fleet: Fleet
@@ -28,11 +28,11 @@ export class Execution {
     this.#outcomes = outcomes
   }
 
-  /** Takes a query from its caller to its holder's `finish`, which is called once. */
+  /** Runs a query until its holder's `finish`, which is called once. */
   run(query: RoutedQuery): void {
     const { holder, statement } = query
     const spentBy = query.frame?.scope?.replay
-    // P3; only the end of a transaction still passes: it undoes, and spares the connection.
+    // P3. Only a ROLLBACK still passes: it undoes the transaction, and saves its connection.
     if (spentBy !== undefined && !(statement.control?.kind === 'rollback' && holder.transaction.phase !== 'none')) {
       return this.#finishLater(query, spentBy)
     }
@@ -47,7 +47,7 @@ export class Execution {
     this.#follow(query, this.#decisions.decide(query))
   }
 
-  /** A transaction that no replica can run is replayed at its BEGIN, before any work. */
+  /** The error of a transaction that no replica can run: its request is replayed at BEGIN, before any work. */
   #refusalOfHeld(query: RoutedQuery): Error | undefined {
     const decision = this.#decisions.decideAtBegin(query)
     const isOut = decision?.route === 'replay' || decision?.route === 'impossible'
@@ -108,11 +108,11 @@ export class Execution {
     query.holder.finish(query, error)
   }
 
-  /** Goes to the primary with what a replica could not do. */
+  /** Goes to the primary with a query that a replica could not run. */
   #elsewhere(query: RoutedQuery, reason: PrimaryReason, cause: unknown): void {
     const decision = this.#decisions.decideAgain(reason, query)
     if (decision.route === 'primary' || decision.route === 'direct') return this.#onPrimary(query)
-    // A missing object may simply be missing: its own error says more than that no replay was possible.
+    // An object may simply not exist: the replica's error says more than that no replay was possible.
     const isOwnError = decision.route === 'impossible' && reason !== 'refused' && cause !== undefined
     query.holder.finish(query, isOwnError ? cause : this.#outcomes.errorOf(decision, query.frame, cause))
   }
@@ -150,10 +150,10 @@ export class Execution {
     }
   }
 
-  /** A stream, a cursor: it has told its reader everything itself. */
+  /** A stream or a cursor has ended: it has told its reader everything itself. */
   #end(query: RoutedQuery, connection: Connection): void {
     const { holder } = query
-    // It may have been a cursor, which no other connection has.
+    // It may have been a cursor, which exists on this connection only.
     if (connection.client.lostTo !== undefined) holder.lose(connection.client.lostTo)
     holder.answered(connection)
     holder.finish(query, undefined)
@@ -165,7 +165,7 @@ export class Execution {
       holder.answered(connection)
       return holder.finish(query, undefined, result, position)
     }
-    // A time-out of pg's own leaves the query running: nobody may have this connection next.
+    // A time-out of pg's own leaves the query running: this connection must not be used again.
     const isRunning = isReadTimeout(error)
     if (isRunning || isStatementLost(query.call, error)) connection.mustClose = true
     const failed = (): void => {
@@ -179,7 +179,7 @@ export class Execution {
 
   #failed(query: RoutedQuery, connection: Connection, error: unknown): void {
     const { holder } = query
-    // Closed by the app, it goes nowhere else.
+    // The app has closed it, so it goes nowhere else.
     if (holder.isLost) return holder.finish(query, error)
     const { transaction } = holder
     const refusal = this.#outcomes.refusalOn(query, connection, error)
@@ -201,7 +201,7 @@ export class Execution {
     this.#elsewhere(query, refusal, error)
   }
 
-  /** Settles on a later turn, so that a caller sees one order of things whatever the answer. */
+  /** Settles in a later turn of the event loop, so that a caller sees the same order whatever the answer. */
   #finishLater(query: RoutedQuery, error: unknown, result?: unknown): void {
     process.nextTick(() => query.holder.finish(query, error, result))
   }

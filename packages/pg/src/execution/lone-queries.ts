@@ -4,7 +4,7 @@ import type { Holder, RoutedQuery } from './routed-query.ts'
 
 export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })
 
-/** The holder of all lone queries: each takes a connection for itself, and gives it back with its answer. */
+/** The holder of all lone queries: each takes a connection, and gives it back with its answer. */
 export const LONE_QUERIES: Holder = Object.freeze({
   transaction: STANDS_ALONE,
   isPinned: false,
@@ -22,13 +22,13 @@ export const LONE_QUERIES: Holder = Object.freeze({
   pin: () => undefined,
   begin: (_connection: Connection, begun: (error?: unknown) => void) => begun(),
   answered: ({ client, mustClose, release }: Connection) => {
-    // BEGIN through the pool: whoever came next would be inside that transaction.
+    // After a BEGIN through the pool the next caller would be inside that transaction.
     release(mustClose || client.isLost || client.sessionStatus !== 'I' || undefined)
   },
   noticeLoss: () => undefined,
   lose: () => undefined,
   finish: (query: RoutedQuery, error: unknown, result?: unknown) => {
-    // A statement that stands alone is its own transaction: it has ended when it is answered.
+    // A lone statement is its own transaction: it has ended when it is answered.
     query.writeEnded()
     query.settle(error, result)
   },

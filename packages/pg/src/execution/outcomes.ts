@@ -13,7 +13,7 @@ import type { Decisions } from './decisions.ts'
 import type { RoutedQuery } from './routed-query.ts'
 import type { Verdicts } from './verdicts.ts'
 
-/** What an answer means: for where a query goes next, and for the error that its caller gets. */
+/** Interprets answers: where a query goes next, and which error its caller gets. */
 export class Outcomes {
   readonly #fleet: Fleet
   readonly #decisions: Decisions
@@ -25,7 +25,7 @@ export class Outcomes {
     this.#verdicts = verdicts
   }
 
-  /** The error that a decision to not run the statement here becomes. */
+  /** The error for a decision not to run the statement here. */
   errorOf(decision: Decision, frame: Frame | undefined, cause?: unknown): Error {
     switch (decision.route) {
       case 'replay':
@@ -41,17 +41,17 @@ export class Outcomes {
     }
   }
 
-  /** What an error on `connection` means for routing; `undefined` when it is the statement's own. */
+  /** What an error on `connection` means for routing; `undefined` when it is the statement's own error. */
   refusalOn({ holder }: RoutedQuery, { node, client }: Connection, error: unknown): Refusal | undefined {
     const { transaction } = holder
     const isReadOnly = transaction.phase === 'open' && transaction.isReadOnly
     // The app itself asked for READ ONLY.
     if (isReadOnly && databaseErrorIn(error)?.routine === 'PreventCommandIfReadOnly') return undefined
-    // Every session on a replica is read-only by our own doing, so a refusal there is the replica's even after a promotion.
+    // Headwater makes every session on a replica read-only, so a refusal there is the replica's even after a promotion.
     return refusalOf(error, node.kind === 'replica' || client.isStandby === true)
   }
 
-  /** What a refusal by the configured primary becomes: when it is in recovery, nobody else takes the write. */
+  /** The error for a refusal by the configured primary: when it is in recovery, no other server takes the write. */
   errorAtPrimary({ client }: Connection, refusal: Refusal, error: unknown): unknown {
     if (refusal !== 'refused' || client.isStandby !== true) return error
     return this.#fleet.topology.isAtHome
@@ -60,8 +60,8 @@ export class Outcomes {
   }
 
   /**
-   * What a replica's error becomes where its statement cannot be sent elsewhere: in a transaction, from a cursor, inside
-   * withReplica. An error that is the statement's own stays as it is.
+   * The error for a replica's error when the statement cannot go elsewhere: in a transaction, from a cursor, or inside
+   * `withReplica`. The statement's own errors stay as they are.
    */
   errorInPlace(query: RoutedQuery, connection: Connection, error: unknown): unknown {
     if (connection.node.kind === 'primary') return error
@@ -78,7 +78,7 @@ export class Outcomes {
     return query.holder.transaction.phase === 'open' ? this.errorOf(REFUSED_IN_TRANSACTION, query.frame, error) : error
   }
 
-  /** Remembers what a standby refused, so that next time it is a known write. */
+  /** Remembers a statement that a standby refused, so that next time it is a known write. */
   learn(query: RoutedQuery, error: unknown): void {
     this.#verdicts.learn(query, error)
   }
@@ -86,9 +86,9 @@ export class Outcomes {
 
 const REFUSALS: Readonly<Record<RefusalReason, string>> = {
   'write-in-with-replica':
-    'a statement that needs the primary was kept from a replica: it ran inside withReplica(). Move it out, or use withPrimary().',
+    'a statement that needs the primary was run inside withReplica(). Move it out, or run it inside withPrimary().',
   'transaction-on-replica':
-    'a statement that needs the primary came in a transaction that runs on a replica. Start that transaction inside withPrimary(), or as READ WRITE.',
+    'a statement that needs the primary was run in a transaction on a replica. Start that transaction inside withPrimary(), or as READ WRITE.',
 }
 
 const REFUSED_IN_WITH_REPLICA: Decision = Object.freeze({ route: 'refuse', reason: 'write-in-with-replica' })

@@ -12,28 +12,28 @@ import type { Settle } from '../driver/settle.ts'
 import type { Connection, NodeKind, PoolNode } from '../node/pool-node.ts'
 
 /**
- * Who a query runs for: a lease, which keeps its connections and its transaction from query to query, or a lone query,
- * which keeps nothing. The execution asks it, and never asks which of the two it is.
+ * What a query runs for: a lease, which keeps its connections and its transaction between queries, or a lone query, which keeps
+ * nothing. The execution never asks which of the two it is.
  */
 export interface Holder {
   /** The transaction that its next query runs in. */
   readonly transaction: TransactionState
-  /** Whether it holds session state or has written, and so stays with its connection to the primary. */
+  /** Whether it has session state or has written, and so stays with its connection to the primary. */
   readonly isPinned: boolean
   /** Whether writes of its open transaction were sent. */
   readonly isWriting: boolean
-  /** Whether it has lost, or the app has closed, what its queries build on (X11). */
+  /** Whether its transaction or session is gone: the connection was lost, or the app has closed it (X11). */
   readonly isLost: boolean
   /** Why its next query must not run; `undefined` when it may. */
   reasonToRefuse(query: RoutedQuery): unknown
   /**
-   * Takes a statement that can wait for the first one after it (BEGIN and its kind, R3) and gives the answer that the
-   * server would have given; `undefined` when it must be sent now.
+   * Holds back a statement that can wait for the one after it (BEGIN and the like, R3), and returns the answer that the server
+   * would have given. Returns `undefined` when the statement must be sent now.
    */
   hold(query: RoutedQuery): pg.Result | undefined
-  /** Forgets what it held back: that transaction never began. */
+  /** Drops what it held back: that transaction never began. */
   forgetHeld(): void
-  /** The connection that it keeps to a server of that kind. */
+  /** The connection that it keeps to a server of this kind. */
   connectionTo(kind: NodeKind): Connection | undefined
   /** Before a query waits for a connection. */
   awaits(query: RoutedQuery): void
@@ -41,7 +41,7 @@ export interface Holder {
   receives(query: RoutedQuery, connection: Connection | undefined): boolean
   /** What it held back cannot begin: the rest of that transaction must not run on its own. */
   cannotBegin(error: unknown): void
-  /** Gives one back that is of no use to it any more. */
+  /** Gives a connection back that is of no use any more. */
   giveUp(connection: Connection): void
   /** Stays with the primary from now on. */
   pin(): void
@@ -51,21 +51,21 @@ export interface Holder {
   begin(connection: Connection, begun: (error?: unknown) => void): void
   /** A query was answered to its end: gives its connection back, or keeps it. */
   answered(connection: Connection): void
-  /** Looks for connections that are gone; with that of its transaction or session it is lost itself. */
+  /** Drops connections that are gone. Without the one of its transaction or session, the holder is lost itself. */
   noticeLoss(cause: unknown): void
   /** From here on every query rejects with `error`. */
   lose(error: unknown): void
-  /** A query is over, wherever it went. Settles it. */
+  /** Settles a query that is over, wherever it went. */
   finish(query: RoutedQuery, error: unknown, result?: unknown, position?: Position): void
 }
 
-/** Whoever must know when a change of the schema is sent, and when its transaction has ended. */
+/** Is told when a change of the schema is sent, and when its transaction has ended. */
 export interface SchemaWatch {
   changeSent(): void
   changeEnded(): void
 }
 
-/** One query on its way: what it is, who asked and waits for it, and where it has been. */
+/** One query on its way: its statement, its scope, its callback, and the replicas that it has tried. */
 export class RoutedQuery {
   readonly call: QueryCall
   readonly frame: Frame | undefined
@@ -74,7 +74,7 @@ export class RoutedQuery {
   readonly holder: Holder
   #triedFirst: PoolNode | undefined
   #triedAfter: PoolNode[] | undefined
-  /** The error with which the last replica was lost. */
+  /** The error that ended the last replica's connection. */
   lostTo: unknown
   #writesIn: ClientSession | undefined
   #readsIn: ClientSession | undefined
@@ -88,32 +88,32 @@ export class RoutedQuery {
     this.holder = holder
   }
 
-  /** Whether somebody counts this as underway: its scope as a write, or the catalog as a change of the schema. */
+  /** Whether its scope counts it as an open write, or the catalog as an open change of the schema. */
   get isUnderway(): boolean {
     return this.#writesIn !== undefined || this.#changesSchemaOf !== undefined
   }
 
-  /** Before it is sent as a change of the schema. */
+  /** Call before it is sent as a change of the schema. */
   schemaChangeSent(catalog: SchemaWatch): void {
     if (this.#changesSchemaOf !== undefined) return
     this.#changesSchemaOf = catalog
     catalog.changeSent()
   }
 
-  /** Before it is sent as a write. */
+  /** Call before it is sent as a write. */
   writeSent(source: PositionSource): void {
     if (this.#writesIn !== undefined) return
     this.#writesIn = this.frame?.scope?.session
     this.#writesIn?.writeSent(source)
   }
 
-  /** Before it is sent to the primary as a read. */
+  /** Call before it is sent to the primary as a read. */
   readSent(source: PositionSource): void {
     const session = this.frame?.scope?.session
     if (session?.readAtPrimary(source) === true) this.#readsIn = session
   }
 
-  /** When no connection to the primary could be had. */
+  /** Call when there was no connection to the primary. */
   notSent(): void {
     this.#writesIn?.writeNotSent()
     this.#readsIn?.readNotSent()
@@ -122,7 +122,7 @@ export class RoutedQuery {
     this.#schemaChangeEnded()
   }
 
-  /** When its transaction has ended, one way or another; more than once does no harm. */
+  /** Call when its transaction has ended, one way or another; calling again does nothing. */
   writeEnded(): void {
     this.#writesIn?.writeEnded()
     this.#writesIn = undefined
@@ -134,7 +134,7 @@ export class RoutedQuery {
     this.#changesSchemaOf = undefined
   }
 
-  /** Notes a replica that was asked; none is asked twice (X2). */
+  /** Notes a replica that was tried; none is tried twice (X2). */
   noteTried(node: PoolNode): void {
     if (this.#triedFirst === undefined) this.#triedFirst = node
     else if (!this.hasTried(node)) {

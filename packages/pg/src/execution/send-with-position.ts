@@ -4,17 +4,17 @@ import { isServerError } from '../driver/pg-errors.ts'
 import { internalsOf } from '../driver/pg-internals.ts'
 import type { QueryCall } from '../driver/query-call.ts'
 import { sendQuery } from '../driver/send.ts'
-import { type AppConfig, firstResultOf, sentQueryOf } from '../driver/sent-query.ts'
+import { type AppConfig, findFirstResult, toSentQuery } from '../driver/sent-query.ts'
 import { once } from '../driver/settle.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
-import { isPositionRefused, primarySampleOf, primarySampleText } from '../fleet/primary-sample.ts'
+import { isPositionRefused, parsePrimarySample, primarySampleText } from '../fleet/primary-sample.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { RoutedQuery } from './routed-query.ts'
 
-/** What comes of a COMMIT that asked where it was; no position when that could not be read. */
+/** The callback of a COMMIT that asked for its position; without one when that could not be read. */
 export type Committed = (error: unknown, result?: unknown, position?: Position) => void
 
-/** Whether this is a COMMIT at the primary of a scope whose client will be told where that was. */
+/** Whether this is a COMMIT at the primary whose position the scope's client will be given. */
 export function mayBringPosition({ call, statement, frame }: RoutedQuery, { node }: Connection): boolean {
   if (frame?.scope?.session.isWanted !== true || node.kind !== 'primary' || node.refusesPosition) return false
   return statement.control?.kind === 'commit' && !statement.control.isChained && takesTwo(call)
@@ -29,9 +29,9 @@ function takesTwo({ config, values }: QueryCall): boolean {
 }
 
 /**
- * Sends a COMMIT and, in the same round trip, the question where the primary is then (F2). When the commit fails the
- * question is not run, and the error is the commit's own. The app gets the answer to its own statement, also when the
- * question fails or the connection is lost behind it (X6).
+ * Sends a COMMIT and, in the same round trip, asks for the primary's position after it (F2). When the COMMIT fails, the question is
+ * not run, and the error is the COMMIT's. The app gets the answer to its own statement, also when the question fails or the
+ * connection is lost after the COMMIT (X6).
  */
 export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }: Connection, done: Committed): void {
   const sentAt = performance.now()
@@ -40,7 +40,7 @@ export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }:
   const text = `${call.text ?? ''}\n;${sample}`
   const answered = once((error: unknown, results?: unknown): void => {
     if (error) {
-      const own = query === undefined ? undefined : firstResultOf(query)
+      const own = query === undefined ? undefined : findFirstResult(query)
       if (own === undefined) return done(error)
       if (isPositionRefused(error)) node.positionRefused(error)
       // Only a time-out of pg's own leaves the question running.
@@ -51,7 +51,7 @@ export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }:
     done(undefined, own, positionIn(client, asked, sentAt))
   })
   const config: AppConfig = typeof call.config === 'string' ? { text } : (call.config as AppConfig)
-  const query = sentQueryOf(client, config, undefined, answered, text)
+  const query = toSentQuery(client, config, undefined, answered, text)
   if (query === undefined) sendQuery(client, call, done)
   else internalsOf(client).query(query)
 }
@@ -64,7 +64,7 @@ function positionIn(
   const [row] = result?.rows ?? []
   if (typeof row !== 'object' || row === null) return undefined
   try {
-    return primarySampleOf(client, Object.values(row), sentAt)
+    return parsePrimarySample(client, Object.values(row), sentAt)
   } catch {
     return undefined
   }

@@ -13,7 +13,7 @@ import type { Fleet } from '../fleet/fleet.ts'
 import type { ResolvedCatalog } from '../options/catalog-options.ts'
 import type { RoutedQuery } from './routed-query.ts'
 
-/** What each statement needs, by all that is known: its text, the database's catalog, and what standbys have refused. */
+/** Says what each statement needs, by its text, the database's catalog, and what standbys have refused. */
 export class Verdicts {
   readonly #classifier = createClassifier()
   readonly #learned = new LearnedWriters()
@@ -31,17 +31,17 @@ export class Verdicts {
         onFailure: (error) => fleet.primary.publish('connection-error', error),
       })
     } else if (Object.keys(functions).length > 0) {
-      // Without a catalog, the app's own word still holds.
+      // Without a catalog, `functions` still holds.
       this.#classifier.learn(createKnowledge({ overrides: functions }))
     }
   }
 
-  /** Whether nobody has read what the database's functions do, or not yet. */
+  /** Whether the catalog is not loaded, or not yet. */
   get isCatalogMissing(): boolean {
     return this.#catalog?.isLoaded !== true
   }
 
-  /** Whether this pool has changed the schema since the catalog was read; then it is read again at the next chance. */
+  /** Whether this pool has changed the schema since the catalog was read; then it is read again as soon as possible. */
   get isCatalogOutdated(): boolean {
     if (this.#catalog?.isOutdated !== true) return false
     this.#catalog.touch()
@@ -61,25 +61,25 @@ export class Verdicts {
     return { ...statement, access: 'write', reason: 'learned' }
   }
 
-  /** The verdict on what its builder knows as a write: none is stricter, so no more than the beginning of the text is read. */
+  /** The verdict for a statement that its builder marks as a write: nothing is stricter, so only the beginning of the text is read. */
   ofWrite(text: string | undefined): Statement {
     this.#touchCatalog()
     return text !== undefined && beginsLikeSchemaChange(text) ? KNOWN_SCHEMA_CHANGE : KNOWN_WRITE
   }
 
-  /** Notes a statement that names what the catalog does not hold. */
+  /** Notes a statement that uses a name which is not in the catalog. */
   miss({ token }: Statement): void {
     this.#catalog?.miss(token)
   }
 
-  /** Before a statement is sent to the primary: what it changes in the schema, the catalog does not know yet. */
+  /** Call before a statement is sent to the primary: if it changes the schema, the catalog is outdated. */
   noteSchemaChange(query: RoutedQuery): void {
     if (this.#catalog !== undefined && mayChangeSchema(query.statement, query.call.text)) {
       query.schemaChangeSent(this.#catalog)
     }
   }
 
-  /** Remembers what a standby refused, so that next time it is a known write. */
+  /** Remembers a statement that a standby refused, so that next time it is a known write. */
   learn({ call, statement }: RoutedQuery, error: unknown): void {
     if (statement.access === 'read' || statement.reason === 'unseen-function') this.#catalog?.doubt()
     if (call.text !== undefined) this.#learned.learn(call.text, statement, databaseErrorIn(error)?.where)
@@ -91,7 +91,7 @@ export class Verdicts {
   }
 }
 
-/** A Submittable that does not show its text: nobody can say what it does. */
+/** A Submittable that does not show its text may do anything. */
 const UNSEEN: Statement = Object.freeze({ ...classify('select 1'), access: 'write', reason: 'unseen-function' })
 
 const KNOWN_WRITE: Statement = Object.freeze({ ...classify('select 1'), access: 'write', reason: 'data-modification' })

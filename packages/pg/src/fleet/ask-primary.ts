@@ -1,14 +1,15 @@
 import type { Position } from '@headwater/core/internal'
 import { sendQuestion } from '../driver/send.ts'
 import type { Connection, PoolNode } from '../node/pool-node.ts'
-import { isPositionRefused, primarySampleOf, primarySampleText } from './primary-sample.ts'
+import { isPositionRefused, parsePrimarySample, primarySampleText } from './primary-sample.ts'
 
-/** How long a response may be held back for it, in ms. */
-const TIMEOUT = 1_000
+/** How long a response may be held back for the answer. */
+const TIMEOUT_MILLIS = 1_000
 
-/** Asks the primary where it is, on a connection of its pool. Rejects when it cannot say, or not within a second. */
+/** Asks the primary for its position, on a connection of its pool. Rejects when it does not answer within a second, or cannot. */
 export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<Position> {
-  if (primary.refusesPosition) return Promise.reject(new Error('[headwater] the primary refuses to say where it is'))
+  if (primary.refusesPosition)
+    return Promise.reject(new Error('[headwater] the primary refuses to report its position in the WAL'))
   return new Promise((resolve, reject) => {
     let connection: Connection | undefined
     let isOver = false
@@ -23,8 +24,9 @@ export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<P
       if (end(true)) reject(error)
     }
     const timer = setTimeout(
-      () => fail(new Error(`[headwater] the primary did not say within ${TIMEOUT} ms where it is`)),
-      TIMEOUT,
+      () =>
+        fail(new Error(`[headwater] the primary did not report its position in the WAL within ${TIMEOUT_MILLIS} ms`)),
+      TIMEOUT_MILLIS,
     )
     primary.connect((_error, connected) => {
       if (connected === undefined || isOver) return connected?.release()
@@ -36,7 +38,7 @@ export function askPrimary(primary: PoolNode, isCommitAsync: boolean): Promise<P
         if (error) return fail(error)
         if (!end(false)) return
         try {
-          resolve(primarySampleOf(client, rows[0] ?? [], sentAt))
+          resolve(parsePrimarySample(client, rows[0] ?? [], sentAt))
         } catch (unreadable) {
           reject(unreadable)
         }

@@ -1,16 +1,16 @@
 import { sendQuestion } from '../driver/send.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
-import { REPLICA_SAMPLE, type ReplicaSample, replicaSampleOf } from './replica-sample.ts'
+import { parseReplicaSample, REPLICA_SAMPLE, type ReplicaSample } from './replica-sample.ts'
 
-/** How long the answer may take, in ms. */
-const TIMEOUT = 1_000
+/** How long the answer may take. */
+const TIMEOUT_MILLIS = 1_000
 
-/** The pause between two questions, in ms. */
-const PAUSE = 10
+/** The pause between two questions. */
+const PAUSE_MILLIS = 10
 
 /**
- * Asks the server behind one connection how far it is, right before a read on the same connection (F4). Asks again for
- * `maxWaitMillis` ms while `isEnough` does not hold, and gives the last answer.
+ * Asks the server behind one connection for its position, right before a read on the same connection (F4). Asks again for up
+ * to `maxWaitMillis` until `isEnough` holds, and gives the last answer.
  */
 export function askReplica(
   client: TrackedClient,
@@ -22,13 +22,13 @@ export function askReplica(
   const answered = (error: unknown, rows: readonly (readonly (string | null)[])[]): void => {
     if (error) return done(error)
     try {
-      const sample = replicaSampleOf(rows[0] ?? [], performance.now())
-      const left = maxWaitMillis - (sample.receivedAt - sentAt) - PAUSE
+      const sample = parseReplicaSample(rows[0] ?? [], performance.now())
+      const left = maxWaitMillis - (sample.receivedAt - sentAt) - PAUSE_MILLIS
       if (left <= 0 || isEnough(sample)) done(undefined, sample)
-      else setTimeout(() => askReplica(client, isEnough, left, done), PAUSE)
+      else setTimeout(() => askReplica(client, isEnough, left, done), PAUSE_MILLIS)
     } catch (unreadable) {
       done(unreadable)
     }
   }
-  sendQuestion(client, REPLICA_SAMPLE, answered, TIMEOUT)
+  sendQuestion(client, REPLICA_SAMPLE, answered, TIMEOUT_MILLIS)
 }

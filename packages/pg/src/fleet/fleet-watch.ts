@@ -3,35 +3,35 @@ import type pg from 'pg'
 import type { PoolNode } from '../node/pool-node.ts'
 import type { Fleet } from './fleet.ts'
 import { type Lag, PrimaryHistory } from './primary-history.ts'
-import { type PrimarySample, primarySampleOf, primarySampleText } from './primary-sample.ts'
+import { type PrimarySample, parsePrimarySample, primarySampleText } from './primary-sample.ts'
 import { ReplicaWatch } from './replica-watch.ts'
 import { Watcher } from './watcher.ts'
 
-/** The pause between two questions while nobody waits, in ms; shorter when a limit on lag asks for more. */
+/** The pause between two questions while no read waits; shorter when `maxLag` needs a more exact answer. */
 const PAUSE_MILLIS = 1_000
 const SHORTEST_PAUSE_MILLIS = 50
 
-/** Knows how far each server of a fleet is along the log, without a question per read (F4). */
+/** Knows the position of each server of a fleet without asking before each read (F4). */
 export class FleetWatch {
   readonly #replicas: readonly PoolNode[]
   readonly #watches: ReadonlyMap<PoolNode, ReplicaWatch>
   readonly #primary: Watcher<PrimarySample>
   readonly #history = new PrimaryHistory()
 
-  /** `maxLagMillis`: how exactly a lag in time must be known. */
+  /** `maxLagMillis` says how exactly a lag in time must be known. */
   constructor({ primary, replicas }: Fleet, maxLagMillis: number | undefined) {
     const limit = maxLagMillis ?? Number.POSITIVE_INFINITY
-    const pause = Math.max(SHORTEST_PAUSE_MILLIS, Math.min(PAUSE_MILLIS, limit / 4))
-    // Behind a balancer a watch would tell of one server today and of another tomorrow.
+    const pauseMillis = Math.max(SHORTEST_PAUSE_MILLIS, Math.min(PAUSE_MILLIS, limit / 4))
+    // Behind a load balancer each connection of a watch could lead to another server.
     const watched = replicas.filter((node) => !node.isBalanced)
     this.#replicas = replicas
-    this.#watches = new Map(watched.map((node) => [node, new ReplicaWatch(node, pause)]))
+    this.#watches = new Map(watched.map((node) => [node, new ReplicaWatch(node, pauseMillis)]))
     this.#primary = new Watcher({
       pool: primary.pool,
       textFor: (connection, now) => primarySampleText(connection, false, now),
-      pause,
+      pauseMillis,
       read: (row, { connection, sentAt }) => {
-        const sample = primarySampleOf(connection, row, sentAt)
+        const sample = parsePrimarySample(connection, row, sentAt)
         this.#history.add(sample)
         return sample
       },
@@ -40,32 +40,32 @@ export class FleetWatch {
     })
   }
 
-  /** What is known of a replica's state; behind `client` it is known only when that is old enough. */
+  /** The known state of a replica, or of the server behind `client`; see `ReplicaWatch.stateBehind`. */
   stateOf(node: PoolNode, client?: pg.PoolClient): ReplicaState | undefined {
     const watch = this.#watches.get(node)
     return client === undefined ? watch?.watcher.latest : watch?.stateBehind(client)
   }
 
-  /** Notes what the server behind one connection has said of itself. */
+  /** Notes what the server behind one connection has reported. */
   note(node: PoolNode, client: pg.PoolClient, state: ReplicaState): void {
     this.#watches.get(node)?.note(client, state)
   }
 
-  /** How far a replica in that state lags, at most. */
+  /** The most that a replica in this state lags. */
   lagOf(state: ReplicaState): Lag {
     // A look at the primary keeps its watch going.
     void this.#primary.latest
     return this.#history.lagOf(state, performance.now())
   }
 
-  /** Asks these replicas now, unless that was done a moment ago: the next read is served better. */
+  /** Asks these replicas now, unless that was done in the last 10 ms: it helps the next read. */
   hurry(nodes: readonly PoolNode[]): void {
     for (const node of nodes) this.#watches.get(node)?.watcher.hurry()
   }
 
   /**
-   * Calls back for each of `nodes`, when it has become fit or its time is up, with how many are still waited for. `target`
-   * is the position that is waited for. Says whether there is one to wait for at all.
+   * Waits for each of `nodes` to become fit, for up to `maxWaitMillis`, and calls back for each with how many are left. `target`
+   * is the position that may make it fit. Returns whether there is a node to wait for.
    */
   waitForAny(
     nodes: readonly PoolNode[],
@@ -87,9 +87,9 @@ export class FleetWatch {
     return watches.length > 0
   }
 
-  /** Whether every replica of the fleet is known to have all that was seen. */
+  /** Whether every replica of the fleet is known to have replayed all that was seen. */
   isEverywhere(seen: ReadPosition): boolean {
-    // Where it was read from last does not matter any more once all have what was written.
+    // Once all replicas have it, the replica that was read last does not matter any more.
     return this.#replicas.every((node) => {
       const state = this.stateOf(node)
       return state !== undefined && compareFreshness(state, { ...seen, node: state.node }) === 'caught-up'

@@ -5,11 +5,11 @@ import { type Connected, PoolNode } from '../node/pool-node.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 import { askPrimary } from './ask-primary.ts'
 
-/** All servers of a pool: who the primary is, which replicas are in this region, and where this process stands. */
+/** All servers of a pool: the primary, the replicas, the local ones among them, and the topology of this process. */
 export class Fleet implements PositionSource {
   readonly primary: PoolNode
   readonly replicas: readonly PoolNode[]
-  /** The replicas of this region, in the order of the configuration. */
+  /** The local replicas, in the order of the configuration: those of this region, and those that name none. */
   readonly local: readonly PoolNode[]
   readonly nodes: readonly PoolNode[]
   readonly #withReplica: Topology
@@ -26,32 +26,32 @@ export class Fleet implements PositionSource {
     this.#withoutReplica = topologyOf({ region, primaryRegion: primary.region, hasReplica: false })
   }
 
-  /** Where this process stands, as of now. */
+  /** Where this process stands, as of now: without a replica while all local ones are ejected. */
   get topology(): Topology {
     for (const node of this.local) if (!node.isEjected) return this.#withReplica
     return this.#withoutReplica
   }
 
-  /** Where to ask what takes a while, nearest first; the primary is the last. */
+  /** The pools to ask for what takes a while, nearest first; the primary's is the last. */
   get nearest(): readonly pg.Pool[] {
     return [...this.local.filter((node) => !node.isEjected), this.primary].map((node) => node.pool)
   }
 
-  /** Whether a local replica is left, as far as is known, that what is tried may run on (X1). */
+  /** Whether a local replica may still force its sessions read-only, so that a statement may be tried there (X1). */
   get isReadOnlyForced(): boolean {
     for (const node of this.local) if (node.isReadOnlyForced) return true
     return this.local.length === 0
   }
 
   /**
-   * Takes a connection to the primary. Where that is out of service it is a `PrimaryUnavailable`; a full pool, a login, a
-   * database or TLS that is refused says so in its own words.
+   * Takes a connection to the primary. Gives a `PrimaryUnavailable` when the primary is out of service, and pg's own error when
+   * the pool is full, or a login, database or TLS is refused.
    */
   connectToPrimary(connected: Connected): void {
     this.primary.connect(connected, (error) => connected(isOutOfService(error) ? new PrimaryUnavailable(error) : error))
   }
 
-  /** Where the primary is, in one query on a connection of its pool (F2). Rejects after a second, and when it cannot say. */
+  /** The primary's position, in one query on a connection of its pool (F2). Rejects after a second, or when it cannot say. */
   whereIsPrimary(isCommitAsync: boolean): Promise<Position> {
     return askPrimary(this.primary, isCommitAsync)
   }

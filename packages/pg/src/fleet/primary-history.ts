@@ -1,7 +1,7 @@
 import type { Lsn, Position } from '@headwater/core/internal'
 import type { PrimarySample } from './primary-sample.ts'
 
-/** How far a replica is behind, at most. */
+/** The most that a replica is behind. */
 export interface Lag {
   /** `Infinity` when nothing is known. */
   readonly millis: number
@@ -13,10 +13,10 @@ const UNKNOWN: Lag = Object.freeze({ millis: Number.POSITIVE_INFINITY, bytes: Nu
 const MOST_SAMPLES = 1024
 
 /**
- * When the primary was where, as far as it was asked: what a replica's position means in time (F6).
+ * The primary's positions over time, which turn a replica's position into a lag in time (F6).
  *
- * Neither the servers' clocks nor the last replayed commit are asked: those grow on an idle primary, and stand still with a
- * dead receiver. A replica that has all that the primary had when it was asked at `t` lags by no more than `now - t`.
+ * A replica that has all that the primary had when it was asked at `t` lags by no more than `now - t`. The age of the last
+ * replayed commit is no measure: it grows while the primary is idle, and says nothing of a receiver that is dead.
  */
 export class PrimaryHistory {
   /** The latest question for each position, oldest first. */
@@ -36,12 +36,12 @@ export class PrimaryHistory {
     if (this.#samples.length > MOST_SAMPLES) this.#samples.shift()
   }
 
-  /** Nobody asks any more: the primary may go on, and a replica that does not would look as if it had all. */
+  /** Call when the primary is no longer asked: while it goes on unseen, a replica that stands still would look caught up. */
   forget(): void {
     this.#samples.length = 0
   }
 
-  /** How far one that has replayed up to `replica` is behind at `now`. */
+  /** How far a replica at position `replica` is behind at `now`. */
   lagOf(replica: Position, now: number): Lag {
     const last = this.#samples.at(-1)
     if (last === undefined || last.timeline !== replica.timeline || last.cluster !== replica.cluster) return UNKNOWN

@@ -1,18 +1,18 @@
 import { NO_NODE, parseLsn, type ReplicaState, SEVERAL_NODES } from '@headwater/core/internal'
 
-/** What a replica said of itself, and when. */
+/** What a replica reported, and when. */
 export interface ReplicaSample extends ReplicaState {
   /** When the answer came, in ms of this process's monotonic clock: it had replayed this much by then. */
   readonly receivedAt: number
-  /** The server process that answered: behind a pooler another one than the connection began with. */
+  /** The server process that answered: behind a pooler it is not the one that the connection began with. */
   readonly processId: number
 }
 
 /**
- * How far a replica is. On a node that was promoted meanwhile, how far it has written.
+ * Asks a replica for the position that it has replayed or, when it was promoted meanwhile, written.
  *
- * The timeline of a standby is on record in three places, and each is late at times: the control file until the next
- * restart point, the receiver's view when there is no receiver, or no privilege to see it (pg_monitor).
+ * A standby records its timeline in three places, and each can be late: the control file until the next restart point, the
+ * receiver's view while there is no receiver, or without the privilege to see it (pg_monitor).
  */
 export const REPLICA_SAMPLE = `
   select (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
@@ -30,20 +30,20 @@ export const REPLICA_SAMPLE = `
 /**
  * Reads the answer to `REPLICA_SAMPLE`.
  *
- * @throws {Error} when it is not one, as before the first replayed record.
+ * @throws {Error} when it has no position, as before the first replayed record.
  */
-export function replicaSampleOf(row: readonly (string | null)[], receivedAt: number): ReplicaSample {
+export function parseReplicaSample(row: readonly (string | null)[], receivedAt: number): ReplicaSample {
   const [position, timeline, cluster, incarnation, processId] = row
   const lsn = parseLsn(position ?? '')
   if (lsn === undefined || !timeline || !cluster || !incarnation) {
-    throw new Error('[headwater] a replica did not say how far it is')
+    throw new Error('[headwater] a replica did not report its position in the WAL')
   }
-  const node = markOf(incarnation)
+  const node = hashIncarnation(incarnation)
   return { cluster: BigInt(cluster), timeline: Number(timeline), lsn, node, receivedAt, processId: Number(processId) }
 }
 
-/** FNV-1a, 32 bits: one server between one start and the next, as unlike others as a number of this length can be. */
-function markOf(incarnation: string): number {
+/** FNV-1a, 32 bits, of what tells one run of a server from all others. */
+function hashIncarnation(incarnation: string): number {
   let hash = 0x811c9dc5
   for (let index = 0; index < incarnation.length; index += 1) {
     hash = Math.imul(hash ^ incarnation.charCodeAt(index), 0x01000193) >>> 0

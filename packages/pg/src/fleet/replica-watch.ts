@@ -2,21 +2,21 @@ import type { ReplicaState } from '@headwater/core/internal'
 import type pg from 'pg'
 import type { PoolNode } from '../node/pool-node.ts'
 import { processIdOf } from '../node/read-only-session.ts'
-import { REPLICA_SAMPLE, type ReplicaSample, replicaSampleOf } from './replica-sample.ts'
+import { parseReplicaSample, REPLICA_SAMPLE, type ReplicaSample } from './replica-sample.ts'
 import { WAIT_FOR_LSN } from './wait-for-lsn.ts'
 import { Watcher } from './watcher.ts'
 
-/** One replica, and what is known of how far it is. */
+/** One replica, and what is known of its position. */
 export class ReplicaWatch {
   readonly node: PoolNode
   readonly watcher: Watcher<ReplicaSample>
-  /** When each connection was made: one that is younger than what is known may lead to another server. */
+  /** When each connection was made: one that is younger than the last sample may lead to another server. */
   readonly #madeAt = new WeakMap<object, number>()
   readonly #marks = new WeakMap<object, number>()
-  /** Whether something stands between: there a connection outlives its server. */
+  /** Whether it is behind a pooler: there a connection outlives its server. */
   #isPooled = false
 
-  constructor(node: PoolNode, pause: number) {
+  constructor(node: PoolNode, pauseMillis: number) {
     this.node = node
     const { pool } = node
     pool.on('connect', (client) => this.#madeAt.set(client, performance.now()))
@@ -25,20 +25,20 @@ export class ReplicaWatch {
       textFor: () => REPLICA_SAMPLE,
       read: (row, { connection, receivedAt }) => {
         node.markReachable()
-        const sample = replicaSampleOf(row, receivedAt)
+        const sample = parseReplicaSample(row, receivedAt)
         this.#isPooled = sample.processId !== processIdOf(connection)
         return sample
       },
-      pause,
+      pauseMillis,
       wait: WAIT_FOR_LSN,
       onFailure: (error) => node.publish('connection-error', error),
     })
   }
 
   /**
-   * What the server behind `client` is known to have; `undefined` when the connection is younger than that knowledge and
-   * was not asked yet: the server may have been restarted in between, and a standby that crashed comes back where it was a
-   * while ago. Behind a pooler a connection is never known to lead where the watcher's does.
+   * What the server behind `client` is known to have replayed. `undefined` when the connection is younger than the last sample
+   * and was not asked itself: the server may have restarted in between, and a standby that crashed comes back at an older
+   * position. Behind a pooler it is always `undefined`: the connection may not lead where the watcher's does.
    */
   stateBehind(client: pg.PoolClient): ReplicaState | undefined {
     const { latest } = this.watcher
@@ -47,7 +47,7 @@ export class ReplicaWatch {
     return isOlder || this.#marks.get(client) === latest.node ? latest : undefined
   }
 
-  /** Notes what the server behind `client` has said of itself. */
+  /** Notes what the server behind `client` has reported. */
   note(client: pg.PoolClient, { node }: ReplicaState): void {
     this.#marks.set(client, node)
   }

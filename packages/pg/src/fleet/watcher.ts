@@ -1,73 +1,70 @@
 import { type Backoff, type Lsn, pauseMillis, spread } from '@headwater/core/internal'
 import pg from 'pg'
-import { internalsOf } from '../driver/pg-internals.ts'
+import { clientClassOf, internalsOf, onParameterStatus } from '../driver/pg-internals.ts'
 import { AS_TEXT } from '../driver/send.ts'
+import { Waiters } from './waiters.ts'
 
-/** On which connection a question was put, and when, in ms of this process's monotonic clock: the answer is true between. */
+/** The connection that was asked, and when, in ms of this process's monotonic clock: the answer was true at some time between. */
 export interface Asked {
   readonly connection: object
   readonly sentAt: number
   readonly receivedAt: number
 }
 
-/** A wait that runs in the server. */
+/** A wait that runs in the server, from one major version on. */
 export interface ServerWait {
   readonly waitsFrom: number
-  /** What the server answers once it is at `target`, or `patience` ms later. */
-  readonly text: (target: Lsn, patience: number) => string
-  /** What that answer means; `undefined`: this server will never say when. */
+  /** The statement that the server answers once it has reached `target`, or `patienceMillis` later. */
+  readonly text: (target: Lsn, patienceMillis: number) => string
+  /** What the answer means; `undefined` when this server will never reach it. */
   readonly read: (answer: string | null | undefined) => 'there' | 'not-yet' | undefined
 }
 
-/** What a watcher asks its server, again and again. */
+/** What a watcher asks its server repeatedly. */
 export interface Watch<Sample> {
-  /** Whose settings the connection has. */
+  /** The pool whose settings the connection has. */
   readonly pool: pg.Pool
-  /** What is asked on a connection. */
+  /** The query to send on a connection. */
   readonly textFor: (connection: object, now: number) => string
-  /**
-   * Makes a sample of the answer's only row.
-   */
+  /** Makes a sample of the answer's only row. */
   readonly read: (row: readonly (string | null)[], asked: Asked) => Sample
-  /** The pause between two questions while nobody waits, in ms. */
-  readonly pause: number
+  /** The pause between two questions while no caller waits. */
+  readonly pauseMillis: number
   /**
-   * How the server itself is asked to wait, where it is of major version `waitsFrom` or later. Default: the question is
-   * put again and again.
+   * How to let the server itself wait, where it can.
+   *
+   * @default the server is asked every 10 ms
    */
   readonly wait?: ServerWait
-  /** Told of a connection that could not be made, or broke. */
+  /** Called when a connection could not be made, or broke. */
   readonly onFailure: (error: unknown) => void
-  /** How long the watch goes on when nobody looks any more, in ms; default 60,000. */
-  readonly patience?: number
-  /** Told when the watch has stopped, as nobody looks: what was learnt may be long out of date at the next look. */
+  /**
+   * How long the watch goes on after the last look.
+   *
+   * @default 60_000
+   */
+  readonly patienceMillis?: number
+  /** Called when the watch has stopped for lack of looks: what was learnt may be long out of date at the next one. */
   readonly onRest?: () => void
 }
 
-interface Waiter {
-  /** Where the server may be told to wait for; `undefined` once it has said that it is there. */
-  target: Lsn | undefined
-  readonly isEnough: () => boolean
-  readonly done: (isEnough: boolean) => void
-  readonly timer: NodeJS.Timeout
-}
-
-/** The pause between two questions while somebody waits, in ms. */
-const EAGER = 10
-const PATIENCE = 60_000
+/** The pause between two questions while a caller waits. */
+const EAGER_PAUSE_MILLIS = 10
+const PATIENCE_MILLIS = 60_000
 const BACKOFF: Backoff = { firstMillis: 250, maxMillis: 10_000 }
-/** How long one answer may take, in ms; then its connection is given up. */
-const TIMEOUT = 5_000
+/** How long one answer may take; then its connection is given up. */
+const TIMEOUT_MILLIS = 5_000
 
 /**
- * Knows how one server is doing, from a connection of its own: many may ask and wait, one asks the server (F4).
+ * Watches one server over a connection of its own: many callers look and wait, and only this connection asks (F4).
  *
- * Begins when somebody looks, asks every 10 ms while somebody waits and now and then else, and stops a minute after the
- * last look. What it knows is forgotten with its connection: behind it may be another server, or one that has gone back.
+ * It starts with the first look, asks every 10 ms while a caller waits and every `pauseMillis` otherwise, and stops a minute
+ * after the last look. It forgets its sample when the connection is lost: the next one may lead to another server, or to one
+ * that was set back.
  */
 export class Watcher<Sample> {
   readonly #watch: Watch<Sample>
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiters = new Waiters()
   readonly #abort = new AbortController()
   #latest: Sample | undefined
   #lookedAt = 0
@@ -82,15 +79,15 @@ export class Watcher<Sample> {
 
   /** The last sample; `undefined` while there is none. Each look keeps the watch going. */
   get latest(): Sample | undefined {
-    // The clock is the loop's to read: this is asked for with every read.
+    // This runs with every read, so it does not read the clock: the loop does.
     this.#isLookedAt = true
     if (this.#run === undefined && !this.#abort.signal.aborted) this.#run = this.#watchOn()
     return this.#latest
   }
 
   /**
-   * Calls back with `true` once `isEnough` holds behind a sample, or with `false` after `maxWaitMillis` ms or at the end. The
-   * `target` is where that may begin to be so.
+   * Calls back with `true` once `isEnough` holds after a sample, or with `false` after `maxWaitMillis` or at the end. `target` is
+   * the position that may make it hold.
    */
   waitUntil(
     isEnough: () => boolean,
@@ -100,33 +97,21 @@ export class Watcher<Sample> {
   ): void {
     void this.latest
     if (this.#abort.signal.aborted) return done(false)
-    const waiter: Waiter = {
-      target,
-      isEnough,
-      done,
-      timer: setTimeout(() => this.#dismiss(waiter, false), maxWaitMillis),
-    }
-    this.#waiters.add(waiter)
+    this.#waiters.add({ isEnough, target, done }, maxWaitMillis)
     if (this.#waiters.size === 1) this.#wake?.()
   }
 
-  /** Asks now, unless that was done a moment ago: who cannot wait is served better the next time. */
+  /** Asks now, unless that was done in the last 10 ms: a caller that cannot wait is served better the next time. */
   hurry(): void {
     void this.latest
-    if (performance.now() - this.#askedAt >= EAGER) this.#wake?.()
+    if (performance.now() - this.#askedAt >= EAGER_PAUSE_MILLIS) this.#wake?.()
   }
 
-  /** Ends the watch and its connection. Who waits is told `false`. */
+  /** Ends the watch and its connection. Callers that wait are told `false`. */
   async end(): Promise<void> {
     this.#abort.abort()
-    for (const waiter of this.#waiters) this.#dismiss(waiter, false)
+    this.#waiters.dismissAll()
     await this.#run
-  }
-
-  #dismiss(waiter: Waiter, isEnough: boolean): void {
-    if (!this.#waiters.delete(waiter)) return
-    clearTimeout(waiter.timer)
-    waiter.done(isEnough)
   }
 
   async #watchOn(): Promise<void> {
@@ -152,21 +137,20 @@ export class Watcher<Sample> {
     const now = performance.now()
     if (this.#isLookedAt) this.#lookedAt = now
     this.#isLookedAt = false
-    return this.#waiters.size > 0 || now - this.#lookedAt < (this.#watch.patience ?? PATIENCE)
+    return this.#waiters.size > 0 || now - this.#lookedAt < (this.#watch.patienceMillis ?? PATIENCE_MILLIS)
   }
 
-  /** Asks on one connection until nobody wants to know any more. Throws when the connection fails. */
+  /** Asks on one connection while the watch is wanted. Throws when the connection fails. */
   async #watchConnection(answered: () => void): Promise<void> {
     const { options } = this.#watch.pool
-    const Client = (options.Client as typeof pg.Client | undefined) ?? pg.Client
-    const client = new Client(options)
+    const client = new (clientClassOf(options))(options)
     const leave = (): void => {
       client.connection.stream.destroy()
     }
     let failure: unknown
     let version = 0
-    client.connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
-      if (message.parameterName === 'server_version') version = Number.parseInt(message.parameterValue, 10)
+    onParameterStatus(client, (name, value) => {
+      if (name === 'server_version') version = Number.parseInt(value, 10)
     })
     client.on('error', (error) => {
       failure = error
@@ -175,7 +159,7 @@ export class Watcher<Sample> {
     this.#abort.signal.addEventListener('abort', leave, { once: true })
     try {
       await client.connect()
-      // A process that has nothing else to do may end.
+      // This connection alone keeps no process alive.
       internalsOf(client).unref()
       const waitsFrom = this.#watch.wait?.waitsFrom ?? Number.POSITIVE_INFINITY
       let mayWait = true
@@ -185,7 +169,10 @@ export class Watcher<Sample> {
         const outcome = mayWait && version >= waitsFrom ? await this.#waitThere(client) : undefined
         if (outcome === 'refused') mayWait = false
         if (outcome !== 'waited')
-          await this.#sleep(spread(this.#waiters.size > 0 ? EAGER : this.#watch.pause, Math.random()), true)
+          await this.#sleep(
+            spread(this.#waiters.size > 0 ? EAGER_PAUSE_MILLIS : this.#watch.pauseMillis, Math.random()),
+            true,
+          )
         if (failure !== undefined) throw failure
       }
     } finally {
@@ -196,30 +183,24 @@ export class Watcher<Sample> {
   }
 
   /**
-   * Lets the server say when the nearest wait may be over. `undefined` when there is nothing that it could say: then it
-   * is asked at its usual pace, as an answer that comes at once would be asked for without a pause.
+   * Lets the server wait for the nearest position. `undefined` when there is none, or the server cannot wait for it: then it is
+   * asked at the usual pace, because an answer that comes at once would be asked for without a pause.
    */
   async #waitThere(client: pg.Client): Promise<'waited' | 'refused' | undefined> {
     const { wait } = this.#watch
-    let nearest: Lsn | undefined
-    for (const { target } of this.#waiters) {
-      if (target !== undefined && (nearest === undefined || target < nearest)) nearest = target
-    }
+    const { nearest } = this.#waiters
     if (wait === undefined || nearest === undefined) return undefined
     try {
-      const rows = await ask(client, wait.text(nearest, EAGER))
+      const rows = await ask(client, wait.text(nearest, EAGER_PAUSE_MILLIS))
       const answer = wait.read(rows[0]?.[0])
       if (answer !== 'there') return answer === undefined ? undefined : 'waited'
     } catch (error) {
       if (!(error instanceof pg.DatabaseError)) throw error
-      // Cancelled, or a server that says 19 and is something else: this connection is asked again and again instead.
+      // Cancelled, or a server that only reports version 19: on this connection it is asked at the usual pace from now on.
       this.#watch.onFailure(error)
       return 'refused'
     }
-    // Who is not served by the next sample waits for more than a position: the server would answer at once, for ever.
-    for (const waiter of this.#waiters) {
-      if (waiter.target !== undefined && waiter.target <= nearest) waiter.target = undefined
-    }
+    this.#waiters.reached(nearest)
     return 'waited'
   }
 
@@ -228,13 +209,14 @@ export class Watcher<Sample> {
     const sentAt = performance.now()
     this.#askedAt = sentAt
     const [row] = await ask(client, textFor(client, sentAt))
-    if (row === undefined) throw new Error(`[headwater] ${client.host}:${client.port} answered a watcher with no row`)
+    if (row === undefined)
+      throw new Error(`[headwater] ${client.host}:${client.port} answered a watcher without a row; expected one`)
     return read(row, { connection: client, sentAt, receivedAt: performance.now() })
   }
 
   #keep(sample: Sample): void {
     this.#latest = sample
-    for (const waiter of this.#waiters) if (waiter.isEnough()) this.#dismiss(waiter, true)
+    this.#waiters.sampled()
   }
 
   #forget(): void {
@@ -242,7 +224,7 @@ export class Watcher<Sample> {
     this.#wake?.()
   }
 
-  /** Sleeps for `pause` ms, or until the watch ends; when `isLight` also until somebody begins to wait. */
+  /** Sleeps for `pause` ms, or until the watch ends; when `isLight`, also until a caller begins to wait. */
   #sleep(pause: number, isLight: boolean): Promise<void> {
     const { signal } = this.#abort
     if (signal.aborted) return Promise.resolve()
@@ -253,7 +235,7 @@ export class Watcher<Sample> {
         this.#wake = undefined
         resolve()
       }
-      // Who waits has a timer of its own; this one keeps no process alive.
+      // A caller that waits has a timer of its own; this one keeps no process alive.
       const timer = setTimeout(wake, pause).unref()
       signal.addEventListener('abort', wake, { once: true })
       if (isLight) this.#wake = wake
@@ -261,9 +243,9 @@ export class Watcher<Sample> {
   }
 }
 
-/** Asks on a connection of our own, where pg's promise is as good as its callback. */
+/** Sends one query on the watcher's own connection, and gives its rows as text. */
 async function ask(client: pg.Client, text: string): Promise<readonly (readonly (string | null)[])[]> {
-  const config = { text, rowMode: 'array' as const, types: AS_TEXT, query_timeout: TIMEOUT }
+  const config = { text, rowMode: 'array' as const, types: AS_TEXT, query_timeout: TIMEOUT_MILLIS }
   const { rows } = await client.query<(string | null)[]>(config)
   return rows
 }

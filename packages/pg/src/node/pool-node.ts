@@ -1,18 +1,18 @@
 import { diagnostics, type NodeEvent } from '@headwater/core'
 import { databaseErrorIn, type Evidence, HEALTHY, type Health, isEjected, nextHealth } from '@headwater/core/internal'
 import pg from 'pg'
-import { forgetPending } from '../driver/pg-internals.ts'
+import { clientClassOf, forgetPending } from '../driver/pg-internals.ts'
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
 import type { ResolvedNode } from '../options/options.ts'
 import { forceReadOnlySession } from './read-only-session.ts'
 
 export type NodeKind = 'primary' | 'replica'
 
-/** A connection in use: whose it is, and how it goes back. */
+/** A connection in use: its node, its client, and how to give it back. */
 export interface Connection {
   readonly node: PoolNode
   readonly client: TrackedClient
-  /** Whether nobody may have it next, though it can still be used. */
+  /** Whether it must be closed when it is given back; until then it can be used. */
   mustClose: boolean
   release(destroy?: Error | boolean): void
 }
@@ -20,19 +20,19 @@ export interface Connection {
 /** Gives a connection, or an error. */
 export type Connected = (error: unknown, connection?: Connection) => void
 
-/** Who waits for a connection. */
+/** A caller that waits for a connection. */
 interface Waiting {
   readonly connected: Connected
   readonly failed: (error: unknown) => void
 }
 
-/** One Postgres server: its connections, its role as it says itself, and whether a session is to be had there. */
+/** One Postgres server: its connections, the role that it reports, and whether it gives sessions. */
 export class PoolNode {
   readonly name: string
   readonly kind: NodeKind
   readonly region: string | undefined
   readonly pool: pg.Pool
-  /** Whether each of its connections may lead to another server. */
+  /** Whether each connection may lead to another server. */
   readonly isBalanced: boolean
   /** The role that the server last reported; `undefined` before the first connection. */
   isStandby: boolean | undefined
@@ -40,7 +40,7 @@ export class PoolNode {
   #areOptionsRefused = false
   #hasWarned = false
   readonly #waiting = new Set<Waiting>()
-  /** Whether it has refused to say where it is in its log: it is not asked again, and the reads of those who wrote stay with it. */
+  /** Whether it has refused to report its position in the WAL: then it is not asked again, and clients that wrote read here. */
   refusesPosition = false
   #health: Health = HEALTHY
 
@@ -49,8 +49,7 @@ export class PoolNode {
     this.kind = kind
     this.region = node.region
     this.isBalanced = node.isBalanced
-    const Base = (node.config.Client as typeof pg.Client | undefined) ?? pg.Client
-    const Client = trackedClientClass(Base, {
+    const Client = trackedClientClass(clientClassOf(node.config), {
       asksForReadOnly: () => kind === 'replica' && !this.#areOptionsRefused,
       onOptionsRefused: () => {
         this.#areOptionsRefused = true
@@ -70,23 +69,23 @@ export class PoolNode {
     return this.#isReadOnlyForced
   }
 
-  /** Whether no session could be had lately, so that nobody is sent here for a while (X3). */
+  /** Whether it gave no session lately, so that no query is sent here for a while (X3). */
   get isEjected(): boolean {
     return isEjected(this.#health, performance.now())
   }
 
-  /** Asks to be sent here. Of a server that has failed, the first after its pause is told `true`: it is the probe. */
+  /** Whether a query may be sent here. After a failure and its pause, only the first to ask is told `true`: it is the probe. */
   tryProbe(): boolean {
     if (this.#health.failures === 0) return true
-    // Whoever waits there already is the probe.
+    // A caller that waits here already is the probe.
     if (this.isEjected || this.#waiting.size > 0) return false
     this.#learn({ kind: 'probed' })
     return true
   }
 
   /**
-   * Takes a connection, and learns from the outcome whether a session is to be had here. Who waits for one at a replica
-   * when that proves not to be so is told at once, to go elsewhere.
+   * Takes a connection, and learns from the outcome whether this server gives sessions. When a replica proves to give none,
+   * all callers that wait for one fail at once, to go elsewhere.
    */
   connect(connected: Connected, failed: (error: unknown) => void): void {
     // One that is free comes at once: nobody waits.
@@ -141,7 +140,7 @@ export class PoolNode {
     const { failures } = this.#health
     this.#learn({ kind: 'failed', error })
     if (failures === 0) this.publish('down', error)
-    // Whoever waits for the primary has nowhere else to go.
+    // A caller that waits for the primary has nowhere else to go.
     if (this.kind === 'replica') this.#sendAway(error)
   }
 
@@ -151,7 +150,7 @@ export class PoolNode {
     this.publish('up', undefined)
   }
 
-  /** A connection of its watcher was answered: the server can be reached. Whether it takes new sessions, that does not say. */
+  /** Its watcher was answered: the server can be reached. That does not say whether it takes new sessions. */
   markReachable(): void {
     const { failures, error } = this.#health
     if (failures > 0 && databaseErrorIn(error) === undefined) this.markUp()
@@ -168,12 +167,12 @@ export class PoolNode {
     diagnostics.node.publish({ node: this.name, region: this.region, change, error } satisfies NodeEvent)
   }
 
-  /** Tells all who wait. A connection that comes for one of them all the same goes back at once. */
+  /** Fails all callers that wait. A connection that still comes for one of them goes back at once. */
   #sendAway(error: unknown): void {
     if (this.#waiting.size === 0) return
     const all = [...this.#waiting]
     this.#waiting.clear()
-    // pg-pool would knock for each of them in turn, and who comes next would wait behind them. It has no call for that.
+    // pg-pool would try to connect for each of them in turn, and the next caller would wait behind them.
     forgetPending(this.pool)
     for (const { failed } of all) failed(error)
   }
@@ -189,7 +188,7 @@ export class PoolNode {
     if (isChange) this.publish(isStandby ? 'became-standby' : 'became-primary', undefined)
   }
 
-  /** Looks at each new session before anybody has it; `next` is the app's own look. */
+  /** Checks each new session before a caller gets it; `next` is the app's own check. */
   #verifyReadOnly(next: Verify | undefined): Verify {
     return (client, done) => {
       const tracked = client as TrackedClient
@@ -208,8 +207,8 @@ export class PoolNode {
     if (this.#hasWarned) return
     this.#hasWarned = true
     process.emitWarning(
-      `${this.name} is behind a pooler, which shares its sessions: nothing forces them read-only, so only what is proven to ` +
-        'read runs there, and all else needs the primary. Give the URL that leads to the replica itself. Told once for each replica.',
+      `${this.name} is behind a pooler that shares its sessions, so they cannot be forced read-only: only statements that are ` +
+        'proven to read run there, and all others need the primary. Give the URL of the replica itself. Shown once for each replica.',
       { type: 'HeadwaterWarning', code: 'HEADWATER_POOLED_REPLICA' },
     )
   }
@@ -217,7 +216,7 @@ export class PoolNode {
 
 type Verify = NonNullable<pg.PoolConfig['verify']>
 
-/** pg-pool's own word for a pool without a free place; its other two messages (and pg's `timeout expired`) mean the server. */
+/** Whether the pool had no free place. Source: pg-pool 3.14; its other two messages (and pg's `timeout expired`) mean the server. */
 function isFullPool(error: unknown): boolean {
   return error instanceof Error && error.message === 'timeout exceeded when trying to connect'
 }

@@ -2,25 +2,30 @@ import { OptionsInvalid } from '@headwater/core'
 import type { Access } from '@headwater/core/internal'
 import { checkOverrides } from './overrides.ts'
 
-/** Age in ms at which the catalog is read again unless the app says otherwise. */
-export const REFRESH_AFTER = 600_000
+/** The default of `refreshAfterMillis`: 10 minutes. */
+export const REFRESH_AFTER_MILLIS = 600_000
 
-/** How `RoutedPool` keeps what it knows of its database. */
+/** When `RoutedPool` reads the catalog of its database again. */
 export interface CatalogOptions {
-  /** Age in ms at which it is read again, at the next statement. Default 600,000 (10 minutes); at least 1,000. */
+  /**
+   * Age at which the catalog is read again, at the next statement; in ms, at least 1,000. `Infinity` never reads it again because
+   * of its age.
+   *
+   * @default 600_000
+   */
   readonly refreshAfterMillis?: number | undefined
 }
 
-/** What `RoutedPool` runs on: checked and complete. */
+/** The same, checked and complete. */
 export interface ResolvedCatalog {
-  /** Whether the catalog is read at all; the user's own word holds without. */
+  /** Whether the catalog is read at all. `functions` holds either way. */
   readonly isLoaded: boolean
   readonly refreshAfterMillis: number
   readonly functions: Readonly<Record<string, Access>>
 }
 
 /**
- * Checks the options `catalog` and `functions`; `isUseful` is what `catalog` is by default.
+ * Checks the options `catalog` and `functions`; `isUseful` is the default of `catalog`.
  *
  * @throws {OptionsInvalid} naming the option, what was expected, and what to do.
  */
@@ -30,13 +35,16 @@ export function resolveCatalog(
   isUseful: boolean,
 ): ResolvedCatalog {
   if (catalog !== undefined && typeof catalog !== 'boolean' && (typeof catalog !== 'object' || catalog === null)) {
-    throw new OptionsInvalid('catalog', `${JSON.stringify(catalog)} is neither true, false nor { refreshAfter }`)
+    throw new OptionsInvalid(
+      'catalog',
+      `${JSON.stringify(catalog)} is unknown; expected true, false or { refreshAfterMillis: 600_000 }`,
+    )
   }
-  const { refreshAfterMillis = REFRESH_AFTER } = typeof catalog === 'object' ? catalog : {}
+  const { refreshAfterMillis = REFRESH_AFTER_MILLIS } = typeof catalog === 'object' ? catalog : {}
   if (typeof refreshAfterMillis !== 'number' || !(refreshAfterMillis >= 1000)) {
     throw new OptionsInvalid(
       'catalog.refreshAfterMillis',
-      `${JSON.stringify(refreshAfterMillis)} is no such age; expected at least 1000 (in ms), or Infinity for never`,
+      `${JSON.stringify(refreshAfterMillis)} is not a valid age; expected at least 1000 (in ms), or Infinity for never`,
     )
   }
   return Object.freeze({

@@ -1,27 +1,40 @@
 import { OptionsInvalid } from '@headwater/core'
 
-/** How far a replica may be behind to be read from (F6). At least one of the two. */
+/** How far a replica may lag and still be read (F6). Give at least one of the two. */
 export interface MaxLag {
   /**
-   * What is compared is an upper bound: the age of the newest answer of the primary that the replica has caught up with.
-   * So it cannot be shorter than a round trip to the primary, and the pause between two questions, a quarter of it.
+   * The longest lag, in ms, at least 1.
+   *
+   * What is measured is an upper bound: the age of the newest position of the primary that the replica has replayed. The
+   * primary is asked every quarter of this time (50 ms to 1 s apart), so the bound is at least that plus a round trip to it.
+   *
+   * @default Infinity
    */
   readonly millis?: number | undefined
-  /** Bytes of log. */
+  /**
+   * The most bytes of WAL that the replica may have left to replay.
+   *
+   * @default Infinity
+   */
   readonly bytes?: number | undefined
 }
 
-/** What `RoutedPool` may be told about freshness. */
+/** Options of `RoutedPool` about how fresh its reads are. */
 export interface FreshnessOptions {
   /**
-   * How long a read may wait for a replica to catch up with what its client has seen, in ms. Default: 50 away from home,
-   * where the primary is an ocean away, and 0 at home.
+   * How long a read may wait for a local replica to catch up with what its client has seen, in ms; 0 never waits.
+   *
+   * @default 50 outside the primary's region, 0 in it
    */
   readonly maxWaitMillis?: number | undefined
-  /** Replicas that lag further are not read from, but by `eventual` reads. Default: no limit. */
+  /**
+   * Replicas that lag more than this are skipped, except by `eventual` reads.
+   *
+   * @default no limit
+   */
   readonly maxLag?: MaxLag | undefined
   /**
-   * Tables that are always read at the primary, by name or `schema.name` as Postgres folds it.
+   * Tables that are always read at the primary, by name or `schema.name`, spelled as Postgres folds it (mostly in lower case).
    *
    * @default []
    */
@@ -34,13 +47,17 @@ export interface FreshnessOptions {
    */
   readonly onPrimaryUnreachable?: 'fail' | 'serve-stale' | undefined
   /**
-   * Whether `replicas` lists every replica that the app has anywhere. Then all are watched, and a client's token is taken
-   * back once they have all of it. Default `false`: tokens run out.
+   * Whether `replicas` lists every replica that the app has, in all regions. Then all of them are watched, and a client's token is
+   * deleted as soon as they have replayed it. With `false` a token lasts until it expires.
+   *
+   * @default false
    */
   readonly replicasComplete?: boolean | undefined
   /**
-   * Whether a process warning (`HEADWATER_STALE_READ`) tells of a read on a replica that may miss what its own scope, or its
-   * client a moment ago, has written. For development. Default: `true` when NODE_ENV is `development`, else `false`.
+   * Whether to emit a process warning (`HEADWATER_STALE_READ`) when a read on a replica may miss a recent write of its own scope
+   * or client. For development.
+   *
+   * @default true when NODE_ENV is `development`, else false
    */
   readonly warnOnStaleReads?: boolean | undefined
 }
@@ -76,7 +93,7 @@ export function resolveFreshness(options: FreshnessOptions, isDevelopment: boole
     throw new OptionsInvalid('primaryTables', "expected an array of table names, such as ['sessions']")
   }
   return Object.freeze({
-    maxWaitMillis: maxWaitMillis === undefined ? undefined : amount('maxWaitMillis', maxWaitMillis, 0, 'ms'),
+    maxWaitMillis: maxWaitMillis === undefined ? undefined : parseAmount('maxWaitMillis', maxWaitMillis, 0, 'ms'),
     maxLag: maxLag === undefined ? undefined : resolveMaxLag(maxLag),
     primaryTables: Object.freeze([...primaryTables]),
     onPrimaryUnreachable,
@@ -93,12 +110,12 @@ function resolveMaxLag({ millis, bytes }: MaxLag): { readonly millis: number; re
     )
   }
   return Object.freeze({
-    millis: millis === undefined ? Number.POSITIVE_INFINITY : amount('maxLag.millis', millis, 1, 'ms'),
-    bytes: bytes === undefined ? Number.POSITIVE_INFINITY : amount('maxLag.bytes', bytes, 0, 'bytes'),
+    millis: millis === undefined ? Number.POSITIVE_INFINITY : parseAmount('maxLag.millis', millis, 1, 'ms'),
+    bytes: bytes === undefined ? Number.POSITIVE_INFINITY : parseAmount('maxLag.bytes', bytes, 0, 'bytes'),
   })
 }
 
-function amount(option: string, value: unknown, least: number, unit: string): number {
+function parseAmount(option: string, value: unknown, least: number, unit: string): number {
   if (typeof value === 'number' && Number.isFinite(value) && value >= least) return value
   throw new OptionsInvalid(option, `${String(value)} is not a number of ${unit}; expected ${least} or more`)
 }

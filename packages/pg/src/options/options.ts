@@ -4,61 +4,90 @@ import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog-options.ts'
 import { type FreshnessOptions, type ResolvedFreshness, resolveFreshness } from './freshness-options.ts'
 
-/** One Postgres server, in pg's own words plus its region. */
+/** One Postgres server: the options of pg's own pool, and the region. */
 export interface NodeOptions extends PoolConfig {
-  /** Where it runs, such as `ams`. */
+  /**
+   * The region that the server runs in, such as `ams`.
+   *
+   * @default the primary: PRIMARY_REGION; a replica: read from every region
+   */
   readonly region?: string | undefined
 }
 
 /** One replica. */
 export interface ReplicaOptions extends NodeOptions {
   /**
-   * `server`: one server. `balanced`: whatever a balancer hands out (a reader endpoint), where each connection may lead to
-   * another server; a read whose client has seen something asks its own connection first, one more query. Default `server`.
+   * What the address leads to. `server` is one server. With `load-balancer` (a reader endpoint) each connection may lead to
+   * another one, so a read that must be fresh asks its own connection first: one more round trip.
+   *
+   * @default 'server'
    */
   readonly endpoint?: 'server' | 'load-balancer' | undefined
 }
 
 /**
- * Options of `RoutedPool`. What pg's own pool takes may stand on top too and then holds for every node; `host`, `port`
- * and `connectionString` on top are the primary's.
+ * Options of `RoutedPool`.
+ *
+ * Options of pg's own pool (`max`, `ssl`, `password` …) may stand at the top level and then hold for every server. `host`,
+ * `port` and `connectionString` at the top level are the primary's.
  */
 export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
-  /** The region this process runs in. Default: `FLY_REGION`; without it the process is at home. */
+  /**
+   * The region that this process runs in. Without one the process counts as being in the primary's region.
+   *
+   * @default FLY_REGION
+   */
   readonly region?: string | undefined
-  /** The server that accepts writes. Defaults: `PRIMARY_REGION`, `DATABASE_URL`. */
+  /**
+   * The server that accepts writes.
+   *
+   * @default PRIMARY_REGION and DATABASE_URL
+   */
   readonly primary?: NodeOptions | undefined
   /**
-   * The streaming replicas. Only those of this process's own region are read from, and those that name no region.
-   * Default: one in this region, from `DATABASE_REPLICA_URL`, when that is set.
+   * The streaming replicas. Only the local ones are read: those in this process's region, and those that name no region.
+   *
+   * @default one in this region at DATABASE_REPLICA_URL, when that is set
    */
   readonly replicas?: readonly ReplicaOptions[] | undefined
   /**
-   * How much is left to the router (R8). `automatic` reads from a local replica; `opt-in` does so only inside `withReplica()`.
+   * When a local replica is read (R8): `automatic` reads it whenever it is safe, `opt-in` only inside `withReplica()`.
    *
    * @default 'automatic'
    */
   readonly routing?: Routing | undefined
   /**
-   * How fresh reads are; `withConsistency()` and a scope may say otherwise.
+   * How fresh reads are, unless `withConsistency()` or a scope says otherwise. `bounded` needs `maxLag`.
    *
    * @default 'session'
    */
   readonly consistency?: Consistency | undefined
   /**
-   * What a write does outside a request, away from home (P6): `direct` sends it to the primary over the wide network,
-   * `throw` refuses it with `ReplayImpossible`. Default `direct`.
+   * What to do with a write outside a request when the primary is in another region (P6): `direct` sends it there, `throw` rejects
+   * it with `ReplayImpossible`.
+   *
+   * @default 'direct'
    */
   readonly writesOutsideRequest?: 'direct' | 'throw' | undefined
   /**
-   * Whether the catalog of the database is read, in the background at the first statement, so that a function or view
-   * that only reads is known as a read, and one that writes as a write. Without it a statement that calls one needs the
-   * primary, unless `functions` says what it does. Default: `true` with replicas, else `false`.
+   * Whether to read the database's catalog, in the background from the first statement on, to learn which functions and
+   * views only read and which write. Without it a statement that uses one goes to the primary, unless `functions` says what it
+   * does.
+   *
+   * @default true with replicas, else false
    */
   readonly catalog?: boolean | CatalogOptions | undefined
   /**
-   * The app's own word on functions and views, by name or `schema.name` as Postgres folds it, such as
-   * `{ 'audit.touch': 'write' }`. It beats what the catalog says; `unknown` has a standby tried. Default: none.
+   * What functions and views do, by name or `schema.name`, spelled as Postgres folds it. It overrides the catalog. `unknown`
+   * tries a replica first, and goes to the primary when that refuses.
+   *
+   * A function that catches the replica's error would lose its write silently: declare it `write`.
+   *
+   * @default {}
+   * @example
+   * ```ts
+   * new RoutedPool({ functions: { 'audit.touch': 'write' } })
+   * ```
    */
   readonly functions?: Readonly<Record<string, Access>> | undefined
 }
@@ -79,13 +108,13 @@ export interface ResolvedNode {
   readonly name: string
   readonly region: string | undefined
   readonly config: PoolConfig
-  /** Whether each of its connections may lead to another server. */
+  /** Whether each connection may lead to another server. */
   readonly isBalanced: boolean
 }
 
 const ROUTINGS: Readonly<Record<Routing, true>> = { automatic: true, 'opt-in': true }
 
-/** The variables that are read; `process.env` in production. */
+/** The environment variables that are read; `process.env` in production. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
@@ -121,9 +150,9 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
       `${JSON.stringify(writesOutsideRequest)} is unknown; expected "direct" or "throw"`,
     )
   }
-  const region = regionOf('region', ownRegion ?? environment['FLY_REGION'])
-  const primaryRegion = regionOf('primary.region', primary?.region ?? environment['PRIMARY_REGION'])
-  const resolvedReplicas = replicasOf(replicas, shared, region, environment)
+  const region = resolveRegion('region', ownRegion ?? environment['FLY_REGION'])
+  const primaryRegion = resolveRegion('primary.region', primary?.region ?? environment['PRIMARY_REGION'])
+  const resolvedReplicas = resolveReplicas(replicas, shared, region, environment)
   if (region !== undefined && primaryRegion === undefined && resolvedReplicas.length > 0) {
     throw new OptionsInvalid(
       'primary.region',
@@ -138,19 +167,19 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     region,
     routing,
     consistency: parseConsistency('consistency', consistency) ?? 'session',
-    freshness: freshnessOf(
+    freshness: resolveFreshnessFor(
       { maxWaitMillis, maxLag, primaryTables, onPrimaryUnreachable, replicasComplete, warnOnStaleReads },
       consistency,
       environment['NODE_ENV'] === 'development',
     ),
     writesOutsideRequest,
     catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
-    primary: nodeOf('primary', primaryRegion, primaryConfig),
+    primary: resolveNode('primary', primaryRegion, primaryConfig),
     replicas: Object.freeze(resolvedReplicas),
   })
 }
 
-function freshnessOf(
+function resolveFreshnessFor(
   options: FreshnessOptions,
   consistency: Consistency | undefined,
   isDevelopment: boolean,
@@ -162,7 +191,7 @@ function freshnessOf(
   return freshness
 }
 
-function replicasOf(
+function resolveReplicas(
   replicas: readonly ReplicaOptions[] | undefined,
   shared: PoolConfig,
   region: string | undefined,
@@ -171,7 +200,7 @@ function replicasOf(
   const url = environment['DATABASE_REPLICA_URL']
   const given = replicas ?? (url === undefined ? [] : [{ region, connectionString: url }])
   if (!Array.isArray(given)) throw new OptionsInvalid('replicas', 'expected an array of { region, connectionString }')
-  // Who the primary is must not become where a replica is.
+  // A replica must not inherit the primary's address.
   const { connectionString: _url, host: _host, port: _port, ...common } = shared
   return given.map((replica: ReplicaOptions, index) => {
     const option = `replicas[${index}]`
@@ -186,17 +215,17 @@ function replicasOf(
       )
     }
     const config = { ...withHidden(common, shared), ...withHidden(replica, replica) }
-    const replicaRegion = regionOf(`${option}.region`, replica.region)
-    return nodeOf(`replica-${index}`, replicaRegion, config, endpoint === 'load-balancer')
+    const replicaRegion = resolveRegion(`${option}.region`, replica.region)
+    return resolveNode(`replica-${index}`, replicaRegion, config, endpoint === 'load-balancer')
   })
 }
 
-function nodeOf(name: string, region: string | undefined, config: PoolConfig, isBalanced = false): ResolvedNode {
+function resolveNode(name: string, region: string | undefined, config: PoolConfig, isBalanced = false): ResolvedNode {
   const { region: _region, endpoint: _endpoint, ...own } = config as ReplicaOptions
   return Object.freeze({ name, region, config: withHidden(own, config), isBalanced })
 }
 
-function regionOf(option: string, value: string | undefined): string | undefined {
+function resolveRegion(option: string, value: string | undefined): string | undefined {
   return value === undefined || value === '' ? undefined : parseRegion(option, value)
 }
 
@@ -204,7 +233,7 @@ function hasLocation(config: PoolConfig): boolean {
   return config.connectionString !== undefined || config.host !== undefined || config.port !== undefined
 }
 
-/** pg makes `password` non-enumerable on the options that it hands out, so a spread loses it. */
+/** Copies options with their password: pg makes it non-enumerable on the options that it hands out, so a spread loses it. */
 function withHidden<Config extends object>(copy: Config, original: PoolConfig): Config {
   return original.password === undefined ? { ...copy } : { ...copy, password: original.password }
 }

@@ -4,7 +4,7 @@ import type { Access } from '@headwater/core/internal'
 const ACCESSES: Readonly<Record<Access, true>> = { read: true, unknown: true, session: true, write: true }
 
 /**
- * Checks the user's own word.
+ * Checks what the app says that its functions and views do.
  *
  * @throws {OptionsInvalid} naming the function and what was expected.
  */

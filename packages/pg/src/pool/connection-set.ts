@@ -9,7 +9,7 @@ type TypeParser = Parameters<pg.Client['setTypeParser']>
 export class ConnectionSet {
   onPrimary: Connection | undefined
   onReplica: Connection | undefined
-  /** The one that was used last. */
+  /** The connection that was used last. */
   latest: Connection | undefined
   readonly #owner: EventEmitter
   #typeParsers: TypeParser[] | undefined
@@ -22,7 +22,7 @@ export class ConnectionSet {
     return [this.onPrimary, this.onReplica].flatMap((connection) => connection?.client ?? [])
   }
 
-  /** Takes a connection in: its events reach the owner's listeners, and its type parsers are the owner's. */
+  /** Adds a connection: its events reach the owner's listeners, and it gets the owner's type parsers. */
   add(connection: Connection): void {
     const { client, node } = connection
     client.owner = this.#owner
@@ -42,7 +42,7 @@ export class ConnectionSet {
     await Promise.all([this.onPrimary, this.onReplica].map((connection) => connection?.client.end()))
   }
 
-  /** Lets go of one connection. */
+  /** Gives one connection back. */
   drop(connection: Connection, destroy: Error | boolean): void {
     if (this.onReplica === connection) this.onReplica = undefined
     else if (this.onPrimary === connection) this.onPrimary = undefined
@@ -51,14 +51,14 @@ export class ConnectionSet {
     giveBack(connection, destroy)
   }
 
-  /** Lets go of them all. */
+  /** Gives all connections back. */
   dropAll(destroy: Error | boolean): void {
     if (this.onPrimary !== undefined) this.drop(this.onPrimary, destroy)
     if (this.onReplica !== undefined) this.drop(this.onReplica, destroy)
   }
 }
 
-/** A connection goes back at rest or not at all: an open transaction is rolled back, an unfinished answer closes it. */
+/** Gives a connection back at rest: an open transaction is rolled back, and one with an unfinished answer is closed instead. */
 function giveBack(connection: Connection, destroy: Error | boolean): void {
   const { client, mustClose } = connection
   if (destroy || mustClose || client.isLost || !client.isSettled) return leave(connection, destroy || true)

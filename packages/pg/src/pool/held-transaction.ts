@@ -1,7 +1,7 @@
 import type { TransactionControl, TransactionModes } from '@headwater/core/internal'
 import pg from 'pg'
 
-/** The command tag that the server would have answered to each. */
+/** The command tag of the server's answer to each. */
 const COMMANDS: Readonly<Record<TransactionControl['kind'], string>> = {
   begin: 'BEGIN',
   'set-transaction': 'SET',
@@ -13,14 +13,14 @@ const COMMANDS: Readonly<Record<TransactionControl['kind'], string>> = {
   'two-phase': 'PREPARE TRANSACTION',
 }
 
-/** A transaction that the app has begun and nobody has been told of yet: its first statement shows where it belongs (R3). */
+/** A transaction that the app has begun, and no server yet: its first statement shows where it belongs (R3). */
 export class HeldTransaction {
   readonly #begin: string
   #texts: string[]
   #modes: TransactionModes
   #command = 'BEGIN'
   #isOver = false
-  /** With which error it could not begin: until its ROLLBACK the rest is refused, as in an aborted transaction. */
+  /** The error with which it could not begin: until its ROLLBACK the rest is refused, as in an aborted transaction. */
   failure: unknown
 
   constructor(text: string, modes: TransactionModes) {
@@ -38,22 +38,22 @@ export class HeldTransaction {
     return this.#modes
   }
 
-  /** The tag of the last one taken. */
+  /** The command tag of the last statement taken. */
   get command(): string {
     return this.#command
   }
 
-  /** Whether it ended before any statement came: there is nothing to send. */
+  /** Whether it ended before its first statement: there is nothing to send. */
   get isOver(): boolean {
     return this.#isOver
   }
 
-  /** Takes another control statement; `false` when it must be sent to a server now. */
+  /** Takes another control statement. Returns `false` when it must be sent to a server now. */
   add(text: string, control: TransactionControl): boolean {
     this.#command = COMMANDS[control.kind]
     switch (control.kind) {
       case 'begin':
-        // The server warns about it and goes on; let the server say so.
+        // The server warns about a second BEGIN and goes on; it is sent so that the warning appears.
         this.#texts.push(text)
         return true
       case 'set-transaction':
@@ -82,7 +82,7 @@ export class HeldTransaction {
   }
 
   /** The answer that the server would have given. */
-  static resultOf(command: string): pg.Result {
+  static answerTo(command: string): pg.Result {
     const result = new pg.Result('', pg.types)
     result.command = command
     result.rowCount = null

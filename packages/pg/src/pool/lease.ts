@@ -7,14 +7,14 @@ import type { Connection, NodeKind } from '../node/pool-node.ts'
 import type { ConnectionSet } from './connection-set.ts'
 import { HeldTransaction } from './held-transaction.ts'
 
-/** What a leased client holds: its connections, the transaction on one of them, and the writes that it has sent there. */
+/** What a leased client holds: its connections, the transaction on one of them, and the open writes in it. */
 export class Lease implements Holder {
   readonly connections: ConnectionSet
   readonly #finished: () => void
   #transaction: TransactionState = STANDS_ALONE
   #held: HeldTransaction | undefined
   #isPinned = false
-  /** What every query rejects with, once it has lost or closed what its queries build on. */
+  /** The error of every query, once its transaction or session is lost or closed. */
   #lostTo: unknown
   /** Whether its last query failed before anything was sent, and it holds no connection. */
   wasRefused = false
@@ -45,7 +45,7 @@ export class Lease implements Holder {
     return this.#lostTo !== undefined
   }
 
-  /** As pg's client says it: BEGIN counts from when it was asked for. */
+  /** The state of the transaction as pg's client reports it: BEGIN counts from the call on. */
   get status(): 'I' | 'T' | 'E' | null {
     if (this.#lostTo !== undefined) return null
     if (this.#held !== undefined) return 'T'
@@ -70,7 +70,7 @@ export class Lease implements Holder {
       return undefined
     }
     this.#keepHeld(held.isOver ? undefined : held)
-    return HeldTransaction.resultOf(held.command)
+    return HeldTransaction.answerTo(held.command)
   }
 
   forgetHeld(): void {
@@ -87,8 +87,8 @@ export class Lease implements Holder {
   }
 
   /**
-   * It waits for a connection with none in hand: two that hold what the other waits for would wait for ever. What it holds of
-   * another server is nothing that it builds on; else the query would go there.
+   * Gives its other connections back before it waits for one: two leases that hold what the other waits for would wait forever.
+   * It needs none of them: a transaction or session on one of them would have kept the query there.
    */
   awaits(query: RoutedQuery): void {
     this.connections.dropAll(false)
@@ -158,7 +158,7 @@ export class Lease implements Holder {
     this.#transaction = STANDS_ALONE
   }
 
-  /** Closes its connections at once; what runs, and what comes, rejects. */
+  /** Closes its connections at once; open and later queries reject. */
   close(how: Error | true, error: Error): void {
     this.lose(error)
     this.connections.dropAll(how)
@@ -181,13 +181,13 @@ export class Lease implements Holder {
     this.#finished()
   }
 
-  /** Gives the connections back. */
+  /** Gives its connections back. */
   letGo(): void {
     this.#endWrites()
     this.connections.dropAll(false)
   }
 
-  /** Committed, rolled back, or lost: nothing of it is underway any more. */
+  /** Call when the transaction was committed, rolled back, or lost. */
   #endWrites(): void {
     if (this.#underway.length > 0) for (const write of this.#underway.splice(0)) write.writeEnded()
   }
@@ -198,13 +198,13 @@ export class Lease implements Holder {
     if (isReadOnly !== undefined) this.#transaction = { ...this.#transaction, isReadOnly }
   }
 
-  /** The server's word is the truth: a transaction ends, or began inside a text, when ReadyForQuery says so. */
+  /** Follows the server: a transaction has ended, or has begun inside a text, when ReadyForQuery says so. */
   #syncTransaction(): void {
     const { latest } = this.connections
     if (latest === undefined) return
     const { sessionStatus } = latest.client
     const isInside = sessionStatus === 'T' || sessionStatus === 'E'
-    // Of what was held back, BEGIN was taken and something behind it refused.
+    // The server took the held BEGIN, and refused a statement after it.
     if (isInside) this.#held = undefined
     else if (this.#held !== undefined) return
     if (!isInside) this.#transaction = STANDS_ALONE

@@ -1,11 +1,11 @@
 import { currentFrame } from '@headwater/core/internal'
 import pg from 'pg'
 import { LazyEmitter } from '../driver/lazy-emitter.ts'
-import { nameOf } from '../driver/named-statement.ts'
+import { findStatementName } from '../driver/named-statement.ts'
 import { internalsOf } from '../driver/pg-internals.ts'
-import { type QueryCall, queryCallOf } from '../driver/query-call.ts'
-import { type AppConfig, copyOf } from '../driver/sent-query.ts'
-import { promiseOf, type Settle } from '../driver/settle.ts'
+import { type QueryCall, toQueryCall } from '../driver/query-call.ts'
+import { type AppConfig, copyConfig } from '../driver/sent-query.ts'
+import { type Settle, toPromise } from '../driver/settle.ts'
 import { settleSubmittable } from '../driver/submittable.ts'
 import type { Engine } from '../execution/engine.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
@@ -14,11 +14,11 @@ import { Lease } from './lease.ts'
 import type { OpenLeases } from './open-leases.ts'
 
 /**
- * What `RoutedPool.connect()` gives: a pg client that has no connection until its first statement shows where it belongs (R3).
+ * The pg client that `RoutedPool.connect()` gives. It has no connection until its first statement shows where it belongs (R3).
  *
- * Outside a transaction each statement goes its own way; session state or a write keeps it with the primary from then
- * on. A transaction lives on one node. Queries run in the order in which they were asked for, one at a time. A client that
- * lost the connection of its transaction or session is lost: every query rejects until its release (X11).
+ * Outside a transaction each statement is routed by itself; after session state or a write the client stays with the primary.
+ * A transaction stays on one node. Queries run one at a time, in the order of the calls. A client that lost the connection
+ * of its transaction or session rejects every query until its release (X11).
  */
 export class LeasedClient extends LazyEmitter {
   readonly #engine: Engine
@@ -27,7 +27,7 @@ export class LeasedClient extends LazyEmitter {
   readonly #waiting: RoutedQuery[] = []
   #isBusy = false
   #isReleased = false
-  /** The texts of the names that statements were given: pg's client asks for each only once. */
+  /** The texts of prepared statements by name: as in pg, the app need give each text only once. */
   #texts: Map<string, string> | undefined
   readonly #open: OpenLeases
   #isOpen = false
@@ -49,12 +49,12 @@ export class LeasedClient extends LazyEmitter {
 
   /** Every form that pg takes; see https://node-postgres.com/apis/client#clientquery. */
   query(first: unknown, second?: unknown, third?: unknown): unknown {
-    return this.#query(queryCallOf(first, second, third), false)
+    return this.#query(toQueryCall(first, second, third), false)
   }
 
   /** For the ORM adapters: see `OrmClient`. */
   queryWrite(first: unknown, second?: unknown): unknown {
-    return this.#query(queryCallOf(first, second, undefined), true)
+    return this.#query(toQueryCall(first, second, undefined), true)
   }
 
   #query(given: QueryCall, isWrite: boolean): unknown {
@@ -68,12 +68,12 @@ export class LeasedClient extends LazyEmitter {
       this.#enqueue(call, callback, isWrite)
       return undefined
     }
-    return promiseOf((settle) => this.#enqueue(call, settle, isWrite))
+    return toPromise((settle) => this.#enqueue(call, settle, isWrite))
   }
 
-  /** With the name of a statement alone, the text that it was given before. */
+  /** Adds the text that was given before to a call with only the name of a prepared statement. */
   #withText(call: QueryCall): QueryCall {
-    const name = call.submittable === undefined ? nameOf(call) : undefined
+    const name = call.submittable === undefined ? findStatementName(call) : undefined
     if (name === undefined) return call
     if (call.text !== undefined) {
       this.#texts ??= new Map()
@@ -81,12 +81,12 @@ export class LeasedClient extends LazyEmitter {
       return call
     }
     const text = this.#texts?.get(name)
-    return text === undefined ? call : { ...call, text, config: { ...copyOf(call.config as AppConfig), text } }
+    return text === undefined ? call : { ...call, text, config: { ...copyConfig(call.config as AppConfig), text } }
   }
 
   /**
-   * Gives the connections back, once what was asked for is done; `destroy` closes them at once, and what runs rejects. Throws
-   * when called twice. All as pg does.
+   * Gives the connections back once all queries are done. With `destroy` it closes them at once, and open queries reject. Throws
+   * when called twice. All as in pg.
    */
   release = (destroy?: Error | boolean): void => {
     if (this.#isReleased) throw new Error('Release called on client which has already been released to the pool.')
@@ -95,7 +95,7 @@ export class LeasedClient extends LazyEmitter {
     else if (!this.#isBusy) this.#letGo()
   }
 
-  /** Closes what this client holds, at once; what runs rejects. The pool makes new connections when it needs them. */
+  /** Closes this client's connections at once; open queries reject. The pool makes new connections when it needs them. */
   end(callback?: (error?: Error) => void): Promise<void> | undefined {
     const ended = this.#connections.end()
     if (!this.#isReleased) this.#close(true, new Error('Client was closed and is not queryable'))
@@ -112,7 +112,7 @@ export class LeasedClient extends LazyEmitter {
     if (!this.#isBusy) this.#letGo()
   }
 
-  /** As pg: a leased client is connected, and says so. */
+  /** As in pg: a leased client counts as connected, so connecting it again is an error. */
   connect(callback?: (error: Error) => void): Promise<never> | undefined {
     const error = new Error('Client has already been connected. You cannot reuse a client.')
     if (callback === undefined) return Promise.reject(error)
@@ -150,18 +150,18 @@ export class LeasedClient extends LazyEmitter {
     for (const client of this.#connections.clients) internalsOf(client).unref()
   }
 
-  /** The backend that answered last; `null` before the first statement. */
+  /** The process id of the backend that was used last; `null` before the first statement. */
   get processID(): number | null {
     const { latest } = this.#connections
     return latest === undefined ? null : internalsOf(latest.client).processID
   }
 
-  /** pg's own connection of the backend that answered last. */
+  /** pg's own connection to the backend that was used last. */
   get connection(): pg.Connection | undefined {
     return this.#connections.latest?.client.connection
   }
 
-  /** pg's own client of that backend, for the ORM adapters: see `OrmClient`. */
+  /** pg's own client for that backend, for the ORM adapters: see `OrmClient`. */
   get current(): pg.PoolClient | undefined {
     return this.#connections.latest?.client
   }

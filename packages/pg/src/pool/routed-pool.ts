@@ -1,9 +1,10 @@
 import { currentScope, type Topology } from '@headwater/core'
 import { currentFrame, type ReadPosition, type Statement } from '@headwater/core/internal'
-import pg from 'pg'
-import { emitterOf, poolInternalsOf } from '../driver/pg-internals.ts'
-import { boundToCaller, type QueryCall, queryCallOf } from '../driver/query-call.ts'
-import { promiseOf, type Settle } from '../driver/settle.ts'
+import type pg from 'pg'
+import { cancelQuery } from '../driver/cancel-query.ts'
+import { emitterOf, PgPool, poolInternalsOf } from '../driver/pg-internals.ts'
+import { boundToCaller, type QueryCall, toQueryCall } from '../driver/query-call.ts'
+import { type Settle, toPromise } from '../driver/settle.ts'
 import { settleSubmittable } from '../driver/submittable.ts'
 import { Engine } from '../execution/engine.ts'
 import { LONE_QUERIES } from '../execution/lone-queries.ts'
@@ -13,29 +14,39 @@ import { LeasedClient } from './leased-client.ts'
 import { OpenLeases } from './open-leases.ts'
 
 /**
- * A `pg.Pool` that reads next door and writes at the source.
+ * A `pg.Pool` that reads from a local replica and writes at the primary.
  *
- * A drop-in: every form of `query` and `connect`, the events and the counts are pg's own. A leased client has no
- * connection until its first statement. What a statement that needs the primary does depends on where this process
- * runs: at home it goes there; away, inside a request, it throws `ReplayToPrimary`.
+ * It replaces `pg.Pool` as it is: every form of `query` and `connect`, the events and the counts work as in pg. A leased client
+ * has no connection until its first statement. A statement that needs the primary goes there from a process in the primary's
+ * region. In another region, inside a request, it rejects with `ReplayToPrimary`, and the request is replayed in the
+ * primary's region; outside a request `writesOutsideRequest` says what happens.
+ *
+ * @example
+ * ```ts
+ * const pool = new RoutedPool({
+ *   region: 'nrt',
+ *   primary: { region: 'ams', connectionString: 'postgres://primary.internal/app' },
+ *   replicas: [{ region: 'nrt', connectionString: 'postgres://replica.internal/app' }],
+ * })
+ * const { rows } = await pool.query('select * from post where id = $1', [1])
+ * ```
  */
 export interface RoutedPool extends pg.Pool {
-  /** Where this process stands, as of now. */
+  /** Where this process stands, as of now: its region, the primary's, and whether it has a replica. */
   readonly topology: Topology
-  /** Whether every replica of the app is known to have all that was seen; `false` unless `replicasComplete`. */
+  /** Whether every replica of the app is known to have replayed all that was seen; `false` unless `replicasComplete`. */
   hasEveryReplica(seen: ReadPosition): boolean
 }
 
 interface RoutedPoolClass {
-  /** @throws {OptionsInvalid} naming the option, what was expected, and what to do. */
+  /**
+   * Makes the pool; it connects to nothing before the first query.
+   *
+   * @throws {OptionsInvalid} naming the option, what was expected, and what to do.
+   */
   new (options?: RoutedPoolOptions): RoutedPool
   readonly prototype: RoutedPool
 }
-
-/** pg declares its overloads one by one; an implementation that takes them all is declared here as `unknown`. */
-const PgPool = pg.Pool as unknown as new (
-  config: pg.PoolConfig,
-) => Omit<pg.Pool, 'query' | 'connect' | 'end' | 'totalCount' | 'idleCount' | 'waitingCount' | 'expiredCount'>
 
 const FORWARDED: ReadonlySet<string> = new Set(['connect', 'acquire', 'release', 'remove'])
 
@@ -76,7 +87,7 @@ class RoutedPoolImplementation extends PgPool {
 
   query(first: unknown, second?: unknown, third?: unknown): unknown {
     if (typeof first === 'function') return refuseFunction(first)
-    const call = queryCallOf(first, second, third)
+    const call = toQueryCall(first, second, third)
     const { callback, submittable } = call
     if (submittable !== undefined) {
       this.#dispatch(call, settleSubmittable(submittable))
@@ -86,7 +97,7 @@ class RoutedPoolImplementation extends PgPool {
       this.#dispatch(call, callback)
       return undefined
     }
-    return promiseOf((settle) => this.#dispatch(call, settle))
+    return toPromise((settle) => this.#dispatch(call, settle))
   }
 
   /** For the ORM adapters: see `OrmPool`. */
@@ -94,7 +105,7 @@ class RoutedPoolImplementation extends PgPool {
     const statement = this.#engine.verdicts.of(text)
     if (statement.reason !== 'reads-only' || statement.count !== 1) return undefined
     const call: QueryCall = { text, config: text, values, callback: undefined, submittable: undefined }
-    return promiseOf((settle) => this.#dispatch(call, settle, statement))
+    return toPromise((settle) => this.#dispatch(call, settle, statement))
   }
 
   /** For the ORM adapters: see `OrmPool`. */
@@ -104,7 +115,12 @@ class RoutedPoolImplementation extends PgPool {
     return new LeasedClient(this.#engine, this.#openLeases)
   }
 
-  /** Why nothing can be asked of this pool, here and now. */
+  /** For the ORM adapters: see `OrmPool`. */
+  cancelQuery(client: pg.PoolClient, isStillThere: () => boolean): Promise<void> {
+    return cancelQuery(client, isStillThere)
+  }
+
+  /** Why this pool takes no query, here and now; `undefined` when it does. */
   #reasonToRefuse(): Error | undefined {
     return this.ending ? new Error('Cannot use a pool after calling end on the pool') : currentScope()?.replay
   }
@@ -136,7 +152,7 @@ class RoutedPoolImplementation extends PgPool {
     return undefined
   }
 
-  /** As pg's pool, it serves who has a client until that is released, and only then ends. */
+  /** As in pg, the pool ends only after all leased clients were released. */
   async #endAll(): Promise<void> {
     await this.#openLeases.none()
     await this.#engine.end().finally(() => {
@@ -155,7 +171,7 @@ class RoutedPoolImplementation extends PgPool {
     )
   }
 
-  /** An event of a node's pool is passed on from when somebody listens for it: two are emitted for every query. */
+  /** Passes on an event of the nodes' pools once something listens for it: two are emitted for every query. */
   #forwardEvents(): void {
     const forwarded = new Set<string>()
     const forward = (event: string): void => {
@@ -168,7 +184,7 @@ class RoutedPoolImplementation extends PgPool {
     emitterOf(this).on('newListener', forward)
     for (const { pool } of this.#engine.fleet.nodes) {
       pool.on('error', (error: Error, client: pg.PoolClient) => {
-        // An idle connection that dies is no reason to end the process: the pool makes another.
+        // Without this check an idle connection that dies would end the process; the pool makes another.
         if (this.listenerCount('error') > 0) this.emit('error', error, client)
       })
     }
@@ -183,7 +199,7 @@ function later(settle: Settle, error: unknown): void {
   process.nextTick(settle, error)
 }
 
-/** pg's own answer to a function in the place of the query. */
+/** pg's own answer to a function instead of a query. */
 function refuseFunction(callback: unknown): unknown {
   const error = new Error('Passing a function as the first parameter to pool.query is not supported')
   setImmediate(() => (callback as Settle)(error))

@@ -11,17 +11,17 @@ import type { Lag } from '../fleet/primary-history.ts'
 /** Why a replica is not fresh enough. */
 export type StaleReason = Exclude<Freshness, 'caught-up'> | 'lagging'
 
-/** What a read asks of a replica. */
+/** What a read requires of a replica. */
 export interface ReadRequirement {
-  /** What it must have, as the client has seen it. */
+  /** The position that it must have replayed: what the client has seen. */
   readonly seen: ReadPosition | undefined
-  /** Whether it must be known at all: what it shows counts for the client's next read. */
+  /** Whether its position must be known: the client's next read must not go back behind it. */
   readonly isTracked: boolean
   readonly maxLag: Lag | undefined
 }
 
-/** What a read in `frame` asks for; `undefined` when any replica will do. */
-export function requirementOf(
+/** What a read in `frame` requires; `undefined` when any replica will do. */
+export function requirementFor(
   frame: Frame | undefined,
   consistency: Consistency,
   maxLag: Lag | undefined,

@@ -3,13 +3,13 @@ import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
 import type { ConnectedToReplica, ReadInSearch } from './read-in-search.ts'
-import { requirementOf, whyStale } from './read-requirement.ts'
+import { requirementFor, whyStale } from './read-requirement.ts'
 import { ReplicaChooser } from './replica-chooser.ts'
 import { ReplicaOrder } from './replica-order.ts'
 import { mayRunOn, ReplicaSearch, type SearchGround } from './replica-search.ts'
 import { StaleReadDetector } from './stale-read-detector.ts'
 
-/** Finds the replica that a read may run on, and a connection to it. */
+/** Finds a replica that a read may run on, and a connection to it. */
 export class Reads {
   readonly #options: ResolvedFreshness
   readonly #ground: SearchGround
@@ -30,30 +30,30 @@ export class Reads {
     return this.#ground.chooser.end()
   }
 
-  /** Whether every replica of the app is known to have all that was seen. */
+  /** Whether every replica of the app is known to have replayed all that was seen. */
   hasEveryReplica(seen: ReadPosition): boolean {
     return this.#ground.chooser.hasEveryReplica(seen)
   }
 
-  /** Notes a write on its way to the primary, for the warning about reads that may miss it. */
+  /** Notes a write that goes to the primary, for the warning about reads that may miss it. */
   noteWrite({ call, frame }: ReadInSearch): void {
     if (frame?.scope === undefined) return
     this.#ground.detector?.noteWrite(call.text, frame.scope.session, performance.now())
   }
 
   /**
-   * Takes a connection to a local replica that is fresh enough for `query`, trying each once (F1, F5, F6). Without an error
-   * and a connection there is none.
+   * Takes a connection to a local replica that is fresh enough for `query`, trying each once (F1, F5, F6). Calls back with neither
+   * an error nor a connection when there is none.
    */
   connect(query: ReadInSearch, situation: Situation, connected: ConnectedToReplica): void {
-    const requirement = requirementOf(query.frame, situation.consistency, this.#options.maxLag)
+    const requirement = requirementFor(query.frame, situation.consistency, this.#options.maxLag)
     new ReplicaSearch(this.#ground, query, situation, requirement, connected).goOn()
   }
 
-  /** Whether a connection that is held already leads to a replica that may answer `query`. */
+  /** Whether a connection that is already held leads to a replica that may answer `query`. */
   isFit(connection: Connection, query: ReadInSearch, situation: Situation): boolean {
     if (!mayRunOn(connection, query, situation)) return false
-    const requirement = requirementOf(query.frame, situation.consistency, this.#options.maxLag)
+    const requirement = requirementFor(query.frame, situation.consistency, this.#options.maxLag)
     if (requirement === undefined) return true
     const { watch } = this.#ground.chooser
     const state = watch.stateOf(connection.node, connection.client)

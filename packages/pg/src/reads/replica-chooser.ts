@@ -6,18 +6,18 @@ import type { PoolNode } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
 import { type ReadRequirement, type StaleReason, whyStale } from './read-requirement.ts'
 
-/** Away from home a replay crosses an ocean, which takes longer than this. */
+/** The default wait outside the primary's region, where a replay may cross an ocean, which takes longer. */
 const DEFAULT_WAIT_MILLIS = 50
-/** A replica that is not far enough is worth waiting for; a client's other server, or another history, is not. */
+/** Only a replica that is behind is worth waiting for; a client that has read on another replica, or another timeline, would wait in vain. */
 const WORTH_WAITING: ReadonlySet<StaleReason> = new Set(['behind'])
-/** What is said of several stale replicas: the first of these that holds for one. */
+/** The reason that is given for several stale replicas: the first of these that holds for one. */
 const PRECEDENCE: readonly StaleReason[] = ['behind', 'lagging', 'seen-elsewhere', 'another-timeline']
 
 /** Chooses the replica that is fresh enough for a read, and waits for one where that may help (F4, F5, F6, F7). */
 export class ReplicaChooser {
   readonly #fleet: Fleet
   readonly #options: ResolvedFreshness
-  /** What each server is known to have. */
+  /** The known position of each server. */
   readonly watch: FleetWatch
 
   constructor(fleet: Fleet, options: ResolvedFreshness) {
@@ -32,8 +32,8 @@ export class ReplicaChooser {
   }
 
   /**
-   * Finds one of `nodes`, in their order of preference, that is fresh enough, and waits for one if that may help. Calls
-   * back at once when it knows.
+   * Finds one of `nodes`, which are in order of preference, that is fresh enough, and waits for one where that may help. Calls
+   * back synchronously when it need not wait.
    */
   choose(
     nodes: readonly PoolNode[],
@@ -76,7 +76,7 @@ export class ReplicaChooser {
     if (!isWaiting) tell(undefined, 'primary', first.why)
   }
 
-  /** Whether every replica is known to have all that was seen; `false` while one is not known, or not all are listed. */
+  /** Whether every replica is known to have replayed all that was seen; `false` while one is unknown, or not all are listed. */
   hasEveryReplica(seen: ReadPosition): boolean {
     return this.#options.replicasComplete && this.watch.isEverywhere(seen)
   }
@@ -91,7 +91,7 @@ export class ReplicaChooser {
   ): { readonly node: PoolNode | undefined; readonly why: StaleReason } {
     let why: StaleReason = 'another-timeline'
     for (const node of nodes) {
-      // Behind a balancer each connection may lead elsewhere: it is asked itself, right before the read.
+      // Behind a load balancer each connection may lead elsewhere: it is asked itself, right before the read.
       if (node.isBalanced) return { node, why }
       const stale = whyStale(this.watch.stateOf(node), requirement, this.watch)
       if (stale === undefined) return { node, why }

@@ -3,7 +3,7 @@ import type { FleetWatch } from '../fleet/fleet-watch.ts'
 import type { PoolNode } from '../node/pool-node.ts'
 import type { ReadInSearch } from './read-in-search.ts'
 
-/** In which order a read tries the local replicas. One scope stays with one replica; outside a scope they take turns. */
+/** The order in which a read tries the local replicas. A scope stays with one replica; outside a scope they take turns. */
 export class ReplicaOrder {
   readonly #local: readonly PoolNode[]
   readonly #watch: FleetWatch
@@ -14,7 +14,7 @@ export class ReplicaOrder {
     this.#watch = watch
   }
 
-  /** The next one for a read that any replica may answer; whoever asks may become the probe of one that is ejected. */
+  /** The next one for a read that any replica may answer. The read may become the probe of a replica that has failed. */
   next(query: ReadInSearch): PoolNode | undefined {
     const count = this.#local.length
     const start = query.frame?.scope?.number ?? this.#turn++
@@ -25,7 +25,7 @@ export class ReplicaOrder {
     return undefined
   }
 
-  /** Where the client has read before (F5), else the one whose turn it is. */
+  /** The replica that the client has read before (F5), otherwise the one whose turn it is. */
   preferred(query: ReadInSearch, seen: ReadPosition | undefined): PoolNode | undefined {
     const local = this.#local
     const turn = local[(query.frame?.scope?.number ?? this.#turn) % Math.max(1, local.length)]
@@ -33,7 +33,7 @@ export class ReplicaOrder {
     return node === undefined || query.hasTried(node) || node.isEjected ? undefined : node
   }
 
-  /** All that are left, one after the other; in front the one where the client has read before. */
+  /** All replicas that are left, in order; the one that the client has read before comes first. */
   all(query: ReadInSearch, seen: ReadPosition | undefined): PoolNode[] {
     const start = (query.frame?.scope?.number ?? this.#turn++) % Math.max(1, this.#local.length)
     const nodes = [...this.#local.slice(start), ...this.#local.slice(0, start)]

@@ -43,7 +43,7 @@ export class ReplicaSearch {
     this.#connected = connected
   }
 
-  /** Goes on to the next replica; `whyNotTheLast` is told when there is none. */
+  /** Goes on to the next replica. When there is none, `whyNotTheLast` is passed on. */
   goOn(whyNotTheLast: NoReplica = 'replica-lost'): void {
     const requirement = this.#requirement
     if (requirement === undefined || this.#mayBeOlder) return this.#takeAny(whyNotTheLast)
@@ -79,7 +79,7 @@ export class ReplicaSearch {
     this.#connectTo(node, this.#connected)
   }
 
-  /** Looks again once the connection is there: it may be younger than what is known, or lead anywhere. */
+  /** Checks again once connected: the connection may be younger than the last sample, or lead anywhere. */
   #takeFresh(node: PoolNode, requirement: ReadRequirement): void {
     const take: Connected = (error, connection) => {
       if (connection === undefined) return this.#connected(error)
@@ -136,7 +136,7 @@ export class ReplicaSearch {
   }
 }
 
-/** What is merely tried runs in a session that is forced read-only, or not at all (X1). */
+/** A statement may be tried only in a session that is forced read-only (X1). */
 export function mayRunOn({ client }: Connection, { statement }: ReadInSearch, situation: Situation): boolean {
   return client.isForcedReadOnly || !isTried(statement, situation)
 }

@@ -7,27 +7,27 @@ import {
 } from '@headwater/core/internal'
 import { TablePolicy } from './table-policy.ts'
 
-/** Tables that were written lately, and by whom. */
+/** Tables that a session wrote lately. */
 interface Written {
   readonly tables: readonly string[]
   readonly session: ClientSession
   readonly at: number
 }
 
-/** How long a write is remembered, in ms: as long as its client's token is good. */
-const REMEMBERED = 60_000
+/** How long a write is remembered: as long as its client's token is valid by default. */
+const REMEMBERED_MILLIS = 60_000
 const MOST_WRITES = 256
 const NOBODY: ReadonlySet<ClientSession> = new Set()
 
-/** Where a name begins that is written to; what stands between is what the grammar allows there. */
+/** What stands before the name of a table that is written, as the grammar allows it, and that name. */
 const TARGET =
   /\b(?:insert\s+into|update(?:\s+only)?|delete\s+from(?:\s+only)?|merge\s+into(?:\s+only)?|truncate(?:\s+table)?(?:\s+only)?|copy)\s+((?:"(?:[^"]|"")+"|[\w$]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[\w$]+))*)/gi
 
 /**
- * Warns, while an app is developed, of a read on a replica of a table that its own scope, or the scope that its client's
- * token came from, has just written (issued by this process). It reads words, not grammar: a warning is a hint.
+ * Warns during development when a replica is read for a table that the same scope, or the scope that its client's token came
+ * from, has just written in this process. It looks at words, not grammar, so a warning is a hint.
  *
- * Only reads that ask for no freshness can meet it: `eventual`, `bounded`, `withReplica`.
+ * Only reads without a freshness guarantee can cause it: `eventual`, `bounded` and `withReplica`.
  */
 export class StaleReadDetector {
   readonly #writes: Written[] = []
@@ -41,7 +41,7 @@ export class StaleReadDetector {
     if (this.#writes.length > MOST_WRITES) this.#writes.shift()
   }
 
-  /** Looks at a read that goes to a replica; `state` is what is known of that. */
+  /** Checks a read that goes to a replica; `state` is the known state of the replica. */
   check(
     text: string | undefined,
     frame: Frame | undefined,
@@ -56,13 +56,13 @@ export class StaleReadDetector {
     const before = isBehind ? this.#scopesBehind(minPosition) : NOBODY
     for (const write of this.#writes) {
       const isOwn = write.session === session
-      if (now - write.at > REMEMBERED || !(isOwn || before.has(write.session))) continue
+      if (now - write.at > REMEMBERED_MILLIS || !(isOwn || before.has(write.session))) continue
       const table = write.tables.find((name) => new TablePolicy([name]).mayRead(text))
       if (table !== undefined) this.#warn(table, node, isOwn)
     }
   }
 
-  /** Who wrote what a token stands for: the scope that it comes from, the one that this one's token came from, and so on. */
+  /** The sessions whose writes a token stands for: the one that issued it, the one whose token that one had, and so on. */
   #scopesBehind(token: ReadPosition): ReadonlySet<ClientSession> {
     const scopes = new Set<ClientSession>()
     let link: ReadPosition | undefined = token
@@ -81,19 +81,19 @@ export class StaleReadDetector {
     if (this.#told.has(key)) return
     this.#told.add(key)
     process.emitWarning(
-      `${JSON.stringify(table)} was read on ${node} although ${writer} has written it: the read may miss that. ` +
-        'Leave out withReplica() or the weaker consistency here, or read with withPrimary(). Told once for each table.',
+      `${JSON.stringify(table)} was read on ${node} although ${writer} has written it, so the read may miss that write. ` +
+        'Remove withReplica() or the weaker consistency here, or read inside withPrimary(). Shown once for each table.',
       { type: 'HeadwaterWarning', code: 'HEADWATER_STALE_READ' },
     )
   }
 }
 
-/** Where it was read from since then does not matter here. */
+/** Compares without the replica that was read since. */
 function isSamePosition(left: ReadPosition | undefined, right: ReadPosition): boolean {
   return left?.cluster === right.cluster && left.timeline === right.timeline && left.lsn === right.lsn
 }
 
-/** The tables that a text writes, as Postgres folds their names, without schema. */
+/** The tables that a text writes, by name without schema, as Postgres folds it. */
 export function writtenTables(text: string): string[] {
   const names = [...text.matchAll(TARGET)].flatMap(([, name]) => (name === undefined ? [] : [lastPart(name)]))
   return [...new Set(names)]

@@ -249,7 +249,7 @@ describe('what goes wrong', () => {
     await using stage = await Stage.open({
       startApp: (instance) => startApp(instance, { attempts, earlyReplay: true }),
     })
-    const [replica] = stage.cluster.replicas
+    const [replica] = stage.world.cluster.replicas
     await replica?.stop('immediate')
     for (let n = 0; n < 4; n += 1) expect((await stage.fetch('nrt', '/read')).status).toBe(200)
     await replica?.start()

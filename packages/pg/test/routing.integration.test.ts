@@ -8,21 +8,16 @@ import {
   withPrimary,
   withReplica,
 } from '@headwater/core'
+import { inRequest, WHO, World, who } from '@headwater/test-world'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
-import { WHO, World } from './world.ts'
 
 let world: World
 beforeAll(async () => {
   world = await World.start()
 })
 afterAll(() => world[Symbol.asyncDispose]())
-
-const who = async (target: pg.Pool | pg.PoolClient): Promise<string> => (await target.query(WHO)).rows[0].who
-
-/** Runs as a request would. */
-const inRequest = <T>(pool: RoutedPool, fn: () => Promise<T>): Promise<T> => runInScope(world.request(pool), fn)
 
 const leased = async <T>(pool: RoutedPool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
   const client = await pool.connect()
@@ -35,8 +30,8 @@ const leased = async <T>(pool: RoutedPool, use: (client: pg.PoolClient) => Promi
 
 describe('at home', () => {
   let pool: RoutedPool
-  beforeAll(() => {
-    pool = world.pool('ams')
+  beforeAll(async () => {
+    pool = await world.informedPool('ams')
   })
 
   it('R1: a read goes next door, a write and what nobody can see into to the primary', async () => {
@@ -89,8 +84,8 @@ describe('at home', () => {
   })
 
   it('R6: withPrimary in a transaction that has read on a replica gets no answer of that replica', async () => {
-    const away = world.pool('nrt')
-    const reading = runInScope(world.request(away), () =>
+    const away = await world.informedPool('nrt')
+    const reading = inRequest(away, () =>
       leased(away, async (client) => {
         await client.query('begin')
         expect(await who(client)).toBe('nrt')
@@ -118,10 +113,10 @@ describe('at home', () => {
   })
 
   it('R8: opt-in routing reads from the replica only inside withReplica; eventual consistency also after a write', async () => {
-    const optIn = world.pool('ams', { routing: 'opt-in' })
+    const optIn = await world.informedPool('ams', { routing: 'opt-in' })
     expect(await who(optIn)).toBe('primary')
     expect(await withReplica(() => who(optIn))).toBe('nrt')
-    const eventual = world.pool('ams', { consistency: 'eventual' })
+    const eventual = await world.informedPool('ams', { consistency: 'eventual' })
     await runInScope(new Scope(), async () => {
       await eventual.query("insert into note (body) values ('R8')")
       expect(await who(eventual)).toBe('nrt')
@@ -132,7 +127,7 @@ describe('at home', () => {
 describe('transactions', () => {
   it('R3: READ ONLY runs on the replica to its end, at home and away, also when READ ONLY comes as a second statement', async () => {
     for (const region of ['ams', 'nrt'] as const) {
-      await leased(world.pool(region), async (client) => {
+      await leased(await world.informedPool(region), async (client) => {
         await client.query('begin read only')
         expect([await who(client), await who(client)]).toEqual(['nrt', 'nrt'])
         await client.query('commit')
@@ -148,7 +143,7 @@ describe('transactions', () => {
   })
 
   it('R3: a plain transaction at home is the primary’s from its first statement, reads included', async () => {
-    await leased(world.pool('ams'), async (client) => {
+    await leased(await world.informedPool('ams'), async (client) => {
       const begun = await client.query('BEGIN')
       expect(begun).toMatchObject({ command: 'BEGIN', rowCount: null, rows: [] })
       expect(client.getTransactionStatus()).toBe('T')
@@ -162,7 +157,7 @@ describe('transactions', () => {
   })
 
   it('R3: away, a transaction that only reads stays next door; one that writes is replayed and leaves no trace', async () => {
-    const pool = world.pool('nrt')
+    const pool = await world.informedPool('nrt')
     await inRequest(pool, () =>
       leased(pool, async (client) => {
         await client.query('begin')
@@ -197,7 +192,7 @@ describe('transactions', () => {
   })
 
   it('R3: SERIALIZABLE at home is the primary’s', async () => {
-    await leased(world.pool('ams'), async (client) => {
+    await leased(await world.informedPool('ams'), async (client) => {
       await client.query('begin isolation level serializable read only')
       expect(await who(client)).toBe('primary')
       await client.query('commit')
@@ -205,7 +200,7 @@ describe('transactions', () => {
   })
 
   it('R3: outside a request, away, a read-write transaction runs at the primary from its first read', async () => {
-    await leased(world.pool('nrt'), async (client) => {
+    await leased(await world.informedPool('nrt'), async (client) => {
       await client.query('begin')
       expect(await who(client)).toBe('primary')
       await client.query("insert into note (body) values ('R3 job')")
@@ -235,7 +230,7 @@ describe('transactions', () => {
   })
 
   it('R3: a failed transaction answers as Postgres does, and COMMIT rolls it back', async () => {
-    await leased(world.pool('ams'), async (client) => {
+    await leased(await world.informedPool('ams'), async (client) => {
       await client.query('begin')
       await client.query("insert into note (body) values ('failed')")
       await expect(client.query('select 1/0')).rejects.toMatchObject({ code: '22012' })
@@ -247,7 +242,7 @@ describe('transactions', () => {
   })
 
   it('R3: a write in READ ONLY fails as it would on the primary; a lock that needs the primary is refused with advice', async () => {
-    await leased(world.pool('ams'), async (client) => {
+    await leased(await world.informedPool('ams'), async (client) => {
       await client.query('begin read only')
       expect(await who(client)).toBe('nrt')
       await expect(client.query("select write_note('x')")).rejects.toMatchObject({ code: '25006' })
@@ -261,7 +256,7 @@ describe('transactions', () => {
   })
 
   it('R3: SET LOCAL stays inside its transaction, on the replica too', async () => {
-    await leased(world.pool('nrt'), async (client) => {
+    await leased(await world.informedPool('nrt'), async (client) => {
       await client.query('begin read only')
       await client.query("set local app.tenant = '7'")
       expect((await client.query("select current_setting('app.tenant') as tenant, who from server")).rows).toEqual([
@@ -272,7 +267,7 @@ describe('transactions', () => {
   })
 
   it('R5: a read beside an open transaction, through the pool, sees what the scope has written', async () => {
-    const pool = world.pool('ams')
+    const pool = await world.informedPool('ams')
     await runInScope(new Scope(), () =>
       leased(pool, async (client) => {
         await client.query('begin')
@@ -284,7 +279,7 @@ describe('transactions', () => {
   })
 
   it('prepared statements and session settings keep a leased client with the primary', async () => {
-    await leased(world.pool('ams'), async (client) => {
+    await leased(await world.informedPool('ams'), async (client) => {
       expect(await who(client)).toBe('nrt')
       await client.query("set app.tenant = '9'")
       expect((await client.query("select current_setting('app.tenant') as tenant, who from server")).rows).toEqual([
@@ -298,7 +293,7 @@ describe('transactions', () => {
   })
 
   it('kysely-replication: a connection that has read on a replica can still write', async () => {
-    await leased(world.pool('ams'), async (client) => {
+    await leased(await world.informedPool('ams'), async (client) => {
       expect(await who(client)).toBe('nrt')
       await client.query("insert into note (body) values ('pinned')")
       expect(await who(client)).toBe('primary')
@@ -307,7 +302,7 @@ describe('transactions', () => {
   })
 
   it('a cursor inside a transaction reads its snapshot on the replica', async () => {
-    await leased(world.pool('nrt'), async (client) => {
+    await leased(await world.informedPool('nrt'), async (client) => {
       await client.query('begin read only')
       await client.query('declare c cursor for select 1 as n union all select 2')
       expect((await client.query('fetch 1 from c')).rows).toEqual([{ n: 1 }])

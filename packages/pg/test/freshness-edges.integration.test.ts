@@ -1,6 +1,6 @@
 import { getToken, ReplicaBehind, runInScope, runWithToken, Scope, withConsistency, withReplica } from '@headwater/core'
 import type { ReadPosition } from '@headwater/core/internal'
-import { requestScope, World, who } from '@headwater/test-world'
+import { inJob, requestScope, World, who } from '@headwater/test-world'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
 
@@ -49,7 +49,7 @@ async function warm(pool: RoutedPool): Promise<ReadPosition> {
 
 describe('a token beyond requests', () => {
   async function tokenOfWrite(pool: RoutedPool): Promise<string> {
-    const token = await runInScope(new Scope(), async () => {
+    const token = await inJob(async () => {
       await pool.query(INSERT)
       return getToken({ secret: SECRET })
     })
@@ -59,7 +59,7 @@ describe('a token beyond requests', () => {
 
   test('getToken gives none outside a scope, and none to who has seen nothing', async () => {
     expect(await getToken({ secret: SECRET })).toBeUndefined()
-    expect(await runInScope(new Scope(), () => getToken({ secret: SECRET }))).toBeUndefined()
+    expect(await inJob(() => getToken({ secret: SECRET }))).toBeUndefined()
     await expect(getToken({ secret: 'short' })).rejects.toMatchObject({ code: 'HEADWATER_OPTIONS_INVALID' })
   })
 
@@ -193,7 +193,7 @@ describe('while an app is developed', () => {
     const home = await world.informedPool('ams', { warnOnStaleReads: true })
     await warm(home)
     const own = await warningsDuring(() =>
-      runInScope(new Scope(), async () => {
+      inJob(async () => {
         await home.query(INSERT)
         await withReplica(() => who(home))
         for (let round = 0; round < 3; round += 1) await withReplica(() => readNotes(home))
@@ -243,7 +243,7 @@ describe('while an app is developed', () => {
         await home.query(INSERT)
         await readNotes(home)
       })
-      await runInScope(new Scope(), async () => {
+      await inJob(async () => {
         await quiet.query(INSERT)
         await withReplica(() => readNotes(quiet))
       })

@@ -1,5 +1,5 @@
-import { currentScope, ReplayImpossible, ReplayToPrimary, runInScope, Scope } from '@headwater/core'
-import { errorOf, inRequest, requestScope, WHO, World } from '@headwater/test-world'
+import { currentScope, ReplayImpossible, ReplayToPrimary, runInScope } from '@headwater/core'
+import { errorOf, inJob, inRequest, requestScope, WHO, World } from '@headwater/test-world'
 import Cursor from 'pg-cursor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
@@ -168,7 +168,7 @@ describe('away from home', () => {
     await expect(strict.query("insert into note (body) values ('P6')")).rejects.toMatchObject({
       blocker: 'no-request',
     })
-    await runInScope(new Scope(), async () => {
+    await inJob(async () => {
       await expect(strict.query("insert into note (body) values ('P6')")).rejects.toMatchObject({
         blocker: 'no-request',
       })

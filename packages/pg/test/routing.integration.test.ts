@@ -2,13 +2,11 @@ import {
   diagnostics,
   ReplayToPrimary,
   type RouteEvent,
-  runInScope,
-  Scope,
   WriteOnReplica,
   withPrimary,
   withReplica,
 } from '@headwater/core'
-import { inRequest, WHO, World, who } from '@headwater/test-world'
+import { inJob, inRequest, WHO, World, who } from '@headwater/test-world'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
@@ -53,7 +51,7 @@ describe('at home', () => {
   })
 
   it('R4: after a write in the scope every read goes to the primary; outside it, next door again', async () => {
-    await runInScope(new Scope(), async () => {
+    await inJob(async () => {
       expect(await who(pool)).toBe('nrt')
       await pool.query("insert into note (body) values ('R4')")
       expect(await who(pool)).toBe('primary')
@@ -63,7 +61,7 @@ describe('at home', () => {
   })
 
   it('R4: the scope is marked before the write is sent, so a read beside it is at the primary too', async () => {
-    await runInScope(new Scope(), async () => {
+    await inJob(async () => {
       const write = pool.query("insert into note (body) select 'slow' from pg_sleep(0.1)")
       expect(await who(pool)).toBe('primary')
       await write
@@ -72,7 +70,7 @@ describe('at home', () => {
 
   it('R6: withPrimary and withReplica force the route, and a write inside withReplica reaches no database', async () => {
     expect(await withPrimary(() => who(pool))).toBe('primary')
-    await runInScope(new Scope(), async () => {
+    await inJob(async () => {
       await pool.query("insert into note (body) values ('R6')")
       expect(await withReplica(() => who(pool))).toBe('nrt')
     })
@@ -117,7 +115,7 @@ describe('at home', () => {
     expect(await who(optIn)).toBe('primary')
     expect(await withReplica(() => who(optIn))).toBe('nrt')
     const eventual = await world.informedPool('ams', { consistency: 'eventual' })
-    await runInScope(new Scope(), async () => {
+    await inJob(async () => {
       await eventual.query("insert into note (body) values ('R8')")
       expect(await who(eventual)).toBe('nrt')
     })
@@ -268,7 +266,7 @@ describe('transactions', () => {
 
   it('R5: a read beside an open transaction, through the pool, sees what the scope has written', async () => {
     const pool = await world.informedPool('ams')
-    await runInScope(new Scope(), () =>
+    await inJob(() =>
       leased(pool, async (client) => {
         await client.query('begin')
         await client.query("insert into note (body) values ('R5')")

@@ -85,10 +85,10 @@ export class World {
     )
   }
 
-  /** Such a pool, once it goes by the catalog. */
+  /** Such a pool, once it goes by the catalog, unless the options turn that off. */
   async informedPool(region: Region, options?: RoutedPoolOptions): Promise<RoutedPool> {
     const pool = this.pool(region, options)
-    await untilCatalogIsRead(pool)
+    if (options?.catalog !== false) await untilCatalogIsRead(pool)
     return pool
   }
 

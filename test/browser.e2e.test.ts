@@ -52,7 +52,7 @@ describe.skipIf(!hasChromium)('a page in a real browser', () => {
 
   test('F1: sees its write, also when a read that knows less is answered last', async () => {
     await script("await fetch('/write', { method: 'POST' })")
-    await stage.cluster.waitUntilCaughtUp()
+    await stage.world.cluster.waitUntilCaughtUp()
     expect(await ours()).toHaveLength(1)
     // The watcher's first look.
     await expect
@@ -60,7 +60,7 @@ describe.skipIf(!hasChromium)('a page in a real browser', () => {
       .toEqual({ notes: 1, who: 'nrt' })
     // Past the moment in which reads share a mark: the next ones leave a new one.
     await new Promise((resolve) => setTimeout(resolve, 600))
-    await stage.cluster.replicas[0]?.pauseReplay()
+    await stage.world.cluster.replicas[0]?.pauseReplay()
     try {
       const answers = await script(`
         const order = []
@@ -82,7 +82,7 @@ describe.skipIf(!hasChromium)('a page in a real browser', () => {
       expect(await script(read)).toEqual({ notes: 2, who: 'primary' })
       expect(await ours()).toHaveLength(1)
     } finally {
-      await stage.cluster.replicas[0]?.resumeReplay()
+      await stage.world.cluster.replicas[0]?.resumeReplay()
     }
   })
 })

@@ -1,12 +1,10 @@
-import { type Cluster, startCluster } from '@headwater/cluster'
 import { drizzle } from '@headwater/drizzle'
 import { HeadwaterDialect } from '@headwater/kysely'
 import { RoutedPool } from '@headwater/pg'
+import { CuttingWire, World } from '@headwater/test-world'
 import { sql as drizzleSql } from 'drizzle-orm'
 import { Kysely, sql as kyselySql } from 'kysely'
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { CuttingWire } from './cutting-wire.ts'
 
 // Transactions of four inserts, 10 ms from their server, whose connections are cut every 300 ms: all four are there, or none.
 
@@ -16,20 +14,15 @@ const AT_A_TIME = 20
 const CUT_EACH_MILLIS = 300
 const INSERTS = [1, 2, 3, 4]
 
-let cluster: Cluster
+let world: World
 let wire: CuttingWire
-let admin: pg.Pool
 beforeAll(async () => {
-  cluster = await startCluster({ replicas: [] })
-  wire = await CuttingWire.open({ port: cluster.primary.port, delayMillis: 5 })
-  admin = new pg.Pool({ connectionString: cluster.primary.url, max: 1 })
-  admin.on('error', () => undefined)
-  await admin.query('create table part (whole text, n int)')
+  world = await World.start({ replicas: [], schema: 'create table part (whole text, n int)' })
+  wire = await CuttingWire.open({ port: world.cluster.primary.port, delayMillis: 5 })
 })
 afterAll(async () => {
-  await admin?.end()
   await wire?.[Symbol.asyncDispose]()
-  await cluster?.stop()
+  await world?.[Symbol.asyncDispose]()
 })
 
 /** What an app does with an insert that fails: it gives the transaction up, or goes on as if nothing were. */
@@ -74,7 +67,9 @@ const WAYS: Readonly<Record<string, (pool: RoutedPool) => Transact>> = {
 const CUTS: Readonly<Record<string, (application: string) => unknown>> = {
   'a reset': () => wire.cut(),
   pg_terminate_backend: (application) =>
-    admin.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [application]),
+    world.admin.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [
+      application,
+    ]),
 }
 
 describe.each(Object.keys(CUTS))('X11: cut by %s', (cut) => {
@@ -82,13 +77,12 @@ describe.each(Object.keys(CUTS))('X11: cut by %s', (cut) => {
     `no transaction of %s, of ${TRANSACTIONS}, is committed by half`,
     async (way) => {
       const application = `half-${crypto.randomUUID()}`
-      const url = new URL(cluster.primary.url)
+      const url = new URL(world.cluster.primary.url)
       url.port = String(wire.port)
       const pool = new RoutedPool({
         primary: { connectionString: url.href },
         replicas: [],
         application_name: application,
-        catalog: false,
       })
       const transact = WAYS[way]?.(pool)
       if (transact === undefined) throw new Error(`no way is named ${way}`)
@@ -111,7 +105,7 @@ describe.each(Object.keys(CUTS))('X11: cut by %s', (cut) => {
         clearInterval(timer)
         await pool.end()
       }
-      const { rows } = await admin.query<{ whole: string; parts: number }>(
+      const { rows } = await world.admin.query<{ whole: string; parts: number }>(
         'select whole, count(*)::int as parts from part where whole like $1 group by whole',
         [`${application}-%`],
       )

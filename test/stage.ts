@@ -1,9 +1,9 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Cluster, startCluster } from '@headwater/cluster'
+import type { Cluster } from '@headwater/cluster'
 import { createFlyProxy, type FlyProxy, type FlyProxyOptions, type RequestEvent } from '@headwater/fly-proxy'
-import { RoutedPool, type RoutedPoolOptions } from '@headwater/pg'
-import pg from 'pg'
+import type { RoutedPool, RoutedPoolOptions } from '@headwater/pg'
+import { World } from '@headwater/test-world'
 
 /** The regions of the stage; the primary is in the first. */
 export const REGIONS = ['ams', 'nrt'] as const
@@ -22,30 +22,27 @@ export interface Instance {
 export interface StageOptions {
   readonly startApp: StartApp
   readonly proxy?: Partial<FlyProxyOptions>
+  /** SQL that a suite adds to the tables of the stage. Default: nothing. */
+  readonly schema?: string
   readonly pool?: (region: Region, cluster: Cluster) => RoutedPoolOptions
 }
 
-const SCHEMA = `
-  create view server as select current_setting('cluster_name') as who;
-  create table note (id int primary key generated always as identity, body text not null, region text not null);
-  create function write_note(text) returns int language sql as 'insert into note (body, region) values ($1, ''by function'') returning id';
-`
+/** The notes of the stage say where they were written. */
+const SCHEMA = "alter table note add region text not null default 'by function';"
 
 /** A whole world on one machine: a primary in ams and a replica in nrt, an app instance in each, the proxy in front. */
 export class Stage {
-  readonly cluster: Cluster
+  readonly world: World
   readonly proxy: FlyProxy
-  readonly admin: pg.Pool
   readonly pools: Readonly<Record<Region, RoutedPool>>
   /** Where the app of each region listens, beside the proxy. */
   readonly urls: Readonly<Record<Region, string>>
   readonly #servers: readonly Server[]
   readonly #requests: RequestEvent[] = []
 
-  private constructor(parts: Pick<Stage, 'cluster' | 'proxy' | 'admin' | 'pools'> & { servers: readonly Server[] }) {
-    this.cluster = parts.cluster
+  private constructor(parts: Pick<Stage, 'world' | 'proxy' | 'pools'> & { servers: readonly Server[] }) {
+    this.world = parts.world
     this.proxy = parts.proxy
-    this.admin = parts.admin
     this.pools = parts.pools
     this.urls = { ams: urlOf(parts.servers[0]), nrt: urlOf(parts.servers[1]) }
     this.#servers = parts.servers
@@ -55,27 +52,15 @@ export class Stage {
   }
 
   static async open(options: StageOptions): Promise<Stage> {
-    const own = await startCluster({ replicas: ['nrt'] })
-    const admin = new pg.Pool({ connectionString: own.primary.url, max: 2 })
-    admin.on('error', () => undefined)
-    await admin.query(`${SCHEMA}`)
-    await own.waitUntilCaughtUp()
-    const poolOf = (region: Region) =>
-      new RoutedPool({
-        region,
-        primary: { region: 'ams', connectionString: own.primary.url },
-        // The view `server` hides that it asks for what is node-local; the catalog would see through it.
-        catalog: false,
-        functions: { write_note: 'unknown' },
-        replicas: own.replicas.map(({ url }) => ({ region: 'nrt', connectionString: url })),
-        ...options.pool?.(region, own),
-      })
-    const pools = { ams: poolOf('ams'), nrt: poolOf('nrt') }
+    const world = await World.start({ schema: SCHEMA + (options.schema ?? '') })
+    const replicas = world.cluster.replicas.map(({ url }) => ({ region: 'nrt', connectionString: url }))
+    const open = (region: Region) => world.informedPool(region, { replicas, ...options.pool?.(region, world.cluster) })
+    const pools = { ams: await open('ams'), nrt: await open('nrt') }
     const servers = await Promise.all(REGIONS.map((region) => options.startApp({ region, pool: pools[region] })))
     const machines = REGIONS.map((region, index) => ({ id: `machine-${region}`, region, url: urlOf(servers[index]) }))
     const proxy = createFlyProxy({ apps: [{ name: 'app', machines }], ...options.proxy })
     await proxy.listen()
-    return new Stage({ cluster: own, proxy, admin, pools, servers })
+    return new Stage({ world, proxy, pools, servers })
   }
 
   /** A request of a client in `region`. */
@@ -100,7 +85,7 @@ export class Stage {
 
   /** How many notes with this body there are, and where they were written. */
   async notes(body: string): Promise<string[]> {
-    const { rows } = await this.admin.query<{ region: string }>('select region from note where body = $1', [body])
+    const { rows } = await this.world.admin.query<{ region: string }>('select region from note where body = $1', [body])
     return rows.map((row) => row.region)
   }
 
@@ -115,8 +100,7 @@ export class Stage {
           }),
       ),
     )
-    await Promise.allSettled([...Object.values(this.pools), this.admin].map((pool) => pool.end()))
-    await this.cluster.stop()
+    await this.world[Symbol.asyncDispose]()
   }
 }
 

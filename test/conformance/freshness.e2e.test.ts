@@ -36,14 +36,12 @@ beforeAll(async () => {
 })
 afterAll(() => stage?.[Symbol.asyncDispose]())
 
-async function open(pool: RoutedPoolOptions): Promise<Stage> {
-  const opened = await Stage.open({
+function open(pool: RoutedPoolOptions): Promise<Stage> {
+  return Stage.open({
+    schema: SCHEMA,
     pool: () => pool,
     startApp: (app) => listen(frontOf({ pool: app.pool, secret: SECRET, earlyReplay: false }, endpointsOf(app.pool))),
   })
-  await opened.admin.query(SCHEMA)
-  await opened.cluster.waitUntilCaughtUp()
-  return opened
 }
 
 function endpointsOf(pool: RoutedPool) {
@@ -91,7 +89,7 @@ const carriedIn = ({ cookie, header }: Carried): readonly RequestInit[] => [
 
 describe('F1: who wrote sees it, away from home', () => {
   test('with a replica that stands still: by a replay. Without a token: not', async () => {
-    const replica = stage.cluster.replicas[0]
+    const replica = stage.world.cluster.replicas[0]
     await replica?.pauseReplay()
     const outcomes: Record<string, unknown> = {}
     const expected: Record<string, unknown> = {}
@@ -117,18 +115,18 @@ describe('F1: who wrote sees it, away from home', () => {
 
   test.each(PAIRS)('next door, with $data on $framework, when the replica comes a moment later', async (pair) => {
     const body = `${pair.data} on ${pair.framework}, lagging`
-    await stage.cluster.replicas[0]?.lag(40)
+    await stage.world.cluster.replicas[0]?.lag(40)
     try {
       for (const init of carriedIn(await write(pair, body))) expect(await find(pair, body, init)).toBe('nrt sees 1')
     } finally {
-      await stage.cluster.replicas[0]?.lag(0)
+      await stage.world.cluster.replicas[0]?.lag(0)
     }
   })
 
   test.each(PAIRS)('F5: then stays where it has read, with $data on $framework', async (pair) => {
     const body = `${pair.data} on ${pair.framework}, staying`
     const { cookie } = await write(pair, body)
-    await stage.cluster.waitUntilCaughtUp()
+    await stage.world.cluster.waitUntilCaughtUp()
     const first = await stage.fetch('nrt', `${pathOf(pair, 'find')}?body=${encodeURIComponent(body)}`, {
       headers: { cookie },
     })
@@ -173,12 +171,12 @@ describe('F6: a replica that lags further than allowed', () => {
 
   test('is read from by nobody, whatever the framework and the library, token or not', async () => {
     await expect.poll(findsOf, { timeout: 10_000 }).toEqual(all('nrt'))
-    await bounded.cluster.replicas[0]?.pauseReplay()
+    await bounded.world.cluster.replicas[0]?.pauseReplay()
     try {
-      await bounded.admin.query("insert into note (body, region) values ('unseen', 'ams')")
+      await bounded.world.admin.query("insert into note (body, region) values ('unseen', 'ams')")
       await expect.poll(findsOf, { timeout: 10_000 }).toEqual(all('primary'))
     } finally {
-      await bounded.cluster.replicas[0]?.resumeReplay()
+      await bounded.world.cluster.replicas[0]?.resumeReplay()
     }
     await expect.poll(findsOf, { timeout: 10_000 }).toEqual(all('nrt'))
   })
@@ -188,7 +186,7 @@ describe('F7: a token from another history', () => {
   test.each(PAIRS)('reads at the primary, with $data on $framework', async (pair) => {
     const body = `${pair.data} on ${pair.framework}, promoted`
     const carried = await write(pair, body)
-    await stage.cluster.waitUntilCaughtUp()
+    await stage.world.cluster.waitUntilCaughtUp()
     const token = verifyToken(carried.header, [SECRET], Date.now())
     if (token === undefined) throw new Error('unreachable')
     // The same position on another timeline, and in another database.

@@ -27,13 +27,12 @@ const abroad = new Map<DataAdapter, Data>()
 
 beforeAll(async () => {
   stage = await Stage.open({
+    schema: SCHEMA,
     // A replica next door in both regions: a read that crosses, or a write that stays, shows.
     pool: (region, { replicas }) => ({ replicas: replicas.map(({ url }) => ({ region, connectionString: url })) }),
     startApp: ({ region, pool }) =>
       listen(frontOf({ pool, secret: SECRET, earlyReplay: false }, endpointsOf(region, pool))),
   })
-  await stage.admin.query(SCHEMA)
-  await stage.cluster.waitUntilCaughtUp()
 })
 
 afterAll(async () => {

@@ -1,4 +1,5 @@
-import { findReplay, getToken, runInScope, runWithToken, Scope } from '@headwater/core'
+import { findReplay, getToken, runWithToken } from '@headwater/core'
+import { inRequest } from '@headwater/test-world'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { listen, REGIONS, type Region, SECRET, Stage } from '../stage.ts'
 import { type Data, type DataAdapter, SCHEMA } from './data.ts'
@@ -14,6 +15,7 @@ const open: Record<Region, Map<DataAdapter, Data>> = { ams: new Map(), nrt: new 
 
 beforeAll(async () => {
   stage = await Stage.open({
+    schema: SCHEMA,
     // A replica next door in both regions: a read that crosses, or a write that stays, shows.
     pool: (region, { replicas }) => ({
       replicas: replicas.map(({ url }) => ({ region, connectionString: url })),
@@ -32,8 +34,6 @@ beforeAll(async () => {
       return listen(frontOf({ pool, secret: SECRET, earlyReplay: false }, endpoints))
     },
   })
-  await stage.admin.query(SCHEMA)
-  await stage.cluster.waitUntilCaughtUp()
 })
 
 afterAll(() => stage?.[Symbol.asyncDispose]())
@@ -44,24 +44,15 @@ function dataOf(adapter: DataAdapter, region: Region): Data {
   return data
 }
 
-/** Runs as a request that arrived in `region`. */
-function inRequest<Result>(region: Region, run: () => Promise<Result>): Promise<Result> {
-  return runInScope(new Scope({ kind: 'request', topology: () => stage.pools[region].topology }), run)
-}
-
-const replica = () => {
-  const [only] = stage.cluster.replicas
-  if (only === undefined) throw new Error('the stage has a replica')
-  return only
-}
+const replica = () => stage.world.replica()
 
 describe.each(ADAPTERS.map((adapter) => ({ adapter, data: adapter.name })))('$data', ({ adapter, data: name }) => {
   const home = () => dataOf(adapter, 'ams')
 
   /** The same at home and away, where the request is replayed instead. */
   async function needsPrimary(act: (data: Data) => Promise<unknown>): Promise<void> {
-    expect(await inRequest('ams', () => act(home()))).toBe('primary')
-    const error = await inRequest('nrt', () => act(dataOf(adapter, 'nrt'))).catch((reason: unknown) => reason)
+    expect(await inRequest(stage.pools.ams, () => act(home()))).toBe('primary')
+    const error = await inRequest(stage.pools.nrt, () => act(dataOf(adapter, 'nrt'))).catch((reason: unknown) => reason)
     expect(findReplay(error)).toMatchObject({ region: 'ams' })
   }
 
@@ -72,7 +63,7 @@ describe.each(ADAPTERS.map((adapter) => ({ adapter, data: adapter.name })))('$da
     const body = `${name} same request`
     await replica().pauseReplay()
     try {
-      const seen = await inRequest('ams', async () => [await home().write(body), await home().find(body)])
+      const seen = await inRequest(stage.pools.ams, async () => [await home().write(body), await home().find(body)])
       expect(seen).toEqual(['primary', 'primary sees 1'])
     } finally {
       await replica().resumeReplay()
@@ -96,7 +87,7 @@ describe.each(ADAPTERS.map((adapter) => ({ adapter, data: adapter.name })))('$da
     const body = `${name} job`
     await replica().pauseReplay()
     try {
-      const token = await inRequest('ams', async () => {
+      const token = await inRequest(stage.pools.ams, async () => {
         await home().write(body)
         return getToken({ secret: SECRET })
       })
@@ -107,13 +98,13 @@ describe.each(ADAPTERS.map((adapter) => ({ adapter, data: adapter.name })))('$da
   })
 
   test('laravel#37646, laravel#37567: reads stick to the primary for that request alone', async () => {
-    await stage.cluster.waitUntilCaughtUp()
-    const other = inRequest('ams', async () => {
+    await stage.world.cluster.waitUntilCaughtUp()
+    const other = inRequest(stage.pools.ams, async () => {
       const before = await home().read()
       await new Promise((resolve) => setTimeout(resolve, 50))
       return [before, await home().read()]
     })
-    expect(await inRequest('ams', async () => [await home().write(name), await home().read()])).toEqual([
+    expect(await inRequest(stage.pools.ams, async () => [await home().write(name), await home().read()])).toEqual([
       'primary',
       'primary',
     ])
@@ -122,7 +113,8 @@ describe.each(ADAPTERS.map((adapter) => ({ adapter, data: adapter.name })))('$da
   })
 
   test('prisma#26795, extension-read-replicas#14, umami#4370, sequelize#14860: raw SQL goes where its text says', async () => {
-    for (const region of REGIONS) expect(await inRequest(region, () => dataOf(adapter, region).readRaw())).toBe('nrt')
+    for (const region of REGIONS)
+      expect(await inRequest(stage.pools[region], () => dataOf(adapter, region).readRaw())).toBe('nrt')
     await needsPrimary((data) => data.writeRaw(`${name} raw`))
   })
 
@@ -146,8 +138,11 @@ describe.each(ADAPTERS.map((adapter) => ({ adapter, data: adapter.name })))('$da
   })
 
   test('drizzle-orm#6234, better-auth#5887, authentik#19086, sequelize#7323: no read leaves its transaction', async () => {
-    expect(await inRequest('ams', () => home().transaction(`${name} transaction`))).toEqual(['primary', 'primary'])
-    expect(await inRequest('ams', () => home().readOnlyTransaction())).toEqual(['nrt', 'nrt'])
+    expect(await inRequest(stage.pools.ams, () => home().transaction(`${name} transaction`))).toEqual([
+      'primary',
+      'primary',
+    ])
+    expect(await inRequest(stage.pools.ams, () => home().readOnlyTransaction())).toEqual(['nrt', 'nrt'])
   })
 
   test('doorkeeper#1783, authtrail#54, openstreetmap-website#2634, rails#56850: a GET that writes is replayed', async () => {

@@ -7,7 +7,7 @@ export function migrations(stage: Stage): void {
 
   describe(`${name}: migrations`, () => {
     it('run on the primary, including their reads: a replica that is behind makes none run twice', async () => {
-      await stage.world.replica.pauseReplay()
+      await stage.world.replica().pauseReplay()
       try {
         const first = 'create table migrated (id int)'
         const second = "insert into note (body) values ('migrated')"
@@ -18,11 +18,11 @@ export function migrations(stage: Stage): void {
         await version.migrate(stage.atHome, [first, second])
         expect(await stage.world.notes('migrated')).toBe(1)
       } finally {
-        await stage.world.replica.resumeReplay()
+        await stage.world.replica().resumeReplay()
         await stage.world.cluster.waitUntilCaughtUp()
       }
       // Now the replica has it all but what the next one adds.
-      await stage.world.replica.pauseReplay()
+      await stage.world.replica().pauseReplay()
       try {
         const third = "insert into note (body) values ('migrated again')"
         const all = ['create table migrated (id int)', "insert into note (body) values ('migrated')", third]
@@ -30,7 +30,7 @@ export function migrations(stage: Stage): void {
         await version.migrate(stage.atHome, all)
         expect(await stage.world.notes('migrated again')).toBe(1)
       } finally {
-        await stage.world.replica.resumeReplay()
+        await stage.world.replica().resumeReplay()
         await stage.world.cluster.waitUntilCaughtUp()
       }
     })

@@ -1,9 +1,9 @@
 import { WriteOnReplica } from '@headwater/core'
+import { errorOf, inJob, inRequest } from '@headwater/test-world'
 import { describe, expect, it } from 'vitest'
 import { readonly } from '../src/index.ts'
-import { inJob, type Stage } from './stage.ts'
+import type { Stage } from './stage.ts'
 import type { Database } from './version.ts'
-import { errorOf, inRequest } from './world.ts'
 
 /** The read-only handle. */
 export function readOnlyHandle(stage: Stage): void {

@@ -1,8 +1,8 @@
 import { findReplay } from '@headwater/core'
+import { inJob, inRequest } from '@headwater/test-world'
 import { Cache, type MutationOption } from 'drizzle-orm/cache/core'
 import { describe, expect, it } from 'vitest'
-import { inJob, type Stage } from './stage.ts'
-import { inRequest } from './world.ts'
+import type { Stage } from './stage.ts'
 
 /** What went wrong in others. */
 export function regressions(stage: Stage): void {
@@ -64,8 +64,7 @@ export function regressions(stage: Stage): void {
       const db = version.open(world.pool('ams', { max: 1 }))
       const tags = db.select().from(version.tables.tag).prepare('tags')
       const migrate = async (type: string) => {
-        await world.admin.query(`alter table tag alter column name type ${type}`)
-        await world.cluster.waitUntilCaughtUp()
+        await world.change(`alter table tag alter column name type ${type}`)
       }
       await tags.execute()
       await migrate('varchar(100)')
@@ -88,7 +87,7 @@ export function regressions(stage: Stage): void {
       const cache = new MemoryCache()
       const db = version.open(stage.world.pool('ams'), cache)
       const read = () => db.select({ body: note.body }).from(note).where(eq(note.body, 'cached')).$withCache()
-      await stage.world.replica.pauseReplay()
+      await stage.world.replica().pauseReplay()
       try {
         await inJob(async () => {
           expect(await read()).toEqual([])
@@ -100,7 +99,7 @@ export function regressions(stage: Stage): void {
           expect(cache.hits).toBe(2)
         })
       } finally {
-        await stage.world.replica.resumeReplay()
+        await stage.world.replica().resumeReplay()
         await stage.world.cluster.waitUntilCaughtUp()
       }
     })

@@ -1,10 +1,10 @@
 import { currentScope, findReplay, ReplayToPrimary, WriteOnReplica, withPrimary, withReplica } from '@headwater/core'
+import { errorOf, inJob, inRequest } from '@headwater/test-world'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
-import { inJob, type Stage } from './stage.ts'
+import type { Stage } from './stage.ts'
 import { statementsOf } from './statements.ts'
 import type { Database } from './version.ts'
-import { errorOf, inRequest } from './world.ts'
 
 /** Where each statement goes, and how what fails comes back. */
 export function whereStatementsGo(stage: Stage): void {

@@ -1,8 +1,18 @@
-import { runInScope, Scope } from '@headwater/core'
 import type { RoutedPool } from '@headwater/pg'
+import { World } from '@headwater/test-world'
 import { afterAll, beforeAll } from 'vitest'
 import type { Database, Version } from './version.ts'
-import { World } from './world.ts'
+
+/** What these suites add to the world. */
+const SCHEMA = `
+  create table author (id int primary key generated always as identity, name text not null unique);
+  alter table note add author_id int references author;
+  create table tag (name text not null);
+  create sequence ticket;
+  create materialized view note_count as select count(*)::int as count from note;
+  insert into author (name) values ('ada');
+  insert into note (author_id, body) values (1, 'first');
+`
 
 /** What a suite plays on: one version of Drizzle at home and away, on servers of its own. */
 export interface Stage {
@@ -27,8 +37,8 @@ export function setStage(name: string, version: Version): Stage {
     return set
   }
   beforeAll(async () => {
-    const world = await World.start()
-    const [home, away] = [world.pool('ams'), world.pool('nrt')]
+    const world = await World.start({ schema: SCHEMA })
+    const [home, away] = [await world.informedPool('ams'), await world.informedPool('nrt')]
     set = { world, home, away, atHome: version.open(home), abroad: version.open(away) }
   })
   afterAll(() => set?.world[Symbol.asyncDispose]())
@@ -53,9 +63,4 @@ export function setStage(name: string, version: Version): Stage {
     who: async (db) => (await db.select({ who: server.who }).from(server))[0]?.who,
     add: async (db, body) => await db.insert(note).values({ body }),
   }
-}
-
-/** Runs as a job would: in a scope that nobody can replay. */
-export function inJob<Result>(fn: () => Promise<Result>): Promise<Result> {
-  return runInScope(new Scope(), fn)
 }

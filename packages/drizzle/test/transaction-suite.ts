@@ -1,8 +1,8 @@
 import { findReplay, ReplayToPrimary } from '@headwater/core'
+import { errorOf, inRequest } from '@headwater/test-world'
 import { describe, expect, it } from 'vitest'
 import type { Stage } from './stage.ts'
 import type { Database } from './version.ts'
-import { errorOf, inRequest } from './world.ts'
 
 /** Transactions live on one server. */
 export function transactions(stage: Stage): void {

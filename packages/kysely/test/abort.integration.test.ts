@@ -1,11 +1,12 @@
+import { errorOf, type World } from '@headwater/test-world'
 import { type AbortableQueryOptions, sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { type App, errorOf, SETTINGS, World } from './world.ts'
+import { type App, SETTINGS, startApp, startWorld } from './world.ts'
 
 let world: World
 beforeAll(async () => {
-  world = await World.start()
+  world = await startWorld()
   // Kysely tells the console of each query that fails after its caller has gone.
   vi.spyOn(console, 'error').mockImplementation(() => undefined)
 })
@@ -25,12 +26,12 @@ const running = async (url: string, mark: string): Promise<number> => {
 
 describe.each(SETTINGS)('abort signals of Kysely 0.29, $setting', (setting) => {
   let app: App
-  beforeAll(() => {
-    app = world.app(setting)
+  beforeAll(async () => {
+    app = await startApp(world, setting)
   })
   afterEach(() => expect.poll(() => app.pool.totalCount - app.pool.idleCount).toBe(0))
 
-  const replica = () => world.cluster.replicas[0]?.url ?? ''
+  const replica = () => world.replica().url
   const everywhere = async (mark: string) =>
     (await running(replica(), mark)) + (await running(world.cluster.primary.url, mark))
 
@@ -114,7 +115,7 @@ describe.each(SETTINGS)('abort signals of Kysely 0.29, $setting', (setting) => {
 
 describe('abort signals of Kysely 0.29', () => {
   it('a write is cancelled on the primary', async () => {
-    const { db } = world.app({ region: 'nrt', isRequest: false })
+    const { db } = await startApp(world, { region: 'nrt', isRequest: false })
     const abort = new AbortController()
     const slow = db
       .insertInto('note')

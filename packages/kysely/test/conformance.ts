@@ -1,10 +1,11 @@
-import { ReplayToPrimary, runInScope, Scope, WriteOnReplica, withPrimary, withReplica } from '@headwater/core'
+import { runInScope, Scope, WriteOnReplica, withPrimary, withReplica } from '@headwater/core'
+import { errorOf, inJob, type World } from '@headwater/test-world'
 import { CamelCasePlugin, Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HeadwaterDialect, readonlyKysely } from '../src/index.ts'
 import { STATEMENTS } from './statements.ts'
-import { type App, type Database, errorOf, SETTINGS, World } from './world.ts'
+import { type App, type Database, SETTINGS, startApp, startWorld } from './world.ts'
 
 /** What the two versions of Kysely do differently. */
 export interface Capabilities {
@@ -21,16 +22,15 @@ const insert = (db: Kysely<Database>, body: string) => db.insertInto('note').val
 export function describeConformance(version: string, { hasAbortedTransactionError }: Capabilities): void {
   let world: World
   beforeAll(async () => {
-    world = await World.start()
+    world = await startWorld()
   })
   afterAll(() => world[Symbol.asyncDispose]())
 
   it(`R1: kysely ${version}: a view made by the schema builder is a read only once the functions in it are known to read`, async () => {
     await world.admin.query(`create or replace function swallow() returns text language plpgsql as $$ begin
       insert into note (body) values ('swallowed ${version}'); return 'kept'; exception when others then return 'lost'; end $$`)
-    await world.admin.query("create or replace view quiet as select 'old' as outcome")
-    await world.cluster.waitUntilCaughtUp()
-    const pool = world.pool('ams', { catalog: true, functions: { server: 'read' } })
+    await world.change("create or replace view quiet as select 'old' as outcome")
+    const pool = world.pool('ams', { functions: {} })
     const db = new Kysely<Database & { quiet: { outcome: string } }>({ dialect: new HeadwaterDialect({ pool }) })
     const readNextDoor = async () =>
       (await sql<{ who: string }>`select who, count_notes() from server, quiet`.execute(db)).rows[0]?.who
@@ -48,16 +48,21 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
   describe.each(SETTINGS)(`kysely ${version}, $setting`, (setting) => {
     let app: App
     let db: Kysely<Database>
-    beforeAll(() => {
-      app = world.app(setting)
+    beforeAll(async () => {
+      app = await startApp(world, setting)
       db = app.db
     })
 
     const expected = { read: 'nrt', write: setting.write, unknown: setting.unknown }
     const isReplayed = setting.write === 'replay'
 
+    // Some change the schema: behind that, the pool reads at the primary until it has read the catalog again.
+    let builder: App
+    beforeAll(async () => {
+      builder = await startApp(world, setting)
+    })
     it.each(STATEMENTS)('R1: $name ($belongs)', async ({ belongs, who: ask }) => {
-      const answer = await app.run(() => ask(db))
+      const answer = await builder.run(() => ask(builder.db))
       const servers = answer === 'replay' ? answer : [...new Set(answer.map((row) => row.who))]
       expect(servers).toEqual(expected[belongs] === 'replay' ? 'replay' : [expected[belongs]])
     })
@@ -131,12 +136,9 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
           for await (const _ of query.stream());
         }
         const writes = db.selectNoFrom(sql<number>`write_note('stream refused')`.as('id'))
-        const outcome = await app.run(async () => {
-          const error = await errorOf(drain(writes))
-          if (error instanceof ReplayToPrimary) throw error
-          return error
-        })
+        const outcome = await app.run(() => drain(writes)).catch((error: unknown) => error)
         if (isReplayed) expect(outcome).toBe('replay')
+        else if (setting.region === 'ams') expect(outcome).toBeUndefined()
         const error = await app.run(() => errorOf(drain(db.selectNoFrom(sql<number>`1 / 0`.as('n')))))
         expect(error).toBeInstanceOf(pg.DatabaseError)
         expect(error).toMatchObject({ code: '22012' })
@@ -271,18 +273,16 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
       })
 
       it('a COMMIT of a failed one gives what this Kysely makes of it', async () => {
-        const outcome = await app.run(() =>
-          errorOf(
-            db
-              .transaction()
-              .setAccessMode('read only')
-              .execute(async (trx) => {
-                await errorOf(sql`select 1 / 0`.execute(trx))
-              }),
-          ),
+        const ended = app.run(() =>
+          db
+            .transaction()
+            .setAccessMode('read only')
+            .execute(async (trx) => {
+              await errorOf(sql`select 1 / 0`.execute(trx))
+            }),
         )
-        if (hasAbortedTransactionError) expect(outcome).toMatchObject({ name: 'AbortedTransactionError' })
-        else expect(outcome).toBeUndefined()
+        if (hasAbortedTransactionError) expect(await errorOf(ended)).toMatchObject({ name: 'AbortedTransactionError' })
+        else expect(await ended).toBeUndefined()
       })
     })
 
@@ -354,7 +354,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
 
       it('leaves EXPLAIN to the text', async () => {
         const query = db.insertInto('note').values({ body: 'explained' }).returning('id')
-        const plans = await runInScope(new Scope(), async () => {
+        const plans = await inJob(async () => {
           const [plan] = await query.explain('json')
           return [plan, await who(db)]
         })
@@ -411,7 +411,8 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
 
     it('a database error is the same object that the pool gave, with its fields and a stack that leads here', async () => {
       let logged: unknown
-      const own = world.app(
+      const own = await startApp(
+        world,
         setting,
         {},
         {

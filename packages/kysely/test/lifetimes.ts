@@ -1,8 +1,9 @@
 import { ReplayImpossible, runInScope, Scope } from '@headwater/core'
-import { type Kysely, sql } from 'kysely'
+import { errorOf, inJob, type World } from '@headwater/test-world'
+import { Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HeadwaterDialect } from '../src/index.ts'
-import { type Database, errorOf, World } from './world.ts'
+import { type Database, startApp, startWorld } from './world.ts'
 
 const who = async (db: Pick<Kysely<Database>, 'selectFrom'>): Promise<string> =>
   (await db.selectFrom('server').select('who').executeTakeFirstOrThrow()).who
@@ -14,13 +15,13 @@ export function describeLifetimes(version: string): void {
   describe(`kysely ${version}: lifetimes`, () => {
     let world: World
     beforeAll(async () => {
-      world = await World.start()
+      world = await startWorld()
     })
     afterAll(() => world[Symbol.asyncDispose]())
 
     it('R4: after a write in the scope, reads go to the primary; the scope ends with it', async () => {
-      const { db } = world.app({ region: 'ams', isRequest: false })
-      await runInScope(new Scope(), async () => {
+      const { db } = await startApp(world, { region: 'ams', isRequest: false })
+      await inJob(async () => {
         expect(await who(db)).toBe('nrt')
         await insert(db, 'R4')
         expect(await who(db)).toBe('primary')
@@ -29,7 +30,7 @@ export function describeLifetimes(version: string): void {
     })
 
     it('P3: the scope is spent; P4: with replay forbidden a write is impossible; both errors come unwrapped', async () => {
-      const { db, pool } = world.app({ region: 'nrt', isRequest: true })
+      const { db, pool } = await startApp(world, { region: 'nrt', isRequest: true })
       const scope = new Scope({ kind: 'request', topology: () => pool.topology })
       await runInScope(scope, async () => {
         const first = await errorOf(insert(db, 'P3'))
@@ -44,7 +45,7 @@ export function describeLifetimes(version: string): void {
     })
 
     it('X11: a query of a transaction that is over does not run on its own', async () => {
-      const { db, pool } = world.app({ region: 'ams', isRequest: false })
+      const { db, pool } = await startApp(world, { region: 'ams', isRequest: false })
       const late: Promise<unknown>[] = []
       const failed = db.transaction().execute(async (trx) => {
         // Kysely sends one after the other; the first ends the session, the transaction ends, and the last are still to come.
@@ -59,7 +60,8 @@ export function describeLifetimes(version: string): void {
     })
 
     it('stream() without a cursor names the missing option, and takes no connection', async () => {
-      const { db, pool } = world.app({ region: 'ams', isRequest: false }, { cursor: undefined })
+      const pool = world.pool('ams')
+      const db = new Kysely<Database>({ dialect: new HeadwaterDialect({ pool }) })
       const stream = db.selectFrom('server').select('who').stream()
       await expect(stream.next()).rejects.toThrow(/option `cursor`/)
       expect(pool.totalCount).toBe(0)
@@ -74,7 +76,6 @@ export function describeLifetimes(version: string): void {
           return pool
         },
       })
-      const { Kysely } = await import('kysely')
       const db = new Kysely<Database>({ dialect })
       expect(made).toBe(0)
       await Promise.all([who(db), insert(db, 'X5'), who(db)])

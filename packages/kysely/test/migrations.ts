@@ -1,7 +1,8 @@
 import { diagnostics, type RouteEvent } from '@headwater/core'
+import type { World } from '@headwater/test-world'
 import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { SETTINGS, World } from './world.ts'
+import { SETTINGS, startApp, startWorld } from './world.ts'
 
 interface MigratorProps {
   readonly db: Kysely<never>
@@ -39,9 +40,9 @@ export function describeMigrations(version: string, Migrator: MigratorClass): vo
   describe(`kysely ${version}: migrations`, () => {
     let world: World
     beforeAll(async () => {
-      world = await World.start()
+      world = await startWorld()
       // The replica never learns of anything below.
-      await world.cluster.replicas[0]?.pauseReplay()
+      await world.replica().pauseReplay()
     })
     afterAll(() => world[Symbol.asyncDispose]())
 
@@ -51,7 +52,7 @@ export function describeMigrations(version: string, Migrator: MigratorClass): vo
     it.each(cases)('$setting, with $named', async ({ setting, region, props, options }) => {
       const routes = new Set<string>()
       const listen = (event: unknown) => routes.add((event as RouteEvent).decision.route)
-      const { db, pool } = world.app({ region, isRequest: false }, options)
+      const { db, pool } = await startApp(world, { region, isRequest: false }, options)
       const table = `made_${setting === 'at home' ? 'here' : 'there'}_${Object.keys(props).length}`
       const up = async (on: Kysely<never>) => {
         await sql`create table ${sql.table(table)} (id int)`.execute(on)

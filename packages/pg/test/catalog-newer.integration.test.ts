@@ -1,16 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { diagnostics, type ReplayToPrimary, type RouteEvent, runInScope } from '@headwater/core'
+import { diagnostics, type ReplayToPrimary, type RouteEvent } from '@headwater/core'
+import { inRequest, type Region, World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
-import { World } from './world.ts'
 
 let world: World
 
 beforeAll(async () => {
   world = await World.start()
-  await world.admin.query('create view where_am_i as select pg_is_in_recovery() as is_standby')
-  await world.cluster.waitUntilCaughtUp()
 })
 
 afterAll(async () => {
@@ -25,18 +23,15 @@ const swallowing = (name: string): string => `
 const reading = (name: string): string => `
   create or replace function ${name}(text) returns text language sql stable as 'select count(*)::text from note where body = $1'`
 
-/** A pool whose catalog has been read: a function that only reads is answered by the replica. */
-async function poolWithCatalog(region: 'ams' | 'nrt', options: RoutedPoolOptions = {}): Promise<RoutedPool> {
-  const pool = world.pool(region, { catalog: true, functions: { where_am_i: 'read' }, ...options })
-  await untilNextDoor(pool, 'select is_standby, count_notes() from where_am_i')
-  return pool
-}
+/** A pool that goes by the catalog alone. */
+const poolWithCatalog = (region: Region, options: RoutedPoolOptions = {}): Promise<RoutedPool> =>
+  world.informedPool(region, { functions: {}, ...options })
 
 /** Waits until a statement that says `is_standby` is answered by the replica. */
 async function untilNextDoor(pool: RoutedPool, text: string): Promise<void> {
   const ask = async (): Promise<unknown> => {
     try {
-      return (await runInScope(world.request(pool), () => pool.query(text))).rows[0]
+      return (await inRequest(pool, () => pool.query(text))).rows[0]
     } catch (error) {
       return (error as Error).name
     }
@@ -47,7 +42,7 @@ async function untilNextDoor(pool: RoutedPool, text: string): Promise<void> {
 /** What becomes of a statement in a request: its first row, or the reason for which the request is replayed. */
 async function outcomeIn(pool: RoutedPool, text: string): Promise<unknown> {
   try {
-    return (await runInScope(world.request(pool), () => pool.query(text))).rows[0]
+    return (await inRequest(pool, () => pool.query(text))).rows[0]
   } catch (error) {
     const { name, reason } = error as ReplayToPrimary
     return `${name}: ${reason}`
@@ -59,8 +54,7 @@ const REPLAYED = 'ReplayToPrimary: newer-than-catalog'
 describe('what another session has made since the catalog was read', () => {
   it('R1, P1: a function that swallows a refusal is not tried: its request is replayed, or it runs at the primary', async () => {
     const [away, home] = await Promise.all([poolWithCatalog('nrt'), poolWithCatalog('ams')])
-    await world.admin.query(swallowing('late_writer'))
-    await world.cluster.waitUntilCaughtUp()
+    await world.change(swallowing('late_writer'))
     expect(await outcomeIn(away, "select late_writer('a-away')")).toBe(REPLAYED)
     expect(await outcomeIn(away, "select public.late_writer('a-away'), count_notes()")).toBe(REPLAYED)
     expect(await outcomeIn(home, "select late_writer('a-home')")).toEqual({ late_writer: 'kept' })
@@ -70,8 +64,7 @@ describe('what another session has made since the catalog was read', () => {
   it('R1, P1: a view over such a function is not a read, wherever it stands in FROM', async () => {
     await world.admin.query(swallowing('view_writer'))
     const [away, home] = await Promise.all([poolWithCatalog('nrt'), poolWithCatalog('ams')])
-    await world.admin.query("create view late_view as select view_writer('d') as outcome")
-    await world.cluster.waitUntilCaughtUp()
+    await world.change("create view late_view as select view_writer('d') as outcome")
     for (const text of [
       'select * from late_view',
       'select v.outcome from public.late_view as v',
@@ -89,9 +82,8 @@ describe('what another session has made since the catalog was read', () => {
 
   it('R1: the catalog is read again soon, and from then on a local replica answers what only reads', async () => {
     const pool = await poolWithCatalog('nrt')
-    await world.admin.query(`${reading('late_reader')}; create table late_table (a int)`)
-    await world.cluster.waitUntilCaughtUp()
-    const text = "select is_standby, late_reader('x') from where_am_i left join late_table on true"
+    await world.change(`${reading('late_reader')}; create table late_table (a int)`)
+    const text = "select is_standby, late_reader('x') from server left join late_table on true"
     expect(await outcomeIn(pool, text)).toBe(REPLAYED)
     await untilNextDoor(pool, text)
   })
@@ -147,16 +139,15 @@ describe('what this pool has changed', () => {
     ],
   ])('R1: a function that only read and now writes, replaced %s, loses nothing', async (how, change) => {
     const name = `replaced_${how.replaceAll(' ', '_')}`
-    await world.admin.query(reading(name))
-    await world.cluster.waitUntilCaughtUp()
+    await world.change(reading(name))
     const pool = await poolWithCatalog('ams')
-    await untilNextDoor(pool, `select is_standby, ${name}('x') from where_am_i`)
+    await untilNextDoor(pool, `select is_standby, ${name}('x') from server`)
     await change(pool, swallowing(name))
     await world.cluster.waitUntilCaughtUp()
     expect(await outcomeIn(pool, `select ${name}('${how}') as outcome`)).toEqual({ outcome: 'kept' })
     expect(await world.notes(how)).toBe(1)
-    // Once it has been read again, reads run on the local replica again, and writes are known.
-    await untilNextDoor(pool, 'select is_standby, count_notes() from where_am_i')
+    // Once it has been read again, what only reads is next door again, and what writes is known to.
+    await untilNextDoor(pool, 'select is_standby, count_notes() from server')
     expect(await outcomeIn(pool, `select ${name}('${how}') as outcome`)).toEqual({ outcome: 'kept' })
     expect(await world.notes(how)).toBe(2)
   })
@@ -170,20 +161,19 @@ describe('what this pool has changed', () => {
     expect(await outcomeIn(pool, "select made_here('b') as outcome")).toEqual({ outcome: 'kept' })
     await pool.query(reading('made_reader'))
     await world.cluster.waitUntilCaughtUp()
-    await untilNextDoor(pool, "select is_standby, made_reader('x') from where_am_i")
+    await untilNextDoor(pool, "select is_standby, made_reader('x') from server")
     expect(await outcomeIn(pool, 'select outcome from made_view')).toEqual({ outcome: 'kept' })
     expect(await world.notes('b')).toBe(3)
   })
 
   it('R1: it is read again at the primary: a replica that is behind would bring back what it knew before', async () => {
-    await world.admin.query(reading('behind'))
-    await world.cluster.waitUntilCaughtUp()
+    await world.change(reading('behind'))
     const pool = await poolWithCatalog('ams')
     const [replica] = world.cluster.replicas
     await replica?.pauseReplay()
     try {
       await pool.query(swallowing('behind'))
-      await untilNextDoor(pool, 'select is_standby, count_notes() from where_am_i')
+      await untilNextDoor(pool, 'select is_standby, count_notes() from server')
     } finally {
       await replica?.resumeReplay()
     }
@@ -203,7 +193,7 @@ describe('what this pool has changed', () => {
     client.release(true)
     diagnostics.route.subscribe(listen)
     try {
-      await untilNextDoor(pool, 'select is_standby, count_notes() from where_am_i')
+      await untilNextDoor(pool, 'select is_standby, count_notes() from server')
     } finally {
       diagnostics.route.unsubscribe(listen)
     }

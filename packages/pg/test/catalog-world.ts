@@ -1,5 +1,6 @@
-import { type Cluster, startCluster } from '@headwater/cluster'
+import type { Cluster } from '@headwater/cluster'
 import { type Access, type AccessReason, classify, type Knowledge, refusalOf } from '@headwater/core/internal'
+import { World } from '@headwater/test-world'
 import pg from 'pg'
 import { expect } from 'vitest'
 import { loadCatalog } from '../src/catalog/load.ts'
@@ -18,23 +19,25 @@ export type Answer =
 
 /** A primary with one standby, a schema on both, and what the catalog of the standby says. */
 export class CatalogWorld {
+  readonly #world: World
   readonly cluster: Cluster
   readonly primary: pg.Pool
   readonly standby: pg.Pool
   #knowledge: CatalogKnowledge | undefined
 
-  private constructor(cluster: Cluster) {
-    this.cluster = cluster
-    const [replica] = cluster.replicas
-    this.primary = new pg.Pool({ connectionString: cluster.primary.url, max: 1 })
-    this.standby = new pg.Pool({ connectionString: replica?.url ?? '', max: 1 })
-    for (const pool of [this.primary, this.standby]) pool.on('error', () => undefined)
+  private constructor(world: World) {
+    this.#world = world
+    this.cluster = world.cluster
+    this.primary = world.admin
+    this.standby = world.ending(new pg.Pool({ connectionString: world.replica().url, max: 1 }))
+    this.standby.on('error', () => undefined)
   }
 
   /** Runs each part of the schema on the primary, then loads the catalog from the standby. */
   static async start(...schema: readonly string[]): Promise<CatalogWorld> {
-    const world = new CatalogWorld(await startCluster({ replicas: ['nrt'] }))
-    await world.primary.query('create table log (id int generated always as identity, body text)')
+    const world = new CatalogWorld(
+      await World.start({ schema: 'create table log (id int generated always as identity, body text)' }),
+    )
     for (const part of schema) await world.primary.query(part)
     await world.load()
     return world
@@ -94,8 +97,7 @@ export class CatalogWorld {
     return rows[0]?.count ?? ''
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.allSettled([this.primary.end(), this.standby.end()])
-    await this.cluster.stop()
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#world[Symbol.asyncDispose]()
   }
 }

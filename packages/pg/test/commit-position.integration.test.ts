@@ -1,8 +1,8 @@
-import { runInScope, Scope } from '@headwater/core'
+import { runInScope } from '@headwater/core'
+import { requestScope, World } from '@headwater/test-world'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
-import { World } from './world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -23,11 +23,7 @@ const open = (): RoutedPool => {
 
 /** A request that writes in a transaction, up to its token. Gives what the app saw of it, and whether its token knows where. */
 async function write(pool: RoutedPool, ...texts: string[]) {
-  const scope = new Scope({
-    kind: 'request',
-    topology: () => pool.topology,
-    session: { isTracked: true, isWanted: true },
-  })
+  const scope = requestScope(pool, { isTracked: true, isWanted: true })
   const client = await pool.connect()
   const outcome = await runInScope(scope, async () => {
     await client.query('begin')

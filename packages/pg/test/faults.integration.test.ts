@@ -1,20 +1,20 @@
 import { diagnostics, type NodeEvent, PrimaryUnavailable, ReplayToPrimary, runInScope, Scope } from '@headwater/core'
+import { inRequest, WHO, World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { RoutedPool } from '../src/index.ts'
-import { WHO, World } from './world.ts'
 
 let world: World
 beforeAll(async () => {
-  world = await World.start(['nrt', 'nrt-2'])
+  world = await World.start({
+    replicas: ['nrt', 'nrt-2'],
+    schema: `create view session as
+      select current_setting('default_transaction_read_only') as is_on, current_setting('work_mem') as memory`,
+  })
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
-const replica = (index: number) => {
-  const found = world.cluster.replicas[index]
-  if (found === undefined) throw new Error(`no replica ${index}`)
-  return found
-}
+const replica = (index: number) => world.replica(index)
 
 describe('X1: replica sessions are read-only', () => {
   it.each([
@@ -25,16 +25,17 @@ describe('X1: replica sessions are read-only', () => {
     ],
     ['options in the configuration', (url: string) => ({ connectionString: url, options: '-c work_mem=8MB' })],
   ])('with %s', async (_name, configure) => {
-    const pool = world.pool('nrt', { replicas: [{ region: 'nrt', ...configure(replica(0).url) }] })
+    const pool = world.pool('nrt', {
+      replicas: [{ region: 'nrt', ...configure(replica(0).url) }],
+      functions: { session: 'read' },
+    })
     const { rows } = await pool.query('select is_on, memory from session')
     expect(rows).toEqual([{ is_on: 'on', memory: _name.includes('options') ? '8MB' : expect.any(String) }])
   })
 
   it('a "replica" that is the primary (wrong URL, promotion) takes no write', async () => {
     const pool = world.pool('nrt', { replicas: [{ region: 'nrt', connectionString: world.cluster.primary.url }] })
-    const error = await runInScope(world.request(pool), () => pool.query("select write_note('X1')")).catch(
-      (reason: unknown) => reason,
-    )
+    const error = await inRequest(pool, () => pool.query("select write_note('X1')")).catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(ReplayToPrimary)
     expect(await world.notes('X1')).toBe(0)
   })
@@ -111,7 +112,7 @@ describe('faults', () => {
     const away = world.pool('nrt', { replicas: only })
     await replica(0).stop('immediate')
     expect((await home.query(WHO)).rows).toEqual([{ who: 'primary' }])
-    const error = await runInScope(world.request(away), () => away.query(WHO)).catch((reason: unknown) => reason)
+    const error = await inRequest(away, () => away.query(WHO)).catch((reason: unknown) => reason)
     expect(error).toMatchObject({ code: 'HEADWATER_REPLAY_TO_PRIMARY', reason: 'replica-lost' })
     await replica(0).start()
     await expect.poll(async () => (await home.query(WHO)).rows[0].who, { timeout: 10_000 }).toBe('nrt')
@@ -192,7 +193,7 @@ describe('X4: roles follow the server', () => {
     const events: NodeEvent[] = []
     const listen = (event: unknown) => events.push(event as NodeEvent)
     diagnostics.node.subscribe(listen)
-    await using other = await World.start(['nrt'])
+    await using other = await World.start()
     const pool = other.pool('nrt')
     await pool.query(WHO)
     expect(events.filter((event) => event.change.startsWith('became'))).toEqual([])

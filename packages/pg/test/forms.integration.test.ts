@@ -1,8 +1,8 @@
+import { WHO, World } from '@headwater/test-world'
 import pg from 'pg'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { WHO, World } from './world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -16,17 +16,21 @@ afterAll(() => world[Symbol.asyncDispose]())
  */
 const SETUPS = [
   { name: 'bare pg.Pool at the primary', who: 'primary', make: () => world.admin },
-  { name: 'RoutedPool, at home', who: 'nrt', make: () => world.pool('ams') },
-  { name: 'RoutedPool, away', who: 'nrt', make: () => world.pool('nrt') },
-  { name: 'RoutedPool, explicit mode at home', who: 'primary', make: () => world.pool('ams', { routing: 'opt-in' }) },
+  { name: 'RoutedPool, at home', who: 'nrt', make: () => world.informedPool('ams') },
+  { name: 'RoutedPool, away', who: 'nrt', make: () => world.informedPool('nrt') },
+  {
+    name: 'RoutedPool, explicit mode at home',
+    who: 'primary',
+    make: () => world.informedPool('ams', { routing: 'opt-in' }),
+  },
 ] as const
 
 type Result = pg.QueryResult<{ who: string }>
 
 describe.each(SETUPS)('$name', ({ who, make }) => {
   let pool: pg.Pool
-  beforeAll(() => {
-    pool = make()
+  beforeAll(async () => {
+    pool = await make()
   })
 
   const withClient = async <T>(use: (client: pg.PoolClient) => Promise<T>): Promise<T> => {

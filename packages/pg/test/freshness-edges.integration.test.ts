@@ -1,23 +1,19 @@
 import { getToken, ReplicaBehind, runInScope, runWithToken, Scope, withConsistency, withReplica } from '@headwater/core'
 import type { ReadPosition } from '@headwater/core/internal'
+import { inJob, requestScope, World, who } from '@headwater/test-world'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
-import { WHO, World } from './world.ts'
 
 const SECRET = 'a secret for these tests'
 const INSERT = "insert into note (body) values ('at the edge')"
 let world: World
 
 beforeAll(async () => {
-  world = await World.start(['nrt', 'nrt-2'])
+  world = await World.start({ replicas: ['nrt', 'nrt-2'] })
 })
 afterAll(async () => {
   await world[Symbol.asyncDispose]()
 })
-
-async function who(pool: RoutedPool): Promise<string> {
-  return (await pool.query<{ who: string }>(WHO)).rows[0]?.who ?? ''
-}
 
 async function write(pool: RoutedPool): Promise<ReadPosition> {
   const scope = new Scope({ session: { isWanted: true } })
@@ -30,8 +26,7 @@ async function write(pool: RoutedPool): Promise<ReadPosition> {
 }
 
 function whoFor(pool: RoutedPool, minPosition: ReadPosition | undefined): Promise<string> {
-  const scope = new Scope({ kind: 'request', topology: () => pool.topology, session: { minPosition, isWanted: true } })
-  return runInScope(scope, () => who(pool))
+  return runInScope(requestScope(pool, { minPosition, isWanted: true }), () => who(pool))
 }
 
 async function paused(fn: () => Promise<void>): Promise<void> {
@@ -54,7 +49,7 @@ async function warm(pool: RoutedPool): Promise<ReadPosition> {
 
 describe('a token beyond requests', () => {
   async function tokenOfWrite(pool: RoutedPool): Promise<string> {
-    const token = await runInScope(new Scope(), async () => {
+    const token = await inJob(async () => {
       await pool.query(INSERT)
       return getToken({ secret: SECRET })
     })
@@ -64,12 +59,12 @@ describe('a token beyond requests', () => {
 
   test('getToken gives none outside a scope, and none to a client that has seen nothing', async () => {
     expect(await getToken({ secret: SECRET })).toBeUndefined()
-    expect(await runInScope(new Scope(), () => getToken({ secret: SECRET }))).toBeUndefined()
+    expect(await inJob(() => getToken({ secret: SECRET }))).toBeUndefined()
     await expect(getToken({ secret: 'short' })).rejects.toMatchObject({ code: 'HEADWATER_OPTIONS_INVALID' })
   })
 
   test('sticky: the replica when it has it, else the primary', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     await warm(home)
     const token = await tokenOfWrite(home)
     await world.cluster.waitUntilCaughtUp()
@@ -86,7 +81,7 @@ describe('a token beyond requests', () => {
   })
 
   test('sticky, away from home: a job reaches the primary over the wide network', async () => {
-    const away = world.pool('nrt')
+    const away = await world.informedPool('nrt')
     await warm(away)
     await paused(async () => {
       const token = await tokenOfWrite(world.pool('ams'))
@@ -95,7 +90,7 @@ describe('a token beyond requests', () => {
   })
 
   test('delayed: rejects with ReplicaBehind, and the queue comes back later', async () => {
-    const away = world.pool('nrt')
+    const away = await world.informedPool('nrt')
     await warm(away)
     let token = ''
     const run = () => runWithToken(token, () => who(away), { secret: SECRET, level: 'delayed' })
@@ -109,12 +104,12 @@ describe('a token beyond requests', () => {
   })
 
   test('always: the primary', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     expect(await runWithToken(undefined, () => who(home), { secret: SECRET, level: 'always' })).toBe('primary')
   })
 
   test('a token goes on: a job that writes gives a later one', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     const first = await tokenOfWrite(home)
     const writeOn = async () => {
       await home.query(INSERT)
@@ -133,7 +128,7 @@ describe('F4: behind a load balancer', () => {
   })
 
   test('the connection itself is asked right before the read', async () => {
-    const home = world.pool('ams', { ...balanced(), maxWaitMillis: 0 })
+    const home = await world.informedPool('ams', { ...balanced(), maxWaitMillis: 0 })
     const seen = await write(home)
     await world.cluster.waitUntilCaughtUp()
     expect(await whoFor(home, seen)).toMatch(/^nrt/)
@@ -144,7 +139,7 @@ describe('F4: behind a load balancer', () => {
   })
 
   test('away from home it waits there, then the request is replayed', async () => {
-    const away = world.pool('nrt', { ...balanced(), maxWaitMillis: 300 })
+    const away = await world.informedPool('nrt', { ...balanced(), maxWaitMillis: 300 })
     for (const replica of world.cluster.replicas) await replica.lag(80)
     try {
       const seen = await write(world.pool('ams'))
@@ -161,8 +156,8 @@ describe('F4: behind a load balancer', () => {
 
 describe('when a token has done its work', () => {
   test('is known only where every replica is listed', async () => {
-    const knowing = world.pool('ams', { replicasComplete: true })
-    const unknowing = world.pool('ams')
+    const knowing = await world.informedPool('ams', { replicasComplete: true })
+    const unknowing = await world.informedPool('ams')
     const seen = await warm(knowing)
     await expect.poll(() => knowing.hasEveryReplica(seen)).toBe(true)
     expect(knowing.hasEveryReplica({ ...seen, node: 77 })).toBe(true)
@@ -195,10 +190,10 @@ describe('while an app is developed', () => {
   const readNotes = (pool: RoutedPool) => pool.query('select count(*) from note')
 
   test('a read that may miss a write of its own scope, or of its client, is warned about once', async () => {
-    const home = world.pool('ams', { warnOnStaleReads: true })
+    const home = await world.informedPool('ams', { warnOnStaleReads: true })
     await warm(home)
     const own = await warningsDuring(() =>
-      runInScope(new Scope(), async () => {
+      inJob(async () => {
         await home.query(INSERT)
         await withReplica(() => who(home))
         for (let round = 0; round < 3; round += 1) await withReplica(() => readNotes(home))
@@ -214,7 +209,7 @@ describe('while an app is developed', () => {
   })
 
   test('there is no warning about a write of another client, except one that led to its own last write', async () => {
-    const home = world.pool('ams', { warnOnStaleReads: true })
+    const home = await world.informedPool('ams', { warnOnStaleReads: true })
     await world.admin.query('create table shelf (id int)')
     await warm(home)
     await paused(async () => {
@@ -239,8 +234,8 @@ describe('while an app is developed', () => {
   })
 
   test('there is no warning where the read must be fresh, and none by default', async () => {
-    const home = world.pool('ams', { warnOnStaleReads: true })
-    const quiet = world.pool('ams')
+    const home = await world.informedPool('ams', { warnOnStaleReads: true })
+    const quiet = await world.informedPool('ams')
     const minPosition = await warm(home)
     const warnings = await warningsDuring(async () => {
       await runInScope(new Scope({ session: { minPosition } }), async () => {
@@ -248,7 +243,7 @@ describe('while an app is developed', () => {
         await home.query(INSERT)
         await readNotes(home)
       })
-      await runInScope(new Scope(), async () => {
+      await inJob(async () => {
         await quiet.query(INSERT)
         await withReplica(() => readNotes(quiet))
       })
@@ -259,8 +254,8 @@ describe('while an app is developed', () => {
 
 describe('P8: with the primary out of reach', () => {
   test('a read for which no local replica is fresh enough fails, or is stale where the app chose that', async () => {
-    const strict = world.pool('nrt')
-    const lenient = world.pool('nrt', { onPrimaryUnreachable: 'serve-stale' })
+    const strict = await world.informedPool('nrt')
+    const lenient = await world.informedPool('nrt', { onPrimaryUnreachable: 'serve-stale' })
     await warm(strict)
     await warm(lenient)
     await paused(async () => {
@@ -284,7 +279,9 @@ describe('P8: with the primary gone', () => {
   test('a write that was not sent leaves nothing to wait for, and reads go on at the local replica', async () => {
     const minPosition = await warm(world.pool('ams'))
     // Nobody listens there.
-    const pool = world.pool('ams', { primary: { region: 'ams', connectionString: 'postgres://127.0.0.1:1/none' } })
+    const pool = await world.informedPool('ams', {
+      primary: { region: 'ams', connectionString: 'postgres://127.0.0.1:1/none' },
+    })
     await expect.poll(() => whoFor(pool, minPosition).catch(() => ''), { timeout: 5000 }).toMatch(/^nrt/)
     const scope = new Scope({ session: { minPosition, isWanted: true } })
     await runInScope(scope, async () => {
@@ -302,8 +299,8 @@ describe('P8: with the primary gone', () => {
 
 describe('F6: with the primary gone', () => {
   test('with maxLag: by bytes reads go on, by time they are refused once it has been silent for that long', async () => {
-    const byTime = world.pool('ams', { maxLag: { millis: 500 } })
-    const byBytes = world.pool('ams', { maxLag: { bytes: 1_000_000 } })
+    const byTime = await world.informedPool('ams', { maxLag: { millis: 500 } })
+    const byBytes = await world.informedPool('ams', { maxLag: { bytes: 1_000_000 } })
     for (const pool of [byTime, byBytes]) {
       await expect.poll(() => whoFor(pool, undefined), { timeout: 5000 }).toMatch(/^nrt/)
     }
@@ -326,14 +323,14 @@ describe('F6: with the primary gone', () => {
 // Last: it changes who is the primary.
 describe('F7: a promotion', () => {
   test('changes the timeline: a token from before it reads at the primary, one from after it at a replica that has followed', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     const before = await warm(home)
     expect(before.timeline).toBe(1)
     const [first, second] = world.cluster.replicas
     if (first === undefined || second === undefined) throw new Error('unreachable')
     await first.promote()
     await second.follow(first)
-    const promoted = world.pool('ams', {
+    const promoted = await world.informedPool('ams', {
       primary: { region: 'ams', connectionString: first.url },
       replicas: [{ region: 'ams', connectionString: second.url }],
     })

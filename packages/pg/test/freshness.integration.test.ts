@@ -1,9 +1,9 @@
 import type { ClusterNode } from '@headwater/cluster'
 import { diagnostics, type FreshnessEvent, runInScope, Scope, withConsistency, withReplica } from '@headwater/core'
 import type { ReadPosition } from '@headwater/core/internal'
+import { requestScope, WHO, World, who } from '@headwater/test-world'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
-import { WHO, World } from './world.ts'
 
 let world: World
 let events: FreshnessEvent[] = []
@@ -12,7 +12,7 @@ const listen = (event: unknown): void => {
 }
 
 beforeAll(async () => {
-  world = await World.start(['nrt', 'nrt-2'])
+  world = await World.start({ replicas: ['nrt', 'nrt-2'] })
   diagnostics.freshness.subscribe(listen)
 })
 afterAll(async () => {
@@ -40,15 +40,11 @@ async function write(pool: RoutedPool, text: string = INSERT): Promise<ReadPosit
 
 /** A request of a client that has seen `minPosition`. */
 function visit(pool: RoutedPool, minPosition: ReadPosition | undefined, isTracked?: boolean): Scope {
-  return new Scope({
-    kind: 'request',
-    topology: () => pool.topology,
-    session: { minPosition, isTracked, isWanted: true },
-  })
+  return requestScope(pool, { minPosition, isTracked, isWanted: true })
 }
 
 async function whoIn(scope: Scope, pool: RoutedPool): Promise<string> {
-  return runInScope(scope, async () => (await pool.query<{ who: string }>(WHO)).rows[0]?.who ?? '')
+  return runInScope(scope, () => who(pool))
 }
 
 async function countIn(scope: Scope, pool: RoutedPool): Promise<number> {
@@ -67,8 +63,8 @@ async function warm(pool: RoutedPool): Promise<void> {
 
 describe('F1, F4: a read whose client has written', () => {
   test('runs on the local replica once that has the write, and shows it', async () => {
-    const home = world.pool('ams')
-    const away = world.pool('nrt')
+    const home = await world.informedPool('ams')
+    const away = await world.informedPool('nrt')
     await warm(away)
     for (let round = 0; round < 20; round += 1) {
       const seen = await write(home)
@@ -80,7 +76,7 @@ describe('F1, F4: a read whose client has written', () => {
   })
 
   test('waits for a replica that is a little behind', async () => {
-    const away = world.pool('nrt', { maxWaitMillis: 2000 })
+    const away = await world.informedPool('nrt', { maxWaitMillis: 2000 })
     await warm(away)
     for (const replica of world.cluster.replicas) await replica.lag(150)
     try {
@@ -96,7 +92,7 @@ describe('F1, F4: a read whose client has written', () => {
   })
 
   test('takes the other replica when one is behind', async () => {
-    const away = world.pool('nrt')
+    const away = await world.informedPool('nrt')
     await warm(away)
     await world.cluster.replicas[0]?.pauseReplay()
     const seen = await write(world.pool('ams'))
@@ -106,7 +102,7 @@ describe('F1, F4: a read whose client has written', () => {
   })
 
   test('with none in time, in another region: its request is replayed soon after maxWaitMillis', async () => {
-    const away = world.pool('nrt')
+    const away = await world.informedPool('nrt')
     await warm(away)
     for (const replica of world.cluster.replicas) await replica.pauseReplay()
     const seen = await write(world.pool('ams'))
@@ -119,7 +115,7 @@ describe('F1, F4: a read whose client has written', () => {
   })
 
   test('with none in time, in the primary’s region: the primary answers at once', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     await warm(home)
     for (const replica of world.cluster.replicas) await replica.pauseReplay()
     const seen = await write(home)
@@ -128,7 +124,7 @@ describe('F1, F4: a read whose client has written', () => {
   })
 
   test('a leased client looks again for each statement, and a READ ONLY transaction at its first', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     await warm(home)
     for (const replica of world.cluster.replicas) await replica.pauseReplay()
     const seen = await write(home)
@@ -149,7 +145,7 @@ describe('F1, F4: a read whose client has written', () => {
   })
 
   test('withReplica and eventual reads do not ask', async () => {
-    const away = world.pool('nrt')
+    const away = await world.informedPool('nrt')
     await warm(away)
     for (const replica of world.cluster.replicas) await replica.pauseReplay()
     const scope = visit(away, await write(world.pool('ams')))
@@ -159,16 +155,16 @@ describe('F1, F4: a read whose client has written', () => {
   })
 
   test('strong reads run at the primary', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     const { rows } = await withConsistency('strong', () => home.query<{ who: string }>(WHO))
     expect(rows[0]?.who).toBe('primary')
-    const away = world.pool('nrt', { consistency: 'strong' })
+    const away = await world.informedPool('nrt', { consistency: 'strong' })
     await expect(whoIn(visit(away, undefined), away)).rejects.toMatchObject({ reason: 'strong' })
   })
 
   test('a table of primaryTables is read at the primary, also in a transaction that only reads', async () => {
-    const home = world.pool('ams', { primaryTables: ['public.note'] })
-    const away = world.pool('nrt', { primaryTables: ['note'] })
+    const home = await world.informedPool('ams', { primaryTables: ['public.note'] })
+    const away = await world.informedPool('nrt', { primaryTables: ['note'] })
     const both = 'select who, (select count(*) from Note) from server'
     expect((await home.query<{ who: string }>(both)).rows[0]?.who).toBe('primary')
     expect((await home.query<{ who: string }>(WHO)).rows[0]?.who).toMatch(/^nrt/)
@@ -185,8 +181,8 @@ describe('F1, F4: a read whose client has written', () => {
 
   test('a table that must be read at the primary, in a transaction on a replica: the read fails instead of being stale', async () => {
     const note = 'select count(*) from note'
-    const home = world.pool('ams', { primaryTables: ['note'] })
-    const away = world.pool('nrt', { primaryTables: ['note'] })
+    const home = await world.informedPool('ams', { primaryTables: ['note'] })
+    const away = await world.informedPool('nrt', { primaryTables: ['note'] })
     const client = await home.connect()
     await client.query('begin read only')
     expect((await client.query<{ who: string }>(WHO)).rows[0]?.who).toMatch(/^nrt/)
@@ -214,7 +210,7 @@ describe('F1, F4: a read whose client has written', () => {
   })
 
   test('a token of unknown origin reads at the primary until it expires', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     await warm(home)
     const seen = await write(home)
     for (const foreign of [
@@ -228,7 +224,7 @@ describe('F1, F4: a read whose client has written', () => {
 })
 
 function withReplicaIn(scope: Scope, pool: RoutedPool): Promise<string> {
-  return runInScope(scope, () => withReplica(async () => (await pool.query<{ who: string }>(WHO)).rows[0]?.who ?? ''))
+  return runInScope(scope, () => withReplica(() => who(pool)))
 }
 
 /** The statements that the node's own log shows of what ran while `fn` did, watchers apart. */
@@ -254,8 +250,8 @@ async function textsLoggedDuring(node: ClusterNode, fn: () => Promise<void>): Pr
 
 describe('F2: the position of a write', () => {
   test('is after its commit: a replica that waits before each commit shows the write at that position', async () => {
-    const home = world.pool('ams')
-    const away = world.pool('nrt', { maxWaitMillis: 3000 })
+    const home = await world.informedPool('ams')
+    const away = await world.informedPool('nrt', { maxWaitMillis: 3000 })
     await warm(away)
     for (const replica of world.cluster.replicas) await replica.lag(60)
     try {
@@ -281,7 +277,7 @@ describe('F2: the position of a write', () => {
   })
 
   test('is asked for once, however much was written, and never by a request that only read', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     const scope = visit(home, undefined)
     const texts = await textsLoggedDuring(world.cluster.primary, async () => {
       await runInScope(scope, async () => {
@@ -301,7 +297,7 @@ describe('F2: the position of a write', () => {
   })
 
   test('a commit that fails gives its error, and commits nothing', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     await world.admin.query(
       'create table pair (id int primary key, other int references pair deferrable initially deferred)',
     )
@@ -318,7 +314,7 @@ describe('F2: the position of a write', () => {
   })
 
   test('COMMIT of a failed transaction is answered with ROLLBACK, as in pg', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     await runInScope(visit(home, undefined), async () => {
       const client = await home.connect()
       await client.query('begin')
@@ -330,7 +326,7 @@ describe('F2: the position of a write', () => {
   })
 
   test('a write that has not committed, or was not awaited, gives a token that reads at the primary', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     const scope = visit(home, undefined)
     await runInScope(scope, async () => {
       const client = await home.connect()
@@ -347,8 +343,8 @@ describe('F2: the position of a write', () => {
   })
 
   test('is right with asynchronous commits, also where only one transaction asked for them', async () => {
-    const home = world.pool('ams')
-    const away = world.pool('nrt', { maxWaitMillis: 3000 })
+    const home = await world.informedPool('ams')
+    const away = await world.informedPool('nrt', { maxWaitMillis: 3000 })
     await warm(away)
     for (let round = 0; round < 10; round += 1) {
       const scope = visit(home, undefined)
@@ -369,7 +365,7 @@ describe('F2: the position of a write', () => {
 
 describe('F4: a read that is caught up', () => {
   test('costs the replica nothing but itself', async () => {
-    const away = world.pool('nrt')
+    const away = await world.informedPool('nrt')
     await warm(away)
     const minPosition = await write(world.pool('ams'))
     await world.cluster.waitUntilCaughtUp()
@@ -392,7 +388,7 @@ describe('F4: a read that is caught up', () => {
 
 describe('F5: what a client reads never gets older', () => {
   test('stays with the replica that it has read from, without a query', async () => {
-    const away = world.pool('nrt')
+    const away = await world.informedPool('nrt')
     await warm(away)
     let minPosition = await write(world.pool('ams'))
     let previous = ''
@@ -413,7 +409,7 @@ describe('F5: what a client reads never gets older', () => {
   })
 
   test('the first read on another replica goes to the primary, whose position then replaces the first replica', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     await warm(home)
     const minPosition = await write(home)
     await world.cluster.waitUntilCaughtUp()
@@ -428,8 +424,8 @@ describe('F5: what a client reads never gets older', () => {
   })
 
   test('a client whose request was replayed here reads at the primary, and then at its own local replica', async () => {
-    const home = world.pool('ams')
-    const away = world.pool('nrt')
+    const home = await world.informedPool('ams')
+    const away = await world.informedPool('nrt')
     await warm(home)
     await warm(away)
     const minPosition = await write(home)
@@ -449,7 +445,7 @@ describe('F5: what a client reads never gets older', () => {
   })
 
   test('a scope that has read at the primary goes on reading there', async () => {
-    const home = world.pool('ams')
+    const home = await world.informedPool('ams')
     await warm(home)
     const scope = visit(home, await write(home))
     await world.cluster.waitUntilCaughtUp()
@@ -460,8 +456,8 @@ describe('F5: what a client reads never gets older', () => {
 
 describe('F6, pgdog#215, postgres_exporter#385, #534, ubicloud#6213, check_postgres#121: a replica that lags further than allowed', () => {
   test('is not read, by bytes and by time, except by eventual reads', async () => {
-    const home = world.pool('ams', { maxLag: { millis: 400 } })
-    const bytes = world.pool('ams', { maxLag: { bytes: 0 } })
+    const home = await world.informedPool('ams', { maxLag: { millis: 400 } })
+    const bytes = await world.informedPool('ams', { maxLag: { bytes: 0 } })
     for (const pool of [home, bytes]) {
       await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
     }
@@ -480,7 +476,7 @@ describe('F6, pgdog#215, postgres_exporter#385, #534, ubicloud#6213, check_postg
   })
 
   test('an idle primary causes no lag', async () => {
-    const pool = world.pool('ams', { consistency: 'bounded', maxLag: { millis: 1500 } })
+    const pool = await world.informedPool('ams', { consistency: 'bounded', maxLag: { millis: 1500 } })
     await expect.poll(() => whoIn(visit(pool, undefined), pool), { timeout: 5000 }).toMatch(/^nrt/)
     const until = performance.now() + 3500
     while (performance.now() < until) {

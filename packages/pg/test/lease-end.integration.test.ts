@@ -1,7 +1,7 @@
-import { currentScope, runInScope } from '@headwater/core'
+import { currentScope } from '@headwater/core'
+import { inRequest, World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { World } from './world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -109,7 +109,7 @@ describe('X5: a lease that is closed', () => {
 
   it('in the middle of a read on a replica asks for no replay, and reads nowhere else', async () => {
     const pool = world.pool('nrt')
-    await runInScope(world.request(pool), async () => {
+    await inRequest(pool, async () => {
       for (const before of ['select 1', 'begin']) {
         const client = await pool.connect()
         await client.query(before)

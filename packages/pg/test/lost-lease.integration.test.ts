@@ -1,14 +1,13 @@
-import { currentScope, runInScope, withPrimary } from '@headwater/core'
+import { currentScope, withPrimary } from '@headwater/core'
+import { inRequest, WHO, World } from '@headwater/test-world'
 import type pg from 'pg'
 import Cursor from 'pg-cursor'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { RoutedPoolOptions } from '../src/index.ts'
-import { WHO, World } from './world.ts'
 
 let world: World
 beforeAll(async () => {
-  world = await World.start()
-  await world.admin.query('create table item (n int); create role tenant; grant all on item to tenant')
+  world = await World.start({ schema: 'create table item (n int); create role tenant; grant all on item to tenant' })
 })
 afterAll(() => world[Symbol.asyncDispose]())
 beforeEach(() => world.admin.query('truncate item'))
@@ -137,7 +136,7 @@ describe('X11: a lease that lost its transaction', () => {
     const application_name = `lost-${crypto.randomUUID()}`
     const pool = world.pool('nrt', { application_name })
     application = application_name
-    await runInScope(world.request(pool), async () => {
+    await inRequest(pool, async () => {
       const client = await pool.connect()
       await client.query('begin')
       expect((await client.query(WHO)).rows).toEqual([{ who: 'nrt' }])
@@ -198,7 +197,7 @@ describe('X11: a lease that lost its session', () => {
 
 describe('X11: a transaction that could not begin', () => {
   it('does not begin with its second statement, and ROLLBACK ends it', async () => {
-    await using other = await World.start([])
+    await using other = await World.start({ replicas: [] })
     await other.admin.query('create table item (n int)')
     const pool = other.pool('ams', { replicas: [] })
     await other.admin.end()

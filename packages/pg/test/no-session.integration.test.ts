@@ -2,25 +2,21 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterNode } from '@headwater/cluster'
-import { diagnostics, type NodeEvent, PrimaryUnavailable, ReplayToPrimary, runInScope } from '@headwater/core'
+import { diagnostics, type NodeEvent, PrimaryUnavailable, ReplayToPrimary } from '@headwater/core'
+import { inRequest, WHO, World, who } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
 import type { ReplicaOptions } from '../src/options/options.ts'
 import { CUT_AFTER, Gate } from './gate.ts'
-import { WHO, World } from './world.ts'
 
 let world: World
 beforeAll(async () => {
-  world = await World.start(['nrt', 'nrt-2'])
+  world = await World.start({ replicas: ['nrt', 'nrt-2'] })
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
-const replica = (index: number): ClusterNode => {
-  const found = world.cluster.replicas[index]
-  if (found === undefined) throw new Error(`no replica ${index}`)
-  return found
-}
+const replica = (index: number): ClusterNode => world.replica(index)
 
 const as = (node: ClusterNode, user: string, database = 'postgres') => ({
   connectionString: `postgres://${user}@${node.host}:${node.port}/${database}`,
@@ -29,8 +25,6 @@ const as = (node: ClusterNode, user: string, database = 'postgres') => ({
 /** A pool whose first replica refuses, and whose second is well. */
 const poolWith = (first: ReplicaOptions, options: object = {}): RoutedPool =>
   world.pool('ams', { replicas: [first, { connectionString: replica(1).url }], ...options })
-
-const whoAnswers = async (pool: RoutedPool): Promise<string> => (await pool.query(WHO)).rows[0]?.who
 
 /** Collects what is published of one node. */
 function listen(node: string): { readonly changes: NodeEvent[]; [Symbol.dispose](): void } {
@@ -77,8 +71,7 @@ const refusals: Readonly<Record<string, () => Promise<Refusal>>> = {
     return { options: as(replica(0), 'rejected'), error: { code: '28000' }, mend }
   },
   'the password is wrong (28P01)': async () => {
-    await world.admin.query("create role guarded login password 'old'; grant select on server to guarded")
-    await world.cluster.waitUntilCaughtUp()
+    await world.change("create role guarded login password 'old'; grant select on server to guarded")
     await addLoginRule(replica(0), 'host all guarded 127.0.0.1/32 scram-sha-256')
     const mend = async () => void (await world.admin.query("alter role guarded password 'new'"))
     return { options: as(replica(0), 'guarded:new'), error: { code: '28P01' }, mend }
@@ -94,8 +87,7 @@ const refusals: Readonly<Record<string, () => Promise<Refusal>>> = {
     return { options: as(replica(0), 'postgres', 'late'), error: { code: '3D000' }, mend }
   },
   'it has no connection left (53300)': async () => {
-    await world.admin.query('create role crowded login connection limit 1; grant select on server to crowded')
-    await world.cluster.waitUntilCaughtUp()
+    await world.change('create role crowded login connection limit 1; grant select on server to crowded')
     const holder = new pg.Client(as(replica(0), 'crowded'))
     await holder.connect()
     return { options: as(replica(0), 'crowded'), error: { code: '53300' }, mend: () => holder.end() }
@@ -116,32 +108,31 @@ describe('X2: a replica that gives no session makes no read fail', () => {
     using heard = listen('replica-0')
     const pool = poolWith(options)
     // Outside a scope they take turns, so half of these would meet the first.
-    for (let n = 0; n < 6; n += 1) expect(await whoAnswers(pool)).toBe('nrt-2')
-    const together = await Promise.all(Array.from({ length: 12 }, () => whoAnswers(pool)))
+    for (let n = 0; n < 6; n += 1) expect(await who(pool)).toBe('nrt-2')
+    const together = await Promise.all(Array.from({ length: 12 }, () => who(pool)))
     expect(new Set(together)).toEqual(new Set(['nrt-2']))
     expect(heard.changes[0]).toMatchObject({ change: 'down', error })
 
     // With no other replica it is the primary at home, and a replay away.
     const only = { replicas: [options] }
-    expect(await whoAnswers(world.pool('ams', only))).toBe('primary')
+    expect(await who(world.pool('ams', only))).toBe('primary')
     const away = world.pool('nrt', only)
-    await expect(runInScope(world.request(away), () => away.query(WHO))).rejects.toThrow(ReplayToPrimary)
+    await expect(inRequest(away, () => away.query(WHO))).rejects.toThrow(ReplayToPrimary)
 
     if (mend === undefined) return
     await mend()
-    await expect.poll(() => whoAnswers(pool), { timeout: 15_000, interval: 20 }).toBe('nrt')
+    await expect.poll(() => who(pool), { timeout: 15_000, interval: 20 }).toBe('nrt')
     expect(changesOf(heard)).toContain('up')
   })
 
   it('an answer to its watcher does not make a full replica count as up', async () => {
-    await world.admin.query('create role watched login connection limit 1; grant select on server to watched')
-    await world.cluster.waitUntilCaughtUp()
+    await world.change('create role watched login connection limit 1; grant select on server to watched')
     using heard = listen('replica-0')
-    const pool = poolWith(as(replica(0), 'watched'), { maxLag: { millis: 60_000 } })
+    const pool = poolWith(as(replica(0), 'watched'), { maxLag: { millis: 60_000 }, catalog: false })
     // The watcher takes the only connection; nobody else has one.
     const until = performance.now() + 2500
     while (performance.now() < until) {
-      expect(await whoAnswers(pool)).toMatch(/nrt-2|primary/)
+      expect(await who(pool)).toMatch(/nrt-2|primary/)
       await sleep(50)
     }
     expect(changesOf(heard)).toEqual(['down'])
@@ -157,7 +148,7 @@ describe('X3: a server that does not answer', () => {
     const reads: Promise<{ readonly who: string; readonly took: number }>[] = []
     for (let n = 0; n < 50; n += 1) {
       const sentAt = performance.now()
-      reads.push(whoAnswers(pool).then((who) => ({ who, took: performance.now() - sentAt })))
+      reads.push(who(pool).then((who) => ({ who, took: performance.now() - sentAt })))
       await sleep(100)
     }
     const answers = await Promise.all(reads)
@@ -168,7 +159,7 @@ describe('X3: a server that does not answer', () => {
     expect(changesOf(heard)).toEqual(['down'])
     expect(performance.now() - began).toBeGreaterThan(4000)
     gate.mode = 'open'
-    await expect.poll(() => whoAnswers(pool), { timeout: 20_000, interval: 20 }).toBe('nrt')
+    await expect.poll(() => who(pool), { timeout: 20_000, interval: 20 }).toBe('nrt')
     expect(changesOf(heard)).toEqual(['down', 'up'])
   })
 
@@ -178,9 +169,11 @@ describe('X3: a server that does not answer', () => {
       replicas: [{ connectionString: gate.url }],
       connectionTimeoutMillis: undefined,
       max: 1,
+      // Its connection would be counted at the gate too.
+      catalog: false,
     })
     const began = performance.now()
-    const answers = await Promise.all(Array.from({ length: 10 }, () => whoAnswers(pool)))
+    const answers = await Promise.all(Array.from({ length: 10 }, () => who(pool)))
     expect(new Set(answers)).toEqual(new Set(['primary']))
     expect(performance.now() - began).toBeLessThan(3 * CUT_AFTER)
     await sleep(2 * CUT_AFTER)
@@ -223,9 +216,9 @@ describe('a full pool', () => {
     const pool = world.pool('ams', { replicas, connectionTimeoutMillis: 300, max: 1 })
     const slow = pool.query('select who, pg_sleep(1) from server')
     await expect.poll(() => pool.totalCount).toBe(1)
-    expect(await whoAnswers(pool)).toBe('primary')
+    expect(await who(pool)).toBe('primary')
     expect((await slow).rows).toMatchObject([{ who: 'nrt' }])
-    expect(await whoAnswers(pool)).toBe('nrt')
+    expect(await who(pool)).toBe('nrt')
     expect(changesOf(heard)).toEqual([])
   })
 })

@@ -1,7 +1,7 @@
+import { WHO, World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { thrownToTheProcess } from './thrown-to-the-process.ts'
-import { WHO, World } from './world.ts'
 
 let world: World
 beforeAll(async () => {

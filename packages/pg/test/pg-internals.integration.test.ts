@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { World } from '@headwater/test-world'
 import type pg from 'pg'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
@@ -13,7 +14,6 @@ import {
   type SubmittableInternals,
   submittableInternalsOf,
 } from '../src/driver/pg-internals.ts'
-import { World } from './world.ts'
 
 /** The releases that the peer range promises, at its ends and between; `pg` is the one that all other tests run on. */
 const RELEASES = {

@@ -1,10 +1,10 @@
 import { ReplayToPrimary, runInScope, Scope, withReplica } from '@headwater/core'
+import { inRequest, WHO, World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
 import type { ReplicaOptions } from '../src/options/options.ts'
 import { hasPgBouncer, PgBouncer } from './pgbouncer.ts'
-import { WHO, World } from './world.ts'
 
 let world: World
 const warnings: Error[] = []
@@ -14,18 +14,14 @@ const hear = (warning: Error): void => {
 
 beforeAll(async () => {
   process.on('warning', hear)
-  world = await World.start(['nrt', 'nrt-2'])
+  world = await World.start({ replicas: ['nrt', 'nrt-2'] })
 })
 afterAll(async () => {
   process.off('warning', hear)
   await world[Symbol.asyncDispose]()
 })
 
-const node = (index: number) => {
-  const found = world.cluster.replicas[index]
-  if (found === undefined) throw new Error(`no replica ${index}`)
-  return found
-}
+const node = (index: number) => world.replica(index)
 
 /** Where a function runs that nobody can see into. */
 const TRY = (body: string) => `select write_note('${body}')`
@@ -56,14 +52,13 @@ describe.skipIf(!hasPgBouncer).each(poolers)('behind PgBouncer in $mode mode, $n
     { endpoint, ...options }: RoutedPoolOptions & Partial<Pick<ReplicaOptions, 'endpoint'>> = {},
   ): RoutedPool =>
     world.pool(region, { replicas: [{ region, connectionString: pooler.url(database), endpoint }], ...options })
-  const request = (pool: RoutedPool) => world.request(pool)
 
   it('X2: reads are answered by the replica', async () => {
     const pool = poolIn('nrt')
     const expected = [{ who: 'nrt', is_standby: true }]
     const text = 'select who, is_standby from server'
     expect((await pool.query(text)).rows).toEqual(expected)
-    expect((await runInScope(request(pool), () => pool.query(text))).rows).toEqual(expected)
+    expect((await inRequest(pool, () => pool.query(text))).rows).toEqual(expected)
     const many = await Promise.all(Array.from({ length: 40 }, () => pool.query(text)))
     expect(many.map(({ rows }) => rows[0])).toEqual(Array.from({ length: 40 }, () => expected[0]))
     const client = await pool.connect()
@@ -82,7 +77,7 @@ describe.skipIf(!hasPgBouncer).each(poolers)('behind PgBouncer in $mode mode, $n
     const before = warnings.length
     const pool = poolIn('nrt')
     const body = `${mode} ${name}`
-    const refused = await runInScope(request(pool), () => pool.query(TRY(body))).catch((error: unknown) => error)
+    const refused = await inRequest(pool, () => pool.query(TRY(body))).catch((error: unknown) => error)
     expect(refused).toBeInstanceOf(ReplayToPrimary)
     expect(refused).toMatchObject({ reason: 'unknown' })
     // The standby was not asked, so there is no refusal of its own.
@@ -105,7 +100,7 @@ describe.skipIf(!hasPgBouncer).each(poolers)('behind PgBouncer in $mode mode, $n
     const replicas = [pooler.url('replica'), node(1).url].map((url) => ({ region: 'nrt', connectionString: url }))
     const pool = world.pool('nrt', { replicas })
     for (let n = 0; n < 6; n += 1) {
-      const { rows } = await runInScope(request(pool), () => pool.query('select who, count_notes() from server'))
+      const { rows } = await inRequest(pool, () => pool.query('select who, count_notes() from server'))
       expect(rows).toMatchObject([{ who: 'nrt-2' }])
     }
   })
@@ -114,7 +109,7 @@ describe.skipIf(!hasPgBouncer).each(poolers)('behind PgBouncer in $mode mode, $n
     const body = `promoted ${mode} ${name}`
     const pool = poolIn('nrt', 'writable')
     for (let n = 0; n < 5; n += 1) {
-      await expect(runInScope(request(pool), () => pool.query(TRY(body)))).rejects.toThrow(ReplayToPrimary)
+      await expect(inRequest(pool, () => pool.query(TRY(body)))).rejects.toThrow(ReplayToPrimary)
     }
     expect(await world.notes(body)).toBe(0)
   })

@@ -1,24 +1,23 @@
-import { currentScope, ReplayImpossible, ReplayToPrimary, runInScope, Scope } from '@headwater/core'
+import { currentScope, ReplayImpossible, ReplayToPrimary, runInScope } from '@headwater/core'
+import { errorOf, inJob, inRequest, requestScope, WHO, World } from '@headwater/test-world'
 import Cursor from 'pg-cursor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
-import { WHO, World } from './world.ts'
 
 let world: World
 let pool: RoutedPool
+/** Tried on a standby as what nobody can see into, though the catalog would know better. */
+const TRIED = { functions: { count_notes: 'unknown', write_note: 'unknown', write_deeply: 'unknown' } } as const
+
 beforeAll(async () => {
-  world = await World.start()
-  pool = world.pool('nrt')
+  world = await World.start({
+    schema: `
+      create function write_deeply(text) returns int language plpgsql as 'begin return write_note($1); end';
+      create view writing_view as select write_note('through a view') as id`,
+  })
+  pool = await world.informedPool('nrt', TRIED)
 })
 afterAll(() => world[Symbol.asyncDispose]())
-
-const inRequest = <T>(fn: () => Promise<T>, target: RoutedPool = pool): Promise<T> =>
-  runInScope(world.request(target), fn)
-const errorOf = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
 
 describe('away from home', () => {
   it('P1: a proven write throws before anything is sent to a database', async () => {
@@ -29,7 +28,7 @@ describe('away from home', () => {
       "select nextval('note_id_seq')",
       'truncate note',
     ]) {
-      const error = await errorOf(inRequest(() => fresh.query(text), fresh))
+      const error = await errorOf(inRequest(fresh, () => fresh.query(text)))
       expect(error).toBeInstanceOf(ReplayToPrimary)
       expect(error).toMatchObject({ region: 'ams', from: 'nrt' })
     }
@@ -37,24 +36,24 @@ describe('away from home', () => {
   })
 
   it('P2: an unknown statement is tried on the replica, which answers it if it only reads', async () => {
-    const { rows } = await inRequest(() => pool.query('select count_notes() as n, who from server'))
+    const { rows } = await inRequest(pool, () => pool.query('select count_notes() as n, who from server'))
     expect(rows).toEqual([{ n: '0', who: 'nrt' }])
   })
 
   it('P2: its refusal becomes the replay, with the driver’s error as cause, costs no connection, and is remembered', async () => {
-    const fresh = world.pool('nrt')
-    const error = await errorOf(inRequest(() => fresh.query("select write_deeply('P2')"), fresh))
+    const fresh = await world.informedPool('nrt', TRIED)
+    const error = await errorOf(inRequest(fresh, () => fresh.query("select write_deeply('P2')")))
     expect(error).toBeInstanceOf(ReplayToPrimary)
     expect(error).toMatchObject({ reason: 'refused', cause: { code: '25006', severity: 'ERROR' } })
     expect(fresh.idleCount).toBe(1)
-    const again = await errorOf(inRequest(() => fresh.query("select write_deeply('another text')"), fresh))
+    const again = await errorOf(inRequest(fresh, () => fresh.query("select write_deeply('another text')")))
     expect(again).toMatchObject({ reason: 'write' })
     expect(again).not.toHaveProperty('cause')
     expect(await world.notes('P2')).toBe(0)
   })
 
   it('P2: a view that writes is remembered by its text', async () => {
-    const first = await errorOf(inRequest(() => pool.query('select * from writing_view')))
+    const first = await errorOf(inRequest(pool, () => pool.query('select * from writing_view')))
     expect(first).toBeInstanceOf(ReplayToPrimary)
     expect(await world.notes('through a view')).toBe(0)
   })
@@ -64,8 +63,13 @@ describe('away from home', () => {
     await replica?.pauseReplay()
     await world.admin.query('create table brand_new (id int)')
     try {
-      const error = await errorOf(inRequest(() => pool.query('select * from brand_new')))
-      expect(error).toMatchObject({
+      expect(await errorOf(inRequest(pool, () => pool.query('select * from brand_new')))).toMatchObject({
+        code: 'HEADWATER_REPLAY_TO_PRIMARY',
+        reason: 'newer-than-catalog',
+      })
+      // Without a catalog the replica is asked, and does not know it.
+      const bare = world.pool('nrt', { catalog: false })
+      expect(await errorOf(inRequest(bare, () => bare.query('select * from brand_new')))).toMatchObject({
         code: 'HEADWATER_REPLAY_TO_PRIMARY',
         reason: 'unknown-object',
         cause: { code: '42P01' },
@@ -82,7 +86,7 @@ describe('away from home', () => {
   })
 
   it('P2: a cursor that is refused reports the replay', async () => {
-    const error = await inRequest(async () => {
+    const error = await inRequest(pool, async () => {
       const client = await pool.connect()
       const cursor = client.query(new Cursor("select write_note('cursor')"))
       const failure = await errorOf(cursor.read(1))
@@ -95,7 +99,7 @@ describe('away from home', () => {
   })
 
   it('P3: the scope is spent: every later query, connect and callback meets the same error', async () => {
-    await inRequest(async () => {
+    await inRequest(pool, async () => {
       const first = await errorOf(pool.query("insert into note (body) values ('P3')"))
       expect(await errorOf(pool.query(WHO))).toBe(first)
       expect(await errorOf(pool.connect())).toBe(first)
@@ -107,7 +111,7 @@ describe('away from home', () => {
 
   it('P3: a leased client in hand is spent too, but may still roll back, which spares its connection', async () => {
     const fresh = world.pool('nrt')
-    await inRequest(async () => {
+    await inRequest(fresh, async () => {
       const client = await fresh.connect()
       await client.query('begin')
       await client.query(WHO)
@@ -115,14 +119,14 @@ describe('away from home', () => {
       await expect(client.query(WHO)).rejects.toThrow(ReplayToPrimary)
       expect((await client.query('rollback')).command).toBe('ROLLBACK')
       client.release()
-    }, fresh)
+    })
     expect(fresh.idleCount).toBe(1)
   })
 
   it.each(['forbidden', 'response-started', 'already-replayed', 'body-too-large', 'replay-failed'] as const)(
     'P4: when %s blocks the replay a write is a typed error, reads go on, and nothing is written',
     async (blocker) => {
-      const scope = world.request(pool)
+      const scope = requestScope(pool)
       scope.blockReplay(blocker)
       await runInScope(scope, async () => {
         const error = await errorOf(pool.query("insert into note (body) values ('P4')"))
@@ -147,7 +151,7 @@ describe('away from home', () => {
   it('P4: at home with a primary that is in recovery a write is a ReplayImpossible that says so', async () => {
     const standby = world.cluster.replicas[0]?.url ?? ''
     const failingOver = world.pool('ams', { primary: { region: 'ams', connectionString: standby }, replicas: [] })
-    const error = await errorOf(inRequest(() => failingOver.query("insert into note (body) values ('x')"), failingOver))
+    const error = await errorOf(inRequest(failingOver, () => failingOver.query("insert into note (body) values ('x')")))
     expect(error).toMatchObject({
       code: 'HEADWATER_REPLAY_IMPOSSIBLE',
       blocker: 'at-home',
@@ -164,7 +168,7 @@ describe('away from home', () => {
     await expect(strict.query("insert into note (body) values ('P6')")).rejects.toMatchObject({
       blocker: 'no-request',
     })
-    await runInScope(new Scope(), async () => {
+    await inJob(async () => {
       await expect(strict.query("insert into note (body) values ('P6')")).rejects.toMatchObject({
         blocker: 'no-request',
       })
@@ -176,6 +180,7 @@ describe('away from home', () => {
 
   it('a callback keeps the scope of its caller', async () => {
     const seen = await inRequest(
+      pool,
       () => new Promise((resolve) => pool.query(WHO, () => resolve(currentScope() !== undefined))),
     )
     expect(seen).toBe(true)

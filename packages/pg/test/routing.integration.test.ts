@@ -2,27 +2,20 @@ import {
   diagnostics,
   ReplayToPrimary,
   type RouteEvent,
-  runInScope,
-  Scope,
   WriteOnReplica,
   withPrimary,
   withReplica,
 } from '@headwater/core'
+import { inJob, inRequest, WHO, World, who } from '@headwater/test-world'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
-import { WHO, World } from './world.ts'
 
 let world: World
 beforeAll(async () => {
   world = await World.start()
 })
 afterAll(() => world[Symbol.asyncDispose]())
-
-const who = async (target: pg.Pool | pg.PoolClient): Promise<string> => (await target.query(WHO)).rows[0].who
-
-/** Runs as a request would. */
-const inRequest = <T>(pool: RoutedPool, fn: () => Promise<T>): Promise<T> => runInScope(world.request(pool), fn)
 
 const leased = async <T>(pool: RoutedPool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
   const client = await pool.connect()
@@ -35,8 +28,8 @@ const leased = async <T>(pool: RoutedPool, use: (client: pg.PoolClient) => Promi
 
 describe('at home', () => {
   let pool: RoutedPool
-  beforeAll(() => {
-    pool = world.pool('ams')
+  beforeAll(async () => {
+    pool = await world.informedPool('ams')
   })
 
   it('R1: a read goes to the local replica; a write and an unknown statement go to the primary', async () => {
@@ -58,7 +51,7 @@ describe('at home', () => {
   })
 
   it('R4: after a write every read in the scope goes to the primary; outside it, to the local replica again', async () => {
-    await runInScope(new Scope(), async () => {
+    await inJob(async () => {
       expect(await who(pool)).toBe('nrt')
       await pool.query("insert into note (body) values ('R4')")
       expect(await who(pool)).toBe('primary')
@@ -68,7 +61,7 @@ describe('at home', () => {
   })
 
   it('R4: the scope is marked before the write is sent, so a read beside it is at the primary too', async () => {
-    await runInScope(new Scope(), async () => {
+    await inJob(async () => {
       const write = pool.query("insert into note (body) select 'slow' from pg_sleep(0.1)")
       expect(await who(pool)).toBe('primary')
       await write
@@ -77,7 +70,7 @@ describe('at home', () => {
 
   it('R6: withPrimary and withReplica force the route, and a write inside withReplica reaches no database', async () => {
     expect(await withPrimary(() => who(pool))).toBe('primary')
-    await runInScope(new Scope(), async () => {
+    await inJob(async () => {
       await pool.query("insert into note (body) values ('R6')")
       expect(await withReplica(() => who(pool))).toBe('nrt')
     })
@@ -89,8 +82,8 @@ describe('at home', () => {
   })
 
   it('R6: withPrimary in a transaction that has read on a replica gets no answer of that replica', async () => {
-    const away = world.pool('nrt')
-    const reading = runInScope(world.request(away), () =>
+    const away = await world.informedPool('nrt')
+    const reading = inRequest(away, () =>
       leased(away, async (client) => {
         await client.query('begin')
         expect(await who(client)).toBe('nrt')
@@ -118,11 +111,11 @@ describe('at home', () => {
   })
 
   it('R8: opt-in routing reads from the replica only inside withReplica; eventual consistency also after a write', async () => {
-    const optIn = world.pool('ams', { routing: 'opt-in' })
+    const optIn = await world.informedPool('ams', { routing: 'opt-in' })
     expect(await who(optIn)).toBe('primary')
     expect(await withReplica(() => who(optIn))).toBe('nrt')
-    const eventual = world.pool('ams', { consistency: 'eventual' })
-    await runInScope(new Scope(), async () => {
+    const eventual = await world.informedPool('ams', { consistency: 'eventual' })
+    await inJob(async () => {
       await eventual.query("insert into note (body) values ('R8')")
       expect(await who(eventual)).toBe('nrt')
     })
@@ -132,7 +125,7 @@ describe('at home', () => {
 describe('transactions', () => {
   it('R3: READ ONLY runs on the replica to its end, at home and away, also when READ ONLY comes as a second statement', async () => {
     for (const region of ['ams', 'nrt'] as const) {
-      await leased(world.pool(region), async (client) => {
+      await leased(await world.informedPool(region), async (client) => {
         await client.query('begin read only')
         expect([await who(client), await who(client)]).toEqual(['nrt', 'nrt'])
         await client.query('commit')
@@ -148,7 +141,7 @@ describe('transactions', () => {
   })
 
   it('R3: a plain transaction in the primary’s region runs at the primary, including its reads', async () => {
-    await leased(world.pool('ams'), async (client) => {
+    await leased(await world.informedPool('ams'), async (client) => {
       const begun = await client.query('BEGIN')
       expect(begun).toMatchObject({ command: 'BEGIN', rowCount: null, rows: [] })
       expect(client.getTransactionStatus()).toBe('T')
@@ -162,7 +155,7 @@ describe('transactions', () => {
   })
 
   it('R3: away, a transaction that only reads stays on the local replica; one that writes is replayed and leaves no trace', async () => {
-    const pool = world.pool('nrt')
+    const pool = await world.informedPool('nrt')
     await inRequest(pool, () =>
       leased(pool, async (client) => {
         await client.query('begin')
@@ -197,7 +190,7 @@ describe('transactions', () => {
   })
 
   it('R3: SERIALIZABLE in the primary’s region runs at the primary', async () => {
-    await leased(world.pool('ams'), async (client) => {
+    await leased(await world.informedPool('ams'), async (client) => {
       await client.query('begin isolation level serializable read only')
       expect(await who(client)).toBe('primary')
       await client.query('commit')
@@ -205,7 +198,7 @@ describe('transactions', () => {
   })
 
   it('R3: outside a request, away, a read-write transaction runs at the primary from its first read on', async () => {
-    await leased(world.pool('nrt'), async (client) => {
+    await leased(await world.informedPool('nrt'), async (client) => {
       await client.query('begin')
       expect(await who(client)).toBe('primary')
       await client.query("insert into note (body) values ('R3 job')")
@@ -235,7 +228,7 @@ describe('transactions', () => {
   })
 
   it('R3: a failed transaction answers as Postgres does, and COMMIT rolls it back', async () => {
-    await leased(world.pool('ams'), async (client) => {
+    await leased(await world.informedPool('ams'), async (client) => {
       await client.query('begin')
       await client.query("insert into note (body) values ('failed')")
       await expect(client.query('select 1/0')).rejects.toMatchObject({ code: '22012' })
@@ -247,7 +240,7 @@ describe('transactions', () => {
   })
 
   it('R3: a write in READ ONLY fails as it would on the primary; a lock that needs the primary is refused with advice', async () => {
-    await leased(world.pool('ams'), async (client) => {
+    await leased(await world.informedPool('ams'), async (client) => {
       await client.query('begin read only')
       expect(await who(client)).toBe('nrt')
       await expect(client.query("select write_note('x')")).rejects.toMatchObject({ code: '25006' })
@@ -261,7 +254,7 @@ describe('transactions', () => {
   })
 
   it('R3: SET LOCAL stays inside its transaction, on the replica too', async () => {
-    await leased(world.pool('nrt'), async (client) => {
+    await leased(await world.informedPool('nrt'), async (client) => {
       await client.query('begin read only')
       await client.query("set local app.tenant = '7'")
       expect((await client.query("select current_setting('app.tenant') as tenant, who from server")).rows).toEqual([
@@ -272,8 +265,8 @@ describe('transactions', () => {
   })
 
   it('R5: a read beside an open transaction, through the pool, sees what the scope has written', async () => {
-    const pool = world.pool('ams')
-    await runInScope(new Scope(), () =>
+    const pool = await world.informedPool('ams')
+    await inJob(() =>
       leased(pool, async (client) => {
         await client.query('begin')
         await client.query("insert into note (body) values ('R5')")
@@ -284,7 +277,7 @@ describe('transactions', () => {
   })
 
   it('prepared statements and session settings keep a leased client with the primary', async () => {
-    await leased(world.pool('ams'), async (client) => {
+    await leased(await world.informedPool('ams'), async (client) => {
       expect(await who(client)).toBe('nrt')
       await client.query("set app.tenant = '9'")
       expect((await client.query("select current_setting('app.tenant') as tenant, who from server")).rows).toEqual([
@@ -298,7 +291,7 @@ describe('transactions', () => {
   })
 
   it('kysely-replication: a connection that has read on a replica can still write', async () => {
-    await leased(world.pool('ams'), async (client) => {
+    await leased(await world.informedPool('ams'), async (client) => {
       expect(await who(client)).toBe('nrt')
       await client.query("insert into note (body) values ('pinned')")
       expect(await who(client)).toBe('primary')
@@ -307,7 +300,7 @@ describe('transactions', () => {
   })
 
   it('a cursor inside a transaction reads its snapshot on the replica', async () => {
-    await leased(world.pool('nrt'), async (client) => {
+    await leased(await world.informedPool('nrt'), async (client) => {
       await client.query('begin read only')
       await client.query('declare c cursor for select 1 as n union all select 2')
       expect((await client.query('fetch 1 from c')).rows).toEqual([{ n: 1 }])

@@ -1,6 +1,6 @@
+import { World } from '@headwater/test-world'
 import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { World } from './world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -8,15 +8,13 @@ beforeAll(async () => {
 })
 afterAll(() => world[Symbol.asyncDispose]())
 beforeEach(async () => {
-  await world.admin.query('drop table if exists thing; create table thing (a int); insert into thing values (1)')
-  await world.cluster.waitUntilCaughtUp()
+  await world.change('drop table if exists thing; create table thing (a int); insert into thing values (1)')
 })
 
 const ALL = { name: 'all-things', text: 'select * from thing' }
 
 async function migrate(): Promise<void> {
-  await world.admin.query('alter table thing add b int default 2')
-  await world.cluster.waitUntilCaughtUp()
+  await world.change('alter table thing add b int default 2')
 }
 
 const onClient = async <T>(pool: pg.Pool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> => {

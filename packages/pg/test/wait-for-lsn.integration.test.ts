@@ -1,16 +1,16 @@
 import { formatLsn, type Lsn, NEVER_REACHED, parseLsn, toLsn } from '@headwater/core/internal'
+import { World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest'
 import { WAIT_FOR_LSN } from '../src/fleet/wait-for-lsn.ts'
 import { type ServerWait, Watcher } from '../src/fleet/watcher.ts'
-import { World } from './world.ts'
 
 const INSERT = "insert into note (body) values ('waited for')"
 let world: World
 let version = 0
 
 beforeAll(async () => {
-  world = await World.start(['nrt'])
+  world = await World.start()
   const { rows } = await world.admin.query<{ version: string }>(
     "select current_setting('server_version_num') as version",
   )
@@ -26,11 +26,7 @@ beforeEach((context: TestContext) => {
   )
 })
 
-function replica() {
-  const [node] = world.cluster.replicas
-  if (node === undefined) throw new Error('unreachable')
-  return node
-}
+const replica = () => world.replica()
 
 async function flushed(): Promise<Lsn> {
   const { rows } = await world.admin.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn')

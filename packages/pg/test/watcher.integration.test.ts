@@ -1,13 +1,13 @@
 import { toLsn } from '@headwater/core/internal'
+import { World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Watch, Watcher } from '../src/fleet/watcher.ts'
-import { World } from './world.ts'
 
 let world: World
 
 beforeAll(async () => {
-  world = await World.start(['nrt'])
+  world = await World.start()
 })
 afterAll(async () => {
   await world[Symbol.asyncDispose]()

@@ -145,7 +145,7 @@ export function testReplays(adapter: HttpAdapter): void {
     expectReplay(await askOnce({ handle: async () => ({ json: await write(away) }) }, { headers }))
   })
 
-  test('P4: after sideEffects() a write gets the typed error, and a 500 unless the app catches it', async () => {
+  test('P4: after forbidReplay() a write gets the typed error, and a 500 unless the app catches it', async () => {
     const declared = (then: () => Promise<Outcome>) => async (): Promise<Outcome> => {
       forbidReplay()
       return then()

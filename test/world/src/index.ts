@@ -1,0 +1,6 @@
+export { CuttingWire } from './cutting-wire.ts'
+export { errorOf } from './error-of.ts'
+export { inJob, inRequest, requestScope } from './scopes.ts'
+export { untilCatalogIsRead } from './until-catalog-is-read.ts'
+export { WHO, who } from './who.ts'
+export { type Region, World, type WorldOptions } from './world.ts'

@@ -17,10 +17,10 @@ export {
 export { isConnectionLoss, isOutOfService } from './errors/connection-loss.ts'
 export { type DatabaseErrorFields, databaseErrorIn } from './errors/database-error.ts'
 export { findInCauses } from './errors/find-in-causes.ts'
-export { type Refusal, refusalOf } from './errors/refusal.ts'
+export { classifyRefusal, type Refusal } from './errors/refusal.ts'
 export { type Backoff, pauseMillis, spread } from './nodes/backoff.ts'
 export { type Evidence, HEALTHY, type Health, isEjected, nextHealth } from './nodes/health.ts'
-export { parseRegion, topologyOf } from './nodes/topology.ts'
+export { createTopology, parseRegion } from './nodes/topology.ts'
 export { RouteMemory } from './replay/route-memory.ts'
 export { accessIn } from './route/access-in.ts'
 export { parseConsistency } from './route/consistency.ts'
@@ -33,7 +33,7 @@ export { currentFrame, type Frame } from './scope/frame.ts'
 export { TOKEN_TTL_MILLIS } from './scope/run-with-token.ts'
 export { ClientSession, type ClientSessionOptions, type PositionSource } from './session/client-session.ts'
 export { formatLsn, type Lsn, NEVER_REACHED, parseLsn, toLsn } from './session/lsn.ts'
-export { isGoodAt, isMarkExpired, isPosition, tokenName } from './session/mark.ts'
+export { isMarkExpired, isPosition, isReusableAt, tokenName } from './session/mark.ts'
 export {
   compareFreshness,
   type Freshness,

@@ -10,7 +10,7 @@ import {
   ReplicaBehind,
   WriteOnReplica,
 } from '../src/index.ts'
-import { findInCauses, parseConsistency, parseRegion, topologyOf } from '../src/internal.ts'
+import { createTopology, findInCauses, parseConsistency, parseRegion } from '../src/internal.ts'
 
 const replay = (cause?: unknown) => new ReplayToPrimary({ region: 'ams', from: 'nrt', reason: 'write', cause })
 
@@ -46,14 +46,14 @@ describe('an error of ours', () => {
     for (const other of others) if (other !== errorClass) expect(error).not.toBeInstanceOf(other)
   })
 
-  it('has the brands of its class and of the base', () => {
+  it('is an instance of its class and of the base, across copies of the package', () => {
     const base = new HeadwaterError('HEADWATER_WRITE_ON_REPLICA', 'no', { retryable: false })
     const brand = Symbol.for('headwater.error.1')
     expect([base.name, Reflect.get(base, brand)]).toEqual(['HeadwaterError', ['HeadwaterError']])
     expect(Reflect.get(new ReplicaBehind(), brand)).toEqual(['HeadwaterError', 'ReplicaBehind'])
   })
 
-  it('is told from what only looks like one', () => {
+  it('an object that only looks like one is not an instance', () => {
     for (const value of [undefined, null, 'x', 42, {}, new Error('x'), { name: 'HeadwaterError' }]) {
       expect(value).not.toBeInstanceOf(HeadwaterError)
     }
@@ -69,7 +69,7 @@ describe('an error of ours', () => {
     expect({ [brand]: ['Error'] }).not.toBeInstanceOf(WriteOnReplica)
   })
 
-  it('has a cause when there is one, and its name is on the prototype', () => {
+  it('has a cause when one is given, and its name on the prototype', () => {
     const cause = new Error('driver')
     expect([replay(cause).cause, new PrimaryUnavailable(cause).cause, new WriteOnReplica('no', cause).cause]).toEqual([
       cause,
@@ -99,7 +99,7 @@ describe('an error of ours', () => {
   })
 })
 
-describe('P4: what an HTTP framework answers', () => {
+describe('P4: the status that an HTTP framework answers with', () => {
   it.each<readonly [ReplayBlocker, number]>([
     ['at-home', 503],
     ['no-request', 500],
@@ -108,7 +108,7 @@ describe('P4: what an HTTP framework answers', () => {
     ['body-too-large', 413],
     ['forbidden', 500],
     ['replay-failed', 503],
-  ])('to the obstacle %s: %i', async (blocker, status) => {
+  ])('to the blocker %s: %i', async (blocker, status) => {
     const error = new ReplayImpossible(blocker)
     expect(error).toMatchObject({ blocker, status, statusCode: status, expose: false, retryable: status === 503 })
     expect(error.message).toMatch(/cannot be replayed: (?!undefined).{20}/)
@@ -121,12 +121,12 @@ describe('P4: what an HTTP framework answers', () => {
     ])
   })
 
-  it('P8: the app says after how many seconds to come back', () => {
+  it('P8: Retry-After has the seconds that the app chose', () => {
     expect(new ReplayImpossible('replay-failed', { retryAfterSeconds: 7 }).headers).toEqual({ 'retry-after': '7' })
     expect(new ReplayImpossible('forbidden', { retryAfterSeconds: 7 }).headers).toEqual({})
   })
 
-  it('to a primary that cannot be reached: 503, after a second', async () => {
+  it('to a primary that cannot be reached: 503, with a Retry-After of one second', async () => {
     const error = new PrimaryUnavailable(new Error('connect'))
     expect(error).toMatchObject({ status: 503, statusCode: 503, headers: { 'retry-after': '1' } })
     const answer = error.getResponse()
@@ -137,17 +137,17 @@ describe('P4: what an HTTP framework answers', () => {
     ])
   })
 
-  it('to a replay that no adapter has met: 409', async () => {
+  it('to a replay without an adapter: 409', async () => {
     const answer = replay().getResponse()
     expect([answer.status, await answer.text()]).toEqual([409, ''])
   })
 
-  it('the message says where the request goes, and why', () => {
+  it('the message of a replay says where the request goes, and why', () => {
     expect(replay().message).toContain('needs the primary in ams (write) and is replayed there from nrt')
   })
 })
 
-describe('P2: what ORMs wrap around an error', () => {
+describe('P2: errors inside ORM wrappers', () => {
   it.each(['cause', 'originalError', 'driverError', 'parent', 'original', 'meta', 'driverAdapterError'])(
     'is looked into: %s',
     (field) => {
@@ -157,13 +157,13 @@ describe('P2: what ORMs wrap around an error', () => {
     },
   )
 
-  it('the nearest one is found, and nothing in what is no object', () => {
+  it('the nearest one is found, and none in a value that is not an object', () => {
     const [near, far] = [replay(), replay()]
     expect(findReplay(new AggregateError([{ cause: far }, near]))).toBe(near)
     for (const value of [null, undefined, 'text', 42]) expect(findReplay(value)).toBeUndefined()
   })
 
-  it('each object is asked once, 32 at most', () => {
+  it('each object is looked at once, 32 at most', () => {
     let asked = 0
     const ask = (candidate: object): candidate is Error => {
       asked += 1
@@ -178,7 +178,7 @@ describe('P2: what ORMs wrap around an error', () => {
   })
 })
 
-describe('P7: what an option may be', () => {
+describe('P7: values that an option accepts', () => {
   it.each(['a', 'ams', 'eu-west-1', '0', 'a'.repeat(63)])('the region %s', (region) => {
     expect(parseRegion('region', region)).toBe(region)
   })
@@ -188,7 +188,7 @@ describe('P7: what an option may be', () => {
     expect(() => parseRegion('replicas[1].region', value)).toThrow(/replicas\[1\]\.region: .*is not a region name/)
   })
 
-  it('a consistency is one of four words, or none', () => {
+  it('a consistency is one of four levels, or undefined', () => {
     for (const word of ['session', 'bounded', 'eventual', 'strong', undefined] as const) {
       expect(parseConsistency('consistency', word)).toBe(word)
     }
@@ -198,16 +198,16 @@ describe('P7: what an option may be', () => {
     }
     // @ts-expect-error as from JavaScript
     expect(() => parseConsistency('reads', 'sure')).toThrow(
-      'option reads: "sure" is no consistency; expected "session"',
+      'option reads: "sure" is not a consistency level; expected "session"',
     )
   })
 
   it('an instance is at home unless both regions are known and differ', () => {
     const isAtHome = (region: string | undefined, primaryRegion: string | undefined) =>
-      topologyOf({ region, primaryRegion, hasReplica: true }).isAtHome
+      createTopology({ region, primaryRegion, hasReplica: true }).isAtHome
     expect([isAtHome('ams', 'ams'), isAtHome('nrt', 'ams'), isAtHome(undefined, 'ams')]).toEqual([true, false, true])
     expect([isAtHome('ams', undefined), isAtHome(undefined, undefined)]).toEqual([true, true])
-    expect(topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: false })).toEqual({
+    expect(createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: false })).toEqual({
       region: 'nrt',
       primaryRegion: 'ams',
       hasReplica: false,

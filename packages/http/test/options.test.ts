@@ -1,11 +1,11 @@
 import { OptionsInvalid } from '@headwater/core'
-import { topologyOf } from '@headwater/core/internal'
+import { createTopology } from '@headwater/core/internal'
 import type { HeadwaterOptions } from '@headwater/http'
 import { flyReplay } from '@headwater/http'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { resolveOptions } from '../src/options.ts'
 
-const pool = { topology: topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true }) }
+const pool = { topology: createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true }) }
 const secret = 'long enough to be a secret'
 
 afterEach(() => {

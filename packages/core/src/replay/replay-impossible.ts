@@ -1,8 +1,8 @@
 import { HeadwaterError, nameAndBrand } from '../errors/headwater-error.ts'
 import type { ReplayBlocker } from '../route/reasons.ts'
 
-/** What an HTTP framework answers to each obstacle when the app does not catch the error. */
-const STATUS_OF: Readonly<Record<ReplayBlocker, 413 | 500 | 503>> = {
+/** The HTTP status for each blocker when the app does not catch the error. */
+const STATUSES: Readonly<Record<ReplayBlocker, 413 | 500 | 503>> = {
   'at-home': 503,
   'no-request': 500,
   'response-started': 500,
@@ -13,21 +13,30 @@ const STATUS_OF: Readonly<Record<ReplayBlocker, 413 | 500 | 503>> = {
 }
 
 const ADVICE: Readonly<Record<ReplayBlocker, string>> = {
-  'at-home': 'this instance is in the primary region already, and its database refuses writes (it may be failing over)',
-  'no-request': "there is no request to replay: run this job in the primary region, or set outsideRequest to 'direct'",
+  'at-home': 'this instance is already in the primary region, and its database refuses writes (it may be failing over)',
+  'no-request':
+    "there is no request to replay: run this job in the primary region, or set writesOutsideRequest to 'direct'",
   'response-started': 'the response has started: call ensurePrimary() before the first byte is sent',
   'already-replayed':
     'the request was replayed once and this instance is still not in the primary region: check PRIMARY_REGION',
   'body-too-large':
     "the body is over the proxy's limit for replays: upload it elsewhere, or send it to the primary region directly",
-  forbidden: 'the app declared side effects that must not happen twice: call ensurePrimary() before them',
-  'replay-failed': 'the primary region could not be reached; reads go on, writes are refused until it answers again',
+  forbidden: 'the app called forbidReplay(): call ensurePrimary() before it when a write may follow',
+  'replay-failed':
+    'the primary region could not be reached; reads still work, writes are refused until it answers again',
 }
 
-/** The primary is needed, but a replay cannot work; `blocker` says why (P4). Nothing was written. */
+/**
+ * The primary is needed, but a replay cannot work; `blocker` says why (P4). Nothing was written.
+ *
+ * An HTTP framework that meets it answers 413, 500 or 503, as `status` says; `retryable` is `true` with 503.
+ *
+ * @example
+ * if (error instanceof ReplayImpossible && error.blocker === 'replay-failed') showReadOnlyNotice()
+ */
 export class ReplayImpossible extends HeadwaterError {
   readonly blocker: ReplayBlocker
-  /** What an HTTP framework answers when the app does not catch this (the http-errors convention). */
+  /** The status that an HTTP framework answers with when the app does not catch this (the http-errors convention). */
   readonly status: 413 | 500 | 503
   readonly statusCode: 413 | 500 | 503
   readonly headers: Readonly<Record<string, string>>
@@ -35,7 +44,7 @@ export class ReplayImpossible extends HeadwaterError {
   readonly expose = false
 
   constructor(blocker: ReplayBlocker, options?: { cause?: unknown; retryAfterSeconds?: number }) {
-    const status = STATUS_OF[blocker]
+    const status = STATUSES[blocker]
     super(
       'HEADWATER_REPLAY_IMPOSSIBLE',
       `the primary is needed and the request cannot be replayed: ${ADVICE[blocker]}.`,

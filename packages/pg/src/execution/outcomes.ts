@@ -1,11 +1,11 @@
 import { PrimaryUnavailable, ReplayImpossible, WriteOnReplica } from '@headwater/core'
 import {
+  classifyRefusal,
   type Decision,
   databaseErrorIn,
   type Frame,
   type Refusal,
   type RefusalReason,
-  refusalOf,
 } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
@@ -48,7 +48,7 @@ export class Outcomes {
     // The app itself asked for READ ONLY.
     if (isReadOnly && databaseErrorIn(error)?.routine === 'PreventCommandIfReadOnly') return undefined
     // Every session on a replica is read-only by our own doing, so a refusal there is the replica's even after a promotion.
-    return refusalOf(error, node.kind === 'replica' || client.isStandby === true)
+    return classifyRefusal(error, node.kind === 'replica' || client.isStandby === true)
   }
 
   /** What a refusal by the configured primary becomes: when it is in recovery, nobody else takes the write. */

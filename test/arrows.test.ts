@@ -4,7 +4,7 @@ import { circlesIn, type Floors, type ImportGraph, importsOf, readImports, wrong
 
 const packages = new URL('../packages/', import.meta.url)
 
-/** Which packages a package may import: the picture at the top of ARCHITECTURE.md. */
+/** Which packages a package may import: the first picture in ARCHITECTURE.md. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   core: [],
   http: ['core'],
@@ -97,6 +97,32 @@ describe('import arrows', () => {
     })
   })
 })
+
+describe('the picture of the rooms in ARCHITECTURE.md', () => {
+  it('is the table of this test, floor by floor', () => {
+    const page = readFileSync(new URL('../ARCHITECTURE.md', import.meta.url), 'utf8')
+    expect(roomsIn(page)).toEqual(ROOMS)
+  })
+
+  it('is read from its lines, and from nothing else', () => {
+    const page = 'See pg/src.\n\n```\npg/src    low ← left, right ← high.ts\ncli       over core\n```\n'
+    expect(roomsIn(page)).toEqual({ 'pg/src': ['low', ['left', 'right'], 'high.ts'] })
+  })
+})
+
+/** The lines `folder   ground ← floor, floor ← roof` of a page. */
+function roomsIn(page: string): Readonly<Record<string, Floors>> {
+  const lines = [...page.matchAll(/^([\w-]+\/src\S*) +(\S.* ← .*)$/gm)]
+  return Object.fromEntries(
+    lines.map(([, folder = '', floors = '']) => [
+      folder,
+      floors.split(' ← ').map((floor) => {
+        const [first = '', ...others] = floor.split(', ')
+        return others.length === 0 ? first : [first, ...others]
+      }),
+    ]),
+  )
+}
 
 /** Whether a package may not import this: a package of ours that is not below it, or a file outside its src. */
 function isForeign(target: string, allowed: readonly string[]): boolean {

@@ -1,4 +1,4 @@
-import { refusalOf } from '@headwater/core/internal'
+import { classifyRefusal } from '@headwater/core/internal'
 import pg from 'pg'
 
 /** What one node said to one text. */
@@ -10,7 +10,7 @@ export interface Outcome {
   readonly code: string | undefined
   readonly message: string | undefined
   /** What the error says about where the text belongs, had a standby raised it. */
-  readonly refusal: ReturnType<typeof refusalOf>
+  readonly refusal: ReturnType<typeof classifyRefusal>
 }
 
 /** Long enough for what the corpora hold; a lock that nobody gives back ends sooner. */
@@ -132,7 +132,7 @@ function failure(error: Error): Outcome {
     rows: [],
     code: typeof code === 'string' ? code : 'lost',
     message: error.message,
-    refusal: refusalOf(error, true),
+    refusal: classifyRefusal(error, true),
   }
 }
 

@@ -7,15 +7,15 @@ Without a statement, or with -, it is read from standard input.
 
 Options:
   --file FILE         read the statement from FILE
-  --schema-url URL    know the functions, views and operators of this database (needs @headwater/pg and pg)
+  --schema-url URL    read the functions, views and operators of this database (needs @headwater/pg and pg)
   --assert read       end with 1 unless the statement is proven to only read
   --json              print JSON
   --help              print this
 
-Ends with 0, with 1 when the assertion does not hold, with 2 when it could not be asked.
-Colour is for terminals; NO_COLOR and FORCE_COLOR are heeded.`
+Ends with 0, with 1 when the assertion does not hold, with 2 on a wrong call.
+Colour is for terminals; NO_COLOR and FORCE_COLOR work.`
 
-/** What was asked could not be done: the message says why and what to do. Ends the program with 2. */
+/** A wrong call: the message says why and what to do. Ends the program with 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
@@ -43,7 +43,7 @@ export function readCommandLine(args: readonly string[]): Command | undefined {
   if (values.help === true) return undefined
   const [command, text, ...rest] = positionals
   if (command === undefined) throw new UsageError('no command was given; expected "explain"')
-  if (command !== 'explain') throw new UsageError(`${JSON.stringify(command)} is no command; expected "explain"`)
+  if (command !== 'explain') throw new UsageError(`${JSON.stringify(command)} is not a command; expected "explain"`)
   if (rest.length > 0) throw new UsageError('more than one statement was given; put quotes around the whole text')
   if (values.assert !== undefined && values.assert !== 'read') {
     throw new UsageError(`--assert ${JSON.stringify(values.assert)} is unknown; expected --assert read`)

@@ -2,17 +2,17 @@ import {
   type Access,
   type AccessReason,
   classify,
+  createTopology,
   type Decision,
   type Knowledge,
   type Routing,
   route,
   type Situation,
   type Statement,
-  topologyOf,
 } from '@headwater/core/internal'
 import { ACCESS_SENTENCES, DECISION_SENTENCES, ROUTE_WORDS } from './reasons.ts'
 
-/** Where a statement may find itself. */
+/** Where a statement is sent from. */
 export type Place = 'home' | 'away in a request' | 'away outside a request'
 
 /** What happens to it: the route, its reason, and both in words. */
@@ -36,11 +36,11 @@ export interface Explanation {
   readonly token: string | null
   /** Where it stands: an offset in UTF-16 units from 0, line and column from 1; `null` when there is none. */
   readonly position: { readonly offset: number; readonly line: number; readonly column: number } | null
-  /** What it calls and nobody can see into. */
+  /** The functions that it calls and whose effect is not known. */
   readonly functions: readonly string[]
   /** How many statements the text holds. */
   readonly statements: number
-  /** Something that the routes do not show; `null` when there is nothing. */
+  /** Something that the routes do not show, else `null`. */
   readonly note: string | null
   readonly routes: readonly PlacedRoute[]
 }
@@ -50,7 +50,10 @@ export const ROUTINGS: readonly Routing[] = ['automatic', 'opt-in']
 
 /**
  * Says what a text needs, why, and where it goes with each routing from each place: alone, outside of any transaction, with a
- * replica that can be reached, in a scope that has not written yet. Without `knowledge`, as a pool without a catalog does.
+ * replica that can be reached, in a scope that has not written yet. Without `knowledge` it decides like a pool without a catalog.
+ *
+ * @example
+ * explain('select * from orders where id = 1 for update').access // 'write'
  */
 export function explain(sql: string, knowledge?: Knowledge): Explanation {
   const statement = classify(sql, knowledge)
@@ -80,7 +83,7 @@ function outcomeOf(statement: Statement, situation: Situation): Outcome {
 function situationOf(place: Place, routing: Routing, hasCatalog: boolean): Situation {
   const region = place === 'home' ? 'home' : 'away'
   return {
-    topology: topologyOf({ region, primaryRegion: 'home', hasReplica: true }),
+    topology: createTopology({ region, primaryRegion: 'home', hasReplica: true }),
     routing,
     consistency: 'session',
     writesOutsideRequest: 'direct',
@@ -97,11 +100,11 @@ function situationOf(place: Place, routing: Routing, hasCatalog: boolean): Situa
 function noteOn({ control, isTransactionLocal }: Statement): string | null {
   switch (control?.kind) {
     case 'begin':
-      return 'On a leased client BEGIN is held back until the first statement, whose needs and whose modes decide where the transaction lives.'
+      return 'On a leased client BEGIN is held back until the first statement; that statement and the modes of BEGIN decide where the transaction runs.'
     case undefined:
-      return isTransactionLocal ? 'Inside a transaction it joins that transaction’s node.' : null
+      return isTransactionLocal ? 'Inside a transaction it runs on that transaction’s node.' : null
     default:
-      return 'Inside a transaction it goes to that transaction’s node.'
+      return 'Inside a transaction it runs on that transaction’s node.'
   }
 }
 

@@ -64,7 +64,7 @@ function pointAt(sql: string, { token, position }: Explanation, paint: Paint): r
   ]
 }
 
-/** What must not reach a terminal (escape sequences, in a statement from who knows where) as a dot; a tab as a space. */
+/** Replaces control characters by a dot, and a tab by a space: an untrusted statement may hold escape sequences. */
 function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for
   return text.replaceAll('\t', ' ').replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '·')

@@ -42,7 +42,7 @@ it('prints JSON with every kind of routing and place', async () => {
   expect(rest).toEqual({
     access: 'unknown',
     reason: 'unseen-function',
-    sentence: expect.stringMatching(/^It calls a function that cannot be seen into/),
+    sentence: expect.stringMatching(/^It calls a function whose effect is not known/),
     token: 'my_function',
     position: { offset: 7, line: 1, column: 8 },
     functions: ['my_function'],
@@ -73,7 +73,7 @@ it.for([
 
 it.for([
   [[], /no command was given/],
-  [['judge'], /"judge" is no command/],
+  [['judge'], /"judge" is not a command/],
   [['explain', 'select', '1'], /put quotes around/],
   [['explain', '--asert', 'read', 'select 1'], /--asert/],
   [['explain', '--assert', 'write', 'select 1'], /--assert "write" is unknown/],
@@ -87,13 +87,13 @@ it.for([
   expect(errors).not.toContain('    at ')
 })
 
-it('--help says how, and ends with 0', async () => {
+it('--help prints the usage, and ends with 0', async () => {
   const { status, output } = await run(['--help'])
   expect(status).toBe(0)
   expect(output).toMatch(/^Usage: headwater explain/)
 })
 
-it('colours when told to, and never by itself in a pipe', async () => {
+it('prints colour when told to, and never by itself in a pipe', async () => {
   const sequence = '\u001b['
   expect((await run(['explain', 'select 1'])).output).not.toContain(sequence)
   expect((await run(['explain', 'select 1'], { environment: { FORCE_COLOR: '1' } })).output).toContain(sequence)
@@ -102,14 +102,14 @@ it('colours when told to, and never by itself in a pipe', async () => {
   expect(json.output).not.toContain(sequence)
 })
 
-it('lets no control character of the statement reach the terminal', async () => {
+it('no control character of the statement reaches the terminal', async () => {
   const { output } = await run(['explain', 'select "\u001b]0;owned\u0007\u202e" from t for update'])
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those must not be there
   expect(output).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/)
   expect(output).toContain('"·]0;owned··"')
 })
 
-it('ends quietly when its reader goes away', async () => {
+it('ends quietly when the reader of its output goes away', async () => {
   const child = spawn(process.execPath, ['--conditions=dev-source', bin, 'explain', '--json'], { timeout: 20_000 })
   child.stdout.destroy()
   // Only now it has something to say.
@@ -118,7 +118,7 @@ it('ends quietly when its reader goes away', async () => {
   expect({ status: child.exitCode, errors }).toEqual({ status: 0, errors: '' })
 })
 
-it('--schema-url that leads nowhere ends with 2 and keeps its password', async () => {
+it('--schema-url that cannot be reached ends with 2 and does not print its password', async () => {
   for (const url of ['postgres://me:hunter2@127.0.0.1:1/none', 'postgres://me:hunter2@[/none']) {
     const { status, errors } = await run(['explain', '--schema-url', url, 'select 1'])
     expect(status).toBe(2)

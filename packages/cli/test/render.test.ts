@@ -67,7 +67,7 @@ it('shows a long line around its token, and counts characters, not code units', 
   expect(render(short, explain(short), plain)).toContain("1 | select '🌊', f(1)\n                ^\n")
 })
 
-it('NO_COLOR, FORCE_COLOR and the terminal decide about colour', () => {
+it('NO_COLOR, FORCE_COLOR and the terminal decide whether there is colour', () => {
   expect(isColourWanted({}, true)).toBe(true)
   expect(isColourWanted({}, false)).toBe(false)
   expect(isColourWanted({ NO_COLOR: '1' }, true)).toBe(false)
@@ -77,7 +77,7 @@ it('NO_COLOR, FORCE_COLOR and the terminal decide about colour', () => {
   expect(isColourWanted({ TERM: 'dumb' }, true)).toBe(false)
 })
 
-it('R1: only with a catalog is a replica tried with what nobody can see into', () => {
+it('R1: a function of unknown effect is tried on a replica only with a catalog', () => {
   const routeOf = (...args: Parameters<typeof explain>) =>
     explain(...args).routes.find(({ place, routing }) => place === 'away in a request' && routing === 'automatic')
       ?.route

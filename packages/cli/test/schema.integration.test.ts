@@ -15,7 +15,7 @@ afterAll(async () => {
   await cluster?.stop()
 })
 
-it('--schema-url knows the functions of a database', async () => {
+it('--schema-url reads the functions of a database', async () => {
   const explain = async (sql: string) => run(['explain', '--schema-url', cluster.primary.url, '--assert', 'read', sql])
   expect(await explain('select reads()')).toMatchObject({ status: 0, errors: '' })
   const { status, output } = await explain('select writes()')
@@ -23,7 +23,7 @@ it('--schema-url knows the functions of a database', async () => {
   expect(output).toMatch(/^write \(writing-function\)/)
 })
 
-it('--schema-url that is refused ends with 2 and what the server said', async () => {
+it('--schema-url that is refused ends with 2 and prints the server’s error', async () => {
   const url = cluster.primary.url.replace(/\/postgres$/, '/no_such_database')
   const { status, errors } = await run(['explain', '--schema-url', url, 'select 1'])
   expect(status).toBe(2)

@@ -4,21 +4,21 @@ import type { ReplayBlocker, ReplayReason } from './route/reasons.ts'
 import type { Freshness } from './session/read-position.ts'
 import type { Access } from './statement/statement.ts'
 
-/** Published for every statement, before it is sent (R7). Never holds SQL text or values: those may be secrets. */
+/** Published for every statement, before it is sent (R7). Never holds SQL text or values, which may be secrets. */
 export interface RouteEvent {
   readonly access: Access
   readonly decision: Decision
   readonly isAtHome: boolean
-  /** The scope's number in this process; `undefined` outside any. */
+  /** The scope's number in this process; `undefined` outside any scope. */
   readonly scope: number | undefined
 }
 
-/** Published when a request is handed over, or could not be. */
+/** Published when a request is replayed, or would have been if nothing blocked it. */
 export interface ReplayEvent {
   readonly reason: ReplayReason
-  /** What spoke against it; `undefined` when the request is handed over. */
+  /** What made the replay impossible; `undefined` when the request is replayed. */
   readonly blocker: ReplayBlocker | undefined
-  /** Where it is handed to. */
+  /** The region that runs it again; `undefined` when the replay is impossible. */
   readonly region: string | undefined
   readonly scope: number
 }
@@ -32,11 +32,11 @@ export interface NodeEvent {
   readonly error: unknown
 }
 
-/** Published for a read whose client has seen something, or that may not lag, when it did not simply run next door. */
+/** Published for a read that must not be older than some state, when its first replica was not fresh enough. */
 export interface FreshnessEvent {
-  /** `waited`: a replica caught up in time. `other-replica`: another one had. `primary`: none had. */
+  /** `waited`: the replica caught up in time. `other-replica`: another replica had. `primary`: none had. */
   readonly outcome: 'waited' | 'other-replica' | 'primary'
-  /** Why none was fit at first. */
+  /** Why no replica was fresh enough at first. */
   readonly reason: Exclude<Freshness, 'caught-up'> | 'lagging'
   /** How long the read waited, in ms. */
   readonly waited: number
@@ -46,10 +46,17 @@ export interface FreshnessEvent {
 }
 
 /**
- * The `node:diagnostics_channel` channels that Headwater publishes on. Nobody listening, nothing is built: one boolean is read.
+ * The `node:diagnostics_channel` channels that Headwater publishes on. Without a subscriber nothing is built; the cost is one
+ * boolean that is read.
  *
  * Their names are `headwater:route` (messages are `RouteEvent`), `headwater:replay` (`ReplayEvent`), `headwater:node`
  * (`NodeEvent`) and `headwater:freshness` (`FreshnessEvent`).
+ *
+ * @example
+ * diagnostics.route.subscribe((message) => {
+ *   const { decision } = message as RouteEvent
+ *   counter.increment({ route: decision.route, reason: decision.reason })
+ * })
  */
 export const diagnostics: {
   readonly route: Channel

@@ -10,7 +10,7 @@ describe('createClassifier', () => {
     expect(classifier.classify(sql)).toBe(classifier.classify(`INSERT INTO t${' VALUES (1)'}`))
   })
 
-  test('holds no more than maxEntries, and keeps what is in use', () => {
+  test('holds at most maxEntries texts, and keeps those in use', () => {
     const classifier = createClassifier({ maxEntries: 100 })
     const used = classifier.classify('DELETE FROM used')
     for (let index = 0; index < 10_000; index++) {
@@ -20,7 +20,7 @@ describe('createClassifier', () => {
     }
   })
 
-  test('texts that differ in one character do not answer for each other', () => {
+  test('texts that differ in one character get their own verdicts', () => {
     const classifier = createClassifier({ maxEntries: 64 })
     const text = 'SELECT f(aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa)'
     for (let round = 0; round < 3; round++) {
@@ -32,7 +32,7 @@ describe('createClassifier', () => {
     }
   })
 
-  test('remembers no text over maxLength, and nothing at all with maxEntries 0', () => {
+  test('remembers no text longer than maxLength, and nothing with maxEntries 0', () => {
     const classifier = createClassifier({ maxLength: 20 })
     classifier.classify('SELECT 1, 2, 3, 4, 5, 6, 7')
     expect(classifier.size).toBe(0)
@@ -41,7 +41,7 @@ describe('createClassifier', () => {
     expect(none.size).toBe(0)
   })
 
-  test('learn() forgets what was decided without it', () => {
+  test('learn() forgets the verdicts that were made without it', () => {
     const classifier = createClassifier()
     expect(classifier.classify('SELECT touch(1)').access).toBe('unknown')
     classifier.learn(createKnowledge({ functions: [['app.touch', { access: 'read', reason: 'reads-only' }]] }))

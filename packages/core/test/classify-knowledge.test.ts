@@ -45,13 +45,13 @@ describe('createKnowledge', () => {
     expect(classify("SELECT pg_catalog.lower('X')", knowledge).access).toBe('read')
   })
 
-  test("only the user's own word loosens the verdict on one of Postgres's own", () => {
+  test("only the user's own override loosens the verdict on one of Postgres's own", () => {
     expect(classify('SELECT pg_is_in_recovery()', knowledge).access).toBe('read')
     const lax = createKnowledge({ functions: [['public.nextval', { access: 'read', reason: 'reads-only' }]] })
     expect(classify("SELECT nextval('s')", lax).access).toBe('write')
   })
 
-  test('an unknown callee is named', () => {
+  test('an unknown function is named', () => {
     expect(classify('SELECT dynamic(1)', knowledge).functions).toEqual(['dynamic'])
   })
 })
@@ -118,7 +118,7 @@ describe('classifyBody', () => {
     expect(classifyBody(language, body).access).toBe(access)
   })
 
-  test('R1: an EXCEPTION block turns every doubt into a write, because it swallows a refusal', () => {
+  test('R1: with an EXCEPTION block everything unknown is a write, because the block catches a refusal', () => {
     const guarded = (inner: string): string => `BEGIN ${inner}; EXCEPTION WHEN others THEN RETURN NULL; END`
     expect(classifyBody('plpgsql', guarded('INSERT INTO t VALUES (1)'))).toMatchObject({
       access: 'write',
@@ -136,7 +136,7 @@ describe('classifyBody', () => {
     expect(classifyBody('plpgsql', "BEGIN RAISE EXCEPTION 'no'; END").hasExceptionBlock).toBe(false)
   })
 
-  test('names what it calls', () => {
+  test('lists the functions that it calls', () => {
     expect(classifyBody('plpgsql', 'BEGIN PERFORM a(1); x := app.b(2); END').functions).toEqual(['a', 'app.b'])
   })
 
@@ -151,7 +151,7 @@ describe('classifyBody', () => {
   })
 })
 
-describe('names that knowledge may know', () => {
+describe('names that may be looked up in the knowledge', () => {
   const written = { access: 'write', reason: 'writing-function' } as const
   const long = 'ä'.repeat(40)
   const name = fc.oneof(
@@ -160,7 +160,7 @@ describe('names that knowledge may know', () => {
     fc.string({ unit: 'grapheme', maxLength: 30 }),
   )
 
-  test('R1: a name that is known is found, whatever letters it has, cut or not', () => {
+  test('R1: a known name is found, whatever its letters, truncated to 63 bytes or not', () => {
     fc.assert(
       fc.property(fc.array(name, { maxLength: 5 }), name, (names, asked) => {
         if (asked === '' || asked.includes('\0')) return
@@ -187,7 +187,7 @@ describe('names that knowledge may know', () => {
     )
   })
 
-  test('R1: that the app calls something unknown does not vouch for what else the text calls', () => {
+  test('R1: an override to `unknown` does not cover other functions that the text calls', () => {
     const overrides = createKnowledge({ overrides: { vouched: 'unknown' } })
     expect(classify('select vouched()', overrides)).toMatchObject({ access: 'unknown', reason: 'override' })
     for (const text of ['select vouched(), other()', 'select other(), vouched()', 'select other(vouched())']) {
@@ -199,7 +199,7 @@ describe('names that knowledge may know', () => {
     }
   })
 
-  test('operators and overrides too', () => {
+  test('the same holds for operators and overrides', () => {
     const operators = createKnowledge({ operators: [['public.=', written]] })
     expect(classify('SELECT 1 = 2', operators).access).toBe('write')
     expect(classify('SELECT 1 < 2', operators).access).toBe('read')

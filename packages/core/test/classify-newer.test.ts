@@ -23,7 +23,7 @@ const knowledge = createKnowledge({
   inventory,
 })
 
-describe('R1: what a whole catalog does not hold is newer than it', () => {
+describe('R1: a name that the whole catalog does not have is newer than it', () => {
   test.each([
     ['select late()', 'late'],
     ['select app.late(1)', 'app.late'],
@@ -94,13 +94,13 @@ describe('R1: what a whole catalog does not hold is newer than it', () => {
     expect(classify(sql, knowledge)).toMatchObject({ access: 'read' })
   })
 
-  test('nor a cast that is written like a call, and what the server has of its own and we do not know', () => {
+  test("R1: so is a cast that is written like a call; a function of the server's own that we do not know is not", () => {
     for (const sql of ["select mood('ok')", 'select added_later(1)'])
       expect(classify(sql, knowledge)).toMatchObject({ access: 'unknown', reason: 'unseen-function' })
     expect(classify('select 1 @&@ 2', knowledge).reason).toBe('unseen-operator')
   })
 
-  test('in time linear in the text, however many relations and table expressions it has', () => {
+  test('takes time linear in the text, however many relations and table expressions it has', () => {
     const expressions = Array.from({ length: 80_000 }, (_, index) => `e${index} as (select * from late${index})`)
     const sql = `with ${expressions.join(', ')} select * from e1`
     const start = performance.now()
@@ -109,7 +109,7 @@ describe('R1: what a whole catalog does not hold is newer than it', () => {
     expect(performance.now() - start).toBeLessThan(4000)
   })
 
-  test('in a body too: what is called and is not there, and not a cursor with arguments', () => {
+  test('in a body too: a called function that the catalog does not have, but not a cursor with arguments', () => {
     const bodyOf = (text: string) => classifyBody('plpgsql', text, knowledge)
     expect(bodyOf('begin perform late(); end')).toMatchObject({ access: 'unknown', reason: 'newer-than-catalog' })
     expect(bodyOf('begin perform dynamic(); perform late(); end').reason).toBe('newer-than-catalog')

@@ -129,7 +129,7 @@ const noise = fc.oneof(
 )
 
 describe('the lexer', () => {
-  test('loses nothing: tokens and gaps are the input, and a gap is whitespace and comments', () => {
+  test('loses nothing: tokens and gaps make up the input, and a gap is whitespace and comments', () => {
     fc.assert(
       fc.property(noise, (sql) => {
         const tokens = tokensOf(sql)
@@ -251,7 +251,7 @@ describe('properties', () => {
     (sql) => `(${sql}) UNION SELECT 1`,
     (sql) => `SELECT * FROM (${sql}) q`,
   )
-  test('R1: however deep', () => {
+  test('R1: however deep it is nested', () => {
     fc.assert(
       fc.property(fc.constantFrom(...embeddable), fc.array(nest, { maxLength: 8 }), (sql, nests) => {
         expect(classify(nests.reduce((inner, apply) => apply(inner), sql)).access).toBe('write')

@@ -24,7 +24,7 @@ const knowledge = createKnowledge({
   ],
 })
 
-describe('R2: what only the catalog shows', () => {
+describe('R2: what only the catalog of Postgres’s functions shows', () => {
   test.each([
     ['SELECT * FROM ul', 'unlogged'],
     ['SELECT * FROM us', 'unlogged'],

@@ -242,7 +242,7 @@ describe('R3: transaction control', () => {
 })
 
 describe('the rest of the verdict', () => {
-  test('names what it cannot see into, once, as Postgres folds it', () => {
+  test('lists the functions of unknown effect, once each, as Postgres folds them', () => {
     const { functions } = classify(`SELECT Touch(1), app."Audit"(2), touch(3), lower(x), "a""b"(4) FROM t WHERE f(5)`)
     expect(functions).toEqual(['touch', 'app.Audit', 'a"b', 'f'])
   })

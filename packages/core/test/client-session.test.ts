@@ -43,7 +43,7 @@ test('F5: whether a scope itself has seen something that counts', () => {
 })
 
 describe('what can be settled without asking', () => {
-  test('F2: nothing was done: the floor, and no round trip', async () => {
+  test('F2: a scope that did nothing captures its minimum position, without a round trip', async () => {
     for (const minPosition of [undefined, seen(10n)]) {
       const session = new ClientSession({ minPosition })
       expect([session.mustAskPrimary, session.positionNow(), await session.capturePosition()]).toEqual([
@@ -54,14 +54,14 @@ describe('what can be settled without asking', () => {
     }
   })
 
-  test('F5: a tracked read from a replica leaves its mark, and no round trip', async () => {
+  test('F5: a tracked read from a replica leaves its mark, without a round trip', async () => {
     const session = new ClientSession({ minPosition: seen(10n) })
     session.readAtReplica(seen(12n, 3))
     expect([session.mustAskPrimary, session.positionNow()]).toEqual([false, seen(10n, 3)])
     expect(await session.capturePosition()).toEqual(session.positionNow())
   })
 
-  test('F2: a write that brought its position along needs no round trip', async () => {
+  test('F2: a write whose COMMIT returned the position needs no round trip', async () => {
     const primary = primaryAt(at(99n))
     const session = new ClientSession({ isWanted: true })
     session.writeSent(primary)
@@ -72,7 +72,7 @@ describe('what can be settled without asking', () => {
     expect(primary.asked).toBe(0)
   })
 
-  test('F2: a write that did not is unknown until the primary was asked, once', async () => {
+  test('F2: after any other write the position is unknown until the primary is asked, once', async () => {
     const primary = primaryAt(at(20n), at(99n))
     const session = new ClientSession()
     session.writeSent(primary)
@@ -87,7 +87,7 @@ describe('what can be settled without asking', () => {
     expect(primary.asked).toBe(1)
   })
 
-  test('F2: a write that is underway is unknown, and nobody is asked', async () => {
+  test('F2: with a write under way the position is unknown, and the primary is not asked', async () => {
     const primary = primaryAt(at(20n))
     const session = new ClientSession()
     session.writeSent(primary)
@@ -99,7 +99,7 @@ describe('what can be settled without asking', () => {
     expect(primary.asked).toBe(0)
   })
 
-  test('F2: a primary that cannot say leaves it unknown, and may be asked again', async () => {
+  test('F2: when the primary does not answer, the position stays unknown, and the primary may be asked again', async () => {
     const session = new ClientSession()
     session.writeSent(primaryAt(new Error('gone'), at(20n)))
     session.writeEnded()
@@ -108,7 +108,7 @@ describe('what can be settled without asking', () => {
     expect(await session.capturePosition()).toEqual(seen(20n))
   })
 
-  test('F2: what was written while the primary was asked may lie behind its answer', async () => {
+  test('F2: a write sent while the primary is asked may be later than its answer', async () => {
     const session = new ClientSession()
     const primary = {
       async whereIsPrimary(): Promise<Position> {
@@ -138,15 +138,15 @@ describe('what can be settled without asking', () => {
     expect(one.asked).toBe(0)
   })
 
-  test('F2: a write that no source has told of is unknown', async () => {
+  test('F2: a write without a source for its position is unknown', async () => {
     const session = new ClientSession()
     session.hasWritten = true
     expect([session.mustAskPrimary, await session.capturePosition()]).toEqual([false, UNKNOWN_POSITION])
   })
 })
 
-describe('F2: a position is behind all that was done', () => {
-  test('one that came while another write was underway is not kept', async () => {
+describe('F2: a position counts only when it is later than all that the scope did', () => {
+  test('a position that came while another write was under way is not kept', async () => {
     const primary = primaryAt(at(30n))
     const session = new ClientSession()
     session.writeSent(primary)
@@ -162,7 +162,7 @@ describe('F2: a position is behind all that was done', () => {
     ])
   })
 
-  test('the answer to a question is not kept when a write was sent meanwhile', async () => {
+  test("the primary's answer is not kept when a write was sent meanwhile", async () => {
     const session = new ClientSession()
     const primary = {
       async whereIsPrimary(): Promise<Position> {
@@ -177,7 +177,7 @@ describe('F2: a position is behind all that was done', () => {
     expect([session.mustAskPrimary, session.positionNow()]).toEqual([true, UNKNOWN_POSITION])
   })
 
-  test('a late answer does not take the place of what a COMMIT has brought along', async () => {
+  test('a late answer does not replace the position that a COMMIT returned', async () => {
     const session = new ClientSession()
     const primary = {
       async whereIsPrimary(): Promise<Position> {
@@ -192,7 +192,7 @@ describe('F2: a position is behind all that was done', () => {
     expect(await session.capturePosition()).toEqual(seen(30n))
   })
 
-  test('a write after it counts, and so does a tracked read at the primary', async () => {
+  test('a later write invalidates it, and so does a tracked read at the primary', async () => {
     const primary = primaryAt(at(40n))
     const acts: ((session: ClientSession) => void)[] = [
       (session) => {
@@ -218,7 +218,7 @@ describe('F2: a position is behind all that was done', () => {
     }
   })
 
-  test('a write that is underway behind it makes it unknown', async () => {
+  test('a later write that is under way makes it unknown', async () => {
     const primary = primaryAt(at(40n))
     const session = new ClientSession()
     session.writeSent(primary)
@@ -232,7 +232,7 @@ describe('F2: a position is behind all that was done', () => {
     ])
   })
 
-  test('any two things that were done behind it count as two', () => {
+  test('two later statements count as two', () => {
     const primary = primaryAt(at(40n))
     const write = (session: ClientSession): void => {
       session.writeSent(primary)
@@ -254,7 +254,7 @@ describe('F2: a position is behind all that was done', () => {
     }
   })
 
-  test('the primary is told whether a commit may have been answered before it was flushed', async () => {
+  test('the source is told whether a commit may have been answered before it was flushed', async () => {
     for (const isAsync of [false, true]) {
       const told: boolean[] = []
       const session = new ClientSession()
@@ -273,8 +273,8 @@ describe('F2: a position is behind all that was done', () => {
   })
 })
 
-describe('R4: a write that was not sent', () => {
-  test('leaves the others', () => {
+describe('R4: taking back a write that was not sent', () => {
+  test('keeps the other writes', () => {
     const primary = primaryAt(at(20n))
     const session = new ClientSession()
     session.writeSent(primary)
@@ -285,7 +285,7 @@ describe('R4: a write that was not sent', () => {
     expect([session.hasWritten, session.mustAskPrimary, session.positionNow()]).toEqual([false, false, undefined])
   })
 
-  test('leaves one that has ended', async () => {
+  test('keeps a write that has ended', async () => {
     const session = new ClientSession()
     session.writeSent(primaryAt(at(20n)))
     session.writeEnded()
@@ -295,21 +295,21 @@ describe('R4: a write that was not sent', () => {
   })
 })
 
-describe('F5: what a scope has seen', () => {
-  test('is the floor where reads do not count, whatever was read', () => {
+describe('F5: what the next read of a scope must not be older than', () => {
+  test('is the minimum position when reads are not tracked, whatever was read', () => {
     const session = new ClientSession({ minPosition: seen(10n, 3), isTracked: false })
     session.readAtReplica(seen(12n, 4))
     expect([session.readAtPrimary(primaryAt(at(20n))), session.seen]).toEqual([false, seen(10n, 3)])
   })
 
-  test('reads count by default when the client has seen something', () => {
+  test('reads are tracked by default when the client has brought a position', () => {
     const of = ({ isTracked, isVisiting, isWanted }: ClientSession) => [isTracked, isVisiting, isWanted]
     expect(of(new ClientSession())).toEqual([false, false, false])
     expect(of(new ClientSession({ minPosition: seen(1n) }))).toEqual([true, false, false])
     expect(of(new ClientSession({ isTracked: true, isVisiting: true, isWanted: true }))).toEqual([true, true, true])
   })
 
-  test('is the replica that it read from; of two, neither; at the primary, only there', () => {
+  test('is the mark of the replica that it read from; after two replicas or the primary, only the primary will do', () => {
     const session = new ClientSession({ isTracked: true })
     expect([session.seen, session.hasSeenMore]).toEqual([undefined, false])
     session.readAtReplica(seen(12n, 3))
@@ -324,7 +324,7 @@ describe('F5: what a scope has seen', () => {
     expect(session.seen).toEqual(seen(0n, SEVERAL_NODES))
   })
 
-  test('joins the floor with the replica: the same one stays, another makes it several', () => {
+  test('joins the minimum position with the replica: the same mark stays, another one makes it several', () => {
     const after = (minPosition: ReadPosition, replica: ReadPosition): ReadPosition | undefined => {
       const session = new ClientSession({ minPosition })
       session.readAtReplica(replica)
@@ -337,12 +337,12 @@ describe('F5: what a scope has seen', () => {
     expect(after(minPosition, { ...seen(12n, 4), cluster: 8n })).toEqual({ ...seen(0n, 4), cluster: 8n })
   })
 
-  test('a client that is visiting reads at the primary', () => {
+  test('a client whose request was replayed here reads at the primary', () => {
     expect(new ClientSession({ minPosition: seen(10n), isVisiting: true }).seen).toBe(UNKNOWN_POSITION)
     expect(new ClientSession({ minPosition: seen(10n), isTracked: false, isVisiting: true }).seen).toEqual(seen(10n))
   })
 
-  test('a read at the primary counts behind a write, tracked or not', async () => {
+  test('a read at the primary counts after a write, tracked or not', async () => {
     const session = new ClientSession()
     const primary = primaryAt(at(20n))
     expect(session.readAtPrimary(primary)).toBe(false)
@@ -350,7 +350,7 @@ describe('F5: what a scope has seen', () => {
     expect(session.readAtPrimary(primary)).toBe(true)
   })
 
-  test('a tracked read at the primary alone is asked for, too', async () => {
+  test('a tracked read at the primary alone is enough to ask the primary', async () => {
     const session = new ClientSession({ isTracked: true })
     session.readAtPrimary(primaryAt(at(20n)))
     expect([session.mustAskPrimary, session.positionNow(), await session.capturePosition()]).toEqual([
@@ -361,7 +361,7 @@ describe('F5: what a scope has seen', () => {
   })
 })
 
-describe('F7: what the primary says against what was seen', () => {
+describe("F7: the primary's position against what was seen", () => {
   const settledWith = (minPosition: ReadPosition | undefined, position: Position): ReadPosition | undefined => {
     const session = new ClientSession({ minPosition })
     session.writeSent(primaryAt(position))
@@ -370,13 +370,13 @@ describe('F7: what the primary says against what was seen', () => {
     return session.positionNow()
   }
 
-  test('takes the place of an older state, and of the replica that was read from', () => {
+  test('replaces an older state, and the mark of the replica that was read from', () => {
     expect(settledWith(undefined, at(20n))).toEqual(seen(20n))
     expect(settledWith(seen(10n, 3), at(20n))).toEqual(seen(20n))
     expect(settledWith(seen(900n, 3), at(20n, 2))).toEqual({ ...at(20n, 2), node: 0 })
   })
 
-  test('a primary of an older timeline is not believed: it was replaced', () => {
+  test('a primary of an older timeline is ignored: it was replaced', () => {
     const minPosition: ReadPosition = { ...at(10n, 3), node: 5 }
     expect(settledWith(minPosition, at(900n, 2))).toEqual({ ...minPosition, node: 0 })
   })
@@ -385,7 +385,7 @@ describe('F7: what the primary says against what was seen', () => {
     expect(settledWith(seen(30n, 3), at(20n))).toEqual(seen(30n))
   })
 
-  test('another cluster is another database: what it says is all that counts', () => {
+  test('another cluster is another database: only its own position counts', () => {
     const minPosition: ReadPosition = { ...seen(900n, 3), timeline: 9, cluster: 8n }
     expect(settledWith(minPosition, at(20n))).toEqual(seen(20n))
   })

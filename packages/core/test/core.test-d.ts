@@ -10,7 +10,7 @@ import {
 import type { Decision, Situation, Statement } from '../src/internal.ts'
 
 describe('types of core', () => {
-  it('R6: withPrimary and withReplica give back what they run', () => {
+  it('R6: withPrimary and withReplica return what their function returns', () => {
     expectTypeOf(withPrimary(() => 1)).toEqualTypeOf<number>()
     expectTypeOf(withReplica(async () => 'a')).toEqualTypeOf<Promise<string>>()
     // @ts-expect-error nothing to run
@@ -24,13 +24,13 @@ describe('types of core', () => {
     expectTypeOf(wrong).toEqualTypeOf<Decision>()
   })
 
-  it('codes are a closed union, and errors are told apart by class', () => {
+  it('codes are a closed union, and instanceof narrows an error to its class', () => {
     expectTypeOf<HeadwaterErrorCode>().not.toEqualTypeOf<string>()
     const error = {} as ReplayToPrimary | ReplayImpossible
     if (error instanceof ReplayToPrimary) expectTypeOf(error.region).toEqualTypeOf<string>()
   })
 
-  it('what a decision is taken from cannot be changed', () => {
+  it('a situation and a statement cannot be changed', () => {
     expectTypeOf<Situation>().toEqualTypeOf<Readonly<Situation>>()
     expectTypeOf<Statement>().toEqualTypeOf<Readonly<Statement>>()
     // @ts-expect-error only a scope itself says what speaks against its replay

@@ -19,7 +19,7 @@ const row = (start: string): string => readme.split('\n').find((line) => line.st
 
 /** One error of each code; a new code is a compile error here. */
 const ERRORS: Record<HeadwaterErrorCode, HeadwaterError> = {
-  HEADWATER_OPTIONS_INVALID: new OptionsInvalid('mode', 'is wrong'),
+  HEADWATER_OPTIONS_INVALID: new OptionsInvalid('routing', 'is wrong'),
   HEADWATER_REPLAY_TO_PRIMARY: new ReplayToPrimary({ region: 'ams', from: 'nrt', reason: 'write' }),
   HEADWATER_REPLAY_IMPOSSIBLE: new ReplayImpossible('at-home'),
   HEADWATER_WRITE_ON_REPLICA: new WriteOnReplica('no'),

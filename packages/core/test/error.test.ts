@@ -10,7 +10,7 @@ import {
   ReplicaBehind,
   WriteOnReplica,
 } from '../src/index.ts'
-import { errorPrototypes, findInCauses, parseConsistency, parseRegion, topologyOf } from '../src/internal.ts'
+import { createTopology, errorPrototypes, findInCauses, parseConsistency, parseRegion } from '../src/internal.ts'
 
 const replay = (cause?: unknown) => new ReplayToPrimary({ region: 'ams', from: 'nrt', reason: 'write', cause })
 
@@ -46,14 +46,14 @@ describe('an error of ours', () => {
     for (const other of others) if (other !== errorClass) expect(error).not.toBeInstanceOf(other)
   })
 
-  it('has the brands of its class and of the base', () => {
+  it('is an instance of its class and of the base, across copies of the package', () => {
     const base = new HeadwaterError('HEADWATER_WRITE_ON_REPLICA', 'no', { retryable: false })
     const brand = Symbol.for('headwater.error.1')
     expect([base.name, Reflect.get(base, brand)]).toEqual(['HeadwaterError', ['HeadwaterError']])
     expect(Reflect.get(new ReplicaBehind(), brand)).toEqual(['HeadwaterError', 'ReplicaBehind'])
   })
 
-  it('is told from what only looks like one', () => {
+  it('an object that only looks like one is not an instance', () => {
     for (const value of [undefined, null, 'x', 42, {}, new Error('x'), { name: 'HeadwaterError' }]) {
       expect(value).not.toBeInstanceOf(HeadwaterError)
     }
@@ -113,7 +113,7 @@ describe('an error of ours', () => {
   })
 })
 
-describe('P4: what an HTTP framework answers', () => {
+describe('P4: the status that an HTTP framework answers with', () => {
   it.each<readonly [ReplayBlocker, number]>([
     ['at-home', 503],
     ['no-request', 500],
@@ -129,7 +129,7 @@ describe('P4: what an HTTP framework answers', () => {
     expect(error.headers).toEqual(status === 503 ? { 'retry-after': '1' } : {})
   })
 
-  it('P8: the app says after how many seconds to come back', () => {
+  it('P8: Retry-After has the seconds that the app chose', () => {
     expect(new ReplayImpossible('replay-failed', { retryAfterSeconds: 7 }).headers).toEqual({ 'retry-after': '7' })
     expect(new ReplayImpossible('forbidden', { retryAfterSeconds: 7 }).headers).toEqual({})
   })
@@ -145,12 +145,12 @@ describe('P4: what an HTTP framework answers', () => {
     }
   })
 
-  it('the message says where the request goes, and why', () => {
+  it('the message of a replay says where the request goes, and why', () => {
     expect(replay().message).toContain('needs the primary in ams (write) and is replayed there from nrt')
   })
 })
 
-describe('P2: what ORMs wrap around an error', () => {
+describe('P2: errors inside ORM wrappers', () => {
   it.each(['cause', 'originalError', 'driverError', 'parent', 'original', 'meta', 'driverAdapterError'])(
     'is looked into: %s',
     (field) => {
@@ -160,13 +160,13 @@ describe('P2: what ORMs wrap around an error', () => {
     },
   )
 
-  it('the nearest one is found, and nothing in what is no object', () => {
+  it('the nearest one is found, and none in a value that is not an object', () => {
     const [near, far] = [replay(), replay()]
     expect(findReplay(new AggregateError([{ cause: far }, near]))).toBe(near)
     for (const value of [null, undefined, 'text', 42]) expect(findReplay(value)).toBeUndefined()
   })
 
-  it('each object is asked once, 32 at most', () => {
+  it('each object is looked at once, 32 at most', () => {
     let asked = 0
     const ask = (candidate: object): candidate is Error => {
       asked += 1
@@ -181,7 +181,7 @@ describe('P2: what ORMs wrap around an error', () => {
   })
 })
 
-describe('P7: what an option may be', () => {
+describe('P7: values that an option accepts', () => {
   it.each(['a', 'ams', 'eu-west-1', '0', 'a'.repeat(63)])('the region %s', (region) => {
     expect(parseRegion('region', region)).toBe(region)
   })
@@ -191,7 +191,7 @@ describe('P7: what an option may be', () => {
     expect(() => parseRegion('replicas[1].region', value)).toThrow(/replicas\[1\]\.region: .*is not a region name/)
   })
 
-  it('a consistency is one of four words, or none', () => {
+  it('a consistency is one of four levels, or undefined', () => {
     for (const word of ['session', 'bounded', 'eventual', 'strong', undefined] as const) {
       expect(parseConsistency('consistency', word)).toBe(word)
     }
@@ -201,16 +201,16 @@ describe('P7: what an option may be', () => {
     }
     // @ts-expect-error as from JavaScript
     expect(() => parseConsistency('reads', 'sure')).toThrow(
-      'option reads: "sure" is no consistency; expected "session"',
+      'option reads: "sure" is not a consistency level; expected "session"',
     )
   })
 
   it('an instance is at home unless both regions are known and differ', () => {
     const isAtHome = (region: string | undefined, primaryRegion: string | undefined) =>
-      topologyOf({ region, primaryRegion, hasReplica: true }).isAtHome
+      createTopology({ region, primaryRegion, hasReplica: true }).isAtHome
     expect([isAtHome('ams', 'ams'), isAtHome('nrt', 'ams'), isAtHome(undefined, 'ams')]).toEqual([true, false, true])
     expect([isAtHome('ams', undefined), isAtHome(undefined, undefined)]).toEqual([true, true])
-    expect(topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: false })).toEqual({
+    expect(createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: false })).toEqual({
       region: 'nrt',
       primaryRegion: 'ams',
       hasReplica: false,

@@ -7,18 +7,18 @@ const after = (...steps: readonly (readonly [Evidence, number])[]): Health =>
   steps.reduce((health, [evidence, now]) => nextHealth(health, evidence, now, 0.5), HEALTHY)
 
 describe('health', () => {
-  it('X3: a server that failed is left alone for a while, and comes back with its first answer', () => {
+  it('X3: a server that failed is ejected for a while, and comes back with its first answer', () => {
     const down = after([failed(), 1000])
     expect([isEjected(down, 1000), isEjected(down, 1249), isEjected(down, 1250)]).toEqual([true, true, false])
     expect(nextHealth(down, { kind: 'answered' }, 1300, 0)).toBe(HEALTHY)
   })
 
-  it('X3: many that fail at once are one failure, and the last error is told', () => {
+  it('X3: many failures at the same time are one, and the last error is kept', () => {
     const down = after([failed('first'), 0], [failed('second'), 1], [failed('third'), 2])
     expect(down).toMatchObject({ failures: 1, error: 'third' })
   })
 
-  it('X3: each probe that fails doubles the pause, up to the longest, however fast it fails', () => {
+  it('X3: each failed probe doubles the pause, up to the longest, however fast it fails', () => {
     let health = after([failed(), 0])
     const pauses: number[] = []
     for (let now = 250, round = 0; round < 9; round += 1) {
@@ -31,7 +31,7 @@ describe('health', () => {
     expect(pauses).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
   })
 
-  it('X3: pauses are spread by a half, and never shorter than three quarters', () => {
+  it('X3: pauses are spread from 0.75 to 1.25 times their length', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 40 }), fc.double({ min: 0, max: 1, noNaN: true }), (failures, chance) => {
         const pause = pauseMillis(failures, { firstMillis: 100, maxMillis: 10_000 }, chance)

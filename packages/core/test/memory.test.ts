@@ -3,7 +3,7 @@ import { LearnedWriters, RouteMemory } from '../src/internal.ts'
 import { statement } from './statements.ts'
 
 describe('RouteMemory', () => {
-  it('P5: the method is a prior: what is not safe is replayed early, the rest is not', () => {
+  it('P5: at first the method decides: unsafe methods are replayed early, safe ones are not', () => {
     const memory = new RouteMemory()
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'CONNECT', 'MKCOL', 'LOCK', 'PURGE', 'post', ''])
       expect([method, memory.shouldReplayEarly(method, '/a', 0)]).toEqual([method, true])
@@ -26,7 +26,7 @@ describe('RouteMemory', () => {
     },
   )
 
-  it('P5: a GET that was seen to write is tried here once in a while, and stops being replayed when it stops writing', () => {
+  it('P5: a GET that was seen to write is tried here once in 20 times, and is no longer replayed when it has stopped writing', () => {
     const memory = new RouteMemory({ retryEvery: 5 })
     memory.learn('GET', '/visit', true, 0)
     memory.learn('GET', '/visit', true, 0)
@@ -46,7 +46,7 @@ describe('RouteMemory', () => {
     expect(memory.shouldReplayEarly('GET', '/page', 0)).toBe(false)
   })
 
-  it('P5: is bounded, and forgets what was not used', () => {
+  it('P5: is bounded, and forgets routes that were not used', () => {
     const memory = new RouteMemory({ capacity: 10, forgetAfterMillis: 1000 })
     for (let n = 0; n < 1000; n += 1) memory.learn('GET', `/${n}`, true, 0)
     expect(memory.size).toBe(10)
@@ -65,7 +65,7 @@ describe('what RouteMemory forgets', () => {
     return memory
   }
 
-  it('P5: what was not used for 10 minutes, or for as long as the app says', () => {
+  it('P5: a route that was not used for 10 minutes, or for as long as the app says', () => {
     expect(taught().shouldReplayEarly('GET', '/w', 600_000)).toBe(true)
     expect(taught().shouldReplayEarly('GET', '/w', 600_001)).toBe(false)
     expect(taught({ forgetAfterMillis: 1000 }).shouldReplayEarly('GET', '/w', 1000)).toBe(true)
@@ -74,7 +74,7 @@ describe('what RouteMemory forgets', () => {
     for (let now = 0; now < 5000; now += 900) expect(used.shouldReplayEarly('GET', '/w', now)).toBe(true)
   })
 
-  it('P5: what was used longest ago, of 1,000 routes', () => {
+  it('P5: the route that was used longest ago, of more than 1,000', () => {
     const memory = taught()
     for (let n = 0; n < 999; n += 1) memory.learn('GET', `/${n}`, false, 0)
     expect([memory.size, memory.shouldReplayEarly('GET', '/w', 0)]).toEqual([1000, true])
@@ -91,7 +91,7 @@ describe('what RouteMemory forgets', () => {
     expect(early.flatMap((isEarly, at) => (isEarly ? [] : [at]))).toEqual([19, 39])
   })
 
-  it('P5: a method and a route are one record; half is a writer', () => {
+  it('P5: each method and route has its own record; half writes count as a writer', () => {
     const memory = taught()
     expect([memory.shouldReplayEarly('GET', '/w', 0), memory.shouldReplayEarly('HEAD', '/w', 0)]).toEqual([true, false])
     // 0.4 -> 0.64 -> 0.384
@@ -104,7 +104,7 @@ describe('what RouteMemory forgets', () => {
 })
 
 describe('LearnedWriters', () => {
-  it('P2: learns the function that the server names, in any language, and not its longer namesake', () => {
+  it('P2: learns the function that the server names, in any language, and not a longer name that contains it', () => {
     const learned = new LearnedWriters()
     learned.learn(
       'select audit(1), audit_all()',
@@ -115,7 +115,7 @@ describe('LearnedWriters', () => {
     expect(learned.isKnown('select audit_all()', statement('unknown', ['audit_all']))).toBe(false)
   })
 
-  it('P2: learns the text when no function of it is named', () => {
+  it('P2: learns the text when the server names none of its functions', () => {
     const learned = new LearnedWriters()
     learned.learn('select * from view_that_writes', statement('unknown'), undefined)
     expect(learned.isKnown('select * from view_that_writes', statement('unknown'))).toBe(true)
@@ -132,7 +132,7 @@ describe('LearnedWriters', () => {
     expect(learned.isKnown('select audit(1)', statement('unknown'))).toBe(false)
   })
 
-  it('P2: remembers every function that is named, and the text where the names are other ones', () => {
+  it('P2: remembers every function that is named, and the text when only other names are', () => {
     const learned = new LearnedWriters()
     const where = 'PL/pgSQL function s."b$"(integer) line 1\nSQL statement "select a()"'
     learned.learn('select a(), s.b$(1), c()', statement('unknown', ['a', 's.b$', 'c']), where)
@@ -151,13 +151,13 @@ describe('LearnedWriters', () => {
     },
   )
 
-  it('is bounded to 1,000 by default, and what is learned again costs nothing more', () => {
+  it('is bounded to 1,000 by default, and learning the same again adds nothing', () => {
     const learned = new LearnedWriters()
     for (let n = 0; n <= 1000; n += 1) learned.learn(`select ${n}`, statement('unknown'), undefined)
     expect([0, 1, 1000].map((n) => learned.isKnown(`select ${n}`, statement('unknown')))).toEqual([false, true, true])
   })
 
-  it('knows nothing before it was taught', () => {
+  it('knows nothing at first', () => {
     expect(new LearnedWriters().isKnown('', statement('unknown', ['audit']))).toBe(false)
   })
 

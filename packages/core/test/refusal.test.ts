@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { databaseErrorIn, isConnectionLoss, isOutOfService, refusalOf } from '../src/internal.ts'
+import { classifyRefusal, databaseErrorIn, isConnectionLoss, isOutOfService } from '../src/internal.ts'
 
 const databaseError = (code: string, routine = 'x', extra: object = {}) =>
   Object.assign(new Error('text in any language'), { severity: 'ERROR', code, routine, ...extra })
@@ -23,34 +23,36 @@ describe('refusal', () => {
     ['XX000', 'GetNewTransactionId'],
     ['XX000', 'XLogBeginInsert'],
     ['XX000', 'XLogInsert'],
-  ])('P2: %s by %s on a standby means the primary; a primary’s own is not ours', (code, routine) => {
-    expect(refusalOf(databaseError(code, routine), true)).toBe('refused')
-    expect(refusalOf(databaseError(code, routine), false)).toBeUndefined()
+  ])('P2: %s by %s on a standby means that the primary is needed; from a primary it means nothing', (code, routine) => {
+    expect(classifyRefusal(databaseError(code, routine), true)).toBe('refused')
+    expect(classifyRefusal(databaseError(code, routine), false)).toBeUndefined()
   })
 
-  it('P2: the WAL functions are known by their source file', () => {
-    expect(refusalOf(databaseError('55000', 'pg_current_wal_lsn', { file: 'xlogfuncs.c' }), true)).toBe('refused')
-    expect(refusalOf(databaseError('55000', 'pg_current_wal_lsn', { file: 'xlogfuncs.c' }), false)).toBeUndefined()
-    expect(refusalOf(databaseError('55000', 'currval_oid', { file: 'sequence.c' }), true)).toBeUndefined()
-    expect(refusalOf(databaseError('22023', 'pg_current_wal_lsn', { file: 'xlogfuncs.c' }), true)).toBeUndefined()
-    expect(refusalOf({ severity: 'ERROR', code: '55000' }, true)).toBeUndefined()
+  it('P2: the WAL functions are recognised by their source file', () => {
+    expect(classifyRefusal(databaseError('55000', 'pg_current_wal_lsn', { file: 'xlogfuncs.c' }), true)).toBe('refused')
+    expect(
+      classifyRefusal(databaseError('55000', 'pg_current_wal_lsn', { file: 'xlogfuncs.c' }), false),
+    ).toBeUndefined()
+    expect(classifyRefusal(databaseError('55000', 'currval_oid', { file: 'sequence.c' }), true)).toBeUndefined()
+    expect(classifyRefusal(databaseError('22023', 'pg_current_wal_lsn', { file: 'xlogfuncs.c' }), true)).toBeUndefined()
+    expect(classifyRefusal({ severity: 'ERROR', code: '55000' }, true)).toBeUndefined()
   })
 
-  it('P2: a routine refuses under its own code only', () => {
-    expect(refusalOf(databaseError('55000', 'XLogInsert'), true)).toBeUndefined()
-    expect(refusalOf(databaseError('XX000', 'LockAcquireExtended'), true)).toBeUndefined()
-    expect(refusalOf({ severity: 'ERROR', code: 'XX000' }, true)).toBeUndefined()
+  it('P2: a routine counts as refusing with its own code only', () => {
+    expect(classifyRefusal(databaseError('55000', 'XLogInsert'), true)).toBeUndefined()
+    expect(classifyRefusal(databaseError('XX000', 'LockAcquireExtended'), true)).toBeUndefined()
+    expect(classifyRefusal({ severity: 'ERROR', code: 'XX000' }, true)).toBeUndefined()
   })
 
-  it('P2: an unknown object may be DDL that the replica has not seen', () => {
+  it('P2: an unknown object may be DDL that the replica has not replayed', () => {
     for (const code of ['42P01', '42703', '42883', '42704', '3F000'])
-      expect(refusalOf(databaseError(code), true)).toBe('unknown-object')
-    expect(refusalOf(databaseError('42P01'), false)).toBeUndefined()
+      expect(classifyRefusal(databaseError(code), true)).toBe('unknown-object')
+    expect(classifyRefusal(databaseError('42P01'), false)).toBeUndefined()
   })
 
-  it('P2: other errors of the statement are its own', () => {
+  it('P2: other errors of a statement do not move it', () => {
     for (const code of ['23505', '22012', '42601', '57014', '0A000', 'XX000', '25P02'])
-      expect(refusalOf(databaseError(code), true)).toBeUndefined()
+      expect(classifyRefusal(databaseError(code), true)).toBeUndefined()
   })
 
   it.each([
@@ -66,9 +68,9 @@ describe('refusal', () => {
     '53300', // too_many_connections
     '08006', // connection_failure, and its class
     '08P01',
-  ])('X2: %s means that the server is lost, whatever it is', (code) => {
-    expect(refusalOf(databaseError(code), true)).toBe('replica-lost')
-    expect(refusalOf(databaseError(code), false)).toBe('replica-lost')
+  ])('X2: %s means that the server is lost, primary or standby', (code) => {
+    expect(classifyRefusal(databaseError(code), true)).toBe('replica-lost')
+    expect(classifyRefusal(databaseError(code), false)).toBe('replica-lost')
   })
 
   it.each([
@@ -81,7 +83,7 @@ describe('refusal', () => {
     'ENOTFOUND',
     'EAI_AGAIN',
   ])('X2: %s means that the server is lost', (code) => {
-    expect(refusalOf(Object.assign(new Error('connect'), { code }), true)).toBe('replica-lost')
+    expect(classifyRefusal(Object.assign(new Error('connect'), { code }), true)).toBe('replica-lost')
     expect(isConnectionLoss(new Error('query failed', { cause: Object.assign(new Error('x'), { code }) }))).toBe(true)
   })
 
@@ -91,11 +93,11 @@ describe('refusal', () => {
     'Client has encountered a connection error and is not queryable',
     'timeout expired',
   ])('X2: node-postgres says “%s” of a server that is lost', (message) => {
-    expect(refusalOf(new Error(message), true)).toBe('replica-lost')
+    expect(classifyRefusal(new Error(message), true)).toBe('replica-lost')
   })
 
-  it('X2: an error of the statement, of the app, or of something else is no loss', () => {
-    for (const code of ['23505', '57014', '80000']) expect(refusalOf(databaseError(code), true)).toBeUndefined()
+  it('X2: an error of the statement, of the app, or of something else is not a lost server', () => {
+    for (const code of ['23505', '57014', '80000']) expect(classifyRefusal(databaseError(code), true)).toBeUndefined()
     const others = [
       new Error('something else'),
       new Error('the Connection terminated'),
@@ -106,11 +108,11 @@ describe('refusal', () => {
     ]
     for (const error of others) {
       expect(isConnectionLoss(error)).toBe(false)
-      expect(refusalOf(error, true)).toBeUndefined()
+      expect(classifyRefusal(error, true)).toBeUndefined()
     }
   })
 
-  it('P2: looks 32 errors deep, and meets each once', () => {
+  it('P2: looks 32 errors deep, at each once', () => {
     const original = databaseError('25006', 'PreventCommandIfReadOnly')
     const wrapped = (times: number): unknown => {
       let error: unknown = original
@@ -124,7 +126,7 @@ describe('refusal', () => {
     expect(databaseErrorIn(same)).toBe(original)
   })
 
-  it('P2: an SQLSTATE has five characters and a severity beside it', () => {
+  it('P2: an error counts as the server’s with a code of five characters and a severity', () => {
     for (const code of ['25006', '42P01', 'XX000'])
       expect(databaseErrorIn({ code, severity: 'ERROR' })?.code).toBe(code)
     for (const code of ['2500', '250066', 'xx000', '25-06', 25006, undefined]) {
@@ -134,7 +136,7 @@ describe('refusal', () => {
     expect(databaseErrorIn({ code: 'EPIPE' })).toBeUndefined()
   })
 
-  it('X2: a pool without a free place is not its server’s fault; a connection that was not made in time is', () => {
+  it('X2: a pool without a free connection is not a lost server; a connection that was not made in time is', () => {
     expect(isConnectionLoss(new Error('timeout exceeded when trying to connect'))).toBe(false)
     expect(isConnectionLoss(new Error('timeout expired'))).toBe(true)
     expect(isConnectionLoss(new Error('Connection terminated due to connection timeout'))).toBe(true)

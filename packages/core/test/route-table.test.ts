@@ -123,7 +123,7 @@ describe('route, case by case', () => {
     ],
     ['open on the primary away', statement('write'), open('primary'), 'direct', 'open-transaction'],
     [
-      'open on the primary away, against an obstacle',
+      'open on the primary away, with a blocker',
       statement('read'),
       { scope: JOB, writesOutsideRequest: 'throw', ...open('primary') },
       'direct',

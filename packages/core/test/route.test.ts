@@ -55,14 +55,14 @@ function isOfItsTransaction({ access, control, isTransactionLocal }: Statement):
 }
 
 describe('route', () => {
-  it('R1: a proven write or session statement never goes to a replica, but for what belongs to the transaction there', () => {
+  it('R1: a proven write or session statement never goes to a replica, except a setting that ends with its transaction there', () => {
     always((given, where, { route: to }) => {
       if (given.access === 'read' || given.access === 'unknown') return true
       return to !== 'replica' || (where.transaction.phase === 'open' && isOfItsTransaction(given))
     })
   })
 
-  it('R1: an unknown statement is tried on a replica only away from home and alone, unless the app forces it or said READ ONLY', () => {
+  it('R1: an unknown statement is tried on a replica only away from home and alone, unless it is in withReplica() or READ ONLY', () => {
     always((given, where, { route: to }) => {
       if (given.access !== 'unknown' || where.forced === 'replica') return true
       const { transaction } = where
@@ -75,7 +75,7 @@ describe('route', () => {
     })
   })
 
-  it('X1: nothing is merely tried where no session is forced read-only, and what is proven runs as before', () => {
+  it('X1: nothing is tried on sessions that are not forced read-only, and proven reads run there as before', () => {
     always((given, where) => {
       const decision = route(given, { ...where, isReadOnlyForced: false })
       if (decision.route === 'replica') return !isTried(given, where)
@@ -88,14 +88,14 @@ describe('route', () => {
     expect(route(statement('read'), situation({ isReadOnlyForced: false })).route).toBe('replica')
   })
 
-  it('X1: the decision is to try exactly what is merely tried', () => {
+  it('X1: the reason is `tried` exactly for statements that are only tried', () => {
     always((given, where) => {
       const decision = route(given, where)
       return decision.route !== 'replica' || isTried(given, where) === (decision.reason === 'tried')
     })
   })
 
-  it('R1: what is newer than the catalog is tried on no replica, unless the app forces it or its transaction there is READ ONLY', () => {
+  it('R1: what is newer than the catalog is not tried on a replica, unless it is in withReplica() or READ ONLY', () => {
     always((given, where) => {
       const { transaction } = where
       const isNewer = given.reason === 'newer-than-catalog' || (where.isCatalogOutdated && given.reason !== 'override')
@@ -177,7 +177,7 @@ describe('route', () => {
     }
   })
 
-  it('R3: what ends with its transaction needs no more than the node that it is on', () => {
+  it('R3: a setting that ends with its transaction runs on the transaction’s node', () => {
     expect(accessIn(LOCAL, open('replica').transaction)).toBe('read')
     expect(accessIn(LOCAL, { phase: 'none' })).toBe('session')
     expect(accessIn(statement('session'), open('replica').transaction)).toBe('session')
@@ -223,7 +223,7 @@ describe('route', () => {
     ['seen-elsewhere'],
     ['another-timeline'],
     ['lagging'],
-  ])('R7: %s, which only a node can say, is told wherever the statement goes then', (reason) => {
+  ])('R7: the reason %s, which only a node can give, is reported wherever the statement goes', (reason) => {
     const to = (changes: Partial<Situation>) => routeToPrimary(reason, situation(changes))
     expect(to({ topology: HOME })).toEqual({ route: 'primary', reason })
     expect(to({})).toEqual({ route: 'replay', reason })
@@ -250,7 +250,7 @@ describe('route', () => {
     },
   )
 
-  it('R7: what a statement is comes before how its reads are steered', () => {
+  it('R7: what a statement needs is reported before how its reads are steered', () => {
     const strict = { routing: 'opt-in', consistency: 'strong', scope: WROTE, topology: ALONE_AWAY } as const
     for (const transaction of [{}, held(), held({ isReadOnly: true })]) {
       const where = situation({ ...strict, ...transaction })
@@ -272,12 +272,12 @@ describe('route', () => {
     )
   })
 
-  it('P1: a proven write away from home asks for the replay, and at home goes to the primary', () => {
+  it('P1: a proven write is replayed away from home, and goes to the primary at home', () => {
     expect(route(statement('write'), situation())).toEqual({ route: 'replay', reason: 'write' })
     expect(route(statement('write'), situation({ topology: HOME }))).toEqual({ route: 'primary', reason: 'write' })
   })
 
-  it('P4: a replay is never asked for at home, without a request, or against an obstacle', () => {
+  it('P4: a replay is never asked for at home, without a request, or with a blocker', () => {
     always((_given, where, { route: to }) => {
       if (to !== 'replay') return true
       return !where.topology.isAtHome && where.scope?.kind === 'request' && where.scope.blocker === undefined
@@ -289,7 +289,7 @@ describe('route', () => {
     })
   })
 
-  it('P6: outside a request the app chose between the wide network and an error', () => {
+  it('P6: outside a request the app chooses between the wide network and an error', () => {
     for (const scope of [undefined, JOB]) {
       const where = situation({ scope, topology: AWAY })
       expect(route(statement('write'), where)).toEqual({ route: 'direct', reason: 'write' })

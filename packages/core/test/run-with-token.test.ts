@@ -26,7 +26,7 @@ afterEach(() => {
 })
 
 describe('F1: getToken', () => {
-  test('is what the scope has written, good for a minute', async () => {
+  test('stands for what the scope has written, and is valid for a minute', async () => {
     const before = Date.now()
     const text = await runInScope(wrote(), () => getToken({ secret: SECRET }))
     const token = verifyToken(text, [SECRET], Date.now())
@@ -36,7 +36,7 @@ describe('F1: getToken', () => {
     expect(TOKEN_TTL_MILLIS).toBe(60_000)
   })
 
-  test('is good for as long as the app says', async () => {
+  test('is valid for as long as the app says', async () => {
     for (const timeToLiveMillis of [1, 5000, 0xffff_ffff]) {
       const text = await runInScope(wrote(), () => getToken({ secret: SECRET, timeToLiveMillis }))
       const token = verifyToken(text, [SECRET], verifyToken(text, [SECRET], Date.now() - 1)?.issuedAt ?? 0)
@@ -44,12 +44,12 @@ describe('F1: getToken', () => {
     }
     for (const timeToLiveMillis of [0, -1, 1.5, 0x1_0000_0000, Number.NaN]) {
       const refused = getToken({ secret: SECRET, timeToLiveMillis })
-      await expect(refused).rejects.toThrow(`option timeToLive: ${timeToLiveMillis} is not a time`)
-      await expect(refused).rejects.toMatchObject({ option: 'timeToLive' })
+      await expect(refused).rejects.toThrow(`option timeToLiveMillis: ${timeToLiveMillis} is not a valid time`)
+      await expect(refused).rejects.toMatchObject({ option: 'timeToLiveMillis' })
     }
   })
 
-  test('is nothing outside a scope, and where nothing was seen', async () => {
+  test('is undefined outside a scope, and when nothing was seen', async () => {
     expect(await getToken({ secret: SECRET })).toBeUndefined()
     expect(await runInScope(new Scope(), () => getToken({ secret: SECRET }))).toBeUndefined()
   })
@@ -73,7 +73,7 @@ describe('F1: getToken', () => {
 describe('F1: runWithToken', () => {
   const tokenAt = (now: number) => signToken({ ...AT, node: 0, issuedAt: now, expires: now + 60_000 }, [SECRET])
 
-  test('opens a scope of its own that has seen what the token has', async () => {
+  test('opens a scope of its own that starts from the token’s position', async () => {
     const outer = new Scope()
     await runInScope(outer, () =>
       runWithToken(
@@ -90,7 +90,7 @@ describe('F1: runWithToken', () => {
     expect.assertions(4)
   })
 
-  test('F3: a token that is missing, forged or expired counts for nothing', async () => {
+  test('F3: a token that is missing, forged or expired is ignored', async () => {
     for (const token of [undefined, '', 'forged', tokenAt(Date.now() - 60_001)]) {
       const minPosition = await runWithToken(token, async () => currentScope()?.session.minPosition, { secret: SECRET })
       expect(minPosition).toBeUndefined()
@@ -121,7 +121,7 @@ describe('F1: runWithToken', () => {
 })
 
 describe('F3: secrets', () => {
-  test('are one or several of 16 characters or more', () => {
+  test('are one or several strings of 16 characters or more', () => {
     expect(parseSecrets('1234567890123456')).toEqual(['1234567890123456'])
     expect(parseSecrets([SECRET, '1234567890123456'])).toEqual([SECRET, '1234567890123456'])
     expect(Object.isFrozen(parseSecrets(SECRET))).toBe(true)

@@ -15,7 +15,7 @@ import {
   withPrimary,
   withReplica,
 } from '../src/index.ts'
-import { currentFrame, toLsn, topologyOf } from '../src/internal.ts'
+import { createTopology, currentFrame, toLsn } from '../src/internal.ts'
 import { AWAY, HOME } from './statements.ts'
 
 const request = (topology = AWAY) => new Scope({ kind: 'request', topology: () => topology })
@@ -58,7 +58,7 @@ describe('scope', () => {
     expect(withPrimary(() => eager)).toBe(eager)
   })
 
-  it('scopes that run at the same time do not mix', async () => {
+  it('scopes that run at the same time do not see each other', async () => {
     const seen = await Promise.all(
       [request(), request()].map((scope) =>
         runInScope(scope, async () => {
@@ -86,7 +86,7 @@ describe('scope', () => {
     expect(new Error('other')).not.toBeInstanceOf(HeadwaterError)
   })
 
-  it('the storage that they share has a name of its own, and is not in the way', () => {
+  it('the shared storage has its own symbol, and is not enumerable', () => {
     const symbol = Symbol.for('headwater.scope.1')
     expect(Reflect.get(globalThis, symbol)).toBeInstanceOf(AsyncLocalStorage)
     expect(Object.getOwnPropertyDescriptor(globalThis, symbol)?.enumerable).toBe(false)
@@ -107,7 +107,7 @@ describe('scope', () => {
     })
   })
 
-  it('P4: an obstacle makes the replay impossible, says why, and does not spend the scope', () => {
+  it('P4: a blocker makes the replay impossible, is named in the error, and does not spend the scope', () => {
     for (const blocker of [
       'response-started',
       'already-replayed',
@@ -130,7 +130,7 @@ describe('scope', () => {
     expect(new Scope().askForReplay(AWAY, 'write')).toMatchObject({ blocker: 'no-request' })
   })
 
-  it('P4: sideEffects() forbids the replay from then on', () => {
+  it('P4: forbidReplay() forbids the replay from then on', () => {
     const scope = request()
     void runInScope(scope, () => forbidReplay())
     expect(scope.askForReplay(AWAY, 'write')).toMatchObject({ blocker: 'forbidden', status: 500, retryable: false })
@@ -147,7 +147,7 @@ describe('scope', () => {
     expect(() => runInScope(new Scope({ topology: () => AWAY }), () => ensurePrimary())).not.toThrow()
   })
 
-  it('P5: ensurePrimary() is what the route needs, at home too, and says so', () => {
+  it('P5: ensurePrimary() counts as a need for the primary, at home too', () => {
     const [home, away] = [request(HOME), request()]
     expect(home.hasNeededPrimary).toBe(false)
     void runInScope(home, () => ensurePrimary())
@@ -164,7 +164,7 @@ describe('scope', () => {
     }
   })
 
-  it('P5: a replica that is gone or behind teaches the route nothing', () => {
+  it('P5: a replica that is gone or behind does not count as a need for the primary', () => {
     for (const reason of [
       'replica-lost',
       'no-replica',
@@ -183,7 +183,7 @@ describe('scope', () => {
     expect(scope.hasNeededPrimary).toBe(true)
   })
 
-  it('finds a replay through what ORMs wrap around it, and does not follow a cycle for ever', () => {
+  it('findReplay() looks through ORM wrappers, and ends on a cycle of causes', () => {
     const replay = request().askForReplay(AWAY, 'write')
     const wrapped = new Error('query failed', {
       cause: Object.assign(new Error('driver'), { driverError: { parent: replay } }),
@@ -195,7 +195,7 @@ describe('scope', () => {
     expect(findReplay(undefined)).toBeUndefined()
   })
 
-  it('P4: the first obstacle stays, and is what is told', () => {
+  it('P4: the first blocker stays, and is the one in the error', () => {
     const scope = request()
     expect(scope.blocker).toBeUndefined()
     scope.blockReplay('forbidden')
@@ -220,13 +220,13 @@ describe('scope', () => {
     }
   })
 
-  it('P2: the standby’s refusal is the cause', () => {
+  it('P2: the standby’s refusal is the cause of the replay error', () => {
     const cause = new Error('refused')
     expect(request().askForReplay(AWAY, 'refused', cause).cause).toBe(cause)
     expect(request(HOME).askForReplay(HOME, 'refused', cause).cause).toBe(cause)
   })
 
-  it('R7: a replay is published, with what speaks against it or where it goes', () => {
+  it('R7: a replay is published with its blocker or its region', () => {
     const events: unknown[] = []
     const listen = (event: unknown) => void events.push(event)
     const scope = request()
@@ -252,7 +252,7 @@ describe('scope', () => {
     ])
   })
 
-  it('R4: what was written stands in its session; scopes are numbered', () => {
+  it('R4: a write is noted in the scope’s session; scopes are numbered', () => {
     const [one, two] = [new Scope(), new Scope()]
     expect(two.number).toBe(one.number + 1)
     expect([one.hasWritten, one.session.hasWritten]).toEqual([false, false])
@@ -260,7 +260,7 @@ describe('scope', () => {
     expect([one.hasWritten, one.session.hasWritten, two.hasWritten]).toEqual([true, true, false])
   })
 
-  it('is told how fresh its reads are, what its client has seen, and what to do when none is', () => {
+  it('takes its consistency, its session and what to do when no replica has caught up', () => {
     const minPosition = { cluster: 7n, timeline: 1, lsn: toLsn(5n), node: 0 }
     const scope = new Scope({ consistency: 'bounded', whenBehind: 'throw', session: { minPosition } })
     expect([scope.consistency, scope.whenBehind, scope.session.minPosition]).toEqual(['bounded', 'throw', minPosition])
@@ -270,10 +270,10 @@ describe('scope', () => {
       undefined,
     ])
     // @ts-expect-error as from JavaScript
-    expect(() => new Scope({ consistency: 'sure' })).toThrow(/option consistency: "sure" is no consistency/)
+    expect(() => new Scope({ consistency: 'sure' })).toThrow(/option consistency: "sure" is not a consistency level/)
   })
 
-  it('R6: withConsistency holds inside, and with what is forced', async () => {
+  it('R6: withConsistency holds inside, and beside withPrimary and withReplica', async () => {
     expect(withConsistency('strong', () => currentFrame())).toStrictEqual({
       scope: undefined,
       forced: undefined,
@@ -299,16 +299,16 @@ describe('scope', () => {
       expect(currentFrame()?.consistency).toBeUndefined()
     })
     // @ts-expect-error as from JavaScript
-    expect(() => withConsistency('sure', () => 1)).toThrow(/option consistency: "sure" is no consistency/)
+    expect(() => withConsistency('sure', () => 1)).toThrow(/option consistency: "sure" is not a consistency level/)
   })
 
-  it('R6: what is no promise comes back as it is', () => {
+  it('R6: a result that is not a promise is returned unchanged', () => {
     // biome-ignore lint/suspicious/noThenProperty: what has one that is no function is no promise
     const values = [undefined, null, 0, 'text', { then: 'later' }]
     for (const value of values) expect(withPrimary(() => value)).toBe(value)
   })
 
-  it('R6: a builder that fails, fails', async () => {
+  it('R6: a builder that rejects, rejects', async () => {
     // biome-ignore lint/suspicious/noThenProperty: a thenable is what this is about
     const builder = { then: (_resolve: unknown, reject: (error: Error) => void) => reject(new Error('boom')) }
     // A builder's type is a PromiseLike; this is all of it that is called.
@@ -317,7 +317,7 @@ describe('scope', () => {
   })
 
   it('P7: a region is a-z, 0-9 and "-"; without a region the instance is at home', () => {
-    expect(topologyOf({ region: undefined, primaryRegion: 'ams', hasReplica: false }).isAtHome).toBe(true)
+    expect(createTopology({ region: undefined, primaryRegion: 'ams', hasReplica: false }).isAtHome).toBe(true)
     expect(AWAY.isAtHome).toBe(false)
     expect(Object.isFrozen(AWAY)).toBe(true)
   })

@@ -9,7 +9,7 @@ import type {
   TransactionControl,
   TransactionModes,
 } from '../src/internal.ts'
-import { topologyOf } from '../src/internal.ts'
+import { createTopology } from '../src/internal.ts'
 
 /** A verdict as the classifier would give it. */
 export function statement(
@@ -29,8 +29,8 @@ export function statement(
   }
 }
 
-export const AWAY: Topology = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
-export const HOME: Topology = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+export const AWAY: Topology = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+export const HOME: Topology = createTopology({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
 
 const isolation = fc.constantFrom<IsolationLevel | undefined>(
   undefined,
@@ -131,7 +131,7 @@ export const anyStatement: fc.Arbitrary<Statement> = fc.oneof({ weight: 3, arbit
 export const anySituation: fc.Arbitrary<Situation> = fc.record({
   topology: fc
     .record({ region: fc.constantFrom('ams', 'nrt'), primaryRegion: fc.constant('ams'), hasReplica: fc.boolean() })
-    .map(topologyOf),
+    .map(createTopology),
   routing: fc.constantFrom('automatic' as const, 'opt-in' as const),
   consistency: fc.constantFrom('session' as const, 'bounded' as const, 'eventual' as const, 'strong' as const),
   writesOutsideRequest: fc.constantFrom('direct' as const, 'throw' as const),
@@ -179,8 +179,8 @@ export function situation(changes: Partial<Situation> = {}): Situation {
 
 export const NO_MODES: TransactionModes = { isolation: undefined, isReadOnly: undefined, isDeferrable: undefined }
 /** No replica next to this instance. */
-export const ALONE_AWAY: Topology = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: false })
-export const ALONE_AT_HOME: Topology = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: false })
+export const ALONE_AWAY: Topology = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: false })
+export const ALONE_AT_HOME: Topology = createTopology({ region: 'ams', primaryRegion: 'ams', hasReplica: false })
 /** The scope of a request that has written, and of a job that has not. */
 export const WROTE: NonNullable<Situation['scope']> = { kind: 'request', hasWritten: true, blocker: undefined }
 export const JOB: NonNullable<Situation['scope']> = { kind: 'job', hasWritten: false, blocker: 'no-request' }

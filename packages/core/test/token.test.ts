@@ -5,9 +5,9 @@ import { currentScope, runWithToken } from '../src/index.ts'
 import {
   compareFreshness,
   formatLsn,
-  isGoodAt,
   isMarkExpired,
   isPosition,
+  isReusableAt,
   isSamePosition,
   MAX_TOKENS,
   mergeAllPositions,
@@ -69,20 +69,23 @@ describe('an LSN', () => {
     expect(parseLsn('ab/f')).toBe(0xab_0000_000fn)
   })
 
-  test('is read as Postgres prints it, and compares as a number', () => {
+  test('is parsed as Postgres prints it, and compares as a number', () => {
     fc.assert(fc.property(lsns, (lsn) => void expect(parseLsn(formatLsn(lsn))).toBe(lsn)))
     expect(parseLsn('0/FFFFFFFF') ?? 0n).toBeLessThan(parseLsn('1/0') ?? 0n)
     expect(parseLsn('0/9') ?? 0n).toBeLessThan(parseLsn('0/10') ?? 0n)
     expect(parseLsn('16/B374D848')).toBe(0x16_b374_d848n)
   })
 
-  test.each(['', '/', '0/', '/0', '0/G', '123456789/0', ' 0/0', '0/0\n', '0-0'])('is nothing else: %j', (text) => {
-    expect(parseLsn(text)).toBeUndefined()
-  })
+  test.each(['', '/', '0/', '/0', '0/G', '123456789/0', ' 0/0', '0/0\n', '0-0'])(
+    'no other text is parsed: %j',
+    (text) => {
+      expect(parseLsn(text)).toBeUndefined()
+    },
+  )
 })
 
 describe('F3: a token', () => {
-  test('comes back as it went, under the first secret and under each that still verifies', () => {
+  test('is verified unchanged, with the secret that signed it and with each later list that has it', () => {
     fc.assert(
       fc.property(tokens, (token) => {
         const text = signToken(token, [SECRET])
@@ -105,7 +108,7 @@ describe('F3: a token', () => {
     )
   })
 
-  test('is ignored when it is anything else; nothing throws', () => {
+  test('any other text is ignored; nothing throws', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: 'binary' }),
@@ -119,7 +122,7 @@ describe('F3: a token', () => {
     expect(verifyToken(undefined, [SECRET], NOW)).toBeUndefined()
   })
 
-  test('is ignored under another secret, when it has expired, and from the future', () => {
+  test('is ignored with another secret, after it expired, and from the future', () => {
     const token: Token = { cluster: 1n, timeline: 1, lsn: toLsn(5n), node: 0, issuedAt: NOW, expires: NOW + 1000 }
     const text = signToken(token, [OLD_SECRET])
     expect(verifyToken(text, [SECRET], NOW)).toBeUndefined()
@@ -141,13 +144,13 @@ describe('F3: the form of a token', () => {
     return Buffer.concat([payload, signature]).toString('base64url')
   }
 
-  test('of another version is ignored, whoever has signed it', () => {
+  test('of another version is ignored, also when it is signed correctly', () => {
     expect(inVersion(1)).toBe(signToken(token, [SECRET]))
     expect(verifyToken(inVersion(1), [SECRET], NOW)).toEqual(token)
     for (const version of [0, 2, 255]) expect(verifyToken(inVersion(version), [SECRET], NOW)).toBeUndefined()
   })
 
-  test('has one spelling only', () => {
+  test('has exactly one spelling', () => {
     // 67 bytes end in a character with 2 bits to spare.
     const text = signToken(token, [SECRET])
     const others = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_']
@@ -155,7 +158,7 @@ describe('F3: the form of a token', () => {
     expect(same).toEqual([text.at(-1)])
   })
 
-  test('has no life of less than nothing, or of more than 49 days', () => {
+  test('cannot live less than 0 ms, or more than 49 days', () => {
     const living = (life: number) => () => signToken({ ...token, expires: NOW + life }, [SECRET])
     expect(living(0)).not.toThrow()
     expect(living(0xffff_ffff)).not.toThrow()
@@ -183,7 +186,7 @@ describe('a list of tokens', () => {
     expect(parseTokens(list)).toEqual(texts)
   })
 
-  test('F3: of a longer one the last 32 are looked at', () => {
+  test('F3: of a longer list the last 32 count', () => {
     // Longer ones than fast-check makes by itself.
     const texts = fc.array(fc.stringMatching(/^[\w-]{1,9}$/), { maxLength: 80, size: 'max' })
     fc.assert(fc.property(texts, (all) => void expect(parseTokens(all.join(', '))).toEqual(all.slice(-MAX_TOKENS))))
@@ -208,7 +211,7 @@ test('F1: a job that runs with several tokens sees what each of them has seen', 
 })
 
 describe('the name of a token', () => {
-  test('is the same for one position, whenever it was seen, and another for another', () => {
+  test('is the same for the same position, whenever it was seen, and differs for another position', () => {
     const later = fc.integer({ min: 0, max: 1e9 })
     fc.assert(
       fc.property(tokens, tokens, later, (left, right, time) => {
@@ -222,13 +225,13 @@ describe('the name of a token', () => {
     )
   })
 
-  test('is another one where one figure differs', () => {
+  test('differs when any field differs', () => {
     const token: Token = { cluster: 7n, timeline: 1, lsn: toLsn(5n), node: 3, issuedAt: NOW, expires: NOW + 60_000 }
     const changes = [{}, { cluster: 8n }, { timeline: 2 }, { lsn: toLsn(6n) }, { node: 4 }]
     expect(new Set(changes.map((change) => tokenName({ ...token, ...change }))).size).toBe(changes.length)
   })
 
-  test('F5: a mark has another one in each moment, and is given up in the next but one', () => {
+  test('F5: a mark has another name in each window of 100 ms, and expires at the next but one', () => {
     const at = (issuedAt: number, node = 3): Token => {
       return { cluster: 7n, timeline: 1, lsn: toLsn(5n), node, issuedAt, expires: NOW + 60_000 }
     }
@@ -236,24 +239,24 @@ describe('the name of a token', () => {
     expect(tokenName(at(NOW + 99))).toBe(tokenName(at(NOW)))
     expect(tokenName(at(NOW + 100))).not.toBe(tokenName(at(NOW)))
     expect(tokenName(at(NOW))).not.toBe(tokenName(at(NOW, 0)))
-    expect([isGoodAt(at(NOW), NOW + 99), isGoodAt(at(NOW + 99), NOW)]).toEqual([true, true])
-    expect([isGoodAt(at(NOW + 99), NOW + 100), isGoodAt(at(NOW, 0), NOW + 100)]).toEqual([false, true])
+    expect([isReusableAt(at(NOW), NOW + 99), isReusableAt(at(NOW + 99), NOW)]).toEqual([true, true])
+    expect([isReusableAt(at(NOW + 99), NOW + 100), isReusableAt(at(NOW, 0), NOW + 100)]).toEqual([false, true])
     // Read at its end by a clock that is 100 ms late.
     expect([isMarkExpired(at(NOW), NOW + 199), isMarkExpired(at(NOW + 99), NOW + 199)]).toEqual([false, false])
     expect([isMarkExpired(at(NOW), NOW + 200), isMarkExpired(at(NOW + 99), NOW + 200)]).toEqual([true, true])
   })
 
-  test('F2: what nobody knows has one for each answer', () => {
+  test('F2: an unknown position has another name for each response', () => {
     const at = (issuedAt: number): Token => ({ ...UNKNOWN_POSITION, issuedAt, expires: NOW + 60_000 })
     expect(tokenName(at(NOW + 1))).not.toBe(tokenName(at(NOW)))
-    expect([isPosition(at(NOW)), isGoodAt(at(NOW), NOW), isMarkExpired(at(NOW), NOW)]).toEqual([false, false, true])
+    expect([isPosition(at(NOW)), isReusableAt(at(NOW), NOW), isMarkExpired(at(NOW), NOW)]).toEqual([false, false, true])
   })
 })
 
 describe('what was seen', () => {
   const at: ReadPosition = { cluster: 7n, timeline: 2, lsn: toLsn(10n), node: 11 }
 
-  test('is the same when all of it is', () => {
+  test('is the same when every field is', () => {
     expect(isSamePosition(at, { ...at })).toBe(true)
     for (const change of [{ cluster: 8n }, { timeline: 3 }, { lsn: toLsn(11n) }, { node: 12 }]) {
       expect(isSamePosition(at, { ...at, ...change })).toBe(false)
@@ -273,7 +276,7 @@ describe('what was seen', () => {
     expect(Object.isFrozen(UNKNOWN_POSITION)).toBe(true)
   })
 
-  test('merges to a maximum: in any order, any number of times', () => {
+  test('merges to a maximum, in any order and any number of times', () => {
     fc.assert(
       fc.property(
         seen,
@@ -289,7 +292,7 @@ describe('what was seen', () => {
     )
   })
 
-  test('any number merge', () => {
+  test('any number of positions merge', () => {
     expect(mergeAllPositions([])).toBeUndefined()
     fc.assert(
       fc.property(fc.array(seen, { minLength: 1 }), (all) => {
@@ -301,7 +304,7 @@ describe('what was seen', () => {
     )
   })
 
-  test('F1, F5: a replica that has the merger has each part', () => {
+  test('F1, F5: a replica that has caught up with a merged position has caught up with each part', () => {
     fc.assert(
       fc.property(seen, seen, seen, (left, right, replica) => {
         fc.pre(replica.node !== 0 && replica.timeline === left.timeline && replica.timeline === right.timeline)
@@ -311,7 +314,7 @@ describe('what was seen', () => {
     )
   })
 
-  test('F7: is never on a replica of another history', () => {
+  test('F7: is never caught up with on a replica of another timeline or cluster', () => {
     const state: ReadPosition = { cluster: 7n, timeline: 2, lsn: toLsn(1000n), node: 11 }
     expect(compareFreshness(state, { ...state, node: 0, timeline: 1, lsn: toLsn(5n) })).toBe('another-timeline')
     expect(compareFreshness(state, { ...state, node: 0, cluster: 8n })).toBe('another-timeline')

@@ -1,7 +1,7 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { currentScope, ReplayImpossible, type Topology } from '@headwater/core'
-import { topologyOf } from '@headwater/core/internal'
+import { createTopology } from '@headwater/core/internal'
 import {
   createLifecycle,
   type HeadwaterOptions,
@@ -13,8 +13,8 @@ import {
 import { afterEach, describe, expect, test } from 'vitest'
 import { Primary } from '../src/testing/primary.ts'
 
-const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
-const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+const away = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+const home = createTopology({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
 
 function lifecycleAt(topology: Topology, options: Partial<HeadwaterOptions> = {}): Lifecycle {
   return createLifecycle({ pool: { topology }, secret: 'long enough to be a secret', ...options })

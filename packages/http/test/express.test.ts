@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { basename } from 'node:path'
 import { currentScope, findReplay } from '@headwater/core'
-import { topologyOf } from '@headwater/core/internal'
+import { createTopology } from '@headwater/core/internal'
 import { headwater, replayErrorHandler } from '@headwater/http/express'
 import { describeError, describeHttpAdapter, type HttpAdapter, type Outcome, serveApp } from '@headwater/http/testing'
 import express from 'express'
@@ -64,8 +64,8 @@ async function answer(response: express.Response, outcome: Outcome): Promise<voi
 describeHttpAdapter('express 5', adapterOf(express))
 describeHttpAdapter('express 4', adapterOf(express4))
 
-const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
-const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+const away = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+const home = createTopology({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
 const options = { pool: { topology: away }, secret: SECRET, earlyReplay: false }
 
 const failLate: express.RequestHandler = (_request, _response, next) => {

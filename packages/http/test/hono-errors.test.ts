@@ -1,10 +1,10 @@
 import * as core from '@headwater/core'
-import { topologyOf } from '@headwater/core/internal'
+import { createTopology } from '@headwater/core/internal'
 import { headwater } from '@headwater/http/hono'
 import { Hono } from 'hono'
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
-const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+const away = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
 const options = { pool: { topology: away }, secret: 'a secret of these tests', retryAfterSeconds: 7 }
 
 // First, while nobody in this file has called headwater().

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { currentScope, type Scope } from '@headwater/core'
-import { topologyOf } from '@headwater/core/internal'
+import { createTopology } from '@headwater/core/internal'
 import { headwater } from '@headwater/http/hono'
 import { describeError, describeHttpAdapter, type HttpAdapter, type Outcome, serveApp } from '@headwater/http/testing'
 import { getRequestListener } from '@hono/node-server'
@@ -63,7 +63,7 @@ function answer(context: Context<App>, outcome: Outcome): Response {
 
 describeHttpAdapter('hono', adapter)
 
-const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+const away = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
 const options = { pool: { topology: away }, secret: 'a secret of these tests', earlyReplay: false }
 const headers = { 'fly-request-id': '1' }
 
@@ -117,7 +117,7 @@ test('hono only: in a sub-app, with its own error handler, the replay stands', a
 
 test('hono only: F1: a response with immutable headers carries the token, and over https it is Secure', async () => {
   const primary = new Primary()
-  const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+  const home = createTopology({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
   const app = new Hono()
   app.use(headwater({ pool: { topology: home }, secret: SECRET }))
   app.use(async (_, next) => {
@@ -140,7 +140,7 @@ test('hono only: F1: a response with immutable headers carries the token, and ov
 test('hono only: a response that opens a socket, as Deno makes it, is returned itself, without a token', async () => {
   // Only Deno lets an app make a response with this status.
   const upgraded = Object.defineProperty(new Response(null), 'status', { value: 101 })
-  const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+  const home = createTopology({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
   const primary = new Primary()
   const scopes: (Scope | undefined)[] = []
   for (const topology of [home, away]) {

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
 import { currentScope } from '@headwater/core'
-import { topologyOf } from '@headwater/core/internal'
+import { createTopology } from '@headwater/core/internal'
 import { headwater } from '@headwater/http/koa'
 import { describeError, describeHttpAdapter, type HttpAdapter, serveApp } from '@headwater/http/testing'
 import Koa from 'koa'
@@ -82,7 +82,7 @@ test.each([
   ['koa 3', Koa],
   ['koa 2', Koa2],
 ])('%s only: a replay is not an error of the app, so nothing is logged', async (_, Framework) => {
-  const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+  const away = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
   const app = new Framework()
   const logged: unknown[] = []
   app.on('error', (error) => logged.push(error))
@@ -102,7 +102,7 @@ test.each([
   ['koa 3', Koa],
   ['koa 2', Koa2],
 ])('%s only: F1: a token is set whatever writes the response, and no error comes of it', async (_, Framework) => {
-  const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+  const home = createTopology({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
   const primary = new Primary()
   const app = new Framework()
   const logged: unknown[] = []

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { ReplayImpossible, ReplayToPrimary, type Topology } from '@headwater/core'
-import { topologyOf } from '@headwater/core/internal'
+import { createTopology } from '@headwater/core/internal'
 import { describe, expect, test } from 'vitest'
 import { HttpLifecycle } from '../src/life/lifecycle.ts'
 import type { HttpRequestLife } from '../src/life/request-life.ts'
@@ -10,8 +10,8 @@ import { signState } from '../src/replay/replay-state.ts'
 import type { ReplayTarget } from '../src/replay/replay-target.ts'
 
 const secret = 'long enough to be a secret'
-const away = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
-const home = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+const away = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+const home = createTopology({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
 const NOW = 1_790_000_000_000
 
 interface Asked {
@@ -231,9 +231,9 @@ test('P9: another target answers in its own way', () => {
 
 test('a replay without a proxy in front warns, once per process', async () => {
   const script = `
-    import { topologyOf } from '@headwater/core/internal'
+    import { createTopology } from '@headwater/core/internal'
     import { HttpLifecycle } from './src/life/lifecycle.ts'
-    const pool = { topology: topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true }) }
+    const pool = { topology: createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true }) }
     const lifecycle = new HttpLifecycle({ pool, secret: '${secret}' })
     const post = (headers) => lifecycle.open({ method: 'POST', url: '/', header: (name) => headers[name] }).decide()
     process.on('warning', (warning) => console.log(warning.code, warning.name))

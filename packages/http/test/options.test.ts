@@ -1,11 +1,11 @@
 import { OptionsInvalid } from '@headwater/core'
-import { topologyOf } from '@headwater/core/internal'
+import { createTopology } from '@headwater/core/internal'
 import type { HeadwaterOptions } from '@headwater/http'
 import { flyReplay } from '@headwater/http'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { resolveOptions } from '../src/options.ts'
 
-const pool = { topology: topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true }) }
+const pool = { topology: createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true }) }
 const secret = 'long enough to be a secret'
 
 afterEach(() => {
@@ -13,7 +13,7 @@ afterEach(() => {
 })
 
 /** The error that refuses these options. */
-function refusalOf(options: unknown): OptionsInvalid {
+function classifyRefusal(options: unknown): OptionsInvalid {
   try {
     resolveOptions(options as HeadwaterOptions)
   } catch (error) {
@@ -68,7 +68,7 @@ describe('options', () => {
     'a secret that is %j is refused, with what to set, and is not shown',
     (wrong) => {
       vi.stubEnv('HEADWATER_SECRET', undefined)
-      const error = refusalOf({ pool, secret: wrong })
+      const error = classifyRefusal({ pool, secret: wrong })
       expect(error).toMatchObject({ option: 'secret', code: 'HEADWATER_OPTIONS_INVALID' })
       expect(error.message).toContain('HEADWATER_SECRET')
       expect(error.message).not.toContain('short')
@@ -109,6 +109,6 @@ describe('options', () => {
     ['token.trackReads', { pool, secret, token: { trackReads: 'never' } }],
     ['pool.topology.primaryRegion', { pool: { topology: { region: 'a', primaryRegion: 'a;b' } }, secret }],
   ])('a wrong %s is refused by its name', (option, options) => {
-    expect(refusalOf(options).option).toBe(option)
+    expect(classifyRefusal(options).option).toBe(option)
   })
 })

@@ -1,5 +1,5 @@
 import type { Cluster } from '@headwater/cluster'
-import { type Access, type AccessReason, classify, type Knowledge, refusalOf } from '@headwater/core/internal'
+import { type Access, type AccessReason, classify, classifyRefusal, type Knowledge } from '@headwater/core/internal'
 import { World } from '@headwater/test-world'
 import pg from 'pg'
 import { expect } from 'vitest'
@@ -76,7 +76,7 @@ export class CatalogWorld {
     try {
       there = (await this.standby.query(sql)).rows
     } catch (error) {
-      if (refusalOf(error, true) === 'refused') return 'refuses'
+      if (classifyRefusal(error, true) === 'refused') return 'refuses'
       // An error that the primary gives as well is an answer like any other.
       there = Reflect.get(Object(error), 'code')
     }

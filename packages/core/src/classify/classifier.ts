@@ -1,7 +1,9 @@
+import { OptionsInvalid } from '../errors/options-invalid.ts'
 import type { Statement } from '../statement/statement.ts'
 import { classify } from './classify.ts'
 import type { Knowledge } from './names/knowledge.ts'
 
+/** Options of {@link createClassifier}. */
 export interface ClassifierOptions {
   /** What is known of the database's own functions, operators and relations. Default: nothing. */
   readonly knowledge?: Knowledge
@@ -23,12 +25,12 @@ export interface Classifier {
 /**
  * A {@link Classifier} with a bounded cache keyed by text. A hit allocates nothing.
  *
- * In front, a table with a place for each text that a few of its characters choose, and one comparison: a text that an ORM
- * has just built has no hash yet, and to make one takes several times as long. Behind it two generations: when the young one is
- * full it becomes the old one, and what is asked for again, or stands in front, moves back. So a flood of texts that are never
- * seen again (values inlined by an ORM) cannot push out what is in use, and no hit pays for keeping order.
+ * In front is a table: a few characters of a text choose its place, and one comparison tells whether it is there. A text that
+ * an ORM has just built has no hash yet, and computing one takes several times as long. Behind the table are two generations: when
+ * the young one is full it becomes the old one, and a text that is asked for again, or is in the table, moves to the young one. So
+ * a flood of texts that never come back (values inlined by an ORM) cannot push out what is in use, and no hit pays for order.
  *
- * @throws RangeError when `maxEntries` or `maxLength` is not a whole number of at least 0.
+ * @throws {OptionsInvalid} when `maxEntries` or `maxLength` is not a whole number of at least 0.
  */
 export function createClassifier(options: ClassifierOptions = {}): Classifier {
   return new CachingClassifier(options)
@@ -126,5 +128,5 @@ function mixedFrom(sql: string): number {
 
 function wholeNumber(option: string, value: number): number {
   if (Number.isSafeInteger(value) && value >= 0) return value
-  throw new RangeError(`[classifier] ${option} is ${String(value)}; expected a whole number of at least 0`)
+  throw new OptionsInvalid(option, `${String(value)} is not valid; expected a whole number of at least 0`)
 }

@@ -32,9 +32,9 @@ const scan = new Scan()
 /**
  * What the text `sql` needs: one pass, in time linear in its length; never throws, reads no clock and does no I/O.
  *
- * Where `standard_conforming_strings` decides how the text reads, it is read both ways, and the stricter verdict counts.
+ * Where the text depends on `standard_conforming_strings`, it is read both ways, and the stricter verdict counts.
  *
- * Without `knowledge`, what is not Postgres's own is `unknown`. The text alone does not show: casts that call a user's
+ * Without `knowledge`, whatever is not Postgres's own is `unknown`. The text alone does not show: casts that call a user's
  * function, attribute notation (`t.audit` calls `audit(t)` when there is no such column), domain checks, row security,
  * views and rules that write, unlogged, foreign and temporary tables, and user functions or operators that share a name
  * with one of Postgres's own. That is what {@link Knowledge} is for.

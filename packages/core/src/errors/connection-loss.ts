@@ -14,8 +14,8 @@ const NETWORK: ReadonlySet<string> = new Set([
 ])
 
 /**
- * node-postgres raises these without a code; its texts are English always, unlike the server's. `timeout exceeded when
- * trying to connect` is not among them: that is a pool without a free place, which says nothing about its server.
+ * node-postgres raises these without a code; unlike the server's, its texts are always English. `timeout exceeded when
+ * trying to connect` is not among them: it means a pool without a free connection, which says nothing about its server.
  */
 const LOSS_TEXT = /^(Connection terminated|Client has encountered a connection error|timeout expired)/
 
@@ -34,9 +34,9 @@ export function isConnectionLoss(error: unknown): boolean {
 const OUT_OF_SERVICE: ReadonlySet<string> = new Set(['53300', '57P01', '57P02', '57P03'])
 
 /**
- * Whether the error with which no session could be had says that the server is out of service for now: it was not
- * reached, is full, starting or stopping, or a pooler in front of it says so (class 08). A login, a database or TLS that
- * is refused is none of these: that is how the app is configured, and stays so.
+ * Whether a failed connection attempt means that the server is out of service for now: it was not
+ * reached, is full, starting or stopping, or a pooler in front of it says so (class 08). A refused login, database or TLS
+ * is none of these: that is how the app is configured, and waiting does not change it.
  */
 export function isOutOfService(error: unknown): boolean {
   const code = databaseErrorIn(error)?.code

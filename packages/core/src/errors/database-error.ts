@@ -12,7 +12,7 @@ export interface DatabaseErrorFields {
 /** Five characters of A-Z and 0-9, with a severity beside them: what every error from a Postgres server has. */
 const SQLSTATE = /^[0-9A-Z]{5}$/
 
-/** Finds the server's error inside what an ORM made of it; `undefined` when no server answered. */
+/** Finds the server's error inside an ORM's wrappers; `undefined` when no server answered. */
 export function databaseErrorIn(error: unknown): DatabaseErrorFields | undefined {
   return findInCauses<DatabaseErrorFields>(error, (candidate): candidate is DatabaseErrorFields & object => {
     const code: unknown = Reflect.get(candidate, 'code')

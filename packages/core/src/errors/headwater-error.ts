@@ -30,12 +30,15 @@ export type HeadwaterErrorCode =
   | 'HEADWATER_REPLICA_BEHIND'
 
 /**
- * The base of all errors that Headwater raises itself; a database error that is not ours passes through untouched.
+ * The base of all errors that Headwater raises itself; a database's own error passes through untouched.
  *
  * `instanceof` works across two loaded copies of this package: the brand is a registered symbol.
+ *
+ * @example
+ * if (error instanceof HeadwaterError && error.retryable) queue.retryLater(job)
  */
 export class HeadwaterError extends Error {
-  /** Stable, for code that must tell errors apart. Own and enumerable, so it survives ORMs that copy fields. */
+  /** A stable code that tells errors apart. Own and enumerable, so it survives ORMs that copy fields. */
   readonly code: HeadwaterErrorCode
   /** Whether the same request, sent again later, may succeed without a change to the app. */
   readonly retryable: boolean

@@ -1,8 +1,8 @@
 import { HeadwaterError, nameAndBrand } from './headwater-error.ts'
 
-/** An option was refused at construction; the message says which, what was expected, and what to do. */
+/** An option has a wrong value; the message says which option, what was expected, and what to do. */
 export class OptionsInvalid extends HeadwaterError {
-  /** The option, as a path (`replicas[0].region`). */
+  /** The path of the option, such as `replicas[0].region`. */
   readonly option: string
 
   constructor(option: string, message: string) {

@@ -4,9 +4,9 @@ import { HTTP_STATUS, httpHeadersOf } from './http-status.ts'
 /**
  * No connection to the primary could be made, so nothing was sent; `cause` is the driver's error.
  *
- * Raised where the primary cannot be reached, is full (53300), starting or stopping, or where a pooler in front of it
- * says so (class 08). A login, a database or TLS that is refused is configuration, and a pool without a free place is not
- * the primary's: those errors pass as the driver made them.
+ * Raised when the primary cannot be reached, is full (53300), starting or stopping, or when a pooler in front of it
+ * says so (class 08). A refused login, database or TLS is a matter of configuration, and a pool without a free connection says
+ * nothing about the primary: those errors pass as the driver made them.
  */
 export class PrimaryUnavailable extends HeadwaterError {
   /** What an HTTP framework answers when the app does not catch this (the http-errors convention). */

@@ -1,13 +1,13 @@
 import { isConnectionLoss } from './connection-loss.ts'
 import { databaseErrorIn } from './database-error.ts'
 
-/** What a replica's error says about where the statement belongs. */
+/** What a replica's error says about where the statement has to run. */
 export type Refusal =
   /** The standby refused it: it needs the primary (P2). */
   | 'refused'
   /** An object is missing; the replica may lag behind DDL (P2). */
   | 'unknown-object'
-  /** The replica is gone, or cancelled the query to go on replaying (X2). */
+  /** The replica is gone, or cancelled the query because of a recovery conflict (X2). */
   | 'replica-lost'
 
 /** (code, routine) pairs with which a standby refuses what a primary does; 25006 needs no routine. Measured on PostgreSQL 15 and 18. */
@@ -33,16 +33,16 @@ const REFUSING_ROUTINES: Readonly<Record<string, ReadonlySet<string>>> = {
   XX000: new Set(['GetNewObjectId', 'GetNewTransactionId', 'XLogBeginInsert', 'XLogInsert']),
 }
 
-/** PL/Tcl and its kind wrap whatever went wrong inside, a refusal too; what they would have said is only in the text. */
+/** PL/Tcl and similar languages wrap every error inside them, a refusal too; the original is only in the text. */
 const WRAPPED = '38000'
 
 /** The WAL control functions refuse with 55000 from one source file, each under its own routine name. */
 const REFUSING_FILES: ReadonlySet<string> = new Set(['xlogfuncs.c'])
 
-/** undefined table, column, function, object, schema; a DDL that has not been replayed looks like them. */
+/** Undefined table, column, function, object, schema: what DDL looks like before the replica has replayed it. */
 const UNKNOWN_OBJECT: ReadonlySet<string> = new Set(['42P01', '42703', '42883', '42704', '3F000'])
 
-/** Shutdown, crash, dropped database, cannot connect now; the recovery conflicts carry ordinary codes. */
+/** Shutdown, crash, dropped database, cannot connect now, timeouts of idle sessions and transactions, recovery conflicts, too many connections. */
 const LOST: ReadonlySet<string> = new Set([
   '57P01',
   '57P02',
@@ -57,11 +57,11 @@ const LOST: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Says what an error from a replica means for routing; `undefined` when it is an ordinary error of the statement.
+ * What an error from a replica means for routing; `undefined` when it is an ordinary error of the statement.
  *
  * `isStandby` is `in_hot_standby` of the connection that raised it: a primary answers 25006 too, inside READ ONLY.
  */
-export function refusalOf(error: unknown, isStandby: boolean): Refusal | undefined {
+export function classifyRefusal(error: unknown, isStandby: boolean): Refusal | undefined {
   const fields = databaseErrorIn(error)
   if (fields === undefined) return isConnectionLoss(error) ? 'replica-lost' : undefined
   const { code, routine, file } = fields

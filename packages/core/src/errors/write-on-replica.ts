@@ -1,6 +1,6 @@
 import { HeadwaterError, nameAndBrand } from './headwater-error.ts'
 
-/** A statement that must not run on a replica was kept from one (R6), or a replica's transaction met one. */
+/** A statement that must not run on a replica was refused: inside `withReplica()` (R6), or in a transaction on a replica. Nothing was sent. */
 export class WriteOnReplica extends HeadwaterError {
   constructor(message: string, cause?: unknown) {
     super('HEADWATER_WRITE_ON_REPLICA', message, { retryable: false, cause })

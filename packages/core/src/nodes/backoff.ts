@@ -5,14 +5,14 @@ export interface Backoff {
 }
 
 /**
- * The pause after so many failures in a row: it doubles from the first to the longest, and is spread by a half around
- * that, so that many processes do not ask at once. `chance` is a random number from 0 to 1.
+ * The pause after this many failures in a row: it doubles from the first to the longest, and is then spread by ±25 %, so that
+ * many processes do not ask at once. `chance` is a random number from 0 to 1.
  */
 export function pauseMillis(failures: number, { firstMillis, maxMillis }: Backoff, chance: number): number {
   return spread(Math.min(maxMillis, firstMillis * 2 ** (failures - 1)), chance)
 }
 
-/** A time that is spread by a half around itself: from three to five quarters of it. */
+/** Spreads a time by ±25 %: from 0.75 to 1.25 times as long. */
 export function spread(millis: number, chance: number): number {
   return millis * (0.75 + chance / 2)
 }

@@ -1,18 +1,18 @@
 import { type Backoff, pauseMillis } from './backoff.ts'
 
-/** Whether sessions were to be had on one server lately. */
+/** Whether one server has accepted sessions lately. */
 export interface Health {
-  /** How many attempts in a row have failed; many that fail at once are one. */
+  /** How many attempts in a row have failed. Attempts that fail at the same time count as one. */
   readonly failures: number
-  /** Until when nobody is sent there, by a monotonic clock in ms. It counts while there are failures. */
+  /** Until when the server gets no connection, by a monotonic clock in ms. Only meaningful while there are failures. */
   readonly ejectedUntilMillis: number
-  /** Whether somebody was sent there to find out, and has not come back. */
+  /** Whether one attempt is under way that finds out if the server answers again. */
   readonly isProbed: boolean
   /** The error of the last failure. */
   readonly error: unknown
 }
 
-/** What is learned of a server. `probed`: somebody is sent there although it failed. */
+/** What is learned about a server. `probed`: one attempt is made although the last one failed. */
 export type Evidence =
   | { readonly kind: 'answered' }
   | { readonly kind: 'probed' }
@@ -20,10 +20,10 @@ export type Evidence =
 
 export const HEALTHY: Health = Object.freeze({ failures: 0, ejectedUntilMillis: 0, isProbed: false, error: undefined })
 
-/** How long a server that gave no session is left alone. */
+/** How long a server that refused a session is left alone. */
 const BACKOFF: Backoff = { firstMillis: 250, maxMillis: 30_000 }
 
-/** Whether nobody is to be sent there now. */
+/** Whether the server must not get a connection now. */
 export function isEjected({ failures, ejectedUntilMillis }: Health, nowMillis: number): boolean {
   return failures > 0 && nowMillis < ejectedUntilMillis
 }
@@ -41,7 +41,7 @@ export function nextHealth(health: Health, evidence: Evidence, nowMillis: number
       }
     case 'failed': {
       const { error } = evidence
-      // Many that ask at once fail together: that is one failure, not a reason to wait for minutes.
+      // Attempts made at the same time fail together: that is one failure, not a reason to wait for minutes.
       if (isEjected(health, nowMillis) && !health.isProbed) return { ...health, error }
       const failures = health.failures + 1
       const ejectedUntilMillis = nowMillis + pauseMillis(failures, BACKOFF, chance)

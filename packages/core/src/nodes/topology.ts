@@ -1,19 +1,19 @@
 import { OptionsInvalid } from '../errors/options-invalid.ts'
 
-/** Where this instance stands: a frozen picture that a decision is taken from. */
+/** Where this instance runs and which servers it can use: a frozen snapshot that a decision is taken from. */
 export interface Topology {
-  /** The region this instance runs in; `undefined` when the app names none (then it is at home). */
+  /** The region that this instance runs in; `undefined` when the app names none (then it is at home). */
   readonly region: string | undefined
   /** The region of the node that accepts writes. */
   readonly primaryRegion: string | undefined
-  /** Whether the two are the same, or not both known. */
+  /** Whether the two regions are the same, or one of them is unknown. */
   readonly isAtHome: boolean
-  /** Whether a replica next door is configured and not known to be down. */
+  /** Whether a local replica is configured and not known to be down. */
   readonly hasReplica: boolean
 }
 
-/** Makes the frozen picture. */
-export function topologyOf(facts: Omit<Topology, 'isAtHome'>): Topology {
+/** Freezes the facts, and adds whether they mean "at home". */
+export function createTopology(facts: Omit<Topology, 'isAtHome'>): Topology {
   const { region, primaryRegion } = facts
   return Object.freeze({
     ...facts,

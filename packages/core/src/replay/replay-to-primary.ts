@@ -3,13 +3,13 @@ import { HeadwaterError, nameAndBrand } from '../errors/headwater-error.ts'
 import type { ReplayReason } from '../route/reasons.ts'
 
 /**
- * The request must run where the primary lives; an HTTP adapter answers it with a replay.
+ * The request must run where the primary is; an HTTP adapter turns this error into the replay.
  *
- * It spends its scope (P3): every later query there rejects with this same object. `cause` is the standby's refusal
- * when one was needed to find out (P2).
+ * Let it pass. It spends its scope (P3): every later query there rejects with this same object. `cause` is the standby's
+ * error when the standby refused the statement (P2).
  */
 export class ReplayToPrimary extends HeadwaterError {
-  /** The region to replay in: the primary's. */
+  /** The region that runs the request again: the primary's. */
   readonly region: string
   /** The region that asks for the replay. */
   readonly from: string
@@ -32,7 +32,17 @@ export class ReplayToPrimary extends HeadwaterError {
   }
 }
 
-/** Finds the `ReplayToPrimary` in an error, through the wrappers that ORMs put around it. */
+/**
+ * Finds the `ReplayToPrimary` in an error, through the wrappers that ORMs put around it; `undefined` when there is none.
+ *
+ * @example
+ * try {
+ *   await db.insert(note).values({ body })
+ * } catch (error) {
+ *   if (findReplay(error) !== undefined) throw error // the HTTP adapter replays the request
+ *   report(error)
+ * }
+ */
 export function findReplay(error: unknown): ReplayToPrimary | undefined {
   return findInCauses(error, (candidate): candidate is ReplayToPrimary => candidate instanceof ReplayToPrimary)
 }

@@ -1,6 +1,6 @@
-/** What one route of a safe method is remembered by. */
+/** What is remembered of one route with a safe method. */
 interface RouteRecord {
-  /** Share of its answered requests that needed the primary, newer ones weighing more: 0 to 1. */
+  /** The share of its requests that needed the primary, 0 to 1; newer requests weigh more. */
   writes: number
   /** How many requests in a row were replayed early, without being tried here. */
   earlyInARow: number
@@ -11,7 +11,7 @@ interface RouteRecord {
 /** Defaults of `RouteMemory`. */
 const DEFAULTS = { capacity: 1000, retryEvery: 20, forgetAfterMillis: 10 * 60_000 } as const
 
-/** How much the newest outcome weighs: three contrary outcomes turn a settled record. */
+/** The weight of the newest outcome: three contrary outcomes reverse a settled record. */
 const WEIGHT = 0.4
 
 /** What IANA's registry of HTTP methods calls safe, as RFC 9110, section 9.2.1, means it. Every other method is not. */
@@ -29,11 +29,12 @@ const SAFE_METHODS: ReadonlySet<string> = new Set([
 /**
  * Remembers which routes need the primary, so that the request is replayed before any work is done (P5).
  *
- * A safe method reads until its route's record says otherwise; then one request in `retryEvery` (default 20) is tried here
- * all the same, so that a route that stopped writing is found out. An unsafe method is always replayed: what its handler
- * did before the write would be done twice. What ran here all the same (a body of unknown length, a replay that failed)
- * ran here because of what its client sent, and teaches nothing: else a client could have the next one run twice (P7).
- * Holds at most `capacity` routes (default 1,000), and forgets one that was not used for `forgetAfterMillis` (default 10 minutes).
+ * A safe method runs here until its route's record says that it writes. From then on it is replayed early, except one request in
+ * `retryEvery` (default 20), which shows whether the route has stopped writing. An unsafe method is always replayed, because
+ * what its handler does before the write would be done twice. An unsafe request that ran here anyway (its body had no known
+ * length, its replay failed) did so because of what its client sent, so it teaches nothing: otherwise a client could make
+ * another client's request run twice (P7). Holds at most `capacity` routes (default 1,000), and forgets a route that was not
+ * used for `forgetAfterMillis` (default 10 minutes).
  */
 export class RouteMemory {
   readonly #records = new Map<string, RouteRecord>()
@@ -55,7 +56,7 @@ export class RouteMemory {
   /** Whether this request should be replayed before any work; `now` is any monotonic clock in ms. */
   shouldReplayEarly(method: string, route: string, now: number): boolean {
     if (!isSafe(method)) return true
-    const record = this.#recordOf(method, route, now)
+    const record = this.#getRecord(method, route, now)
     if (record.writes < 0.5) return false
     record.earlyInARow += 1
     if (record.earlyInARow < this.#retryEvery) return true
@@ -66,11 +67,11 @@ export class RouteMemory {
   /** Notes how a request that ran here ended: whether it needed the primary. Only safe methods have a record. */
   learn(method: string, route: string, hasNeededPrimary: boolean, now: number): void {
     if (!isSafe(method)) return
-    const record = this.#recordOf(method, route, now)
+    const record = this.#getRecord(method, route, now)
     record.writes += WEIGHT * ((hasNeededPrimary ? 1 : 0) - record.writes)
   }
 
-  #recordOf(method: string, route: string, now: number): RouteRecord {
+  #getRecord(method: string, route: string, now: number): RouteRecord {
     const key = `${method} ${route}`
     const known = this.#records.get(key)
     // Deleting and setting again keeps the map in order of use.

@@ -2,8 +2,8 @@ import type { Access, Statement } from '../statement/statement.ts'
 import type { TransactionState } from './situation.ts'
 
 /**
- * What a statement needs where it stands: inside an open transaction, what ends with the transaction needs no more than
- * the node that the transaction is on.
+ * What a statement needs in its transaction's state: inside an open transaction, a setting that ends with the transaction
+ * needs only the node that the transaction is on.
  */
 export function accessIn(statement: Statement, transaction: TransactionState): Access {
   const { access, control } = statement
@@ -11,6 +11,6 @@ export function accessIn(statement: Statement, transaction: TransactionState): A
   if (control === undefined) return access === 'session' && statement.isTransactionLocal ? 'read' : access
   if (control.kind === 'two-phase') return 'write'
   if (control.kind !== 'set-transaction') return 'read'
-  // No standby has these modes.
+  // A standby cannot run these modes.
   return control.modes.isReadOnly === false || control.modes.isolation === 'serializable' ? 'write' : 'read'
 }

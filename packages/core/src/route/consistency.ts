@@ -4,9 +4,11 @@ import { OptionsInvalid } from '../errors/options-invalid.ts'
  * How fresh a read must be.
  *
  * - `session` (the default): a client sees its own writes, and never an older state than it has seen (F1, F5).
- * - `bounded`: any replica that is not further behind than `maxLag` (F6); tokens are not asked.
- * - `eventual`: any replica; tokens are not asked, and neither are the writes of the same scope.
+ * - `bounded`: any replica that is within `maxLag` (F6); tokens are ignored.
+ * - `eventual`: any replica; tokens, `maxLag` and the writes of the same scope are ignored.
  * - `strong`: the primary.
+ *
+ * @default 'session'
  */
 export type Consistency = 'session' | 'bounded' | 'eventual' | 'strong'
 
@@ -18,14 +20,14 @@ const CONSISTENCIES: Readonly<Record<Consistency, true>> = {
 }
 
 /**
- * Checks a consistency that an app gave.
+ * Checks a consistency level that an app gave.
  *
- * @throws {OptionsInvalid} for another word.
+ * @throws {OptionsInvalid} for any other value.
  */
 export function parseConsistency(option: string, value: Consistency | undefined): Consistency | undefined {
   if (value === undefined || Object.hasOwn(CONSISTENCIES, value)) return value
   throw new OptionsInvalid(
     option,
-    `${JSON.stringify(value)} is no consistency; expected "session", "bounded", "eventual" or "strong"`,
+    `${JSON.stringify(value)} is not a consistency level; expected "session", "bounded", "eventual" or "strong"`,
   )
 }

@@ -27,7 +27,7 @@ export type PrimaryReason =
 /** Why a statement is kept from running at all. */
 export type RefusalReason = 'write-in-with-replica' | 'transaction-on-replica'
 
-/** Why the request is handed over: the routing reason, or the app's own `ensurePrimary()`, or the route's record (P5). */
+/** Why the request is replayed: the routing reason, the app's own `ensurePrimary()`, or the route's record (P5). */
 export type ReplayReason = PrimaryReason | 'ensure-primary' | 'route-prior'
 
 /** What makes a replay impossible (P4). */

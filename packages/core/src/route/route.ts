@@ -16,7 +16,7 @@ export function route(statement: Statement, situation: Situation): Decision {
   }
 }
 
-/** Where a statement that needs the primary for `reason` goes from here: there, over the wide network, or with its request. */
+/** How a statement that needs the primary for `reason` gets there: directly at home, else over the wide network or by a replay of its request. */
 export function routeToPrimary(reason: PrimaryReason, situation: Situation): Decision {
   const choices = PRIMARY[reason]
   if (situation.topology.isAtHome) return choices.primary
@@ -55,12 +55,12 @@ function mayBeTried({ reason }: Statement, situation: Situation): boolean {
   return !situation.isCatalogMissing || reason === 'override'
 }
 
-/** Whether a statement that goes to a replica is merely tried there: nobody has said that it only reads, or said READ ONLY. */
+/** Whether a statement that goes to a replica is only tried there: it is not proven to read, and no READ ONLY or `withReplica` says so. */
 export function isTried({ access }: Statement, { transaction, forced }: Situation): boolean {
   return access === 'unknown' && transaction.phase === 'none' && forced !== 'replica'
 }
 
-/** R1: whether it leans on what the catalog does not hold, or may not hold any more. */
+/** R1: whether it uses a name that the catalog does not have, or that may have changed since the catalog was read. */
 function isNewerThanCatalog({ reason }: Statement, { isCatalogOutdated }: Situation): boolean {
   return reason === 'newer-than-catalog' || (isCatalogOutdated && reason !== 'override')
 }
@@ -83,7 +83,7 @@ function atFirstStatement(statement: Statement, situation: Situation, modes: Tra
   if (isNewerThanCatalog(statement, situation)) return routeToPrimary('newer-than-catalog', situation)
   if (modes.isReadOnly === undefined) {
     if (situation.topology.isAtHome) return routeToPrimary('read-write-transaction', situation)
-    // Nobody could replay it once it has read on a replica and then proves to be a write.
+    // Without a request it could not be replayed once it has read on a replica and then proves to write.
     if (situation.scope?.kind !== 'request') return routeToPrimary('read-write-transaction', situation)
     if (access === 'unknown') return routeToPrimary('unknown', situation)
   }
@@ -105,13 +105,13 @@ function inOpenTransaction(
   const askedForPrimary = reasonToReadAtPrimary(statement, situation, transaction.isReadOnly)
   if (askedForPrimary !== undefined) return startAgain(askedForPrimary, situation)
   if (access === 'read') return here
-  // Inside READ ONLY the primary would refuse what the standby refuses, so the standby may judge what nobody can see into.
+  // Inside READ ONLY the primary would refuse what the standby refuses, so the standby may judge an unknown statement.
   if (access === 'unknown' && transaction.isReadOnly) return here
   if (situation.forced === 'replica') return REFUSE['write-in-with-replica']
   return startAgain(access, situation)
 }
 
-/** Why a read was asked for at the primary, that its transaction would give a replica's answer; `undefined` when it was not. */
+/** Why a read must run at the primary although its transaction is on a replica; `undefined` when it need not. */
 function reasonToReadAtPrimary(
   statement: Statement,
   situation: Situation,

@@ -4,22 +4,22 @@ import type { Consistency } from './consistency.ts'
 import type { ReplayBlocker } from './reasons.ts'
 import type { Routing } from './routing.ts'
 
-/** What a transaction on a leased client is at, when a statement arrives. */
+/** The state of a leased client's transaction when a statement arrives. */
 export type TransactionState =
   /** No transaction: the statement stands alone. */
   | { readonly phase: 'none' }
-  /** BEGIN was asked for and is held back until the first statement (R3). */
+  /** BEGIN was called and is held back until the first statement (R3). */
   | { readonly phase: 'held'; readonly modes: TransactionModes }
-  /** It lives on a node, to its end. */
+  /** It runs on one node until it ends. */
   | { readonly phase: 'open'; readonly on: 'primary' | 'replica'; readonly isReadOnly: boolean }
 
 /** Everything that a decision depends on, and nothing else: no clock, no socket. */
 export interface Situation {
   readonly topology: Topology
   readonly routing: Routing
-  /** How fresh a read must be; which replica is, only its node knows. */
+  /** How fresh a read must be. Whether a replica is that fresh is decided later, by its node. */
   readonly consistency: Consistency
-  /** What may be done with a write outside a request, away from home (P6). */
+  /** What happens to a write outside a request, away from home (P6). */
   readonly writesOutsideRequest: 'direct' | 'throw'
   readonly scope:
     | { readonly kind: 'request' | 'job'; readonly hasWritten: boolean; readonly blocker: ReplayBlocker | undefined }
@@ -29,18 +29,18 @@ export interface Situation {
   /** Whether this leased client holds session state or has written, and so stays with its primary connection. */
   readonly isPinned: boolean
   /**
-   * Whether nobody has read what the database's functions do, or not yet. Then none is tried on a standby: it may swallow
-   * the refusal, and nobody would hear of the write that was lost (R1). But for those that the app itself calls `unknown`.
+   * Whether the catalog is not loaded (yet, or ever). Then functions are not tried on a standby, because one that catches
+   * errors would lose its write silently; except those that the app itself declares `unknown` (R1).
    */
   readonly isCatalogMissing: boolean
   /**
-   * Whether sessions on the replicas next door are forced read-only, as far as is known (X1). Behind a pooler they may not
-   * be. Then nothing is merely tried there: one that is no standby any more would not refuse it.
+   * Whether sessions on the local replicas are forced read-only, as far as is known (X1). Behind a pooler they may not
+   * be. Then no statement is only tried there: a server that was promoted would run the write.
    */
   readonly isReadOnlyForced: boolean
   /**
-   * Whether the schema has changed, by this app's own doing, since what is known was read. Until it has been read again nothing
-   * goes by what was known, but for what the app itself says (R1).
+   * Whether this app has changed the schema since the catalog was read. Until the catalog is read again, it is used for
+   * nothing except what the app itself declares (R1).
    */
   readonly isCatalogOutdated: boolean
 }

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Consistency } from '../route/consistency.ts'
 import type { Scope } from './scope.ts'
 
-/** What travels with the asynchronous flow: the scope, and what `withPrimary`, `withReplica` or `withConsistency` asks for here. */
+/** What follows the asynchronous flow: the scope, and what `withPrimary`, `withReplica` or `withConsistency` asks for here. */
 export interface Frame {
   readonly scope: Scope | undefined
   readonly forced: 'primary' | 'replica' | undefined
@@ -11,7 +11,7 @@ export interface Frame {
 
 const STORAGE = Symbol.for('headwater.scope.1')
 
-/** Two loaded copies of this package share one storage; the version in the symbol keeps unlike copies apart. */
+/** Two loaded copies of this package share one storage; the version in the symbol separates incompatible copies. */
 function sharedStorage(): AsyncLocalStorage<Frame> {
   const existing: unknown = Reflect.get(globalThis, STORAGE)
   if (existing instanceof AsyncLocalStorage) return existing
@@ -22,17 +22,22 @@ function sharedStorage(): AsyncLocalStorage<Frame> {
 
 const storage: AsyncLocalStorage<Frame> = sharedStorage()
 
-/** The frame of the code that asks; `undefined` outside any scope. */
+/** The frame of the calling code; `undefined` outside any scope. */
 export function currentFrame(): Frame | undefined {
   return storage.getStore()
 }
 
-/** The scope of the code that asks; `undefined` outside any. */
+/** The scope that the calling code runs in; `undefined` outside any scope. */
 export function currentScope(): Scope | undefined {
   return storage.getStore()?.scope
 }
 
-/** Runs `fn` in `scope`. A scope inside a scope hides the outer one until `fn` is done. */
+/**
+ * Runs `fn` in `scope`. A scope inside a scope hides the outer one until `fn` is done.
+ *
+ * @example
+ * await runInScope(new Scope(), () => sendReminders()) // a job: its reads go to the primary once it has written
+ */
 export function runInScope<Result>(scope: Scope, fn: () => PromiseLike<Result>): Promise<Result>
 export function runInScope<Result>(scope: Scope, fn: () => Result): Result
 export function runInScope(scope: Scope, fn: () => unknown): unknown {
@@ -40,8 +45,8 @@ export function runInScope(scope: Scope, fn: () => unknown): unknown {
 }
 
 /**
- * Runs `fn` in `frame`, and starts what it gives back there: the builders of Drizzle and Knex and Prisma's promises are
- * sent when they are awaited, which `await withPrimary(() => db.select()…)` does outside.
+ * Runs `fn` in `frame`, and awaits its result there: the builders of Drizzle and Knex and Prisma's promises send their query
+ * when they are awaited, which `await withPrimary(() => db.select()…)` would do outside.
  */
 export function runIn(frame: Frame, fn: () => unknown): unknown {
   return storage.run(frame, () => {
@@ -55,7 +60,7 @@ function isThenable(result: unknown): result is PromiseLike<unknown> {
   return typeof result === 'object' && result !== null && typeof Reflect.get(result, 'then') === 'function'
 }
 
-/** The frame that one inside it begins with. */
+/** The frame that an inner frame starts from. */
 export function outerFrame(): Frame {
   return storage.getStore() ?? NO_FRAME
 }

@@ -1,12 +1,17 @@
 import { currentScope } from './frame.ts'
 
 /**
- * Declares that this request is about to do something that must not happen twice (a charge, a mail): no replay from now on (P4).
+ * Forbids the replay of this request from now on, because it is about to do something that must not happen twice (P4).
  *
- * Call it before the deed, never behind it, and `ensurePrimary()` before it when a write may follow: away from home that write
- * would be refused, with the deed done. Does nothing outside a scope.
+ * Call it before the action (a charge, a mail), never after it. When a write may follow, call `ensurePrimary()` first: away from
+ * home that write would be refused, and the action already done. Does nothing outside a scope.
  *
- * @throws {ReplayToPrimary} when the scope is spent already: the request runs again elsewhere, and the deed with it.
+ * @throws {ReplayToPrimary} when the scope is already spent: the request runs again elsewhere, and does the action there.
+ *
+ * @example
+ * ensurePrimary()
+ * forbidReplay()
+ * await chargeCard(order)
  */
 export function forbidReplay(): void {
   const scope = currentScope()
@@ -15,12 +20,18 @@ export function forbidReplay(): void {
 }
 
 /**
- * Makes sure that the rest of this request runs in the primary's region: replays now, before any work, when it does not (P5).
+ * Makes sure that the rest of this request runs in the primary's region: away from home it replays now, before any work (P5).
  *
- * Does nothing at home, and nothing outside a request: a job has nobody to replay it.
+ * Does nothing at home, and nothing outside a request: a job cannot be replayed.
  *
  * @throws {ReplayToPrimary} away from home.
- * @throws {ReplayImpossible} away from home, when something speaks against the replay.
+ * @throws {ReplayImpossible} away from home, when a replay cannot work.
+ *
+ * @example
+ * app.get('/unsubscribe', async (c) => {
+ *   ensurePrimary() // this GET writes: replay it before any work
+ *   return c.json(await unsubscribe(c.req.query('id')))
+ * })
  */
 export function ensurePrimary(): void {
   const scope = currentScope()

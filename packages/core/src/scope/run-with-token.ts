@@ -6,33 +6,47 @@ import { withPrimary } from './forcing.ts'
 import { currentScope, runInScope } from './frame.ts'
 import { Scope } from './scope.ts'
 
-/** What `getToken` and `runWithToken` may be told. */
+/** Options of `getToken` and `runWithToken`. */
 export interface TokenOptions {
-  /** As of `headwater()`: the first signs, all verify. Default: the environment variable HEADWATER_SECRET. */
+  /**
+   * The same secret as that of `headwater()`, 16 characters or more. Of several, the first signs and all verify.
+   *
+   * @default process.env.HEADWATER_SECRET
+   */
   readonly secret?: string | readonly string[] | undefined
 }
 
-/** How long a token is good for unless the app says otherwise, in ms. */
+/** How long a token is valid unless the app says otherwise, in ms. */
 export const TOKEN_TTL_MILLIS = 60_000
 
 /**
- * The token of the scope that asks: who runs with it sees all that was written here. For a job's payload, a queue's
- * message, a call to another service.
+ * The token of the current scope: whatever runs with it sees all that the scope has written. Put it into a job's payload, a
+ * queue's message, or a call to another service.
  *
- * `undefined` outside a scope, and where there is nothing to see. Asks the primary once when the scope has written.
+ * `undefined` outside a scope, and when the scope has seen nothing that counts. Asks the primary once when the scope has written.
  *
- * @throws {OptionsInvalid} without a secret.
+ * @throws {OptionsInvalid} without a secret, or for a `timeToLiveMillis` that is out of range.
+ *
+ * @example
+ * await queue.add('send-receipt', { orderId, token: await getToken({ timeToLiveMillis: 15 * 60_000 }) })
  */
 export async function getToken(
   options: TokenOptions & {
-    /** How long the token is good for, in ms: longer than a job may wait in its queue. Default 60,000. */
+    /**
+     * How long the token is valid, in ms, 1 to 4294967295: longer than a job may wait in its queue.
+     *
+     * @default 60_000
+     */
     readonly timeToLiveMillis?: number | undefined
   } = {},
 ): Promise<string | undefined> {
-  const secrets = secretsOf(options)
+  const secrets = getSecrets(options)
   const timeToLiveMillis = options.timeToLiveMillis ?? TOKEN_TTL_MILLIS
   if (!Number.isInteger(timeToLiveMillis) || timeToLiveMillis < 1 || timeToLiveMillis > 0xffff_ffff) {
-    throw new OptionsInvalid('timeToLive', `${String(timeToLiveMillis)} is not a time; expected 1 to 4294967295 (ms)`)
+    throw new OptionsInvalid(
+      'timeToLiveMillis',
+      `${String(timeToLiveMillis)} is not a valid time; expected 1 to 4294967295 milliseconds, no fraction`,
+    )
   }
   const seen = await currentScope()?.session.capturePosition()
   if (seen === undefined) return undefined
@@ -41,15 +55,22 @@ export async function getToken(
 }
 
 /**
- * Runs `fn` in a scope of its own that sees all that the token has seen, or several, parted by commas: at most 32, the last
- * ones. A token that is missing, forged or expired is ignored (F3).
+ * Runs `fn` in a scope of its own whose reads are never older than what the token stands for. `token` may be a list with
+ * commas; of more than 32 tokens the last 32 count. A token that is missing, forged or expired is ignored (F3).
  *
- * What a read does when no replica next door is that far is the job's `level`, in the words of GitLab's workers:
- * - `sticky` (the default): waits a moment, then asks the primary;
- * - `delayed`: waits a moment, then rejects with `ReplicaBehind`, so that the queue runs the job again later;
+ * `level` says what a read does while no local replica has caught up (GitLab's workers use the same words):
+ * - `sticky`: waits up to the pool's `maxWaitMillis`, then reads at the primary;
+ * - `delayed`: waits as long, then rejects with `ReplicaBehind`, so that the queue runs the job again later;
  * - `always`: every statement runs at the primary, whatever the token.
  *
+ * @default level: 'sticky'
+ *
  * @throws {OptionsInvalid} without a secret, or for another level.
+ *
+ * @example
+ * worker.process('send-receipt', ({ orderId, token }) =>
+ *   runWithToken(token, () => sendReceipt(orderId), { level: 'delayed' }),
+ * )
  */
 export function runWithToken<Result>(
   token: string | undefined,
@@ -60,13 +81,13 @@ export function runWithToken<Result>(
   if (level !== 'always' && level !== 'sticky' && level !== 'delayed') {
     throw new OptionsInvalid('level', `${JSON.stringify(level)} is unknown; expected "sticky", "delayed" or "always"`)
   }
-  const [secrets, now] = [secretsOf(options), Date.now()]
+  const [secrets, now] = [getSecrets(options), Date.now()]
   const minPosition = mergeAllPositions(parseTokens(token).flatMap((text) => verifyToken(text, secrets, now) ?? []))
   const scope = new Scope({ session: { minPosition }, whenBehind: level === 'delayed' ? 'throw' : 'primary' })
   return runInScope(scope, level === 'always' ? () => withPrimary(fn) : fn)
 }
 
-function secretsOf({ secret }: TokenOptions): readonly string[] {
+function getSecrets({ secret }: TokenOptions): readonly string[] {
   const { HEADWATER_SECRET } = process.env
   return parseSecrets(secret ?? HEADWATER_SECRET)
 }

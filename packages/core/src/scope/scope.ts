@@ -6,27 +6,33 @@ import { type Consistency, parseConsistency } from '../route/consistency.ts'
 import type { ReplayBlocker, ReplayReason } from '../route/reasons.ts'
 import { ClientSession, type ClientSessionOptions } from '../session/client-session.ts'
 
-/** What a scope is told when it opens. */
+/** Options of a `Scope`. */
 export interface ScopeOptions {
-  /** `request`: there is an HTTP request that can be replayed. `job`: there is none. Default `job`. */
+  /**
+   * `request`: there is an HTTP request that can be replayed. `job`: there is none.
+   *
+   * @default 'job'
+   */
   readonly kind?: 'request' | 'job'
-  /** What already speaks against a replay; default none for a request, `no-request` for a job. */
+  /** What already makes a replay impossible. Default: nothing for a request, `no-request` for a job. */
   readonly blocker?: ReplayBlocker | undefined
-  /** Where this instance stands, asked anew each time; needed by `ensurePrimary()` only. */
+  /** Where this instance runs, called anew each time; only `ensurePrimary()` needs it. */
   readonly topology?: () => Topology
-  /** How fresh reads in it must be. Default: what the pool says. */
+  /** How fresh reads in it must be. Default: the pool's `consistency`. */
   readonly consistency?: Consistency | undefined
-  /** What its client has seen before, and whether somebody will ask for its token. Default: nothing, and nobody. */
+  /** What its client has seen before, and whether its token will be asked for. Default: nothing, and no. */
   readonly session?: ClientSessionOptions | undefined
   /**
-   * What a read does when no replica next door has what its client has seen: `primary` asks there, `throw` rejects with
-   * `ReplicaBehind`. Default `primary`.
+   * What a read does when no local replica has caught up with what its client has seen: `primary` reads there, `throw` rejects
+   * with `ReplicaBehind`.
+   *
+   * @default 'primary'
    */
   readonly whenBehind?: 'primary' | 'throw' | undefined
 }
 
-/** A replica that is down or behind today says nothing about what a route needs tomorrow (P5). */
-const SAYS_NOTHING_OF_THE_ROUTE: ReadonlySet<ReplayReason> = new Set([
+/** A replica that is down or behind now says nothing about what the route will need next time (P5). */
+const UNRELATED_TO_ROUTE: ReadonlySet<ReplayReason> = new Set([
   'replica-lost',
   'no-replica',
   'unknown-object',
@@ -38,17 +44,24 @@ const SAYS_NOTHING_OF_THE_ROUTE: ReadonlySet<ReplayReason> = new Set([
 
 let scopesOpened = 0
 
-/** One unit of work: an HTTP request or a job. Holds everything that routing may depend on. */
+/**
+ * One unit of work: an HTTP request or a job. Holds everything that routing may depend on.
+ *
+ * The HTTP adapters open one per request; open one yourself for a job.
+ *
+ * @example
+ * await runInScope(new Scope({ consistency: 'bounded' }), () => rebuildReport())
+ */
 export class Scope {
   #kind: 'request' | 'job'
-  /** Counts scopes in this process; picks the replica, so that one scope stays with one replica. */
+  /** Its number in this process. It picks the replica, so that one scope stays with one replica. */
   readonly number: number = ++scopesOpened
   readonly topology: (() => Topology) | undefined
   readonly consistency: Consistency | undefined
   readonly whenBehind: 'primary' | 'throw'
   /** What it has seen and written (F1, F5). */
   readonly session: ClientSession
-  /** Whether anything here needed the primary by its nature: what the route's record learns (P5). */
+  /** Whether any statement or call here needed the primary by its nature: what the route's record learns (P5). */
   hasNeededPrimary = false
   #blocker: ReplayBlocker | undefined
   #replay: ReplayToPrimary | undefined
@@ -76,7 +89,7 @@ export class Scope {
     this.session.hasWritten = hasWritten
   }
 
-  /** What speaks against a replay now; `undefined` when it can be asked for. */
+  /** What makes a replay impossible now; `undefined` when nothing does. */
   get blocker(): ReplayBlocker | undefined {
     return this.#blocker
   }
@@ -86,25 +99,25 @@ export class Scope {
     return this.#replay
   }
 
-  /** Notes that its request has ended in an open connection (a WebSocket): what follows runs as outside a request (P6). */
+  /** Notes that its request became an open connection (a WebSocket): what follows runs like a job (P6). */
   becomeJob(): void {
     this.#kind = 'job'
     this.blockReplay('no-request')
   }
 
-  /** Notes something that speaks against a replay from now on. The first one stays. */
+  /** Notes something that makes a replay impossible from now on. The first blocker stays. */
   blockReplay(blocker: ReplayBlocker): void {
     this.#blocker ??= blocker
   }
 
   /**
-   * Asks for the replay of this scope: spends it and gives back the error to throw.
+   * Asks for the replay of this scope: spends it and returns the error to throw.
    *
-   * Gives back the first replay if there was one, and a `ReplayImpossible` when something speaks against it (P4).
+   * Returns the first replay if there was one, and a `ReplayImpossible` when there is a blocker (P4).
    */
   askForReplay(topology: Topology, reason: ReplayReason, cause?: unknown): ReplayToPrimary | ReplayImpossible {
     if (this.#replay !== undefined) return this.#replay
-    if (!SAYS_NOTHING_OF_THE_ROUTE.has(reason)) this.hasNeededPrimary = true
+    if (!UNRELATED_TO_ROUTE.has(reason)) this.hasNeededPrimary = true
     const { region, primaryRegion } = topology
     const blocker = topology.isAtHome ? 'at-home' : this.#blocker
     if (diagnostics.replay.hasSubscribers) {

@@ -1,26 +1,27 @@
 import { joinNodes, type Position, positionAtPrimary, type ReadPosition, UNKNOWN_POSITION } from './read-position.ts'
 
-/** Who can say how far the primary is: the pool that wrote there. */
+/** What can report the primary's position: the pool that wrote there. */
 export interface PositionSource {
   /**
-   * Where the primary stands now, at or past every commit that was answered before the call (F2). `isCommitAsync`: a
-   * commit may have been answered before it was flushed. Rejects when the primary cannot say.
+   * The primary's position now, at or past every commit that was answered before the call (F2). `isCommitAsync`: a
+   * commit may have been answered before it was flushed. Rejects when the primary does not answer.
    */
   whereIsPrimary(isCommitAsync: boolean): Promise<Position>
 }
 
+/** Options of a `ClientSession`. */
 export interface ClientSessionOptions {
-  /** What the client had seen before; `undefined` when it says nothing. */
+  /** What the client had seen before; `undefined` when it brought no token. */
   readonly minPosition?: ReadPosition | undefined
-  /** Whether what reads see here counts for the client's next request too (F5). Default: with a floor. */
+  /** Whether what reads see here counts for the client's next request too (F5). Default: when there is a `minPosition`. */
   readonly isTracked?: boolean | undefined
   /**
-   * Whether the client is next door to other replicas than this scope: its request was replayed here. Then tracked reads run
-   * at the primary, so that its token says how far, and not on which server; else each later read would come here again.
-   * Default `false`.
+   * Whether the client's own replicas are elsewhere: its request was replayed here. Then tracked reads run
+   * at the primary, so that its token holds a position and not the mark of a server here; with a mark, every later read at
+   * the client's replicas would have to come here again. Default `false`.
    */
   readonly isVisiting?: boolean | undefined
-  /** Whether somebody will ask for `capturePosition()`: then a COMMIT may bring the position along. Default `false`. */
+  /** Whether `capturePosition()` will be called: then a COMMIT may bring the position along. Default `false`. */
   readonly isWanted?: boolean | undefined
 }
 
@@ -39,7 +40,7 @@ export class ClientSession {
   #primaryReads = 0
   #writes = 0
   #underway = 0
-  /** Counts what the primary did for this scope, so that a position can be told to be behind all of it. */
+  /** Counts what the primary did for this scope: a position counts only when it was taken after all of it. */
   #done = 0
   #known: { readonly position: Position; readonly done: number } | undefined
   #sources: Set<PositionSource> | undefined
@@ -51,7 +52,7 @@ export class ClientSession {
     this.isWanted = options.isWanted ?? false
   }
 
-  /** What the next read here must not be older than: the floor, and where this scope has read already (F5). */
+  /** What the next read here must not be older than: `minPosition`, and what this scope has already read (F5). */
   get seen(): ReadPosition | undefined {
     if (!this.isTracked) return this.minPosition
     if (this.#primaryReads > 0 || this.isVisiting) return UNKNOWN_POSITION
@@ -63,7 +64,7 @@ export class ClientSession {
     return this.hasWritten || this.#primaryReads > 0 || this.#readOn !== undefined
   }
 
-  /** Before a write is sent. It is underway until `writeEnded()`: committed, rolled back, or lost. */
+  /** Call before a write is sent. It is under way until `writeEnded()`: committed, rolled back, or lost. */
   writeSent(source: PositionSource): void {
     this.hasWritten = true
     this.#writes += 1
@@ -71,20 +72,20 @@ export class ClientSession {
     this.#from(source)
   }
 
-  /** Once for each `writeSent()`, when its transaction has ended. */
+  /** Call once for each `writeSent()`, when its transaction has ended. */
   writeEnded(): void {
     this.#underway -= 1
     this.#done += 1
   }
 
-  /** In place of `writeEnded()`, when no connection could be had: then there is nothing to see. */
+  /** Call instead of `writeEnded()` when no connection could be made: then nothing was written. */
   writeNotSent(): void {
     this.#underway -= 1
     this.#writes -= 1
     if (this.#writes === 0) this.hasWritten = false
   }
 
-  /** Before a read is sent to the primary. Says whether it counts. */
+  /** Call before a read is sent to the primary. Returns whether it counts. */
   readAtPrimary(source: PositionSource): boolean {
     if (!this.isTracked && !this.hasWritten) return false
     this.#primaryReads += 1
@@ -93,30 +94,30 @@ export class ClientSession {
     return true
   }
 
-  /** Takes back a `readAtPrimary()` that counted, when no connection could be had. */
+  /** Takes back a `readAtPrimary()` that counted, when no connection could be made. */
   readNotSent(): void {
     this.#primaryReads -= 1
   }
 
-  /** Before a read is sent to a replica. */
+  /** Call before a read is sent to a replica. */
   readAtReplica(replica: ReadPosition): void {
     if (!this.isTracked) return
-    // Behind a write it may see more than what the primary said then.
+    // After a write it may see more than the position that the primary reported for that write.
     if (this.hasWritten) this.#done += 1
     const before = this.#readOn
     if (before === undefined || before.node === replica.node) this.#readOn = replica
     else this.#readOn = { ...replica, node: joinNodes(before.node, replica.node) }
   }
 
-  /** What the primary said of itself right behind a commit. */
+  /** Takes the position that the primary reported right after a commit. */
   committedAt(position: Position): void {
     if (this.#underway === 0) this.#known = { position, done: this.#done }
   }
 
   /**
-   * What the client has seen by now, for its token; `undefined` when it needs none. Asks the primary where it stands,
-   * once, when this scope wrote there or a tracked one read there (F2). What is still underway, and a primary that does
-   * not answer, make it `UNKNOWN_POSITION`: reads stay at the primary until the token expires. Never rejects.
+   * What the client has seen by now, for its token; `undefined` when it needs none. Asks the primary for its position,
+   * once, when this scope wrote there or a tracked one read there (F2). A write that is still under way, and a primary that
+   * does not answer, give `UNKNOWN_POSITION`: reads stay at the primary until the token expires. Never rejects.
    */
   async capturePosition(): Promise<ReadPosition | undefined> {
     if (this.mustAskPrimary) await this.#ask()
@@ -148,10 +149,10 @@ export class ClientSession {
     const done = this.#done
     try {
       const position = await this.#onlySource?.whereIsPrimary(this.isCommitAsync)
-      // What was sent meanwhile may lie behind it.
+      // What was sent meanwhile may be later than this position.
       if (position !== undefined && this.#underway === 0 && this.#done === done) this.#known = { position, done }
     } catch {
-      // Not known, then.
+      // The position stays unknown.
     }
   }
 
@@ -161,7 +162,7 @@ export class ClientSession {
   }
 }
 
-/** The same client, that has read from this replica last: a replica is only read from when it has all of the floor. */
+/** Adds the mark of the replica that was read from: a replica is only read from when it has all of `minPosition`. */
 function withNode(minPosition: ReadPosition | undefined, replica: ReadPosition | undefined): ReadPosition | undefined {
   if (replica === undefined) return minPosition
   if (minPosition === undefined || minPosition.cluster !== replica.cluster) return { ...replica, lsn: LOWEST }
@@ -169,5 +170,5 @@ function withNode(minPosition: ReadPosition | undefined, replica: ReadPosition |
   return { ...minPosition, node: joinNodes(minPosition.node, replica.node) }
 }
 
-/** The node alone tells: a figure here would change with every read, and its cookie with it. */
+/** With a mark, only the node counts: a position here would change with every read, and its cookie with it. */
 const LOWEST = 0n as ReadPosition['lsn']

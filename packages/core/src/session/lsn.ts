@@ -1,7 +1,7 @@
 declare const brand: unique symbol
 
 /**
- * A place in the write-ahead log: an unsigned 64-bit number, compared with `<` and `>=` as any bigint.
+ * A position in the write-ahead log: an unsigned 64-bit number, compared with `<` and `>=` like any bigint.
  *
  * Its text (`16/B374D848`, two hexadecimal halves) sorts wrongly. Source: Postgres docs, "pg_lsn Type".
  */
@@ -10,10 +10,10 @@ export type Lsn = bigint & { readonly [brand]: 'Lsn' }
 const HALF = 32n
 const TEXT = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i
 
-/** No log ever gets here: who must have seen it reads at the primary. */
+/** Greater than any real LSN: it forces the read to the primary. */
 export const NEVER_REACHED: Lsn = (2n ** 64n - 1n) as Lsn
 
-/** The LSN that `text` says, or `undefined` for anything that Postgres would not print. Never throws. */
+/** Parses an LSN as Postgres prints it; `undefined` for any other text. Never throws. */
 export function parseLsn(text: string): Lsn | undefined {
   const [, high, low] = TEXT.exec(text) ?? []
   if (high === undefined || low === undefined) return undefined
@@ -26,7 +26,7 @@ export function formatLsn(lsn: Lsn): string {
 }
 
 /**
- * The LSN of a number.
+ * Brands a number as an LSN.
  *
  * @throws {RangeError} below 0 and from 2^64 on.
  */

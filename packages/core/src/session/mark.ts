@@ -3,32 +3,32 @@ import { NEVER_REACHED } from './lsn.ts'
 import { NO_NODE, type ReadPosition } from './read-position.ts'
 import type { Token } from './token.ts'
 
-/** How long reads may lean on one mark, in ms, and by how much the clocks of two regions may differ besides. */
-const MOMENT = 100
+/** How long responses may reuse one mark, in ms; the clocks of two regions may differ by as much. */
+const WINDOW_MILLIS = 100
 
-/** Whether it says by itself how far its client has seen. */
+/** Whether it is a position; else it is the mark of a replica, or unknown. */
 export function isPosition({ node }: ReadPosition): boolean {
   return node === NO_NODE
 }
 
 /**
- * Whether an answer at `time`, in ms, that has come to the same may lean on this token, and say nothing new.
+ * Whether a response issued at `time`, in ms, may reuse this token instead of a new one with the same content.
  *
- * A position is the same for ever. “Read from that server” takes in what its client reads there next, but for one moment only:
- * who reads later leaves a new mark. “Nobody knows” is of one answer alone. That is what lets a position take the place of
- * such a mark: one that the primary gave after the moment has all that was seen under it.
+ * A position never expires. A replica's mark may be reused within its window of 100 ms; a later read leaves a new mark. An
+ * unknown state belongs to one response only. So a position that the primary reported after the window includes all that was
+ * read under the mark, and can replace it.
  */
-export function isGoodAt(token: Token, time: number): boolean {
+export function isReusableAt(token: Token, time: number): boolean {
   if (isPosition(token)) return true
-  return token.lsn !== NEVER_REACHED && momentOf(token.issuedAt) >= momentOf(time)
+  return token.lsn !== NEVER_REACHED && toWindow(token.issuedAt) >= toWindow(time)
 }
 
-/** Whether nothing that was seen from `time` on, in ms, leans on this mark: its moment is over, by any region's clock. */
+/** Whether a position taken at `time`, in ms, may replace this mark: its window is over by the clock of every region. */
 export function isMarkExpired({ lsn, issuedAt }: Token, time: number): boolean {
-  return lsn === NEVER_REACHED || momentOf(time) >= momentOf(issuedAt) + 2
+  return lsn === NEVER_REACHED || toWindow(time) >= toWindow(issuedAt) + 2
 }
 
-/** 8 characters of base64url, the same for tokens that stand for the same: one position, or one mark in one moment. */
+/** 8 characters of base64url, the same for tokens that mean the same: one position, or one mark in one window. */
 export function tokenName(token: Token): string {
   const bytes = Buffer.alloc(30)
   bytes.writeBigUInt64BE(token.cluster, 0)
@@ -36,10 +36,10 @@ export function tokenName(token: Token): string {
   bytes.writeBigUInt64BE(token.lsn, 12)
   bytes.writeUInt32BE(token.node, 20)
   const { issuedAt } = token
-  if (!isPosition(token)) bytes.writeUIntBE(token.lsn === NEVER_REACHED ? issuedAt : momentOf(issuedAt), 24, 6)
+  if (!isPosition(token)) bytes.writeUIntBE(token.lsn === NEVER_REACHED ? issuedAt : toWindow(issuedAt), 24, 6)
   return createHash('sha256').update(bytes).digest('base64url').slice(0, 8)
 }
 
-function momentOf(time: number): number {
-  return Math.floor(time / MOMENT)
+function toWindow(time: number): number {
+  return Math.floor(time / WINDOW_MILLIS)
 }

@@ -1,6 +1,6 @@
 import { type Lsn, NEVER_REACHED } from './lsn.ts'
 
-/** A state of one database: how far along which history. */
+/** A state of one database: a position in one of its timelines. */
 export interface Position {
   /** The system identifier that initdb gave the cluster; its replicas have the same. */
   readonly cluster: bigint
@@ -12,19 +12,19 @@ export interface Position {
 /** What a client has seen: nothing that it reads from now on may be older. */
 export interface ReadPosition extends Position {
   /**
-   * The replica that it read from last, as that server marks itself: how far that read was along the log is not known,
-   * but the same server never goes back. `NO_NODE`: none. `SEVERAL_NODES`: no single one can tell.
+   * The mark of the replica that it read from last: the position of that read is not known, but the same server never goes
+   * back. `NO_NODE`: no mark. `SEVERAL_NODES`: it read from more than one, so no replica is sure to have it all.
    */
   readonly node: number
 }
 
-/** What a replica is known to have replayed: at least this, by now perhaps more. */
+/** What a replica is known to have replayed: at least this, and perhaps more by now. */
 export type ReplicaState = ReadPosition
 
 export const NO_NODE = 0
 export const SEVERAL_NODES = 0xffff_ffff
 
-/** Something was seen, and nobody knows what: only the primary is sure to have it. The greatest of all. */
+/** Something was seen and its position is unknown: only the primary is sure to have it. Greater than all others. */
 export const UNKNOWN_POSITION: ReadPosition = Object.freeze({
   cluster: 0n,
   timeline: 0xffff_ffff,
@@ -32,20 +32,20 @@ export const UNKNOWN_POSITION: ReadPosition = Object.freeze({
   node: SEVERAL_NODES,
 })
 
-/** The maximum of two: what has seen both. States of two clusters have none but `UNKNOWN_POSITION`. */
+/** The maximum of two positions. Positions of two clusters have none except `UNKNOWN_POSITION`. */
 export function mergePositions(left: ReadPosition, right: ReadPosition): ReadPosition {
   if (left.cluster !== right.cluster) return UNKNOWN_POSITION
   const { cluster, timeline, lsn } = isLater(left, right) ? left : right
   return { cluster, timeline, lsn, node: joinNodes(left.node, right.node) }
 }
 
-/** What has seen all of these; `undefined` for none. */
+/** The maximum of all these positions; `undefined` for an empty list. */
 export function mergeAllPositions(all: readonly ReadPosition[]): ReadPosition | undefined {
   const [first, ...others] = all
   return first && others.reduce(mergePositions, first)
 }
 
-/** The node of one who has read from both. */
+/** The mark of a client that has read from both. */
 export function joinNodes(left: number, right: number): number {
   if (left === right || right === NO_NODE) return left
   return left === NO_NODE ? right : SEVERAL_NODES
@@ -61,9 +61,9 @@ export function isSamePosition(left: ReadPosition, right: ReadPosition): boolean
 }
 
 /**
- * What is known after the primary has said where it stands: that is later than all that was seen before, by whatever means.
+ * What is known after the primary has reported its position, which is later than all that was seen before.
  *
- * Only a primary of an older timeline is not believed: it was replaced, and does not know it yet.
+ * Except a primary of an older timeline: it was replaced and has not noticed, so its position is ignored (F7).
  */
 export function positionAtPrimary(before: ReadPosition | undefined, primary: Position): ReadPosition {
   const { cluster, timeline, lsn } = primary
@@ -77,12 +77,12 @@ function isLater(left: Position, right: Position): boolean {
 }
 
 /**
- * How a replica stands to what a client has seen (F4, F5, F7).
+ * Whether a replica has what a client has seen (F4, F5, F7).
  *
  * - `caught-up`: it has all of it.
- * - `behind`: not yet, or nobody knows yet; it is worth waiting.
- * - `seen-elsewhere`: the client read from another server; how far that was, this one cannot tell.
- * - `another-timeline`: a promotion, or another cluster, lies between: LSNs say nothing.
+ * - `behind`: it has not yet, or is not known to; it is worth waiting.
+ * - `seen-elsewhere`: the client read from another server, at a position that is not known here.
+ * - `another-timeline`: they are of two timelines or clusters, whose LSNs do not compare.
  */
 export type Freshness = 'caught-up' | 'behind' | 'seen-elsewhere' | 'another-timeline'
 

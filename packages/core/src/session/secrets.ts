@@ -5,7 +5,7 @@ const SHORTEST = 16
 /**
  * Checks secrets that an app gave; the first signs, all verify.
  *
- * @throws {OptionsInvalid} when there is none, or one is shorter than 16 characters. Never shows a secret.
+ * @throws {OptionsInvalid} when there is none, or one is shorter than 16 characters. The message never shows a secret.
  */
 export function parseSecrets(secret: unknown): readonly string[] {
   const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret]

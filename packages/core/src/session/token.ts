@@ -6,7 +6,7 @@ import type { ReadPosition } from './read-position.ts'
 export interface Token extends ReadPosition {
   /** When it was made, in ms of the wall clock. */
   readonly issuedAt: number
-  /** From when on it is worth nothing, in ms of the wall clock. */
+  /** When it expires, in ms of the wall clock. */
   readonly expires: number
 }
 
@@ -21,10 +21,10 @@ const FORM = /^[A-Za-z0-9_-]{90}$/
 const CLOCK_SKEW = 60_000
 const LONGEST_LIFE = 0xffff_ffff
 
-/** How many tokens of one carrier are looked at: the last ones. */
+/** How many tokens of one request are read at most; of more, the last ones. */
 export const MAX_TOKENS = 32
 
-/** The texts in a list of tokens, as a header or a job's payload carries it: parted by commas, the last 32 of them. */
+/** The tokens in a list with commas, as a header or a job's payload carries it; of more than 32, the last 32. */
 export function parseTokens(list: string | undefined): readonly string[] {
   if (list === undefined) return []
   return list
@@ -35,7 +35,7 @@ export function parseTokens(list: string | undefined): readonly string[] {
 }
 
 /**
- * Signs a token with the first of `secrets` (HMAC-SHA-256): 90 characters of base64url, good for a cookie or a header.
+ * Signs a token with the first of `secrets` (HMAC-SHA-256): 90 characters of base64url, fit for a cookie or a header.
  *
  * @throws {RangeError} for a time that does not fit: a life of 0 to 2^32 - 1 ms is expected.
  */
@@ -53,7 +53,7 @@ export function signToken(token: Token, secrets: readonly string[]): string {
   bytes.writeUIntBE(Math.floor(issuedAt), 25, 6)
   bytes.writeUInt32BE(Math.floor(life), 31)
   const [secret = ''] = secrets
-  return Buffer.concat([bytes, signatureOf(secret, bytes)]).toString('base64url')
+  return Buffer.concat([bytes, sign(secret, bytes)]).toString('base64url')
 }
 
 /**
@@ -67,9 +67,9 @@ export function verifyToken(text: string | undefined, secrets: readonly string[]
   if (bytes.length !== PAYLOAD + SIGNATURE || bytes.toString('base64url') !== text) return undefined
   const payload = bytes.subarray(0, PAYLOAD)
   const given = bytes.subarray(PAYLOAD)
-  // Every secret is tried, so that the time taken does not tell which one fits.
+  // Every secret is tried, so that the time taken does not show which one fits.
   let isOurs = false
-  for (const secret of secrets) if (timingSafeEqual(given, signatureOf(secret, payload))) isOurs = true
+  for (const secret of secrets) if (timingSafeEqual(given, sign(secret, payload))) isOurs = true
   if (!isOurs || payload.readUInt8(0) !== VERSION) return undefined
   const issuedAt = payload.readUIntBE(25, 6)
   const expires = issuedAt + payload.readUInt32BE(31)
@@ -84,7 +84,7 @@ export function verifyToken(text: string | undefined, secrets: readonly string[]
   }
 }
 
-function signatureOf(secret: string, payload: Buffer): Buffer {
+function sign(secret: string, payload: Buffer): Buffer {
   // The first line keeps these apart from anything else that is signed with the same secret.
   return createHmac('sha256', secret).update('headwater token v1\n').update(payload).digest()
 }

@@ -1,7 +1,7 @@
 import type { Statement } from './statement.ts'
 
 /**
- * What standbys have taught us: which functions write, and which texts do (P2), so that next time P1 applies.
+ * The functions and texts that standbys have refused (P2), so that next time P1 applies.
  *
  * Bounded: at `capacity` (default 1,000 of each) the oldest is forgotten.
  */

@@ -2,10 +2,10 @@
  * What a statement needs of a database.
  *
  * - `read`: proven to only read; a standby answers it exactly as the primary would.
- * - `write`: needs the primary: it writes, locks, or a standby would accept it and decide wrongly (R2).
+ * - `write`: needs the primary: it writes, locks, or a standby would accept it and give a wrong result (R2).
  * - `session`: changes the session it runs in (SET, LISTEN, PREPARE of a name …); it must run on the connection that
  *   the following statements use, and that is the primary's.
- * - `unknown`: calls something that we cannot see into.
+ * - `unknown`: calls something whose effect is not known.
  */
 export type Access = 'read' | 'unknown' | 'session' | 'write'
 
@@ -40,7 +40,7 @@ export interface Statement {
   readonly token: string | undefined
   /** Offset of `token` in the text in UTF-16 units; -1 when there is none. */
   readonly position: number
-  /** Names that it calls and that we cannot see into, as Postgres folds them, qualified only where the text is. */
+  /** Names that it calls and whose effect is not known, as Postgres folds them, qualified only where the text is. */
   readonly functions: readonly string[]
   /** How many statements the text holds; 0 for an empty one. */
   readonly count: number

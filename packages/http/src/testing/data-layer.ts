@@ -1,13 +1,13 @@
 import { currentScope, type Topology } from '@headwater/core'
-import { topologyOf } from '@headwater/core/internal'
+import { createTopology } from '@headwater/core/internal'
 import { expect } from 'vitest'
 import { signState } from '../replay/replay-state.ts'
 import type { Sent } from './send.ts'
 
 export const SECRET: string = 'a secret of the conformance suite'
 
-export const away: Topology = topologyOf({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
-export const home: Topology = topologyOf({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
+export const away: Topology = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+export const home: Topology = createTopology({ region: 'ams', primaryRegion: 'ams', hasReplica: true })
 
 /** A body above the default limit. */
 export const TWO_MEGABYTES: string = JSON.stringify({ text: 'x'.repeat(2_000_000) })

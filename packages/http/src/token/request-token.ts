@@ -1,8 +1,8 @@
 import {
   type ClientSessionOptions,
-  isGoodAt,
   isMarkExpired,
   isPosition,
+  isReusableAt,
   isSamePosition,
   MAX_TOKENS,
   mergeAllPositions,
@@ -185,13 +185,13 @@ function knownOf(carried: readonly Carried[], token: Token, hasSeenMore: boolean
       isSamePosition(one, token) &&
       one.expires === lastExpires &&
       // A request that has read nothing adds nothing to a mark.
-      (!hasSeenMore || isGoodAt(one, token.issuedAt)),
+      (!hasSeenMore || isReusableAt(one, token.issuedAt)),
   )
 }
 
 /** Whether `token` says all that `other` does. */
 function covers(token: Token, other: Token): boolean {
-  const isInTime = isPosition(other) || other.issuedAt <= token.issuedAt || isGoodAt(token, other.issuedAt)
+  const isInTime = isPosition(other) || other.issuedAt <= token.issuedAt || isReusableAt(token, other.issuedAt)
   return isInTime && isSamePosition(mergePositions(token, other), token)
 }
 

@@ -1,11 +1,11 @@
 import { PrimaryUnavailable, ReplayImpossible, WriteOnReplica } from '@headwater/core'
 import {
+  classifyRefusal,
   type Decision,
   databaseErrorIn,
   type Frame,
   type Refusal,
   type RefusalReason,
-  refusalOf,
 } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
@@ -48,7 +48,7 @@ export class Outcomes {
     // The app itself asked for READ ONLY.
     if (isReadOnly && databaseErrorIn(error)?.routine === 'PreventCommandIfReadOnly') return undefined
     // Headwater makes every session on a replica read-only, so a refusal there is the replica's even after a promotion.
-    return refusalOf(error, node.kind === 'replica' || client.isStandby === true)
+    return classifyRefusal(error, node.kind === 'replica' || client.isStandby === true)
   }
 
   /** The error for a refusal by the configured primary: when it is in recovery, no other server takes the write. */

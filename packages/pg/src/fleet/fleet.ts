@@ -1,5 +1,5 @@
 import { PrimaryUnavailable, type Topology } from '@headwater/core'
-import { isOutOfService, type Position, type PositionSource, topologyOf } from '@headwater/core/internal'
+import { createTopology, isOutOfService, type Position, type PositionSource } from '@headwater/core/internal'
 import type pg from 'pg'
 import { type Connected, PoolNode } from '../node/pool-node.ts'
 import type { ResolvedOptions } from '../options/options.ts'
@@ -22,8 +22,8 @@ export class Fleet implements PositionSource {
       (node) => node.region === undefined || region === undefined || node.region === region,
     )
     this.nodes = [this.primary, ...this.replicas]
-    this.#withReplica = topologyOf({ region, primaryRegion: primary.region, hasReplica: true })
-    this.#withoutReplica = topologyOf({ region, primaryRegion: primary.region, hasReplica: false })
+    this.#withReplica = createTopology({ region, primaryRegion: primary.region, hasReplica: true })
+    this.#withoutReplica = createTopology({ region, primaryRegion: primary.region, hasReplica: false })
   }
 
   /** Where this process stands, as of now: without a replica while all local ones are ejected. */

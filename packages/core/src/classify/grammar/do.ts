@@ -1,7 +1,7 @@
 import { K } from '../sql/keywords.ts'
 import { T } from '../sql/tokens.ts'
 import { seeBody } from './body.ts'
-import { DottedName, textOf } from './names.ts'
+import { DottedName, getText } from './names.ts'
 import type { Scan } from './scan.ts'
 import { take } from './transaction.ts'
 
@@ -16,13 +16,13 @@ export function seeDo(scan: Scan): void {
   let body: string | undefined
   while (lexer.kind !== T.END && lexer.kind !== T.SEMICOLON) {
     if (lexer.kind === T.STRING && body === undefined) {
-      body = bodyOf(lexer.sql.slice(lexer.start, lexer.end))
+      body = decodeBody(lexer.sql.slice(lexer.start, lexer.end))
       lexer.next()
     } else if (take(scan, K.LANGUAGE)) {
       language = lexer.kind === T.WORD || lexer.kind === T.QUOTED ? '' : 'unknown'
       if (language === '') {
         dotted.read(scan)
-        language = textOf(scan, dotted.last)
+        language = getText(scan, dotted.last)
       } else lexer.next()
     } else return scan.raise('write', 'syntax', start, end)
   }
@@ -33,7 +33,7 @@ export function seeDo(scan: Scan): void {
 }
 
 /** What a string constant holds; `undefined` when that would take more than undoubling quotes. */
-export function bodyOf(text: string): string | undefined {
+export function decodeBody(text: string): string | undefined {
   if (text.startsWith('$')) {
     const tag = text.indexOf('$', 1) + 1
     return text.slice(tag, -tag)

@@ -1,8 +1,8 @@
 import { WRITING_WORDS } from '../names/writing-words.ts'
 import { K } from '../sql/keywords.ts'
 import { T } from '../sql/tokens.ts'
-import { findName, informationOf, keywordOf } from '../sql/words.ts'
-import { bodyOf } from './do.ts'
+import { findName, getInformation, getKeyword } from '../sql/words.ts'
+import { decodeBody } from './do.ts'
 import { Scan } from './scan.ts'
 import { seeStatement } from './statements.ts'
 import { keywordHere } from './transaction.ts'
@@ -21,7 +21,7 @@ export function seeDynamicQuery(scan: Scan): void {
   let following = lexer.next()
   const isFormat = keywordHere(scan) === K.FORMAT
   if (isFormat) following = lexer.next() === T.OPEN ? lexer.next() : T.END
-  const text = following === T.STRING ? bodyOf(lexer.sql.slice(lexer.start, lexer.end)) : undefined
+  const text = following === T.STRING ? decodeBody(lexer.sql.slice(lexer.start, lexer.end)) : undefined
   const isWhole = text !== undefined && endsQuery(scan, lexer.next(), isFormat ? text : undefined)
   lexer.start = start
   lexer.end = end
@@ -69,7 +69,7 @@ function seeConstant(scan: Scan, text: string): void {
 function seeFirstWord(scan: Scan, text: string): void {
   const [, first, second] = FIRST_WORDS.exec(text) ?? []
   if (first === undefined) return
-  const keyword = keywordOf(informationOf(findName(first.toLowerCase())))
+  const keyword = getKeyword(getInformation(findName(first.toLowerCase())))
   const reason = WRITING_WORDS.get(keyword)
   if (reason === undefined || (keyword === K.SET && second?.toLowerCase() === 'local')) return
   const isOfSession = reason === 'session-state' || reason === 'transaction-control' || reason === 'prepared-statement'
@@ -83,7 +83,7 @@ const FIRST_WORDS = /^\s*([a-z]{2,12})\s+([a-z]{0,12})/i
  * be looked at. So the text has to begin like one, not like a sentence.
  */
 export function seeTextToRun(scan: Scan): void {
-  const text = bodyOf(scan.lexer.sql.slice(scan.lexer.start, scan.lexer.end))
+  const text = decodeBody(scan.lexer.sql.slice(scan.lexer.start, scan.lexer.end))
   if (text !== undefined && STATEMENT.test(text)) scan.raiseHere('write', 'procedural-code')
 }
 

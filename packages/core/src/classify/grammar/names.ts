@@ -1,23 +1,23 @@
 import type { AccessReason } from '../../statement/statement.ts'
-import { reasonOfExtensionFunction } from '../names/extension-names.ts'
+import { findExtensionReason } from '../names/extension-names.ts'
 import { type Known, strictest } from '../names/knowledge.ts'
 import { CATEGORY_NAME, K } from '../sql/keywords.ts'
 import { decodeQuoted, T } from '../sql/tokens.ts'
 import {
-  categoryOf,
   FUNCTION_CURRENT_SETTING,
   FUNCTION_KINDS,
   FUNCTION_READS,
   FUNCTION_SET_CONFIG,
   findName,
-  functionKindOf,
-  informationOf,
+  getCategory,
+  getFunctionKind,
+  getInformation,
+  getKeyword,
+  getName,
+  getRelationKind,
   isInformationSchemaFunction,
-  keywordOf,
-  nameOf,
   RELATION_NODE_LOCAL,
   RELATION_SEQUENCE,
-  relationKindOf,
 } from '../sql/words.ts'
 import type { Scan } from './scan.ts'
 
@@ -84,7 +84,7 @@ function readPart(scan: Scan, part: Part): number {
   const text = lexer.sql.slice(part.start, part.end)
   let kind = lexer.next()
   let escapeCharacter = '\\'
-  if (text.charCodeAt(0) !== 34 && kind === WORD && keywordOf(informationOf(lexer.word)) === K.UESCAPE) {
+  if (text.charCodeAt(0) !== 34 && kind === WORD && getKeyword(getInformation(lexer.word)) === K.UESCAPE) {
     kind = lexer.next()
     if (kind === STRING && lexer.end - lexer.start === 3) escapeCharacter = lexer.sql.charAt(lexer.start + 1)
     else scan.raiseHere('write', 'syntax')
@@ -105,9 +105,9 @@ function mayBeRelation(bytes: Uint8Array, { start, end }: Part): boolean {
 }
 
 /** A part as Postgres folds it: ASCII to lower case unless quoted, cut at 63 bytes. */
-export function textOf(scan: Scan, part: Part): string {
+export function getText(scan: Scan, part: Part): string {
   if (part.decoded !== undefined) return cut(part.decoded)
-  if (part.word !== 0) return nameOf(part.word)
+  if (part.word !== 0) return getName(part.word)
   const sql = scan.lexer.sql
   if (part.isQuoted) return cut(sql.slice(part.start + 1, part.end - 1))
   return cut(sql.slice(part.start, part.end).replace(/[A-Z]+/g, (upper) => upper.toLowerCase()))
@@ -159,13 +159,13 @@ export const FUNCTION_MAY_RUN_TEXT = -1
 export function seeCall(scan: Scan, name: DottedName): number {
   const { last } = name
   const start = name.count > 1 ? name.schema.start : last.start
-  const kind = last.word === 0 ? 0 : functionKindOf(informationOf(last.word))
+  const kind = last.word === 0 ? 0 : getFunctionKind(getInformation(last.word))
   if (name.count === 1) {
-    if (kind === 0) return seeForeign(scan, undefined, textOf(scan, last), start, last.end)
-    return seeOwn(scan, undefined, nameOf(last.word), kind, start, last.end)
+    if (kind === 0) return seeForeign(scan, undefined, getText(scan, last), start, last.end)
+    return seeOwn(scan, undefined, getName(last.word), kind, start, last.end)
   }
-  const schema = textOf(scan, name.schema)
-  const text = textOf(scan, last)
+  const schema = getText(scan, name.schema)
+  const text = getText(scan, last)
   if (schema === 'pg_catalog' && kind !== 0) return seeOwn(scan, schema, text, kind, start, last.end)
   if (schema === 'information_schema' && isInformationSchemaFunction(text)) return FUNCTION_READS
   return seeForeign(scan, schema, text, start, last.end)
@@ -208,7 +208,7 @@ function seeForeign(scan: Scan, schema: string | undefined, name: string, start:
     return FUNCTION_MAY_RUN_TEXT
   }
   if (scan.cursors.has(name)) return FUNCTION_READS
-  const reason = reasonOfExtensionFunction(name)
+  const reason = findExtensionReason(name)
   if (schema?.startsWith('pg_temp') === true) scan.raise('write', 'session-state', start, end)
   else if (reason !== undefined) scan.raise(reason === 'session-state' ? 'session' : 'write', reason, start, end)
   else {
@@ -230,8 +230,8 @@ function isNewer({ inventory }: Scan, schema: string | undefined, name: string):
 export function seeRelation(scan: Scan, name: DottedName): void {
   const { inventory, knowledge } = scan
   if (inventory === undefined) return
-  const schema = name.count > 1 ? textOf(scan, name.schema) : undefined
-  const text = textOf(scan, name.last)
+  const schema = name.count > 1 ? getText(scan, name.schema) : undefined
+  const text = getText(scan, name.last)
   if (inventory.has('relation', schema, text) || knowledge?.findRelation(schema, text) !== undefined) return
   const { start } = name.first
   const { end } = name.last
@@ -249,8 +249,8 @@ export function seeName(scan: Scan, name: DottedName): void {
 
 function seePart(scan: Scan, part: Part): void {
   if (part.word !== 0) {
-    const information = informationOf(part.word)
-    const kind = relationKindOf(information)
+    const information = getInformation(part.word)
+    const kind = getRelationKind(information)
     if (kind === RELATION_NODE_LOCAL) scan.raise('write', 'node-local', part.start, part.end)
     else if (kind === RELATION_SEQUENCE) scan.raise('write', 'sequence', part.start, part.end)
     return
@@ -261,7 +261,7 @@ function seePart(scan: Scan, part: Part): void {
     if (((bytes[from] as number) | 32) !== 112) return
     if (((bytes[from + 1] as number) | 32) !== 103 || bytes[from + 2] !== 95) return
   }
-  const text = textOf(scan, part)
+  const text = getText(scan, part)
   if (text.startsWith('pg_stat_') && text !== 'pg_stat_') scan.raise('write', 'node-local', part.start, part.end)
   else if (text === 'pg_temp' || text.startsWith('pg_temp_'))
     scan.raise('session', 'session-state', part.start, part.end)
@@ -281,17 +281,17 @@ function seeKnownRelation(scan: Scan, name: DottedName): void {
   if (!mayBeKnown(scan, first) && (count < 2 || !mayBeKnown(scan, last)) && (count < 3 || !mayBeKnown(scan, schema)))
     return
   // `a.b` is a table of a schema or a column of a table: look at both.
-  let known = knowledge.findRelation(undefined, textOf(scan, name.first))
+  let known = knowledge.findRelation(undefined, getText(scan, name.first))
   if (name.count > 1) {
-    const qualified = knowledge.findRelation(textOf(scan, name.schema), textOf(scan, name.last))
+    const qualified = knowledge.findRelation(getText(scan, name.schema), getText(scan, name.last))
     if (qualified !== undefined) known = known === undefined ? qualified : strictest(known, qualified)
   }
   if (name.count > 2) {
-    const qualified = knowledge.findRelation(textOf(scan, name.first), textOf(scan, name.schema))
+    const qualified = knowledge.findRelation(getText(scan, name.first), getText(scan, name.schema))
     if (qualified !== undefined) known = known === undefined ? qualified : strictest(known, qualified)
   }
   if (known !== undefined) {
-    if (known.access === 'unknown') scan.addFunction(textOf(scan, name.last))
+    if (known.access === 'unknown') scan.addFunction(getText(scan, name.last))
     scan.raise(known.access, known.reason, name.first.start, name.last.end)
   }
 }
@@ -299,8 +299,8 @@ function seeKnownRelation(scan: Scan, name: DottedName): void {
 /** Looks at the type of a cast: a domain's check or a cast's function may write. */
 export function seeType(scan: Scan, name: DottedName): void {
   if (scan.knowledge?.findType === undefined) return
-  const schema = name.count > 1 ? textOf(scan, name.schema) : undefined
-  raiseKnown(scan, scan.knowledge.findType(schema, textOf(scan, name.last)), name)
+  const schema = name.count > 1 ? getText(scan, name.schema) : undefined
+  raiseKnown(scan, scan.knowledge.findType(schema, getText(scan, name.last)), name)
 }
 
 /** As {@link seeType}, where only a type may stand: one that the database did not have may be a domain whose check writes. */
@@ -309,10 +309,10 @@ export function seeCertainType(scan: Scan, name: DottedName): void {
   const { inventory } = scan
   const { last, first } = name
   // `double precision`, `int`: types that the grammar knows.
-  const isOfGrammar = name.count === 1 && last.word !== 0 && categoryOf(informationOf(last.word)) !== CATEGORY_NAME
+  const isOfGrammar = name.count === 1 && last.word !== 0 && getCategory(getInformation(last.word)) !== CATEGORY_NAME
   if (inventory === undefined || isOfGrammar) return
-  const schema = name.count > 1 ? textOf(scan, name.schema) : undefined
-  const text = textOf(scan, last)
+  const schema = name.count > 1 ? getText(scan, name.schema) : undefined
+  const text = getText(scan, last)
   if (inventory.has('type', schema, text) || inventory.has('relation', schema, text)) return
   // The type of an array.
   if (text.startsWith('_') && inventory.has('type', schema, text.slice(1))) return
@@ -322,11 +322,11 @@ export function seeCertainType(scan: Scan, name: DottedName): void {
 /** Looks at a field of a row, `(t).f`: without such a column it calls the function f(t). */
 export function seeField(scan: Scan, name: DottedName): void {
   if (scan.knowledge === undefined) return
-  raiseKnown(scan, scan.knowledge.findRelation('', textOf(scan, name.first)), name)
+  raiseKnown(scan, scan.knowledge.findRelation('', getText(scan, name.first)), name)
 }
 
 function raiseKnown(scan: Scan, known: Known | undefined, name: DottedName): void {
   if (known === undefined) return
-  if (known.access === 'unknown') scan.addFunction(textOf(scan, name.last))
+  if (known.access === 'unknown') scan.addFunction(getText(scan, name.last))
   scan.raise(known.access, known.reason, name.first.start, name.last.end)
 }

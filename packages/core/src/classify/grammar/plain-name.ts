@@ -1,6 +1,6 @@
 import type { NameFilter } from '../names/name-filter.ts'
 import { T } from '../sql/tokens.ts'
-import { informationOf, relationKindOf } from '../sql/words.ts'
+import { getInformation, getRelationKind } from '../sql/words.ts'
 import { pass } from './parentheses.ts'
 import { F, P, type Scan } from './scan.ts'
 
@@ -80,7 +80,7 @@ function isPlain({ lexer }: Scan, names: NameFilter | undefined): boolean {
   const { bytes, word, start, end } = lexer
   if (lexer.kind === QUOTED) return !lexer.isEscaped && isPlainPart(bytes, start + 1, end - 1, names)
   if (names?.mayHave(bytes, start, end) === true) return false
-  return word !== 0 ? relationKindOf(informationOf(word)) === 0 : !isOfPostgres(bytes, start)
+  return word !== 0 ? getRelationKind(getInformation(word)) === 0 : !isOfPostgres(bytes, start)
 }
 
 /** Whether what stands in quotes, where no word is looked up, is none of PostgreSQL's own relations, nor `last_value`. */

@@ -7,9 +7,9 @@ import {
   K,
 } from '../sql/keywords.ts'
 import { T } from '../sql/tokens.ts'
-import { categoryOf, informationOf, isCatalogOperator, keywordOf } from '../sql/words.ts'
+import { getCategory, getInformation, getKeyword, isCatalogOperator } from '../sql/words.ts'
 import { seeTextToRun } from './dynamic-query.ts'
-import { DottedName, seeCall, seeCertainType, seeField, seeName, seeRelation, seeType, textOf } from './names.ts'
+import { DottedName, getText, seeCall, seeCertainType, seeField, seeName, seeRelation, seeType } from './names.ts'
 import { closeParenthesis, openParenthesis, pass } from './parentheses.ts'
 import { seePlainKeyword, seePlainName } from './plain-name.ts'
 import { seeProceduralWord } from './procedural.ts'
@@ -61,7 +61,7 @@ export function scanQuery(scan: Scan, stopsAtClose = false): void {
   if (scan.missingRelations.length > 0) raiseMissing(scan)
 }
 
-/** Raises the verdict for relations that the database does not have, but for those that the text itself makes. */
+/** Raises the verdict for relations that the database does not have, except those that the text itself defines. */
 function raiseMissing(scan: Scan): void {
   for (const { name, start, end } of scan.missingRelations.splice(0)) {
     if (!scan.expressions.has(name)) scan.raise('unknown', 'newer-than-catalog', start, end)
@@ -158,9 +158,9 @@ function scanTokens(scan: Scan, stopsAtClose: boolean): void {
 }
 
 function seeWord(scan: Scan): number {
-  const information = informationOf(scan.lexer.word)
-  const keyword = keywordOf(information)
-  const category = categoryOf(information)
+  const information = getInformation(scan.lexer.word)
+  const keyword = getKeyword(information)
+  const category = getCategory(information)
   if (scan.isProcedural) {
     const kind = seeProceduralWord(scan, keyword)
     if (kind >= 0) return kind
@@ -350,7 +350,7 @@ function seeFor(scan: Scan): number {
   const kind = lexer.next()
   endWithList(scan)
   if (kind === WORD && ((scan.flags[scan.depth] as number) & F.FOR_IS_SYNTAX) === 0) {
-    const keyword = keywordOf(informationOf(lexer.word))
+    const keyword = getKeyword(getInformation(lexer.word))
     if (keyword === K.UPDATE || keyword === K.SHARE || keyword === K.NO || keyword === K.KEY) {
       scan.raise('write', 'row-lock', start, lexer.end)
       pass(scan, AFTER_OTHER)
@@ -368,7 +368,7 @@ function readName(scan: Scan, category: number, keyword: number): number {
   const isExpressionName = ((scan.flags[scan.depth] as number) & WITH_LIST) !== 0 && isTableExpressionName(scan)
   const kind = dotted.read(scan)
   const isSimple = dotted.count === 1
-  if (isExpressionName && isSimple && scan.inventory !== undefined) scan.expressions.add(textOf(scan, dotted.last))
+  if (isExpressionName && isSimple && scan.inventory !== undefined) scan.expressions.add(getText(scan, dotted.last))
   if (kind === OPEN) {
     let flags = isSimple && keyword === K.JOIN ? (scan.flags[scan.depth] as number) & RELATIONS : 0
     if (isSimple && category === CATEGORY_COLUMN) {
@@ -381,7 +381,7 @@ function readName(scan: Scan, category: number, keyword: number): number {
   }
   seeName(scan, dotted)
   // `ROWS FROM (f(), g())` names none.
-  if (isRelationName && !(kind === WORD && keywordOf(informationOf(scan.lexer.word)) === K.FROM))
+  if (isRelationName && !(kind === WORD && getKeyword(getInformation(scan.lexer.word)) === K.FROM))
     seeRelation(scan, dotted)
   // `date '2026-01-01'`
   if (kind === STRING) {
@@ -449,7 +449,7 @@ function readOperator(scan: Scan): number {
   let schema: string | undefined
   while (kind === WORD || kind === QUOTED) {
     kind = dotted.read(scan)
-    schema = textOf(scan, dotted.last)
+    schema = getText(scan, dotted.last)
   }
   if (kind !== OPERATOR) {
     scan.addFunction('operator')

@@ -107,8 +107,8 @@ export class Scan {
   }
 
   /**
-   * Raises the verdict; the first reason of the highest access stays. Only among reasons for `unknown`, that the app itself
-   * says so gives way to what nobody knows at all, and both to what is newer than all that is known.
+   * Raises the verdict; the first reason of the highest access stays. Except among reasons for `unknown`: there the app's own
+   * word gives way to what is not known at all, and both give way to what is newer than the catalog.
    */
   raise(access: Access, reason: AccessReason, start: number, end: number): void {
     const rank = ACCESS_RANK[access]

@@ -1,6 +1,6 @@
 import { K } from '../sql/keywords.ts'
 import { T } from '../sql/tokens.ts'
-import { DottedName, isNodeSetting, textOf } from './names.ts'
+import { DottedName, getText, isNodeSetting } from './names.ts'
 import type { Scan } from './scan.ts'
 import { keywordHere, seeSetTransaction, take } from './transaction.ts'
 
@@ -26,7 +26,7 @@ export function isHarmlessLocal(scan: Scan): boolean {
   const kind = scan.lexer.kind
   if (kind !== T.WORD && kind !== T.QUOTED) return false
   dotted.read(scan)
-  return dotted.count > 1 || !isNodeSetting(textOf(scan, dotted.last))
+  return dotted.count > 1 || !isNodeSetting(getText(scan, dotted.last))
 }
 
 function seeLocal(scan: Scan, start: number, end: number): void {
@@ -34,7 +34,7 @@ function seeLocal(scan: Scan, start: number, end: number): void {
   if (kind === T.WORD || kind === T.QUOTED) {
     dotted.read(scan)
     // These steer the transaction itself: a standby refuses READ WRITE and SERIALIZABLE in this clothing too.
-    if (dotted.count === 1 && isNodeSetting(textOf(scan, dotted.last))) {
+    if (dotted.count === 1 && isNodeSetting(getText(scan, dotted.last))) {
       return scan.raise('write', 'transaction-control', start, end)
     }
     scan.isTransactionLocal = true
@@ -65,7 +65,7 @@ export function seeShow(scan: Scan): void {
   const kind = scan.lexer.next()
   if (kind !== T.WORD && kind !== T.QUOTED) return scan.raise('write', 'syntax', start, end)
   dotted.read(scan)
-  const name = textOf(scan, dotted.last)
+  const name = getText(scan, dotted.last)
   if (dotted.count === 1 && CONSTANT_SETTINGS.has(name)) return
   scan.raise('session', isNodeSetting(name) ? 'node-local' : 'session-state', start, end)
   // It leaves nothing behind, and inside a transaction it asks about the session that the transaction is in.

@@ -1,7 +1,7 @@
 import type { AccessReason } from '../../statement/statement.ts'
 import { CATEGORY_RESERVED, K } from '../sql/keywords.ts'
 import { T } from '../sql/tokens.ts'
-import { categoryOf, informationOf } from '../sql/words.ts'
+import { getCategory, getInformation } from '../sql/words.ts'
 import { seeDo } from './do.ts'
 import { scanQuery } from './query.ts'
 import type { Scan } from './scan.ts'
@@ -169,7 +169,7 @@ function seeExplain(scan: Scan): void {
     const following = lexer.next()
     const isQuery =
       following === T.OPEN ||
-      (following === T.WORD && categoryOf(informationOf(lexer.word)) === CATEGORY_RESERVED && !isAnalyze(scan)) ||
+      (following === T.WORD && getCategory(getInformation(lexer.word)) === CATEGORY_RESERVED && !isAnalyze(scan)) ||
       keywordHere(scan) === K.VALUES
     if (isQuery) return explainQuery(scan, start)
     analyzes = readExplainOptions(scan)
@@ -370,7 +370,7 @@ function doesNothing(scan: Scan): boolean {
   return actions > 0
 }
 
-/** What nobody has looked into is, as procedures go, there to write. */
+/** A procedure whose body is not known counts as a write: most procedures are there to write. */
 function seeCallStatement(scan: Scan): void {
   const { start, end } = scan.lexer
   const kind = scan.lexer.next()

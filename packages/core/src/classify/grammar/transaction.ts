@@ -1,12 +1,12 @@
 import type { IsolationLevel, TransactionControl, TransactionModes } from '../../statement/statement.ts'
 import { K } from '../sql/keywords.ts'
 import { T } from '../sql/tokens.ts'
-import { informationOf, keywordOf } from '../sql/words.ts'
+import { getInformation, getKeyword } from '../sql/words.ts'
 import type { Scan } from './scan.ts'
 
 /** The keyword at the current token, 0 when it is none. */
 export function keywordHere(scan: Scan): number {
-  return scan.lexer.kind === T.WORD ? keywordOf(informationOf(scan.lexer.word)) : 0
+  return scan.lexer.kind === T.WORD ? getKeyword(getInformation(scan.lexer.word)) : 0
 }
 
 /** Steps over the current token when it is `keyword`. */

@@ -32,7 +32,7 @@ const OF_ONE_NODE: ReadonlySet<string> = new Set([
  * Why a function that is not Postgres's own needs the primary, as far as its name tells: those of well-known extensions
  * keep that name in every database. `undefined` when it tells nothing.
  */
-export function reasonOfExtensionFunction(name: string): AccessReason | undefined {
+export function findExtensionReason(name: string): AccessReason | undefined {
   if (name.startsWith('dblink') || name.startsWith('postgres_fdw_')) return 'remote-server'
   if (name === 'set_limit' || name === 'isn_weak') return 'session-state'
   if (OF_ONE_NODE.has(name)) return 'node-local'

@@ -30,8 +30,8 @@ export interface Knowledge {
    */
   readonly names?: NameFilter
   /**
-   * Present when the whole database is known. A name that is neither known nor in here is newer than all that: what it does,
-   * nobody knows, and a standby is not asked either (R1).
+   * Present when the whole database is known. A name that is neither known nor in here is newer than the catalog: its effect
+   * is not known, and it is not tried on a standby either (R1).
    */
   readonly inventory?: Inventory
 }
@@ -54,7 +54,7 @@ export interface KnowledgeTables {
   readonly attributes?: Iterable<readonly [string, Known]>
   /** Present when the tables above are those of the whole database. */
   readonly inventory?: Inventory | undefined
-  /** The user's own word, by name: it beats everything else that is known. */
+  /** What the user declares, by name: it overrides everything else that is known. */
   readonly overrides?: Readonly<Record<string, Access>>
 }
 
@@ -67,7 +67,7 @@ export function strictest(left: Known, right: Known): Known {
   return difference > 0 || (difference === 0 && isGivingWay(left.reason, right.reason)) ? right : left
 }
 
-/** Of two reasons for `unknown`, whether the second counts: a standby may be asked about the rest, not about what is newer. */
+/** Whether the second of two reasons for `unknown` counts: a standby may be tried with the others, not with what is newer. */
 export function isGivingWay(reason: AccessReason, other: AccessReason): boolean {
   return reason !== other && (other === 'newer-than-catalog' || reason === 'override')
 }
@@ -112,13 +112,13 @@ export function createKnowledge(tables: KnowledgeTables): Knowledge {
     findRelation,
     findType: (schema: string | undefined, name: string) =>
       types.get(schema === undefined ? name : `${schema}.${name}`),
-    names: filterOf([operators, relations, types, attributes, overrides]),
+    names: createNameFilter([operators, relations, types, attributes, overrides]),
     ...(tables.inventory === undefined ? {} : { inventory: tables.inventory }),
   })
 }
 
 /** Every name that a lookup may ask for: behind each dot, as a schema may have one in its name, and so may a function. */
-function filterOf(tables: readonly ReadonlyMap<string, Known>[]): NameFilter {
+function createNameFilter(tables: readonly ReadonlyMap<string, Known>[]): NameFilter {
   const names = new NameFilter()
   for (const table of tables) {
     for (const key of table.keys()) {

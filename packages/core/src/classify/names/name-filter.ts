@@ -17,7 +17,7 @@ export class NameFilter {
   add(name: string): void {
     const length = Math.min(name.length, LONGEST)
     const at = (index: number): number => Math.min(name.charCodeAt(index), BEYOND_ASCII)
-    const slot = slotOf(length, at(0), at(length >> 1), at(length - 1))
+    const slot = toSlot(length, at(0), at(length >> 1), at(length - 1))
     this.#bits[slot >> 3] = (this.#bits[slot >> 3] as number) | (1 << (slot & 7))
   }
 
@@ -25,12 +25,12 @@ export class NameFilter {
   mayHave(bytes: Uint8Array, start: number, end: number): boolean {
     const length = Math.min(end - start, LONGEST)
     const middle = bytes[start + (length >> 1)] as number
-    const slot = slotOf(length, bytes[start] as number, middle, bytes[start + length - 1] as number)
+    const slot = toSlot(length, bytes[start] as number, middle, bytes[start + length - 1] as number)
     return ((this.#bits[slot >> 3] as number) & (1 << (slot & 7))) !== 0
   }
 }
 
-function slotOf(length: number, first: number, middle: number, last: number): number {
+function toSlot(length: number, first: number, middle: number, last: number): number {
   const mixed = Math.imul(
     (((first | FOLD) << 21) ^ ((middle | FOLD) << 13) ^ ((last | FOLD) << 5) ^ length) | 0,
     0x9e3779b1,

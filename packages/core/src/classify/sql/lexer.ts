@@ -1,4 +1,4 @@
-import { bytesOf } from './bytes.ts'
+import { toBytes } from './bytes.ts'
 import { C, CLASS, FOLDED, isDigit, isHexLetter, isLetter, OPERATOR_KIND, SIGN, SPECIAL, U } from './characters.ts'
 import { blockCommentEnd, hintAt, lineCommentEnd } from './comments.ts'
 import { T } from './tokens.ts'
@@ -52,7 +52,7 @@ export class Lexer {
     this.isAmbiguous = false
     this.isRefused = false
     this.sql = sql
-    this.bytes = bytesOf(sql, this.bytes)
+    this.bytes = toBytes(sql, this.bytes)
     this.kind = END
     this.start = 0
     this.end = 0

@@ -25,10 +25,10 @@ const KEYWORD_SHIFT = 3
 const FUNCTION_SHIFT = 11
 const RELATION_SHIFT = 16
 
-export const categoryOf = (information: number): number => information & CATEGORY_BITS
-export const keywordOf = (information: number): number => (information >> KEYWORD_SHIFT) & 255
-export const functionKindOf = (information: number): number => (information >> FUNCTION_SHIFT) & 31
-export const relationKindOf = (information: number): number => (information >> RELATION_SHIFT) & 3
+export const getCategory = (information: number): number => information & CATEGORY_BITS
+export const getKeyword = (information: number): number => (information >> KEYWORD_SHIFT) & 255
+export const getFunctionKind = (information: number): number => (information >> FUNCTION_SHIFT) & 31
+export const getRelationKind = (information: number): number => (information >> RELATION_SHIFT) & 3
 
 /** One step of the hash over a word, fed with code units folded to lower case. */
 export const hashStep = (hash: number, code: number): number => (Math.imul(hash, 31) + code) | 0
@@ -42,12 +42,12 @@ const entries: Map<string, number> = new Map()
 const hashes: Int32Array = new Int32Array(TABLE_SIZE)
 const informations: Int32Array = new Int32Array(TABLE_SIZE)
 
-function slotOf(hash: number): number {
+function toSlot(hash: number): number {
   // The low bits of a base-31 hash are weak: fold the high ones in.
   return (hash ^ (hash >>> 15)) & (TABLE_SIZE - 1)
 }
 
-function hashOf(name: string): number {
+function hashWord(name: string): number {
   let hash = 0
   for (let index = 0; index < name.length; index++) hash = hashStep(hash, name.charCodeAt(index))
   return hash
@@ -59,9 +59,9 @@ function add(name: string, bits: number): void {
     informations[known] = (informations[known] as number) | bits
     return
   }
-  const hash = hashOf(name)
+  const hash = hashWord(name)
   const entry = names.length
-  let slot = slotOf(hash)
+  let slot = toSlot(hash)
   while (slots[slot] !== 0) slot = (slot + 1) & (TABLE_SIZE - 1)
   slots[slot] = entry
   entries.set(name, entry)
@@ -98,7 +98,7 @@ for (const [entry, name] of names.entries()) offsets[entry + 1] = (offsets[entry
 
 /** The word at `[start, end)`, 0 when it means nothing to us; `hash` is over its bytes, folded to lower case. */
 export function findWord(bytes: Uint8Array, start: number, end: number, hash: number): number {
-  let slot = slotOf(hash)
+  let slot = toSlot(hash)
   for (;;) {
     const entry = slots[slot] as number
     if (entry === 0) return 0
@@ -119,8 +119,8 @@ function isSame(bytes: Uint8Array, start: number, end: number, entry: number): b
 /** The word for a name that is known as a whole and folded already, 0 when it means nothing to us. */
 export const findName = (name: string): number => entries.get(name) ?? 0
 
-export const informationOf = (word: number): number => informations[word] as number
-export const nameOf = (word: number): string => names[word] as string
+export const getInformation = (word: number): number => informations[word] as number
+export const getName = (word: number): string => names[word] as string
 
 const operators: ReadonlySet<number> = new Set([...catalog.OPERATORS.split(' '), '!='].map(packOperator))
 

@@ -197,7 +197,7 @@ function seeWord(scan: Scan): number {
 /** Whether nothing behind the current token can change the result any more: no statement, and no call. */
 function isSettled(scan: Scan): boolean {
   if (scan.rank < 3 || scan.isProcedural) return false
-  return scan.lexer.isInLastStatement && !scan.lexer.isFollowedBy('(')
+  return scan.lexer.isInLastStatement && !scan.lexer.isOpenAhead
 }
 
 function mayBeginStatement(scan: Scan): boolean {

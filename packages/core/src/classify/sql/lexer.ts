@@ -44,8 +44,9 @@ export class Lexer {
   #runEnd = 0
   /** Where the operator that begins the run ends, its signs taken off. */
   #runStop = 0
-  /** Where the whitespace and semicolons begin that end the text; -1 before it is asked for. */
-  #tail = -1
+  /** The last semicolon that more than whitespace and semicolons follows, and the last `(`; -1 without, -2 before it is asked for. */
+  #lastSemicolon = -2
+  #lastOpen = -2
 
   open(sql: string, escapes: Escapes = 'unknown'): void {
     this.#escapes = escapes
@@ -60,7 +61,8 @@ export class Lexer {
     this.#runStart = 0
     this.#runEnd = 0
     this.#runStop = 0
-    this.#tail = -1
+    this.#lastSemicolon = -2
+    this.#lastOpen = -2
   }
 
   /** Reads the next token and returns its kind. */
@@ -145,18 +147,19 @@ export class Lexer {
 
   /** Whether no statement begins behind the current token; sure when it says so. */
   get isInLastStatement(): boolean {
-    if (this.#tail < 0) {
+    if (this.#lastSemicolon === -2) {
       const bytes = this.bytes
       let tail = this.sql.length
       while (tail > 0 && (bytes[tail - 1] === SEMICOLON_SIGN || classes[bytes[tail - 1] as number] === SPACE)) tail--
-      this.#tail = tail
+      this.#lastSemicolon = tail === 0 ? -1 : this.sql.lastIndexOf(';', tail - 1)
     }
-    const semicolon = this.sql.indexOf(';', this.end)
-    return semicolon < 0 || semicolon >= this.#tail
+    return this.#lastSemicolon < this.end
   }
 
-  isFollowedBy(character: string): boolean {
-    return this.sql.includes(character, this.end)
+  /** Whether a `(` stands behind the current token, in whatever. Looked for once: a text may ask at each of its words. */
+  get isOpenAhead(): boolean {
+    if (this.#lastOpen === -2) this.#lastOpen = this.sql.lastIndexOf('(')
+    return this.#lastOpen >= this.end
   }
 
   /** Steps over all that is left: the next token is the end. */

@@ -319,7 +319,18 @@ describe('linear on any input', () => {
       'f$$ ',
       'BEGIN ATOMIC ',
     ],
-    ...["E''\n", 'a + ', '+-', 'f(1), ', "'a'\n", "'\\', ", "f('update x', ", "f('insert into t'), "],
+    ...[
+      "E''\n",
+      'a + ',
+      '+-',
+      'f(1), ',
+      "'a'\n",
+      "'\\', ",
+      "f('update x', ",
+      "f('insert into t'), ",
+      'query_to_xml(',
+      "table_to_xml('a', ",
+    ],
     ...['; merge into t using s on a when matched then do nothing ', 'merge ', '; call f() '],
   ])('select %j over and over', (part) => {
     expectLinear((length) => `select ${part.repeat(Math.ceil(length / part.length))}`)
@@ -334,6 +345,8 @@ describe('linear on any input', () => {
     "x := 'a\\'; ",
     'set local a = 1; ',
     'commit; ',
+    "execute 'select ' || x; q := 'lk(' || q; ",
+    "execute x; x := y; select 'set ' into q; ",
     'c cursor ',
     'select c cursor (',
   ])('a body of %j over and over', (part) => {

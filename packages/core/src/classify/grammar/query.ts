@@ -15,6 +15,7 @@ import { seePlainKeyword, seePlainName } from './plain-name.ts'
 import { seeProceduralWord } from './procedural.ts'
 import { F, P, type Scan } from './scan.ts'
 import { watchSetting } from './settings.ts'
+import { seeNamedInText } from './text-to-run.ts'
 
 const {
   END,
@@ -132,7 +133,7 @@ function scanTokens(scan: Scan, stopsAtClose: boolean): void {
         kind = lexer.nextBehindConstants()
         break
       case STRING:
-        if (((scan.flags[scan.depth] as number) & F.MAY_RUN_TEXT) !== 0) seeTextToRun(scan)
+        if (((scan.flags[scan.depth] as number) & TEXT_COUNTS) !== 0) seeText(scan)
         pass(scan, AFTER_OPERAND)
         kind = lexer.next()
         break
@@ -155,6 +156,13 @@ function scanTokens(scan: Scan, stopsAtClose: boolean): void {
         kind = lexer.next()
     }
   }
+}
+
+const TEXT_COUNTS = F.MAY_RUN_TEXT | F.NAMES
+
+function seeText(scan: Scan): void {
+  if (((scan.flags[scan.depth] as number) & F.NAMES) !== 0) seeNamedInText(scan)
+  else seeTextToRun(scan)
 }
 
 function seeWord(scan: Scan): number {

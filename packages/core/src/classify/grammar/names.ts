@@ -189,11 +189,11 @@ function seeOwn(
   const known = scan.knowledge?.findFunction(schema, name)
   if (known !== undefined) {
     if (known.reason === 'override') {
-      scan.raise(known.access, 'override', start, end)
+      scan.raiseKnown(known, start, end)
       return FUNCTION_READS
     }
     if (known.access === 'unknown') scan.addFunction(name)
-    scan.raise(known.access, known.reason, start, end)
+    scan.raiseKnown(known, start, end)
   }
   const named = kind === FUNCTION_READS ? READS_NAMED.get(name) : undefined
   if (named !== undefined) return seeNaming(scan, named, start, end)
@@ -217,7 +217,7 @@ function seeNaming(scan: Scan, named: 'first' | 'second' | 'all', start: number,
 function seeForeign(scan: Scan, schema: string | undefined, name: string, start: number, end: number): number {
   const known = scan.knowledge?.findFunction(schema, name)
   if (known !== undefined) {
-    scan.raise(known.access, known.reason, start, end)
+    scan.raiseKnown(known, start, end)
     if (known.access !== 'unknown') return 0
     scan.addFunction(schema === undefined ? name : `${schema}.${name}`)
     return FUNCTION_MAY_RUN_TEXT
@@ -305,10 +305,16 @@ function seeKnownRelation(scan: Scan, name: DottedName): void {
     const qualified = knowledge.findRelation(textOf(scan, name.first), textOf(scan, name.schema))
     if (qualified !== undefined) known = known === undefined ? qualified : strictest(known, qualified)
   }
-  if (known !== undefined) {
-    if (known.access === 'unknown') scan.addFunction(textOf(scan, name.last))
-    scan.raise(known.access, known.reason, name.first.start, name.last.end)
-  }
+  // To plan a read of a sequence, or of another server's table, runs nothing.
+  if (!scan.isDry || (known?.reason !== 'sequence' && known?.reason !== 'remote-server')) raiseKnown(scan, known, name)
+  // A column's definition, RETURNING, a declaration: a type may stand where any name may.
+  seeType(scan, name)
+}
+
+/** Looks at a word of the grammar before a parenthesis, which may be the name of a function after all. */
+export function seeUnlikelyCall(scan: Scan, name: DottedName): void {
+  if (scan.knowledge === undefined || name.count > 1) return
+  raiseKnown(scan, scan.knowledge.findFunction(undefined, textOf(scan, name.last)), name)
 }
 
 /** Looks at the type of a cast: a domain's check or a cast's function may write. */
@@ -343,5 +349,5 @@ export function seeField(scan: Scan, name: DottedName): void {
 function raiseKnown(scan: Scan, known: Known | undefined, name: DottedName): void {
   if (known === undefined) return
   if (known.access === 'unknown') scan.addFunction(textOf(scan, name.last))
-  scan.raise(known.access, known.reason, name.first.start, name.last.end)
+  scan.raiseKnown(known, name.first.start, name.last.end)
 }

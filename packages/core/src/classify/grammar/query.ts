@@ -9,7 +9,17 @@ import {
 import { T } from '../sql/tokens.ts'
 import { categoryOf, informationOf, isCatalogOperator, keywordOf } from '../sql/words.ts'
 import { seeTextToRun } from './dynamic-query.ts'
-import { DottedName, seeCall, seeCertainType, seeField, seeName, seeRelation, seeType, textOf } from './names.ts'
+import {
+  DottedName,
+  seeCall,
+  seeCertainType,
+  seeField,
+  seeName,
+  seeRelation,
+  seeType,
+  seeUnlikelyCall,
+  textOf,
+} from './names.ts'
 import { closeParenthesis, openParenthesis, pass } from './parentheses.ts'
 import { seePlainKeyword, seePlainName } from './plain-name.ts'
 import { seeProceduralWord } from './procedural.ts'
@@ -381,9 +391,10 @@ function readName(scan: Scan, category: number, keyword: number): number {
     let flags = isSimple && keyword === K.JOIN ? (scan.flags[scan.depth] as number) & RELATIONS : 0
     if (isSimple && category === CATEGORY_COLUMN) {
       if (keyword === K.SUBSTRING || keyword === K.OVERLAY) flags = F.FOR_IS_SYNTAX
+      seeUnlikelyCall(scan, dotted)
     } else if (!isExpressionName && isCall(scan, category, isSimple ? keyword : 0, previous, previousKeyword)) {
       flags = watchSetting(scan, seeCall(scan, dotted), dotted.last)
-    }
+    } else if (!isExpressionName && category === CATEGORY_FUNCTION) seeUnlikelyCall(scan, dotted)
     openParenthesis(scan, flags)
     return scan.lexer.next()
   }
@@ -468,12 +479,22 @@ function readOperator(scan: Scan): number {
   return lexer.next()
 }
 
+const EXCLAMATION = 33
+const EQUALS = 61
+
 function seeOperator(scan: Scan, schema: string | undefined): void {
   const { bytes, sql, start, end } = scan.lexer
   const isOwn = (schema === undefined || schema === 'pg_catalog') && isCatalogOperator(bytes, start, end)
-  if (isOwn && (scan.knowledge === undefined || scan.knowledge.names?.mayHave(bytes, start, end) === false)) return
-  const known = scan.knowledge?.findOperator(schema, sql.slice(start, end))
-  if (known !== undefined) scan.raise(known.access, known.reason, start, end)
+  // To Postgres, `!=` is but another way to write `<>`.
+  const isUnequal = end - start === 2 && bytes[start] === EXCLAMATION && bytes[start + 1] === EQUALS
+  if (
+    isOwn &&
+    !isUnequal &&
+    (scan.knowledge === undefined || scan.knowledge.names?.mayHave(bytes, start, end) === false)
+  )
+    return
+  const known = scan.knowledge?.findOperator(schema, isUnequal ? '<>' : sql.slice(start, end))
+  if (known !== undefined) scan.raiseKnown(known, start, end)
   else if (!isOwn) {
     const isHeld = scan.inventory?.has('operator', schema, sql.slice(start, end)) !== false
     scan.raise('unknown', isHeld ? 'unseen-operator' : 'newer-than-catalog', start, end)

@@ -44,9 +44,11 @@ export class Lexer {
   #runEnd = 0
   /** Where the operator that begins the run ends, its signs taken off. */
   #runStop = 0
-  /** The last semicolon that more than whitespace and semicolons follows, and the last `(`; -1 without, -2 before it is asked for. */
-  #lastSemicolon = -2
-  #lastOpen = -2
+  /** Where the whitespace and semicolons begin that end the text; -1 before it is asked for. */
+  #tail = -1
+  /** The next semicolon and the next `(`, as they were looked for last: -1 before, the end of the text without one. */
+  #semicolon = -1
+  #parenthesis = -1
 
   open(sql: string, escapes: Escapes = 'unknown'): void {
     this.#escapes = escapes
@@ -61,8 +63,9 @@ export class Lexer {
     this.#runStart = 0
     this.#runEnd = 0
     this.#runStop = 0
-    this.#lastSemicolon = -2
-    this.#lastOpen = -2
+    this.#tail = -1
+    this.#semicolon = -1
+    this.#parenthesis = -1
   }
 
   /** Reads the next token and returns its kind. */
@@ -147,19 +150,26 @@ export class Lexer {
 
   /** Whether no statement begins behind the current token; sure when it says so. */
   get isInLastStatement(): boolean {
-    if (this.#lastSemicolon === -2) {
+    if (this.#tail < 0) {
       const bytes = this.bytes
       let tail = this.sql.length
       while (tail > 0 && (bytes[tail - 1] === SEMICOLON_SIGN || classes[bytes[tail - 1] as number] === SPACE)) tail--
-      this.#lastSemicolon = tail === 0 ? -1 : this.sql.lastIndexOf(';', tail - 1)
+      this.#tail = tail
     }
-    return this.#lastSemicolon < this.end
+    // A text may ask at each of its words: it is looked through once.
+    if (this.#semicolon < this.end) this.#semicolon = this.#find(';')
+    return this.#semicolon >= this.#tail
   }
 
-  /** Whether a `(` stands behind the current token, in whatever. Looked for once: a text may ask at each of its words. */
+  /** Whether a `(` stands behind the current token, in whatever. */
   get isOpenAhead(): boolean {
-    if (this.#lastOpen === -2) this.#lastOpen = this.sql.lastIndexOf('(')
-    return this.#lastOpen >= this.end
+    if (this.#parenthesis < this.end) this.#parenthesis = this.#find('(')
+    return this.#parenthesis < this.sql.length
+  }
+
+  #find(sign: string): number {
+    const at = this.sql.indexOf(sign, this.end)
+    return at < 0 ? this.sql.length : at
   }
 
   /** Steps over all that is left: the next token is the end. */

@@ -39,8 +39,8 @@ const ROOMS: Readonly<Record<string, Floors>> = {
   ],
 }
 
-/** The SQL grammar is recursive by nature: a statement holds queries, a body holds statements. */
-const GRAMMAR = ['body', 'do', 'dynamic-query', 'procedural', 'query', 'statements'].map(
+/** The SQL grammar is recursive by nature: a statement holds queries, a body holds statements, a text may run another. */
+const GRAMMAR = ['body', 'do', 'dynamic-query', 'dynamic-text', 'procedural', 'query', 'statements', 'text-to-run'].map(
   (file) => `classify/grammar/${file}.ts`,
 )
 

@@ -58,6 +58,9 @@ describe('R1: a name that the whole catalog does not have is newer than it', () 
     ['with late as (select 1) select * from app.late', 'app.late'],
     ['copy (select * from late) to stdout', 'late'],
     ['explain analyze select * from late', 'late'],
+    // The planner runs what a view holds, when it says that it is immutable.
+    ['explain select * from late', 'late'],
+    ['explain select late()', 'late'],
     ['select 1; select * from late', 'late'],
   ])('%s', (sql, token) => {
     expect(classify(sql, knowledge)).toMatchObject({ access: 'unknown', reason: 'newer-than-catalog', token })
@@ -89,7 +92,6 @@ describe('R1: a name that the whole catalog does not have is newer than it', () 
     "select * from json_table(a, '$[*]' columns (late int path '$.a', later for ordinality)), notes",
     'select late.*, sum(a) over later filter_ from notes late window later as (partition by late, a order by b)',
     'select count(*) filter (where late) within_, grouping(late, later) from notes group by rollup (late, later)',
-    'explain select * from late',
   ])('but not %s', (sql) => {
     expect(classify(sql, knowledge)).toMatchObject({ access: 'read' })
   })

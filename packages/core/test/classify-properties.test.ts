@@ -319,7 +319,18 @@ describe('linear on any input', () => {
       'f$$ ',
       'BEGIN ATOMIC ',
     ],
-    ...["E''\n", 'a + ', '+-', 'f(1), ', "'a'\n", "'\\', ", "f('update x', ", "f('insert into t'), "],
+    ...[
+      "E''\n",
+      'a + ',
+      '+-',
+      'f(1), ',
+      "'a'\n",
+      "'\\', ",
+      "f('update x', ",
+      "f('insert into t'), ",
+      'query_to_xml(',
+      "table_to_xml('a', ",
+    ],
     ...['; merge into t using s on a when matched then do nothing ', 'merge ', '; call f() '],
   ])('select %j over and over', (part) => {
     expectLinear((length) => `select ${part.repeat(Math.ceil(length / part.length))}`)
@@ -334,6 +345,10 @@ describe('linear on any input', () => {
     "x := 'a\\'; ",
     'set local a = 1; ',
     'commit; ',
+    "execute 'select ' || x; q := 'lk(' || q; ",
+    "execute x; x := y; select 'set ' into q; ",
+    'c cursor ',
+    'select c cursor (',
   ])('a body of %j over and over', (part) => {
     expectLinear((length) => `do $$ begin ${part.repeat(Math.ceil(length / part.length))} end $$`)
   })
@@ -364,6 +379,12 @@ describe('linear on any input', () => {
     }
     expect(ratio).toBeLessThan(24)
   }
+
+  // A look ahead that stops at once in a small text shows only in a large one.
+  test.each(['(insert a ', '(merge "a" '])('R2: 4 MB of %j', (part) => {
+    const build = (length: number): string => part.repeat(Math.ceil(length / part.length))
+    expect(best(build(4_000_000)) / Math.max(best(build(500_000)), 2_000)).toBeLessThan(24)
+  })
 
   test('a dollar quote whose tag is half the text', () => {
     const tag = `$${'a'.repeat(100_000)}$`

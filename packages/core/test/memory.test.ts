@@ -162,8 +162,46 @@ describe('LearnedWriters', () => {
   })
 
   it('is bounded', () => {
-    const learned = new LearnedWriters(2)
+    const learned = new LearnedWriters({ capacity: 2 })
     for (const text of ['a', 'b', 'c']) learned.learn(text, statement('unknown'), undefined)
     expect(['a', 'b', 'c'].map((text) => learned.isKnown(text, statement('unknown')))).toEqual([false, true, true])
+  })
+
+  it('R2: a function that wrote once is tried again after 10 minutes, and so is a text; a new refusal counts anew', () => {
+    let now = 0
+    const learned = new LearnedWriters({ now: () => now })
+    const audit = statement('unknown', ['audit'])
+    const teach = (): void => {
+      learned.learn('select audit()', audit, 'function audit()')
+      learned.learn('select * from view_that_writes', statement('unknown'), undefined)
+    }
+    const isKnown = (): boolean[] => [
+      learned.isKnown('select audit()', audit),
+      learned.isKnown('select * from view_that_writes', statement('unknown')),
+    ]
+    teach()
+    now = 600_000
+    expect(isKnown()).toEqual([true, true])
+    now = 600_001
+    expect(isKnown()).toEqual([false, false])
+    teach()
+    now = 1_200_000
+    teach()
+    now = 1_800_000
+    expect(isKnown()).toEqual([true, true])
+    now = 1_800_001
+    expect(isKnown()).toEqual([false, false])
+  })
+
+  it('R2: texts of a megabyte are remembered as long as there is room for them', () => {
+    const learned = new LearnedWriters()
+    const texts = Array.from({ length: 6 }, (_, n) => `${n}`.padEnd(1_000_000, ' '))
+    for (const text of texts) learned.learn(text, statement('unknown'), undefined)
+    const known = (): boolean[] => texts.map((text) => learned.isKnown(text, statement('unknown')))
+    expect(known()).toEqual([false, false, true, true, true, true])
+    const endless = 'x'.repeat(4_194_305)
+    learned.learn(endless, statement('unknown'), undefined)
+    expect(learned.isKnown(endless, statement('unknown'))).toBe(false)
+    expect(known()).toEqual([false, false, true, true, true, true])
   })
 })

@@ -39,6 +39,8 @@ export interface CatalogRow {
  * cannot be called. Rules other than a view's own matter to writes only, as do triggers, defaults and generated columns.
  * A materialised view is read like a table. A temporary relation is some other session's; where a
  * permanent one has its name, that is the one that most mean. Input and output functions of types must be in C: they are taken as reads.
+ * What a type runs where nothing names it (the operators behind IN, ORDER BY or DISTINCT, implicit casts, the checks of the
+ * domains in it) marks all that holds the type: other types, relations with a column of it, functions that take or return it.
  * Names tell what is newer than all this: of relations and types all, of functions and operators those of the server itself.
  */
 export const CATALOG_QUERY: string = `
@@ -70,15 +72,51 @@ aggregate as materialized (
   where a.aggfnoid >= 16384
   group by a.aggfnoid
 ),
-implicit as materialized (
-  select c.castsource as source, c.casttarget as target, c.castfunc
-  from pg_catalog.pg_cast c join pg_catalog.pg_proc p on p.oid = c.castfunc join pg_catalog.pg_language l on l.oid = p.prolang
-  where c.oid >= 16384 and c.castcontext = 'i' and l.lanname not in ('c', 'internal')
+behind as materialized (
+  select b.type, 'f' || b.function::oid::text as ref
+  from (
+    select castsource as type, castfunc as function from pg_catalog.pg_cast where oid >= 16384
+    union select casttarget, castfunc from pg_catalog.pg_cast where oid >= 16384
+    union select oprleft, oprcode from pg_catalog.pg_operator where oid >= 16384
+    union select oprright, oprcode from pg_catalog.pg_operator where oid >= 16384
+    union select amproclefttype, amproc from pg_catalog.pg_amproc where oid >= 16384
+    union select amprocrighttype, amproc from pg_catalog.pg_amproc where oid >= 16384
+    union select rngtypid, rngcanonical from pg_catalog.pg_range where rngtypid >= 16384
+    union select rngtypid, rngsubdiff from pg_catalog.pg_range where rngtypid >= 16384
+  ) b
+  join pg_catalog.pg_proc p on p.oid = b.function
+  join pg_catalog.pg_language l on l.oid = p.prolang
+  where b.type >= 16384 and p.oid >= 16384 and l.lanname not in ('c', 'internal')
+),
+part as materialized (
+  select c.reltype as whole, a.atttypid as type
+  from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
+  where a.atttypid >= 16384 and a.attnum > 0 and not a.attisdropped and c.reltype <> 0
+  union select oid, typbasetype from pg_catalog.pg_type where typbasetype >= 16384
+  union select oid, typelem from pg_catalog.pg_type where typelem >= 16384
+  union select rngtypid, rngsubtype from pg_catalog.pg_range where rngsubtype >= 16384
+  union select rngmultitypid, rngtypid from pg_catalog.pg_range where rngtypid >= 16384
+),
+marked as materialized (
+  with recursive holder as (
+    select type from behind
+    union select contypid from pg_catalog.pg_constraint where contypid >= 16384
+    union select p.whole from holder h join part p on p.type = h.type
+  )
+  select type from holder
 ),
 coerced as materialized (
-  select a.attrelid, string_agg('f' || i.castfunc::text, ',') as refs
-  from implicit i join pg_catalog.pg_attribute a on a.atttypid = i.target or (a.atttypid = i.source and i.source >= 16384)
-  where a.attnum > 0 and not a.attisdropped and a.attrelid >= 16384
+  select a.attrelid, string_agg(a.ref, ',') as refs
+  from (
+    select a.attrelid, 't' || a.atttypid::text as ref
+    from marked m join pg_catalog.pg_attribute a on a.atttypid = m.type
+    where a.attnum > 0 and not a.attisdropped and a.attrelid >= 16384
+    union
+    select a.attrelid, 'f' || c.castfunc::text
+    from pg_catalog.pg_cast c join pg_catalog.pg_attribute a on a.atttypid = c.casttarget
+    where c.oid >= 16384 and c.castcontext = 'i' and c.castsource < 16384 and c.casttarget < 16384 and c.castfunc >= 16384
+      and a.attnum > 0 and not a.attisdropped and a.attrelid >= 16384
+  ) a
   group by a.attrelid
 ),
 child as materialized (
@@ -90,7 +128,7 @@ child as materialized (
 select 'function' as kind, 'f' || p.oid::text as id, n.nspname::text as schema, p.proname::text as name,
   case when p.prokind = 'a' then 'aggregate' else l.lanname::text end as sort,
   p.provolatile::text || case when l.lanpltrusted then 't' else 'u' end
-    || case when p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1 and a.typtype in ('c', 'p') then 'a' else '' end as marks,
+    || case when p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1 and (a.typtype in ('c', 'd', 'p') or p.provariadic <> 0) then 'a' else '' end as marks,
   m.extname::text as extension,
   case when p.prokind = 'a' then null
     when l.lanname = 'internal' then (select min(o.proname::text) from own o where o.prosrc = p.prosrc and o.prolang = p.prolang)
@@ -98,7 +136,9 @@ select 'function' as kind, 'f' || p.oid::text as id, n.nspname::text as schema, 
     when l.lanname <> 'c' then p.prosrc end as body,
   case when p.pronargdefaults > 0 then pg_catalog.pg_get_expr(p.proargdefaults, 0) end as defaults,
   array_to_string(p.proconfig, ',') as settings,
-  concat_ws(',', r.refs, g.refs) as refs
+  concat_ws(',', r.refs, g.refs, (
+    select string_agg('t' || m.type::text, ',') from marked m
+    where m.type = p.prorettype or m.type = any (coalesce(p.proallargtypes, p.proargtypes::oid[])))) as refs
 from pg_catalog.pg_proc p
 join namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_language l on l.oid = p.prolang
@@ -152,7 +192,17 @@ from pg_catalog.pg_cast c
 join pg_catalog.pg_type t on t.oid = c.casttarget
 join namespace n on n.oid = t.typnamespace
 left join own o on o.oid = c.castfunc
-where c.oid >= 16384 and c.castfunc <> 0
+where c.oid >= 16384 and c.castfunc <> 0 and (c.casttarget >= 16384 or c.castsource < 16384)
+union all
+select 'type', 't' || t.oid::text, n.nspname::text, t.typname::text, null, null, null, null, null, null, x.ref
+from (
+  select b.type, b.ref from behind b
+  union
+  select p.whole, 't' || p.type::text from part p join marked m on m.type = p.type
+) x
+join pg_catalog.pg_type t on t.oid = x.type
+join namespace n on n.oid = t.typnamespace
+where not n.is_temporary
 union all
 select 'names', '', n.nspname::text, '', x.sort, null, null, pg_catalog.json_agg(x.name)::text, null, null, null
 from (

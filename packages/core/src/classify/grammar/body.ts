@@ -3,6 +3,7 @@ import { ACCESS_RANK, type Knowledge } from '../names/knowledge.ts'
 import { K } from '../sql/keywords.ts'
 import type { Escapes } from '../sql/lexer.ts'
 import { T } from '../sql/tokens.ts'
+import { seeDynamicText } from './dynamic-text.ts'
 import { scanQuery } from './query.ts'
 import { Scan } from './scan.ts'
 import { seeStatement } from './statements.ts'
@@ -58,6 +59,7 @@ function readBody(
   scan.lexer.next()
   if (language === 'plpgsql') scanQuery(scan)
   else seeSqlBody(scan)
+  if (scan.hasDynamicQuery) seeDynamicText(scan, body, escapes)
   const doubts = scan.rank > 0
   if (doubts && scan.hasExceptionBlock) scan.raise('write', 'swallows-errors', 0, 0)
   const swallows = doubts && scan.hasExceptionBlock

@@ -5,6 +5,7 @@ import { findName, getInformation, getKeyword } from '../sql/words.ts'
 import { decodeBody } from './do.ts'
 import { Scan } from './scan.ts'
 import { seeStatement } from './statements.ts'
+import { seeNamesInText } from './text-to-run.ts'
 import { keywordHere } from './transaction.ts'
 
 /** How deep text may run text that runs text; beyond it nothing is read any more, so that the time stays linear. */
@@ -13,7 +14,8 @@ let nesting = 0
 
 /**
  * `EXECUTE`, the current token, in a PL/pgSQL body: what it runs is known when it is one constant, and how that begins
- * when it is a constant with something behind it or a format of `format()`. Anything else is `unknown`.
+ * when it is a constant with something behind it or a format of `format()`. Anything else is `unknown`, until the whole body
+ * has been looked through (`seeDynamicText`).
  */
 export function seeDynamicQuery(scan: Scan): void {
   const lexer = scan.lexer
@@ -83,8 +85,11 @@ const FIRST_WORDS = /^\s*([a-z]{2,12})\s+([a-z]{0,12})/i
  * be looked at. So the text has to begin like one, not like a sentence.
  */
 export function seeTextToRun(scan: Scan): void {
-  const text = decodeBody(scan.lexer.sql.slice(scan.lexer.start, scan.lexer.end))
+  const { sql, start, end } = scan.lexer
+  const constant = sql.slice(start, end)
+  const text = decodeBody(constant)
   if (text !== undefined && STATEMENT.test(text)) scan.raiseHere('write', 'procedural-code')
+  seeNamesInText(scan, text ?? constant, start, end)
 }
 
 const STATEMENT = new RegExp(

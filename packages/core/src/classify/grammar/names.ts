@@ -1,6 +1,7 @@
 import type { AccessReason } from '../../statement/statement.ts'
 import { findExtensionReason } from '../names/extension-names.ts'
 import { type Known, strictest } from '../names/knowledge.ts'
+import { READS_NAMED } from '../names/reads-named.ts'
 import { CATEGORY_NAME, K } from '../sql/keywords.ts'
 import { decodeQuoted, T } from '../sql/tokens.ts'
 import {
@@ -151,6 +152,12 @@ export const isNodeSetting = (name: string): boolean => NODE_SETTINGS.has(name.t
 
 /** What {@link seeCall} returns for a function that runs text which it is given, or of which that is not known. */
 export const FUNCTION_MAY_RUN_TEXT = -1
+/** The same for functions of Postgres's own: their first argument is run, or their second. */
+export const RUNS_FIRST = -2
+export const RUNS_SECOND = -3
+/** What it returns for a function that reads the relation, or makes a value of the type, which an argument names. */
+export const READS_NAMED_FIRST = -4
+export const READS_NAMED_SECOND = -5
 
 /**
  * Classifies a call of `name`; the current token is its `(`. Returns the function kind, so that the caller can watch
@@ -182,27 +189,35 @@ function seeOwn(
   const known = scan.knowledge?.findFunction(schema, name)
   if (known !== undefined) {
     if (known.reason === 'override') {
-      scan.raise(known.access, 'override', start, end)
+      scan.raiseKnown(known, start, end)
       return FUNCTION_READS
     }
     if (known.access === 'unknown') scan.addFunction(name)
-    scan.raise(known.access, known.reason, start, end)
+    scan.raiseKnown(known, start, end)
   }
+  const named = kind === FUNCTION_READS ? READS_NAMED.get(name) : undefined
+  if (named !== undefined) return seeNaming(scan, named, start, end)
   if (kind === FUNCTION_READS || kind === FUNCTION_SET_CONFIG || kind === FUNCTION_CURRENT_SETTING) return kind
   const reason = FUNCTION_KINDS[kind] as AccessReason
   if (reason === 'procedural-code') {
     scan.addFunction(name)
     scan.raise('unknown', reason, start, end)
-    return FUNCTION_MAY_RUN_TEXT
+    return name === 'ts_rewrite' ? RUNS_SECOND : RUNS_FIRST
   }
   scan.raise(reason === 'session-state' ? 'session' : 'write', reason, start, end)
   return kind
 }
 
+function seeNaming(scan: Scan, named: 'first' | 'second' | 'all', start: number, end: number): number {
+  if (named !== 'all') return named === 'first' ? READS_NAMED_FIRST : READS_NAMED_SECOND
+  if (scan.knowledge !== undefined) scan.raise('write', 'procedural-code', start, end)
+  return FUNCTION_READS
+}
+
 function seeForeign(scan: Scan, schema: string | undefined, name: string, start: number, end: number): number {
   const known = scan.knowledge?.findFunction(schema, name)
   if (known !== undefined) {
-    scan.raise(known.access, known.reason, start, end)
+    scan.raiseKnown(known, start, end)
     if (known.access !== 'unknown') return 0
     scan.addFunction(schema === undefined ? name : `${schema}.${name}`)
     return FUNCTION_MAY_RUN_TEXT
@@ -290,10 +305,16 @@ function seeKnownRelation(scan: Scan, name: DottedName): void {
     const qualified = knowledge.findRelation(getText(scan, name.first), getText(scan, name.schema))
     if (qualified !== undefined) known = known === undefined ? qualified : strictest(known, qualified)
   }
-  if (known !== undefined) {
-    if (known.access === 'unknown') scan.addFunction(getText(scan, name.last))
-    scan.raise(known.access, known.reason, name.first.start, name.last.end)
-  }
+  // To plan a read of a sequence, or of another server's table, runs nothing.
+  if (!scan.isDry || (known?.reason !== 'sequence' && known?.reason !== 'remote-server')) raiseKnown(scan, known, name)
+  // A column's definition, RETURNING, a declaration: a type may stand where any name may.
+  seeType(scan, name)
+}
+
+/** Looks at a word of the grammar before a parenthesis, which may be the name of a function after all. */
+export function seeUnlikelyCall(scan: Scan, name: DottedName): void {
+  if (scan.knowledge === undefined || name.count > 1) return
+  raiseKnown(scan, scan.knowledge.findFunction(undefined, getText(scan, name.last)), name)
 }
 
 /** Looks at the type of a cast: a domain's check or a cast's function may write. */
@@ -328,5 +349,5 @@ export function seeField(scan: Scan, name: DottedName): void {
 function raiseKnown(scan: Scan, known: Known | undefined, name: DottedName): void {
   if (known === undefined) return
   if (known.access === 'unknown') scan.addFunction(getText(scan, name.last))
-  scan.raise(known.access, known.reason, name.first.start, name.last.end)
+  scan.raiseKnown(known, name.first.start, name.last.end)
 }

@@ -9,12 +9,23 @@ import {
 import { T } from '../sql/tokens.ts'
 import { getCategory, getInformation, getKeyword, isCatalogOperator } from '../sql/words.ts'
 import { seeTextToRun } from './dynamic-query.ts'
-import { DottedName, getText, seeCall, seeCertainType, seeField, seeName, seeRelation, seeType } from './names.ts'
+import {
+  DottedName,
+  getText,
+  seeCall,
+  seeCertainType,
+  seeField,
+  seeName,
+  seeRelation,
+  seeType,
+  seeUnlikelyCall,
+} from './names.ts'
 import { closeParenthesis, openParenthesis, pass } from './parentheses.ts'
 import { seePlainKeyword, seePlainName } from './plain-name.ts'
 import { seeProceduralWord } from './procedural.ts'
 import { F, P, type Scan } from './scan.ts'
 import { watchSetting } from './settings.ts'
+import { seeNamedInText } from './text-to-run.ts'
 
 const {
   END,
@@ -132,7 +143,7 @@ function scanTokens(scan: Scan, stopsAtClose: boolean): void {
         kind = lexer.nextBehindConstants()
         break
       case STRING:
-        if (((scan.flags[scan.depth] as number) & F.MAY_RUN_TEXT) !== 0) seeTextToRun(scan)
+        if (((scan.flags[scan.depth] as number) & TEXT_COUNTS) !== 0) seeText(scan)
         pass(scan, AFTER_OPERAND)
         kind = lexer.next()
         break
@@ -155,6 +166,13 @@ function scanTokens(scan: Scan, stopsAtClose: boolean): void {
         kind = lexer.next()
     }
   }
+}
+
+const TEXT_COUNTS = F.MAY_RUN_TEXT | F.NAMES
+
+function seeText(scan: Scan): void {
+  if (((scan.flags[scan.depth] as number) & F.NAMES) !== 0) seeNamedInText(scan)
+  else seeTextToRun(scan)
 }
 
 function seeWord(scan: Scan): number {
@@ -197,7 +215,7 @@ function seeWord(scan: Scan): number {
 /** Whether nothing behind the current token can change the result any more: no statement, and no call. */
 function isSettled(scan: Scan): boolean {
   if (scan.rank < 3 || scan.isProcedural) return false
-  return scan.lexer.isInLastStatement && !scan.lexer.isFollowedBy('(')
+  return scan.lexer.isInLastStatement && !scan.lexer.isOpenAhead
 }
 
 function mayBeginStatement(scan: Scan): boolean {
@@ -373,9 +391,10 @@ function readName(scan: Scan, category: number, keyword: number): number {
     let flags = isSimple && keyword === K.JOIN ? (scan.flags[scan.depth] as number) & RELATIONS : 0
     if (isSimple && category === CATEGORY_COLUMN) {
       if (keyword === K.SUBSTRING || keyword === K.OVERLAY) flags = F.FOR_IS_SYNTAX
+      seeUnlikelyCall(scan, dotted)
     } else if (!isExpressionName && isCall(scan, category, isSimple ? keyword : 0, previous, previousKeyword)) {
       flags = watchSetting(scan, seeCall(scan, dotted), dotted.last)
-    }
+    } else if (!isExpressionName && category === CATEGORY_FUNCTION) seeUnlikelyCall(scan, dotted)
     openParenthesis(scan, flags)
     return scan.lexer.next()
   }
@@ -460,12 +479,22 @@ function readOperator(scan: Scan): number {
   return lexer.next()
 }
 
+const EXCLAMATION = 33
+const EQUALS = 61
+
 function seeOperator(scan: Scan, schema: string | undefined): void {
   const { bytes, sql, start, end } = scan.lexer
   const isOwn = (schema === undefined || schema === 'pg_catalog') && isCatalogOperator(bytes, start, end)
-  if (isOwn && (scan.knowledge === undefined || scan.knowledge.names?.mayHave(bytes, start, end) === false)) return
-  const known = scan.knowledge?.findOperator(schema, sql.slice(start, end))
-  if (known !== undefined) scan.raise(known.access, known.reason, start, end)
+  // To Postgres, `!=` is but another way to write `<>`.
+  const isUnequal = end - start === 2 && bytes[start] === EXCLAMATION && bytes[start + 1] === EQUALS
+  if (
+    isOwn &&
+    !isUnequal &&
+    (scan.knowledge === undefined || scan.knowledge.names?.mayHave(bytes, start, end) === false)
+  )
+    return
+  const known = scan.knowledge?.findOperator(schema, isUnequal ? '<>' : sql.slice(start, end))
+  if (known !== undefined) scan.raiseKnown(known, start, end)
   else if (!isOwn) {
     const isHeld = scan.inventory?.has('operator', schema, sql.slice(start, end)) !== false
     scan.raise('unknown', isHeld ? 'unseen-operator' : 'newer-than-catalog', start, end)

@@ -1,5 +1,5 @@
 import type { Access, AccessReason, TransactionControl } from '../../statement/statement.ts'
-import { ACCESS_RANK, type Inventory, isGivingWay, type Knowledge } from '../names/knowledge.ts'
+import { ACCESS_RANK, type Inventory, isGivingWay, type Knowledge, type Known } from '../names/knowledge.ts'
 import { type Escapes, Lexer } from '../sql/lexer.ts'
 
 /** What the token before the current one was, as far as it tells a call from a name. */
@@ -40,7 +40,11 @@ export const F = {
   RELATIONS: 128,
   /** `CAST(`: behind AS stands a type. */
   CAST: 256,
+  /** The arguments of a function that reads the relation, or makes a value of the type, which they name. */
+  NAMES: 512,
 } as const
+
+const COUNTS_WHEN_PLANNED: ReadonlySet<AccessReason> = new Set(['syntax', 'unlogged', 'newer-than-catalog'])
 
 const UNKNOWN_RANK = ACCESS_RANK.unknown
 
@@ -59,7 +63,7 @@ export class Scan {
   brackets = 0
   /** Whether the text is a PL/pgSQL body: statements also begin after THEN, LOOP and so on; INTO assigns. */
   isProcedural = false
-  /** EXPLAIN without ANALYZE: nothing runs, so nothing but a syntax error or an unreadable relation counts. */
+  /** EXPLAIN without ANALYZE: nothing runs but what the planner runs; so only that, a syntax error or an unreadable relation counts. */
   isDry = false
 
   rank = 0
@@ -114,11 +118,22 @@ export class Scan {
     const rank = ACCESS_RANK[access]
     if (rank < this.rank) return
     if (rank === this.rank && (rank !== UNKNOWN_RANK || !isGivingWay(this.reason, reason))) return
-    if (this.isDry && reason !== 'syntax' && reason !== 'unlogged') return
+    if (this.isDry && !COUNTS_WHEN_PLANNED.has(reason)) return
     this.rank = rank
     this.reason = reason
     this.tokenStart = start
     this.tokenEnd = end
+  }
+
+  /**
+   * Raises the verdict for what a database's own object needs, under EXPLAIN too: the planner runs functions that say they are
+   * immutable, or stable, to make constants and estimates of them.
+   */
+  raiseKnown({ access, reason }: Known, start: number, end: number): void {
+    const { isDry } = this
+    this.isDry = false
+    this.raise(access, reason, start, end)
+    this.isDry = isDry
   }
 
   /** Raises the verdict because of the current token. */

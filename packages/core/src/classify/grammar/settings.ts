@@ -2,12 +2,14 @@ import { T } from '../sql/tokens.ts'
 import { FUNCTION_CURRENT_SETTING, FUNCTION_SET_CONFIG } from '../sql/words.ts'
 import { FUNCTION_MAY_RUN_TEXT, isNodeSetting, type Part } from './names.ts'
 import { F, type Scan } from './scan.ts'
+import { watchText } from './text-argument.ts'
 
 const { CAST, CLOSE, COMMA, END, OPEN, STRING, WORD } = T
 
 /** Looks at the first argument where the name of a setting decides; returns flags for the parenthesis of a call. */
 export function watchSetting(scan: Scan, functionKind: number, { start, end }: Part): number {
   if (functionKind === FUNCTION_MAY_RUN_TEXT) return F.MAY_RUN_TEXT
+  if (functionKind < 0) return watchText(scan, functionKind, start, end)
   if (functionKind !== FUNCTION_SET_CONFIG && functionKind !== FUNCTION_CURRENT_SETTING) return 0
   const setting = settingName(scan)
   if (functionKind === FUNCTION_SET_CONFIG) {

@@ -46,6 +46,9 @@ export class Lexer {
   #runStop = 0
   /** Where the whitespace and semicolons begin that end the text; -1 before it is asked for. */
   #tail = -1
+  /** The next semicolon and the next `(`, as they were looked for last: -1 before, the end of the text without one. */
+  #semicolon = -1
+  #parenthesis = -1
 
   open(sql: string, escapes: Escapes = 'unknown'): void {
     this.#escapes = escapes
@@ -61,6 +64,8 @@ export class Lexer {
     this.#runEnd = 0
     this.#runStop = 0
     this.#tail = -1
+    this.#semicolon = -1
+    this.#parenthesis = -1
   }
 
   /** Reads the next token and returns its kind. */
@@ -151,12 +156,20 @@ export class Lexer {
       while (tail > 0 && (bytes[tail - 1] === SEMICOLON_SIGN || classes[bytes[tail - 1] as number] === SPACE)) tail--
       this.#tail = tail
     }
-    const semicolon = this.sql.indexOf(';', this.end)
-    return semicolon < 0 || semicolon >= this.#tail
+    // A text may ask at each of its words: it is looked through once.
+    if (this.#semicolon < this.end) this.#semicolon = this.#find(';')
+    return this.#semicolon >= this.#tail
   }
 
-  isFollowedBy(character: string): boolean {
-    return this.sql.includes(character, this.end)
+  /** Whether a `(` stands behind the current token, in whatever. */
+  get isOpenAhead(): boolean {
+    if (this.#parenthesis < this.end) this.#parenthesis = this.#find('(')
+    return this.#parenthesis < this.sql.length
+  }
+
+  #find(sign: string): number {
+    const at = this.sql.indexOf(sign, this.end)
+    return at < 0 ? this.sql.length : at
   }
 
   /** Steps over all that is left: the next token is the end. */

@@ -1,0 +1,53 @@
+import { T } from '../sql/tokens.ts'
+import { READS_NAMED_FIRST, READS_NAMED_SECOND, RUNS_SECOND } from './names.ts'
+import { F, type Scan } from './scan.ts'
+
+/**
+ * Looks whether a call of a function of Postgres's own shows the text that it runs, or the name of what it reads: only a constant
+ * does. The current token, the `(`, stays. Returns flags for the parenthesis of the call.
+ */
+export function watchText(scan: Scan, functionKind: number, start: number, end: number): number {
+  const shown = constantsOf(scan)
+  if (functionKind === READS_NAMED_FIRST || functionKind === READS_NAMED_SECOND) {
+    // Without a catalog a relation is taken for a table, and a type for Postgres's own, wherever it is named.
+    if (scan.knowledge === undefined) return 0
+    if (shown?.[functionKind === READS_NAMED_FIRST ? 0 : 1] === WHOLE) return F.NAMES
+    scan.raise('write', 'procedural-code', start, end)
+    return 0
+  }
+  // The form of ts_rewrite that runs nothing has three arguments.
+  const isShown =
+    functionKind === RUNS_SECOND ? shown?.length === 3 || (shown?.[1] ?? NONE) !== NONE : (shown?.[0] ?? NONE) !== NONE
+  if (!isShown) scan.raise('write', 'procedural-code', start, end)
+  return F.MAY_RUN_TEXT
+}
+
+/** What is constant of an argument: nothing, how it begins, or all of it. */
+const NONE = 0
+const BEGINNING = 1
+const WHOLE = 2
+
+/** How many tokens of a call are looked at ahead, so that the time stays linear. */
+const LONGEST_CALL = 64
+
+/** What is constant of each argument; `undefined` for a call that is too long. */
+function constantsOf({ lexer }: Scan): readonly number[] | undefined {
+  const { start, end, kind, word, isEscaped } = lexer
+  const constants: number[] = []
+  let isAtStart = true
+  let depth = 1
+  lexer.next()
+  for (let tokens = 0; depth > 0 && tokens < LONGEST_CALL && lexer.kind !== T.END; tokens++) {
+    const { kind: current } = lexer
+    const following = lexer.next()
+    if (isAtStart) {
+      const isWhole = following === T.COMMA || following === T.CLOSE || following === T.CAST
+      constants.push(current !== T.STRING ? NONE : isWhole ? WHOLE : BEGINNING)
+    }
+    if (current === T.OPEN) depth++
+    else if (current === T.CLOSE) depth--
+    isAtStart = current === T.COMMA && depth === 1
+  }
+  lexer.backTo(start, end, kind, word, isEscaped)
+  return depth > 0 ? undefined : constants
+}

@@ -1,13 +1,7 @@
-import {
-  CATEGORY_COLUMN,
-  CATEGORY_FUNCTION,
-  CATEGORY_NAME,
-  CATEGORY_RESERVED,
-  CATEGORY_UNRESERVED,
-  K,
-} from '../sql/keywords.ts'
+import { CATEGORY_COLUMN, CATEGORY_FUNCTION, CATEGORY_NAME, CATEGORY_RESERVED, K } from '../sql/keywords.ts'
 import { T } from '../sql/tokens.ts'
-import { getCategory, getInformation, getKeyword, isCatalogOperator } from '../sql/words.ts'
+import { getCategory, getInformation, getKeyword } from '../sql/words.ts'
+import { isCall } from './calls.ts'
 import { seeTextToRun } from './dynamic-query.ts'
 import {
   DottedName,
@@ -20,9 +14,20 @@ import {
   seeType,
   seeUnlikelyCall,
 } from './names.ts'
+import { readOperator, seeOperator } from './operators.ts'
 import { closeParenthesis, openParenthesis, pass } from './parentheses.ts'
 import { seePlainKeyword, seePlainName } from './plain-name.ts'
 import { seeProceduralWord } from './procedural.ts'
+import {
+  beginRelations,
+  ENDED,
+  endWithList,
+  flagsOfOpened,
+  isLookedUp,
+  isRelation,
+  isTableExpressionName,
+  raiseMissing,
+} from './relation-list.ts'
 import { F, P, type Scan } from './scan.ts'
 import { watchSetting } from './settings.ts'
 import { seeNamedInText } from './text-to-run.ts'
@@ -50,7 +55,6 @@ const {
   OTHER: AFTER_OTHER,
   OPERAND: AFTER_OPERAND,
   NAME: AFTER_NAME,
-  CLOSE: AFTER_CLOSE,
   KEYWORD: AFTER_KEYWORD,
   FUNCTION_KEYWORD: AFTER_FUNCTION_KEYWORD,
   COMMA: AFTER_COMMA,
@@ -70,13 +74,6 @@ const dotted: DottedName = new DottedName()
 export function scanQuery(scan: Scan, stopsAtClose = false): void {
   scanTokens(scan, stopsAtClose)
   if (scan.missingRelations.length > 0) raiseMissing(scan)
-}
-
-/** Raises the verdict for relations that the database does not have, except those that the text itself defines. */
-function raiseMissing(scan: Scan): void {
-  for (const { name, start, end } of scan.missingRelations.splice(0)) {
-    if (!scan.expressions.has(name)) scan.raise('unknown', 'newer-than-catalog', start, end)
-  }
 }
 
 function scanTokens(scan: Scan, stopsAtClose: boolean): void {
@@ -223,52 +220,6 @@ function mayBeginStatement(scan: Scan): boolean {
   return ((scan.flags[scan.depth] as number) & WITH_LIST) !== 0 && !isTableExpressionName(scan)
 }
 
-/** Whether a name here names a common table expression: behind WITH, RECURSIVE or a comma of the list. */
-function isTableExpressionName(scan: Scan): boolean {
-  if (((scan.flags[scan.depth] as number) & WITH_LIST) === 0) return false
-  return scan.previous === AFTER_COMMA || scan.previousKeyword === K.WITH || scan.previousKeyword === K.RECURSIVE
-}
-
-function endWithList(scan: Scan): void {
-  scan.flags[scan.depth] = (scan.flags[scan.depth] as number) & ~ENDED
-}
-
-/** What a parenthesis is that is not a call's. */
-function flagsOfOpened(scan: Scan): number {
-  if (isRelation(scan)) return RELATIONS
-  return scan.previousKeyword === K.CAST ? F.CAST : 0
-}
-
-/** What ends where another clause begins. */
-const ENDED = WITH_LIST | F.GROUP_BY | SELECTS | RELATIONS
-
-/** From here on names may be those of relations. A body has variables, and words of its own. */
-function beginRelations(scan: Scan): void {
-  if (scan.inventory === undefined || scan.isProcedural) return
-  scan.flags[scan.depth] = (scan.flags[scan.depth] as number) | RELATIONS
-}
-
-/** Whether the name here is looked up as a whole: that of a relation, or of a table expression. */
-function isLookedUp(scan: Scan): boolean {
-  if (scan.inventory === undefined || ((scan.flags[scan.depth] as number) & (RELATIONS | WITH_LIST)) === 0) return false
-  return isRelation(scan) || isTableExpressionName(scan)
-}
-
-/** Whether a name here names a relation: behind FROM, JOIN, TABLE, ONLY, a comma of the list, or a parenthesis in it. */
-function isRelation({ flags, depth, previous, previousKeyword, brackets }: Scan): boolean {
-  if (((flags[depth] as number) & RELATIONS) === 0) return false
-  switch (previous) {
-    case AFTER_COMMA:
-      return brackets === 0
-    case AFTER_START:
-      return true
-    case AFTER_OTHER:
-      return previousKeyword === K.FROM || previousKeyword === K.ONLY || previousKeyword === K.TABLE
-    default:
-      return previousKeyword === K.JOIN
-  }
-}
-
 /** Reserved words with a case in {@link seeReserved}; the others, one look at a table tells, have no meaning of their own. */
 const hasMeaning: Uint8Array = new Uint8Array(256)
 for (const keyword of [
@@ -413,90 +364,4 @@ function readName(scan: Scan, category: number, keyword: number): number {
     scan.previousKeyword = keyword
   }
   return kind
-}
-
-/** Whether a name in front of `(` is called. What is not known for certain to be something else is a call. */
-function isCall(scan: Scan, category: number, keyword: number, previous: number, previousKeyword: number): boolean {
-  // Behind an operand only an alias can stand, with its list of columns: `FROM t AS u (a, b)`, `) u (a)`, `x u (a)`.
-  // PL/pgSQL has words of its own (`REVERSE f()`), which look like names.
-  const isBehindOperand =
-    previous === AFTER_OPERAND || previous === AFTER_CLOSE || previous === AFTER_TRUE || previous === AFTER_NAME
-  if (isBehindOperand && (!scan.isProcedural || (previous !== AFTER_NAME && keyword === 0))) return false
-  if (
-    isBehindOperand &&
-    previous !== AFTER_NAME &&
-    (keyword === K.OVER || keyword === K.FILTER || keyword === K.WITHIN)
-  )
-    return false
-  if (category === CATEGORY_FUNCTION) {
-    if (isBehindOperand || previous === AFTER_FUNCTION_KEYWORD) return false
-    if (previous === AFTER_KEYWORD) return previousKeyword === K.BY
-    return previousKeyword !== K.NOT
-  }
-  if (category !== CATEGORY_UNRESERVED) return true
-  switch (keyword) {
-    case K.ROLLUP:
-    case K.CUBE:
-      if (((scan.flags[scan.depth] as number) & F.GROUP_BY) === 0) return true
-      return (
-        previous !== AFTER_COMMA &&
-        previousKeyword !== K.BY &&
-        previousKeyword !== K.ALL &&
-        previousKeyword !== K.DISTINCT
-      )
-    case K.SETS:
-      return previousKeyword !== K.GROUPING
-    case K.FIRST:
-    case K.NEXT:
-      return previousKeyword !== K.FETCH
-    case K.BY:
-      return previousKeyword !== K.GROUP && previousKeyword !== K.ORDER && previousKeyword !== K.PARTITION
-    case K.ZONE:
-      return previousKeyword !== K.TIME
-    default:
-      return true
-  }
-}
-
-/** `OPERATOR(schema.+)`; anything else before the parenthesis closes is a call of a function named so. */
-function readOperator(scan: Scan): number {
-  const lexer = scan.lexer
-  const { start, end } = lexer
-  lexer.next()
-  openParenthesis(scan, F.OPERAND_FOLLOWS)
-  let kind = lexer.next()
-  let schema: string | undefined
-  while (kind === WORD || kind === QUOTED) {
-    kind = dotted.read(scan)
-    schema = getText(scan, dotted.last)
-  }
-  if (kind !== OPERATOR) {
-    scan.addFunction('operator')
-    scan.raise('unknown', 'unseen-function', start, end)
-    return kind
-  }
-  seeOperator(scan, schema)
-  return lexer.next()
-}
-
-const EXCLAMATION = 33
-const EQUALS = 61
-
-function seeOperator(scan: Scan, schema: string | undefined): void {
-  const { bytes, sql, start, end } = scan.lexer
-  const isOwn = (schema === undefined || schema === 'pg_catalog') && isCatalogOperator(bytes, start, end)
-  // To Postgres, `!=` is but another way to write `<>`.
-  const isUnequal = end - start === 2 && bytes[start] === EXCLAMATION && bytes[start + 1] === EQUALS
-  if (
-    isOwn &&
-    !isUnequal &&
-    (scan.knowledge === undefined || scan.knowledge.names?.mayHave(bytes, start, end) === false)
-  )
-    return
-  const known = scan.knowledge?.findOperator(schema, isUnequal ? '<>' : sql.slice(start, end))
-  if (known !== undefined) scan.raiseKnown(known, start, end)
-  else if (!isOwn) {
-    const isHeld = scan.inventory?.has('operator', schema, sql.slice(start, end)) !== false
-    scan.raise('unknown', isHeld ? 'unseen-operator' : 'newer-than-catalog', start, end)
-  }
 }

@@ -1,6 +1,7 @@
 import { toBytes } from './bytes.ts'
-import { C, CLASS, FOLDED, isDigit, isHexLetter, isLetter, OPERATOR_KIND, SIGN, SPECIAL, U } from './characters.ts'
+import { C, CLASS, FOLDED, isDigit, isLetter, OPERATOR_KIND, SIGN, SPECIAL, U } from './characters.ts'
 import { blockCommentEnd, hintAt, lineCommentEnd } from './comments.ts'
+import { numberEnd } from './number.ts'
 import { T } from './tokens.ts'
 import { findWord, hashStep } from './words.ts'
 
@@ -348,38 +349,8 @@ export class Lexer {
   }
 
   #number(start: number): number {
-    const bytes = this.bytes
-    let position = start
-    let code = bytes[position] as number
-    const radix = (bytes[position + 1] as number) | 32
-    if (code === 48 && (radix === 120 || radix === 111 || radix === 98)) {
-      position += 2
-      for (code = bytes[position] as number; isDigit(code) || code === 95 || (radix === 120 && isHexLetter(code)); )
-        code = bytes[++position] as number
-      return this.#emit(position === start + 2 || isLetter(code) ? BAD : NUMBER, start, position)
-    }
-    position = this.#digits(position)
-    // `1..10` is a number, two dots and a number.
-    if (bytes[position] === 46 && bytes[position + 1] !== 46) position = this.#digits(position + 1)
-    code = bytes[position] as number
-    if ((code | 32) === 101) {
-      const sign = bytes[position + 1] as number
-      const exponent = sign === 43 || sign === DASH ? position + 2 : position + 1
-      if (isDigit(bytes[exponent] as number)) position = this.#digits(exponent)
-      code = bytes[position] as number
-    }
-    // Before 15 `1FROM t` was a number and a word; since then it is an error.
-    return this.#emit(isLetter(code) ? BAD : NUMBER, start, position)
-  }
-
-  #digits(from: number): number {
-    const bytes = this.bytes
-    let position = from
-    for (;;) {
-      const code = bytes[position] as number
-      if (isDigit(code) || (code === 95 && isDigit(bytes[position + 1] as number) && position > from)) position++
-      else return position
-    }
+    const end = numberEnd(this.bytes, start)
+    return end < 0 ? this.#emit(BAD, start, -end) : this.#emit(NUMBER, start, end)
   }
 
   /** The longest run of operator characters, cut at a comment, less the `+` and `-` at its end that SQL reads as signs. */

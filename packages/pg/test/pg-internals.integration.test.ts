@@ -75,7 +75,9 @@ const settle = (): undefined => undefined
 let world: World
 
 beforeAll(async () => {
-  world = await World.start()
+  world = await World.start({
+    schema: "create view session as select current_setting('default_transaction_read_only') as is_on;",
+  })
 })
 afterAll(async () => {
   await world[Symbol.asyncDispose]()

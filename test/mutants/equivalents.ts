@@ -13,11 +13,6 @@ export const EQUIVALENTS: readonly Equivalent[] = [
     reason: 'only a short cut: empty sets have nothing',
   },
   {
-    line: 'if (oldest !== undefined) set.delete(oldest)',
-    change: 'oldest !== undefined -> true',
-    reason: 'for the types: deleting what a set has not does nothing',
-  },
-  {
     line: 'if (record.writes < 0.5) return false',
     change: 'record.writes < 0.5 -> record.writes <= 0.5',
     reason: 'no number of steps of 0.4 leads from 0 or 0.7 to exactly one half',

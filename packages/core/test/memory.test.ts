@@ -105,7 +105,7 @@ describe('what RouteMemory forgets', () => {
 
 describe('LearnedWriters', () => {
   it('P2: learns the function that the server names, in any language, and not a longer name that contains it', () => {
-    const learned = new LearnedWriters()
+    const learned = new LearnedWriters({ now: () => 0 })
     learned.learn(
       'select audit(1), audit_all()',
       statement('unknown', ['audit', 'audit_all']),
@@ -116,7 +116,7 @@ describe('LearnedWriters', () => {
   })
 
   it('P2: learns the text when the server names none of its functions', () => {
-    const learned = new LearnedWriters()
+    const learned = new LearnedWriters({ now: () => 0 })
     learned.learn('select * from view_that_writes', statement('unknown'), undefined)
     expect(learned.isKnown('select * from view_that_writes', statement('unknown'))).toBe(true)
     expect(learned.isKnown('select * from another', statement('unknown'))).toBe(false)
@@ -126,14 +126,14 @@ describe('LearnedWriters', () => {
   })
 
   it('P2: a text whose function was named is not remembered itself', () => {
-    const learned = new LearnedWriters()
+    const learned = new LearnedWriters({ now: () => 0 })
     learned.learn('select audit(1)', statement('unknown', ['audit']), 'PL/pgSQL function audit(integer) line 1')
     expect(learned.isKnown('select audit(1)', statement('unknown', ['audit']))).toBe(true)
     expect(learned.isKnown('select audit(1)', statement('unknown'))).toBe(false)
   })
 
   it('P2: remembers every function that is named, and the text when only other names are', () => {
-    const learned = new LearnedWriters()
+    const learned = new LearnedWriters({ now: () => 0 })
     const where = 'PL/pgSQL function s."b$"(integer) line 1\nSQL statement "select a()"'
     learned.learn('select a(), s.b$(1), c()', statement('unknown', ['a', 's.b$', 'c']), where)
     const isKnown = (name: string) => learned.isKnown('another text', statement('unknown', [name]))
@@ -145,24 +145,24 @@ describe('LearnedWriters', () => {
   it.each(['audit', 'audit(1)', 'function audit', 'xaudit audit', 'audit2, audit.'])(
     'P2: “%s” names audit',
     (where) => {
-      const learned = new LearnedWriters()
+      const learned = new LearnedWriters({ now: () => 0 })
       learned.learn('select audit()', statement('unknown', ['audit']), where)
       expect(learned.isKnown('another text', statement('unknown', ['audit']))).toBe(true)
     },
   )
 
   it('is bounded to 1,000 by default, and learning the same again adds nothing', () => {
-    const learned = new LearnedWriters()
+    const learned = new LearnedWriters({ now: () => 0 })
     for (let n = 0; n <= 1000; n += 1) learned.learn(`select ${n}`, statement('unknown'), undefined)
     expect([0, 1, 1000].map((n) => learned.isKnown(`select ${n}`, statement('unknown')))).toEqual([false, true, true])
   })
 
   it('knows nothing at first', () => {
-    expect(new LearnedWriters().isKnown('', statement('unknown', ['audit']))).toBe(false)
+    expect(new LearnedWriters({ now: () => 0 }).isKnown('', statement('unknown', ['audit']))).toBe(false)
   })
 
   it('is bounded', () => {
-    const learned = new LearnedWriters({ capacity: 2 })
+    const learned = new LearnedWriters({ capacity: 2, now: () => 0 })
     for (const text of ['a', 'b', 'c']) learned.learn(text, statement('unknown'), undefined)
     expect(['a', 'b', 'c'].map((text) => learned.isKnown(text, statement('unknown')))).toEqual([false, true, true])
   })
@@ -194,7 +194,7 @@ describe('LearnedWriters', () => {
   })
 
   it('R2: texts of a megabyte are remembered as long as there is room for them', () => {
-    const learned = new LearnedWriters()
+    const learned = new LearnedWriters({ now: () => 0 })
     const texts = Array.from({ length: 6 }, (_, n) => `${n}`.padEnd(1_000_000, ' '))
     for (const text of texts) learned.learn(text, statement('unknown'), undefined)
     const known = (): boolean[] => texts.map((text) => learned.isKnown(text, statement('unknown')))

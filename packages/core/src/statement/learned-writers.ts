@@ -2,14 +2,14 @@ import type { Statement } from './statement.ts'
 
 /** Options of {@link LearnedWriters}. */
 export interface LearnedWritersOptions {
-  /** How many functions, and how many texts, are remembered at most. Default 1,000 of each. */
+  /** How many functions, and how many texts, are remembered at most: 1,000 of each unless it says otherwise. */
   readonly capacity?: number
   /** How many UTF-16 units all remembered texts and names have at most, of each. Default 4,194,304. */
   readonly maxLength?: number
   /** How long after a refusal, in ms, a standby is tried again. Default 10 minutes. */
   readonly forgetAfterMillis?: number
-  /** A monotonic clock in ms. Default `performance.now`. */
-  readonly now?: () => number
+  /** A monotonic clock in ms; core reads none itself. */
+  readonly now: () => number
 }
 
 /**
@@ -23,10 +23,10 @@ export class LearnedWriters {
   readonly #texts: Refusals
   readonly #now: () => number
 
-  constructor(options: LearnedWritersOptions = {}) {
+  constructor(options: LearnedWritersOptions) {
     this.#functions = new Refusals(options)
     this.#texts = new Refusals(options)
-    this.#now = options.now ?? (() => performance.now())
+    this.#now = options.now
   }
 
   /** Whether `statement` with this text was refused before, or calls a function that was. */

@@ -16,7 +16,7 @@ import type { RoutedQuery } from './routed-query.ts'
 /** Says what each statement needs, by its text, the database's catalog, and what standbys have refused. */
 export class Verdicts {
   readonly #classifier = createClassifier()
-  readonly #learned = new LearnedWriters()
+  readonly #learned = new LearnedWriters({ now: () => performance.now() })
   readonly #catalog: CatalogCache | undefined
   #statements = 0
 

@@ -18,6 +18,11 @@ describe('health', () => {
     expect(down).toMatchObject({ failures: 1, error: 'third' })
   })
 
+  it('X3: a server that has not failed is never ejected, whatever the clock says', () => {
+    expect(isEjected({ ...HEALTHY, ejectedUntilMillis: 100 }, 5)).toBe(false)
+    expect(HEALTHY.isProbed).toBe(false)
+  })
+
   it('X3: each failed probe doubles the pause, up to the longest, however fast it fails', () => {
     let health = after([failed(), 0])
     const pauses: number[] = []

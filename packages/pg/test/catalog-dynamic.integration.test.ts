@@ -67,12 +67,15 @@ it.for([
   "select table_to_xml_and_xmlschema('\"audited\"', true, false, '')",
   "select schema_to_xml('public', true, false, '')",
   "select table_to_xml((select 'audited'::regclass), true, false, '')",
-  "select pg_input_is_valid('x', 'checked')",
 ])('R1: a relation or a type that is named by a value is as good as read: %s', (sql) =>
   world.judge(sql, 'write', 'deceives'),
 )
 
-it.for(["select table_to_xml('plain', true, false, '')", "select pg_input_is_valid('x', 'integer')"])(
-  'R2: a table that a value names is read where it stands: %s',
-  (sql) => world.judge(sql, 'read', 'answers'),
-)
+it('R1: a type that is named by a value is as good as used: pg_input_is_valid()', async ({ skip }) => {
+  if ((await world.version()) < 16) skip('PostgreSQL before 16 has no such function')
+  await world.judge("select pg_input_is_valid('x', 'checked')", 'write', 'deceives')
+  await world.judge("select pg_input_is_valid('x', 'integer')", 'read', 'answers')
+})
+
+it('R2: a table that a value names is read where it stands', () =>
+  world.judge("select table_to_xml('plain', true, false, '')", 'read', 'answers'))

@@ -164,11 +164,12 @@ describe('scope', () => {
     }
   })
 
-  it('P5: a replica that is gone or behind does not count as a need for the primary', () => {
+  it('P5: a replica or a catalog that is gone or behind does not count as a need for the primary', () => {
     for (const reason of [
       'replica-lost',
       'no-replica',
       'unknown-object',
+      'newer-than-catalog',
       'behind',
       'seen-elsewhere',
       'another-timeline',

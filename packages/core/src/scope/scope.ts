@@ -31,11 +31,12 @@ export interface ScopeOptions {
   readonly whenBehind?: 'primary' | 'throw' | undefined
 }
 
-/** A replica that is down or behind now says nothing about what the route will need next time (P5). */
+/** A replica that is down or behind now, or a catalog that is, says nothing about what the route will need next time (P5). */
 const UNRELATED_TO_ROUTE: ReadonlySet<ReplayReason> = new Set([
   'replica-lost',
   'no-replica',
   'unknown-object',
+  'newer-than-catalog',
   'behind',
   'seen-elsewhere',
   'another-timeline',

@@ -29,7 +29,8 @@ export type { ResponseHead } from './response/response-head.ts'
  *   return async (context, next) => {
  *     const life = lifecycle.open(factsOf(context))
  *     if (life === undefined) return next()
- *     await life.run(next)
+ *     // Errors become pages inside: the token of what was written before an error belongs on its page.
+ *     await life.run(() => next().catch((error) => showErrorPage(context, error)))
  *     const replay = await life.respond(headOf(context))
  *     if (replay !== undefined) context.response = new Response(null, replay)
  *   }

@@ -52,7 +52,7 @@ export function testEarlyReplays(adapter: HttpAdapter): void {
     expectReplay(await askOnce({ path: '/callback', handle }, {}, { options }))
     expectReplay(await askOnce({ method: 'POST', handle }, { body: '{}', chunked: true }, { options }))
     expect(runs).toBe(0)
-    // An obstacle to a replay still is one.
+    // What blocks a replay still does.
     const headers = signedSource('GET', '/callback')
     expect((await askOnce({ path: '/callback', handle }, { headers }, { options })).status).toBe(200)
     expect((await askOnce({ path: '/callback', handle }, {}, { options, topology: home })).status).toBe(200)

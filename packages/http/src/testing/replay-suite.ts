@@ -193,7 +193,7 @@ export function testReplays(adapter: HttpAdapter): void {
   })
 }
 
-/** A handler that writes, catches the error, and shows its obstacle. */
+/** A handler that writes, catches the error, and shows its blocker. */
 const showingWrite = (topology: Topology) => async (): Promise<Outcome> => {
   try {
     return { json: await write(topology) }

@@ -5,7 +5,6 @@ import { internalsOf } from '../driver/pg-internals.ts'
 import type { QueryCall } from '../driver/query-call.ts'
 import { sendQuery } from '../driver/send.ts'
 import { type AppConfig, findFirstResult, toSentQuery } from '../driver/sent-query.ts'
-import { once } from '../driver/settle.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
 import { isPositionRefused, parsePrimarySample, primarySampleText } from '../fleet/primary-sample.ts'
 import type { Connection } from '../node/pool-node.ts'
@@ -38,7 +37,7 @@ export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }:
   const sample = primarySampleText(client, frame?.scope?.session.isCommitAsync === true, sentAt)
   // On a line of its own: the app's text may end in a comment.
   const text = `${call.text ?? ''}\n;${sample}`
-  const answered = once((error: unknown, results?: unknown): void => {
+  const answered = (error: unknown, results?: unknown): void => {
     if (error) {
       const own = query === undefined ? undefined : findFirstResult(query)
       if (own === undefined) return done(error)
@@ -49,7 +48,7 @@ export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }:
     }
     const [own, asked] = Array.isArray(results) ? results : [results]
     done(undefined, own, positionIn(client, asked, sentAt))
-  })
+  }
   const config: AppConfig = typeof call.config === 'string' ? { text } : (call.config as AppConfig)
   const query = toSentQuery(client, config, undefined, answered, text)
   if (query === undefined) sendQuery(client, call, done)

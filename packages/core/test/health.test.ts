@@ -18,6 +18,13 @@ describe('health', () => {
     expect(down).toMatchObject({ failures: 1, error: 'third' })
   })
 
+  it('X3: a lost connection alone ejects no server, and does not end an ejection', () => {
+    const lost: Evidence = { kind: 'connection-error', error: 'reset' }
+    const down = after([failed(), 1000])
+    expect(nextHealth(HEALTHY, lost, 1000, 0.5)).toBe(HEALTHY)
+    expect(nextHealth(down, lost, 1000, 0.5)).toBe(down)
+  })
+
   it('X3: a server that has not failed is never ejected, whatever the clock says', () => {
     expect(isEjected({ ...HEALTHY, ejectedUntilMillis: 100 }, 5)).toBe(false)
     expect(HEALTHY.isProbed).toBe(false)

@@ -12,10 +12,14 @@ export interface Health {
   readonly error: unknown
 }
 
-/** What is learned about a server. `probed`: one attempt is made although the last one failed. */
+/**
+ * What is learned about a server. `probed`: one attempt is made although the last one failed. `connection-error`: a connection
+ * or a question of ours failed, which does not say that it refuses new sessions.
+ */
 export type Evidence =
   | { readonly kind: 'answered' }
   | { readonly kind: 'probed' }
+  | { readonly kind: 'connection-error'; readonly error: unknown }
   | { readonly kind: 'failed'; readonly error: unknown }
 
 export const HEALTHY: Health = Object.freeze({ failures: 0, ejectedUntilMillis: 0, isProbed: false, error: undefined })
@@ -33,6 +37,8 @@ export function nextHealth(health: Health, evidence: Evidence, nowMillis: number
   switch (evidence.kind) {
     case 'answered':
       return HEALTHY
+    case 'connection-error':
+      return health
     case 'probed':
       return {
         ...health,

@@ -185,7 +185,7 @@ export class Execution {
     const refusal = this.#outcomes.refusalOn(query, connection, error)
     holder.noticeLoss(error)
     if (refusal === undefined) return holder.finish(query, error)
-    if (connection.node.kind === 'primary') {
+    if (connection.role === 'primary') {
       return holder.finish(query, this.#outcomes.errorAtPrimary(connection, refusal, error))
     }
     const isForced = query.frame?.forced === 'replica'

@@ -42,13 +42,13 @@ export class Outcomes {
   }
 
   /** What an error on `connection` means for routing; `undefined` when it is the statement's own error. */
-  refusalOn({ holder }: RoutedQuery, { node, client }: Connection, error: unknown): Refusal | undefined {
+  refusalOn({ holder }: RoutedQuery, { role, client }: Connection, error: unknown): Refusal | undefined {
     const { transaction } = holder
     const isReadOnly = transaction.phase === 'open' && transaction.isReadOnly
     // The app itself asked for READ ONLY.
     if (isReadOnly && databaseErrorIn(error)?.routine === 'PreventCommandIfReadOnly') return undefined
     // Headwater makes every session on a replica read-only, so a refusal there is the replica's even after a promotion.
-    return classifyRefusal(error, node.kind === 'replica' || client.isStandby === true)
+    return classifyRefusal(error, role === 'replica' || client.isStandby === true)
   }
 
   /** The error for a refusal by the configured primary: when it is in recovery, no other server takes the write. */
@@ -64,7 +64,7 @@ export class Outcomes {
    * `withReplica`. The statement's own errors stay as they are.
    */
   errorInPlace(query: RoutedQuery, connection: Connection, error: unknown): unknown {
-    if (connection.node.kind === 'primary') return error
+    if (connection.role === 'primary') return error
     const refusal = this.refusalOn(query, connection, error)
     if (refusal === undefined) return error
     if (refusal === 'refused') this.learn(query, error)

@@ -9,7 +9,7 @@ import type {
 import type pg from 'pg'
 import type { QueryCall } from '../driver/query-call.ts'
 import type { Settle } from '../driver/settle.ts'
-import type { Connection, NodeKind, PoolNode } from '../node/pool-node.ts'
+import type { Connection, NodeRole, PoolNode } from '../node/pool-node.ts'
 
 /**
  * What a query runs for: a lease, which keeps its connections and its transaction between queries, or a lone query, which keeps
@@ -34,7 +34,7 @@ export interface Holder {
   /** Drops what it held back: that transaction never began. */
   forgetHeld(): void
   /** The connection that it keeps to a server of this kind. */
-  connectionTo(kind: NodeKind): Connection | undefined
+  connectionTo(role: NodeRole): Connection | undefined
   /** Before a query waits for a connection. */
   awaits(query: RoutedQuery): void
   /** When the connection is there, or cannot be had: keeps it. `false`: it was closed meanwhile, and the query has its answer. */

@@ -14,8 +14,8 @@ import type { RoutedQuery } from './routed-query.ts'
 export type Committed = (error: unknown, result?: unknown, position?: Position) => void
 
 /** Whether this is a COMMIT at the primary whose position the scope's client will be given. */
-export function mayBringPosition({ call, statement, frame }: RoutedQuery, { node }: Connection): boolean {
-  if (frame?.scope?.session.isWanted !== true || node.kind !== 'primary' || node.refusesPosition) return false
+export function mayBringPosition({ call, statement, frame }: RoutedQuery, { node, role }: Connection): boolean {
+  if (frame?.scope?.session.isWanted !== true || role !== 'primary' || node.refusesPosition) return false
   return statement.control?.kind === 'commit' && !statement.control.isChained && takesTwo(call)
 }
 

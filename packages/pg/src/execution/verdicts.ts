@@ -28,7 +28,7 @@ export class Verdicts {
         open: (signal, isPrimaryOnly) =>
           openOwnConnection(isPrimaryOnly ? [fleet.primary.pool] : fleet.nearest, signal),
         onKnowledge: (knowledge) => this.#classifier.learn(knowledge),
-        onFailure: (error) => fleet.primary.publish('connection-error', error),
+        onFailure: (error) => fleet.primary.learn({ kind: 'connection-error', error }),
       })
     } else if (Object.keys(functions).length > 0) {
       // Without a catalog, `functions` still holds.

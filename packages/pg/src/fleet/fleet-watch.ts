@@ -23,7 +23,7 @@ export class FleetWatch {
     const limit = maxLagMillis ?? Number.POSITIVE_INFINITY
     const pauseMillis = Math.max(SHORTEST_PAUSE_MILLIS, Math.min(PAUSE_MILLIS, limit / 4))
     // Behind a load balancer each connection of a watch could lead to another server.
-    const watched = replicas.filter((node) => !node.isBalanced)
+    const watched = replicas.filter((node) => node.traits.isOneServer)
     this.#replicas = replicas
     this.#watches = new Map(watched.map((node) => [node, new ReplicaWatch(node, pauseMillis)]))
     this.#primary = new Watcher({
@@ -35,7 +35,7 @@ export class FleetWatch {
         this.#history.add(sample)
         return sample
       },
-      onFailure: (error) => primary.publish('connection-error', error),
+      onFailure: (error) => primary.learn({ kind: 'connection-error', error }),
       onRest: () => this.#history.forget(),
     })
   }

@@ -39,7 +39,7 @@ export class Fleet implements PositionSource {
 
   /** Whether a local replica may still force its sessions read-only, so that a statement may be tried there (X1). */
   get isReadOnlyForced(): boolean {
-    for (const node of this.local) if (node.isReadOnlyForced) return true
+    for (const node of this.local) if (node.traits.keepsReadOnly) return true
     return this.local.length === 0
   }
 

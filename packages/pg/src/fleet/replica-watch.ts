@@ -13,8 +13,6 @@ export class ReplicaWatch {
   /** When each connection was made: one that is younger than the last sample may lead to another server. */
   readonly #madeAt = new WeakMap<object, number>()
   readonly #marks = new WeakMap<object, number>()
-  /** Whether it is behind a pooler: there a connection outlives its server. */
-  #isPooled = false
 
   constructor(node: PoolNode, pauseMillis: number) {
     this.node = node
@@ -26,12 +24,12 @@ export class ReplicaWatch {
       read: (row, { connection, receivedAt }) => {
         node.markReachable()
         const sample = parseReplicaSample(row, receivedAt)
-        this.#isPooled = sample.processId !== processIdOf(connection)
+        node.find({ isDirect: sample.processId === processIdOf(connection) })
         return sample
       },
       pauseMillis,
       wait: WAIT_FOR_LSN,
-      onFailure: (error) => node.publish('connection-error', error),
+      onFailure: (error) => node.learn({ kind: 'connection-error', error }),
     })
   }
 
@@ -42,7 +40,7 @@ export class ReplicaWatch {
    */
   stateBehind(client: pg.PoolClient): ReplicaState | undefined {
     const { latest } = this.watcher
-    if (latest === undefined || this.#isPooled) return undefined
+    if (latest === undefined || !this.node.traits.isDirect) return undefined
     const isOlder = (this.#madeAt.get(client) ?? 0) < latest.receivedAt
     return isOlder || this.#marks.get(client) === latest.node ? latest : undefined
   }

@@ -1,17 +1,28 @@
 import { diagnostics, type NodeEvent } from '@headwater/core'
-import { databaseErrorIn, type Evidence, HEALTHY, type Health, isEjected, nextHealth } from '@headwater/core/internal'
+import {
+  databaseErrorIn,
+  type EndpointTraits,
+  type Evidence,
+  HEALTHY,
+  type Health,
+  isEjected,
+  nextHealth,
+  withFound,
+} from '@headwater/core/internal'
 import pg from 'pg'
 import { clientClassOf, forgetPending } from '../driver/pg-internals.ts'
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
 import type { ResolvedNode } from '../options/options.ts'
 import { forceReadOnlySession } from './read-only-session.ts'
 
-export type NodeKind = 'primary' | 'replica'
+export type NodeRole = 'primary' | 'replica'
 
 /** A connection in use: its node, its client, and how to give it back. */
 export interface Connection {
   readonly node: PoolNode
   readonly client: TrackedClient
+  /** What its node was when it was taken. */
+  readonly role: NodeRole
   /** Whether it must be closed when it is given back; until then it can be used. */
   mustClose: boolean
   release(destroy?: Error | boolean): void
@@ -29,44 +40,44 @@ interface Waiting {
 /** One Postgres server: its connections, the role that it reports, and whether it gives sessions. */
 export class PoolNode {
   readonly name: string
-  readonly kind: NodeKind
+  readonly role: NodeRole
   readonly region: string | undefined
   readonly pool: pg.Pool
-  /** Whether each connection may lead to another server. */
-  readonly isBalanced: boolean
   /** The role that the server last reported; `undefined` before the first connection. */
   isStandby: boolean | undefined
-  #isReadOnlyForced = true
-  #areOptionsRefused = false
+  #traits: EndpointTraits
   #hasWarned = false
   readonly #waiting = new Set<Waiting>()
   /** Whether it has refused to report its position in the WAL: then it is not asked again, and clients that wrote read here. */
   refusesPosition = false
   #health: Health = HEALTHY
 
-  constructor(node: ResolvedNode, kind: NodeKind) {
+  constructor(node: ResolvedNode, role: NodeRole) {
     this.name = node.name
-    this.kind = kind
+    this.role = role
     this.region = node.region
-    this.isBalanced = node.isBalanced
+    this.#traits = node.traits
     const Client = trackedClientClass(clientClassOf(node.config), {
-      asksForReadOnly: () => kind === 'replica' && !this.#areOptionsRefused,
-      onOptionsRefused: () => {
-        this.#areOptionsRefused = true
-      },
+      asksForReadOnly: () => role === 'replica' && this.#traits.takesStartupOptions,
+      onOptionsRefused: () => this.find({ takesStartupOptions: false }),
       onRole: (isStandby) => this.#observeRole(isStandby),
-      onError: (error) => this.publish('connection-error', error),
+      onError: (error) => this.learn({ kind: 'connection-error', error }),
     })
     const config: pg.PoolConfig = { ...node.config, Client }
     // A spread loses what pg hides.
     if (node.config.password !== undefined) config.password = node.config.password
-    if (kind === 'replica') config.verify = this.#verifyReadOnly(node.config.verify)
+    if (role === 'replica') config.verify = this.#verifyReadOnly(node.config.verify)
     this.pool = new pg.Pool(config)
   }
 
-  /** Whether its sessions are forced read-only (X1), as far as is known. */
-  get isReadOnlyForced(): boolean {
-    return this.#isReadOnlyForced
+  /** What its address gives, as far as is known. */
+  get traits(): EndpointTraits {
+    return this.#traits
+  }
+
+  /** Notes what its address proved to give. */
+  find(found: Partial<EndpointTraits>): void {
+    this.#traits = withFound(this.#traits, found)
   }
 
   /** Whether it gave no session lately, so that no query is sent here for a while (X3). */
@@ -79,7 +90,7 @@ export class PoolNode {
     if (this.#health.failures === 0) return true
     // A caller that waits here already is the probe.
     if (this.isEjected || this.#waiting.size > 0) return false
-    this.#learn({ kind: 'probed' })
+    this.learn({ kind: 'probed' })
     return true
   }
 
@@ -103,20 +114,20 @@ export class PoolNode {
   #takeIdle(connected: Connected, failed: (error: unknown) => void): void {
     this.pool.connect((error, client, release) => {
       if (client === undefined) return this.#learnWhy(error, failed)
-      this.markUp()
+      this.learn({ kind: 'answered' })
       connected(undefined, this.#connectionOf(client, release))
     })
   }
 
   /** The pool makes the class that it was given. */
   #connectionOf(client: pg.PoolClient, release: Connection['release']): Connection {
-    return { node: this, client: client as TrackedClient, mustClose: false, release }
+    return { node: this, client: client as TrackedClient, role: this.role, mustClose: false, release }
   }
 
   /** No session was to be had; a full pool says nothing about its server. */
   #learnWhy(error: unknown, failed: ((error: unknown) => void) | undefined): void {
     if (!isFullPool(error) && !this.pool.ending) {
-      this.markDown(error)
+      this.learn({ kind: 'failed', error })
       failed?.(error)
     } else {
       // Whoever waited in vain behind others that got no session was kept waiting by the server.
@@ -130,39 +141,44 @@ export class PoolNode {
         return this.#ask(waiting, false)
       const isStillWaiting = this.#waiting.delete(waiting)
       if (client === undefined) return this.#learnWhy(error, isStillWaiting ? waiting.failed : undefined)
-      this.markUp()
+      this.learn({ kind: 'answered' })
       if (isStillWaiting) waiting.connected(undefined, this.#connectionOf(client, release))
       else release()
     })
   }
 
-  markDown(error: unknown): void {
+  /** Takes what was learned about its server into the verdict, and tells of it. */
+  learn(evidence: Evidence): void {
     const { failures } = this.#health
-    this.#learn({ kind: 'failed', error })
-    if (failures === 0) this.publish('down', error)
-    // A caller that waits for the primary has nowhere else to go.
-    if (this.kind === 'replica') this.#sendAway(error)
-  }
-
-  markUp(): void {
-    if (this.#health.failures === 0) return
-    this.#learn({ kind: 'answered' })
-    this.publish('up', undefined)
+    if (evidence.kind === 'answered' && failures === 0) return
+    this.#health = nextHealth(this.#health, evidence, performance.now(), Math.random())
+    switch (evidence.kind) {
+      case 'probed':
+        return
+      case 'answered':
+        return this.#publish('up', undefined)
+      case 'connection-error':
+        return this.#publish('connection-error', evidence.error)
+      case 'failed':
+        if (failures === 0) this.#publish('down', evidence.error)
+        // A caller that waits for the primary has nowhere else to go.
+        if (this.role === 'replica') this.#sendAway(evidence.error)
+    }
   }
 
   /** Its watcher was answered: the server can be reached. That does not say whether it takes new sessions. */
   markReachable(): void {
     const { failures, error } = this.#health
-    if (failures > 0 && databaseErrorIn(error) === undefined) this.markUp()
+    if (failures > 0 && databaseErrorIn(error) === undefined) this.learn({ kind: 'answered' })
   }
 
   positionRefused(error: unknown): void {
     if (this.refusesPosition) return
     this.refusesPosition = true
-    this.publish('connection-error', error)
+    this.learn({ kind: 'connection-error', error })
   }
 
-  publish(change: NodeEvent['change'], error: unknown): void {
+  #publish(change: NodeEvent['change'], error: unknown): void {
     if (!diagnostics.node.hasSubscribers) return
     diagnostics.node.publish({ node: this.name, region: this.region, change, error } satisfies NodeEvent)
   }
@@ -177,15 +193,11 @@ export class PoolNode {
     for (const { failed } of all) failed(error)
   }
 
-  #learn(evidence: Evidence): void {
-    this.#health = nextHealth(this.#health, evidence, performance.now(), Math.random())
-  }
-
   #observeRole(isStandby: boolean): void {
     if (this.isStandby === isStandby) return
-    const isChange = this.isStandby !== undefined || isStandby !== (this.kind === 'replica')
+    const isChange = this.isStandby !== undefined || isStandby !== (this.role === 'replica')
     this.isStandby = isStandby
-    if (isChange) this.publish(isStandby ? 'became-standby' : 'became-primary', undefined)
+    if (isChange) this.#publish(isStandby ? 'became-standby' : 'became-primary', undefined)
   }
 
   /** Checks each new session before a caller gets it; `next` is the app's own check. */
@@ -195,7 +207,7 @@ export class PoolNode {
       forceReadOnlySession(tracked, (error, isForced) => {
         if (error !== undefined) return done(error)
         tracked.isForcedReadOnly = isForced
-        this.#isReadOnlyForced = isForced
+        this.find({ keepsReadOnly: isForced })
         if (!isForced) this.#warnOfPooler()
         if (next === undefined) done()
         else next(client, done)

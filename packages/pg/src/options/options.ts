@@ -1,5 +1,13 @@
 import { type Consistency, OptionsInvalid } from '@headwater/core'
-import { type Access, parseConsistency, parseRegion, type Routing } from '@headwater/core/internal'
+import {
+  type Access,
+  type EndpointTraits,
+  LOAD_BALANCER,
+  ONE_SERVER,
+  parseConsistency,
+  parseRegion,
+  type Routing,
+} from '@headwater/core/internal'
 import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog-options.ts'
 import { type FreshnessOptions, type ResolvedFreshness, resolveFreshness } from './freshness-options.ts'
@@ -108,8 +116,8 @@ export interface ResolvedNode {
   readonly name: string
   readonly region: string | undefined
   readonly config: PoolConfig
-  /** Whether each connection may lead to another server. */
-  readonly isBalanced: boolean
+  /** What is assumed of its address until it shows otherwise. */
+  readonly traits: EndpointTraits
 }
 
 const ROUTINGS: Readonly<Record<Routing, true>> = { automatic: true, 'opt-in': true }
@@ -216,13 +224,23 @@ function resolveReplicas(
     }
     const config = { ...withHidden(common, shared), ...withHidden(replica, replica) }
     const replicaRegion = resolveRegion(`${option}.region`, replica.region)
-    return resolveNode(`replica-${index}`, replicaRegion, config, endpoint === 'load-balancer')
+    return resolveNode(
+      `replica-${index}`,
+      replicaRegion,
+      config,
+      endpoint === 'load-balancer' ? LOAD_BALANCER : ONE_SERVER,
+    )
   })
 }
 
-function resolveNode(name: string, region: string | undefined, config: PoolConfig, isBalanced = false): ResolvedNode {
+function resolveNode(
+  name: string,
+  region: string | undefined,
+  config: PoolConfig,
+  traits: EndpointTraits = ONE_SERVER,
+): ResolvedNode {
   const { region: _region, endpoint: _endpoint, ...own } = config as ReplicaOptions
-  return Object.freeze({ name, region, config: withHidden(own, config), isBalanced })
+  return Object.freeze({ name, region, config: withHidden(own, config), traits })
 }
 
 function resolveRegion(option: string, value: string | undefined): string | undefined {

@@ -24,10 +24,10 @@ export class ConnectionSet {
 
   /** Adds a connection: its events reach the owner's listeners, and it gets the owner's type parsers. */
   add(connection: Connection): void {
-    const { client, node } = connection
+    const { client, role } = connection
     client.owner = this.#owner
     if (this.#typeParsers !== undefined) for (const parser of this.#typeParsers) client.setTypeParser(...parser)
-    if (node.kind === 'primary') this.onPrimary = connection
+    if (role === 'primary') this.onPrimary = connection
     else this.onReplica = connection
   }
 

@@ -3,7 +3,7 @@ import type pg from 'pg'
 import { sendText } from '../driver/send.ts'
 import { STANDS_ALONE } from '../execution/lone-queries.ts'
 import type { Holder, RoutedQuery } from '../execution/routed-query.ts'
-import type { Connection, NodeKind } from '../node/pool-node.ts'
+import type { Connection, NodeRole } from '../node/pool-node.ts'
 import type { ConnectionSet } from './connection-set.ts'
 import { HeldTransaction } from './held-transaction.ts'
 
@@ -82,8 +82,8 @@ export class Lease implements Holder {
     this.#transaction = held === undefined ? STANDS_ALONE : { phase: 'held', modes: held.modes }
   }
 
-  connectionTo(kind: NodeKind): Connection | undefined {
-    return kind === 'primary' ? this.connections.onPrimary : this.connections.onReplica
+  connectionTo(role: NodeRole): Connection | undefined {
+    return role === 'primary' ? this.connections.onPrimary : this.connections.onReplica
   }
 
   /**
@@ -131,7 +131,7 @@ export class Lease implements Holder {
         return begun(error)
       }
       this.#held = undefined
-      this.#transaction = { phase: 'open', on: connection.node.kind, isReadOnly: held.modes.isReadOnly === true }
+      this.#transaction = { phase: 'open', on: connection.role, isReadOnly: held.modes.isReadOnly === true }
       begun()
     })
   }
@@ -147,7 +147,7 @@ export class Lease implements Holder {
 
   #dropLost(connection: Connection, cause: unknown): void {
     const hasTransaction = this.#transaction.phase === 'open' && connection === this.connections.latest
-    const hasSession = this.#isPinned && connection.node.kind === 'primary'
+    const hasSession = this.#isPinned && connection.role === 'primary'
     this.connections.drop(connection, true)
     if (hasTransaction || hasSession) this.lose(cause)
   }
@@ -209,7 +209,7 @@ export class Lease implements Holder {
     else if (this.#held !== undefined) return
     if (!isInside) this.#transaction = STANDS_ALONE
     else if (this.#transaction.phase !== 'open') {
-      this.#transaction = { phase: 'open', on: latest.node.kind, isReadOnly: false }
+      this.#transaction = { phase: 'open', on: latest.role, isReadOnly: false }
     }
   }
 }

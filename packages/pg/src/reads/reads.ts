@@ -19,7 +19,7 @@ export class Reads {
     this.#options = options
     this.#ground = {
       chooser,
-      order: new ReplicaOrder(fleet.local, chooser.watch),
+      order: new ReplicaOrder(fleet, chooser.watch),
       detector: options.warnOnStaleReads ? new StaleReadDetector() : undefined,
       mayServeStale: options.onPrimaryUnreachable === 'serve-stale',
     }
@@ -57,7 +57,7 @@ export class Reads {
     if (requirement === undefined) return true
     const { watch } = this.#ground.chooser
     const state = watch.stateOf(connection.node, connection.client)
-    if (connection.node.isBalanced || whyStale(state, requirement, watch) !== undefined) return false
+    if (!connection.node.traits.isOneServer || whyStale(state, requirement, watch) !== undefined) return false
     if (state !== undefined) query.frame?.scope?.session.readAtReplica(state)
     return true
   }

@@ -92,7 +92,7 @@ export class ReplicaChooser {
     let why: StaleReason = 'another-timeline'
     for (const node of nodes) {
       // Behind a load balancer each connection may lead elsewhere: it is asked itself, right before the read.
-      if (node.isBalanced) return { node, why }
+      if (!node.traits.isOneServer) return { node, why }
       const stale = whyStale(this.watch.stateOf(node), requirement, this.watch)
       if (stale === undefined) return { node, why }
       if (PRECEDENCE.indexOf(stale) < PRECEDENCE.indexOf(why)) why = stale

@@ -50,7 +50,7 @@ export class ReplicaSearch {
     const { order, chooser } = this.#ground
     const query = this.#query
     const preferred = order.preferred(query, requirement.seen)
-    if (preferred !== undefined && !preferred.isBalanced) {
+    if (preferred?.traits.isOneServer === true) {
       const isFit = whyStale(chooser.watch.stateOf(preferred), requirement, chooser.watch) === undefined
       if (isFit) return this.#takeFresh(preferred, requirement)
     }
@@ -94,12 +94,12 @@ export class ReplicaSearch {
     const { node, client } = connection
     const { chooser } = this.#ground
     const isEnough = (state: ReplicaState) => whyStale(state, requirement, chooser.watch) !== 'behind'
-    askReplica(client, isEnough, node.isBalanced ? chooser.maxWaitMillis : 0, (failure, state) => {
+    askReplica(client, isEnough, node.traits.isOneServer ? 0 : chooser.maxWaitMillis, (failure, state) => {
       if (state === undefined) {
         connection.release(true)
-        node.publish('connection-error', failure)
+        node.learn({ kind: 'connection-error', error: failure })
         this.goOn()
-      } else if (node.isBalanced && state.processId !== processIdOf(client)) {
+      } else if (!node.traits.isOneServer && state.processId !== processIdOf(client)) {
         // The next statement may meet another server than this answer came from.
         connection.release()
         this.goOn('behind')

@@ -1,9 +1,9 @@
 import type { Known } from '@headwater/core/internal'
 import { findCatalogFunction } from './catalog-function.ts'
+import type { CatalogRow } from './catalog-query.ts'
 import { judgeForeignBody } from './foreign-language.ts'
 import { judgeExtensionFunction } from './known-extensions.ts'
 import type { Evidence } from './object.ts'
-import type { CatalogRow } from './query.ts'
 
 /** What each row of the catalog shows by itself. */
 export class CatalogFacts {

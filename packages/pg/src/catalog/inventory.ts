@@ -1,5 +1,5 @@
 import type { Inventory, NameKind } from '@headwater/core/internal'
-import type { CatalogRow } from './query.ts'
+import type { CatalogRow } from './catalog-query.ts'
 
 /** Which names a database had when its catalog was read: with a schema, and without one in any of them. */
 export class CatalogInventory implements Inventory {

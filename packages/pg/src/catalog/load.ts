@@ -1,11 +1,11 @@
 import { type Access, createKnowledge } from '@headwater/core/internal'
 import { checkOverrides } from '../options/overrides.ts'
+import { CATALOG_QUERY, type CatalogRow, type CatalogTarget } from './catalog-query.ts'
 import { CatalogFacts, expression } from './facts.ts'
 import { CatalogGraph } from './graph.ts'
 import { CatalogInventory } from './inventory.ts'
 import { buildKnowledge } from './knowledge.ts'
 import type { CatalogKnowledge } from './object.ts'
-import { CATALOG_QUERY, type CatalogRow, type CatalogTarget } from './query.ts'
 
 /** Options of {@link loadCatalog}. */
 export interface LoadCatalogOptions {

@@ -17,7 +17,7 @@ import {
 import { readOperator, seeOperator } from './operators.ts'
 import { closeParenthesis, openParenthesis, pass } from './parentheses.ts'
 import { seePlainKeyword, seePlainName } from './plain-name.ts'
-import { seeProceduralWord } from './procedural.ts'
+import { seeProceduralWord } from './plpgsql-words.ts'
 import {
   beginRelations,
   ENDED,

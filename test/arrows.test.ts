@@ -40,7 +40,7 @@ const ROOMS: Readonly<Record<string, Floors>> = {
 }
 
 /** The SQL grammar is recursive by nature: a statement holds queries, a body holds statements, a text may run another. */
-const GRAMMAR = ['body', 'do', 'dynamic-query', 'dynamic-text', 'procedural', 'query', 'statements', 'text-to-run'].map(
+const GRAMMAR = ['body', 'do', 'dynamic-query', 'dynamic-text', 'plpgsql-words', 'query', 'statements', 'text-to-run'].map(
   (file) => `classify/grammar/${file}.ts`,
 )
 

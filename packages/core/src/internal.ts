@@ -20,6 +20,16 @@ export { findInCauses } from './errors/find-in-causes.ts'
 export { errorPrototypes } from './errors/headwater-error.ts'
 export { classifyRefusal, type Refusal } from './errors/refusal.ts'
 export { type Backoff, pauseMillis, spread } from './nodes/backoff.ts'
+export {
+  type Election,
+  elect,
+  hearOf,
+  type LastReport,
+  type Lineage,
+  NO_LINEAGE,
+  type ServerReport,
+  type ServerRole,
+} from './nodes/election.ts'
 export { type EndpointTraits, LOAD_BALANCER, ONE_SERVER, withFound } from './nodes/endpoint.ts'
 export { type Evidence, HEALTHY, type Health, isEjected, nextHealth } from './nodes/health.ts'
 export { createTopology, parseRegion } from './nodes/topology.ts'

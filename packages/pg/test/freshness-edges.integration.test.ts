@@ -299,7 +299,7 @@ describe('P8: with the primary gone', () => {
 
 describe('F6: with the primary gone', () => {
   test('with maxLag: by bytes reads go on, by time they are refused once it has been silent for that long', async () => {
-    const byTime = await world.informedPool('ams', { maxLag: { millis: 500 } })
+    const byTime = await world.informedPool('ams', { maxLag: { millis: 500 }, promotionWaitMillis: 0 })
     const byBytes = await world.informedPool('ams', { maxLag: { bytes: 1_000_000 } })
     for (const pool of [byTime, byBytes]) {
       await expect.poll(() => whoFor(pool, undefined), { timeout: 5000 }).toMatch(/^nrt/)
@@ -338,13 +338,14 @@ describe('F7: a promotion', () => {
     expect(after).toMatchObject({ timeline: 2, cluster: before.cluster })
     await expect.poll(() => whoFor(promoted, after), { timeout: 15_000 }).toBe('nrt-2')
     expect(await whoFor(promoted, before)).toBe('nrt')
-    // The old primary does not know that it was replaced: what it says of itself takes nothing back.
+    // The old primary does not know that it was replaced. A pool that heard of the later timeline writes to it no more (X7).
     const onOld = await runInScope(new Scope({ session: { minPosition: after, isWanted: true } }), async () => {
       const scope = new Scope({ session: { minPosition: after, isWanted: true } })
       await runInScope(scope, () => home.query(INSERT))
       return scope.session.capturePosition()
     })
-    expect(onOld).toMatchObject({ timeline: 2, lsn: after.lsn })
+    expect(onOld).toMatchObject({ timeline: 2 })
+    expect(onOld?.lsn).toBeGreaterThan(after.lsn)
   })
 
   test('a role that sees the receiver knows at once that a replica has followed, any other by the next restart point', async () => {

@@ -87,10 +87,12 @@ const refusals: Readonly<Record<string, () => Promise<Refusal>>> = {
     return { options: as(replica(0), 'postgres', 'late'), error: { code: '3D000' }, mend }
   },
   'it has no connection left (53300)': async () => {
-    await world.change('create role crowded login connection limit 1; grant select on server to crowded')
-    const holder = new pg.Client(as(replica(0), 'crowded'))
-    await holder.connect()
-    return { options: as(replica(0), 'crowded'), error: { code: '53300' }, mend: () => holder.end() }
+    await world.change('create role crowded login connection limit 2; grant select on server to crowded')
+    // The monitor has one connection of its own.
+    const holders = [1, 2].map(() => new pg.Client(as(replica(0), 'crowded')))
+    for (const holder of holders) await holder.connect()
+    const mend = async () => void (await Promise.all(holders.map((holder) => holder.end())))
+    return { options: as(replica(0), 'crowded'), error: { code: '53300' }, mend }
   },
   'it offers no TLS': async () => ({
     options: { connectionString: replica(0).url, ssl: { rejectUnauthorized: false } },
@@ -111,7 +113,7 @@ describe('X2: a replica that gives no session makes no read fail', () => {
     for (let n = 0; n < 6; n += 1) expect(await who(pool)).toBe('nrt-2')
     const together = await Promise.all(Array.from({ length: 12 }, () => who(pool)))
     expect(new Set(together)).toEqual(new Set(['nrt-2']))
-    expect(heard.changes[0]).toMatchObject({ change: 'down', error })
+    expect(heard.changes.find(({ change }) => change === 'down')).toMatchObject({ error })
 
     // With no other replica it is the primary at home, and a replay away.
     const only = { replicas: [options] }
@@ -177,7 +179,8 @@ describe('X3: a server that does not answer', () => {
     expect(new Set(answers)).toEqual(new Set(['primary']))
     expect(performance.now() - began).toBeLessThan(3 * CUT_AFTER)
     await sleep(2 * CUT_AFTER)
-    expect(gate.count).toBeLessThanOrEqual(2)
+    // The monitor's own attempts are counted too.
+    expect(gate.count).toBeLessThanOrEqual(5)
   })
 
   it('as the primary it is a PrimaryUnavailable for all that wait, also in the queue', async () => {
@@ -206,7 +209,7 @@ describe('a full pool', () => {
     client.release()
     expect(error).not.toBeInstanceOf(PrimaryUnavailable)
     expect(error).toMatchObject({ message: 'timeout exceeded when trying to connect' })
-    expect(heard.changes).toEqual([])
+    expect(changesOf(heard)).toEqual([])
     await pool.query("insert into note (body) values ('not full')")
   })
 

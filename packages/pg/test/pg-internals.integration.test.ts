@@ -38,6 +38,7 @@ const POOL: Readonly<Record<keyof PoolInternals, string>> = {
   ending: 'boolean',
   ended: 'boolean',
   _pendingQueue: 'object',
+  _clients: 'object',
 }
 /** The fields of a query that was made of a configuration with all of them. */
 const QUERY: Readonly<Record<keyof QueryInternals, string>> = {

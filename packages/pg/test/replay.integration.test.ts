@@ -148,15 +148,14 @@ describe('away from home', () => {
     client.release()
   })
 
-  it('P4: at home with a primary that is in recovery a write is a ReplayImpossible that says so', async () => {
+  it('X4: at home with a primary that is in recovery a write is refused before it is sent', async () => {
     const standby = world.cluster.replicas[0]?.url ?? ''
     const failingOver = world.pool('ams', { primary: { region: 'ams', connectionString: standby }, replicas: [] })
     const error = await errorOf(inRequest(failingOver, () => failingOver.query("insert into note (body) values ('x')")))
     expect(error).toMatchObject({
-      code: 'HEADWATER_REPLAY_IMPOSSIBLE',
-      blocker: 'at-home',
+      code: 'HEADWATER_PRIMARY_UNAVAILABLE',
       status: 503,
-      cause: { code: '25006' },
+      cause: { message: expect.stringContaining('in recovery') },
     })
   })
 

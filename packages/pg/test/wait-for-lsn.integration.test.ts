@@ -45,15 +45,15 @@ function watch(url = replica().url, wait: ServerWait | 'asked' = WAIT_FOR_LSN) {
   const failures: unknown[] = []
   let samples = 0
   const watcher = new Watcher<Lsn>({
-    pool,
+    config: pool.options,
     textFor: () => 'select coalesce(pg_last_wal_replay_lsn(), pg_current_wal_flush_lsn())::text',
     read: ([lsn]) => {
       samples += 1
       return parseLsn(lsn ?? '') ?? toLsn(0n)
     },
-    pauseMillis: 60_000,
+    pause: () => 60_000,
     ...(wait !== 'asked' && { wait }),
-    onFailure: (error) => failures.push(error),
+    onFailure: (_failure, error) => failures.push(error),
   })
   return {
     watcher,

@@ -18,11 +18,11 @@ function watch(changes: Partial<Watch<number>> = {}): { watcher: Watcher<number>
   const pool = new pg.Pool({ connectionString: world.cluster.primary.url, application_name: 'watched' })
   const failures: unknown[] = []
   const watcher = new Watcher<number>({
-    pool,
+    config: pool.options,
     textFor: () => 'select count(*) from note',
     read: ([count]) => Number(count),
-    pauseMillis: 60_000,
-    onFailure: (error) => failures.push(error),
+    pause: () => 60_000,
+    onFailure: (_failure, error) => failures.push(error),
     ...changes,
   })
   return { watcher, pool, failures }
@@ -65,7 +65,7 @@ describe('F4: a watcher', () => {
   })
 
   test('forgets its sample when its connection is lost, and gets a new one by itself', async () => {
-    const { watcher, failures } = watch({ pauseMillis: 20 })
+    const { watcher, failures } = watch({ pause: () => 20 })
     await expect.poll(() => watcher.latest).toBeDefined()
     await world.admin.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'watched'")
     await expect.poll(() => failures.length).toBe(1)
@@ -76,7 +76,7 @@ describe('F4: a watcher', () => {
   test('rests when it is no longer looked at, reports it, and starts again with the next look', async () => {
     let rests = 0
     const { watcher } = watch({
-      pauseMillis: 20,
+      pause: () => 20,
       patienceMillis: 150,
       onRest: () => {
         rests += 1

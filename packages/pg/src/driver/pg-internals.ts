@@ -34,6 +34,8 @@ export interface PoolInternals {
   ended: boolean
   /** The callers that wait for a connection. */
   readonly _pendingQueue?: unknown[]
+  /** Its connections, idle and in use. */
+  readonly _clients?: pg.Client[]
 }
 
 /** As `internalsOf`, for a pool. */
@@ -45,6 +47,11 @@ export function poolInternalsOf(pool: object): PoolInternals {
 export function forgetPending(pool: object): void {
   const queue = poolInternalsOf(pool)._pendingQueue
   if (queue !== undefined) queue.length = 0
+}
+
+/** The connections of pg's pool, idle and in use. */
+export function clientsOf(pool: object): readonly pg.Client[] {
+  return [...(poolInternalsOf(pool)._clients ?? [])]
 }
 
 /** What pg asks of a Submittable and its types do not declare, and where pg-cursor and pg-query-stream keep their text. */

@@ -4,6 +4,7 @@ import {
   type ClientSession,
   classify,
   type Decision,
+  NEVER_REACHED,
   type PrimaryReason,
   route,
   routeToPrimary,
@@ -35,6 +36,8 @@ export class Decisions {
 
   /** All that a decision about this query depends on, as of now. */
   situationOf({ frame, call, holder }: RoutedQuery): Situation {
+    const seen = frame?.scope?.session.seen
+    if (seen !== undefined && seen.timeline > this.#fleet.timeline && seen.lsn !== NEVER_REACHED) this.#fleet.hear(seen)
     const { routing, consistency, writesOutsideRequest } = this.#options
     return {
       topology: this.#fleet.topology,

@@ -25,9 +25,9 @@ export class Engine {
 
   /** Ends the background work (watches, the catalog), then the pools. Rejects with an AggregateError of what could not be closed. */
   async end(): Promise<void> {
-    await Promise.all([this.verdicts.end(), this.reads.end()])
+    await Promise.all([this.verdicts.end(), this.fleet.end()])
     const { nodes } = this.fleet
-    const outcomes = await Promise.allSettled(nodes.map((node) => node.pool.end()))
+    const outcomes = await Promise.allSettled(nodes.map((node) => node.end()))
     const errors = outcomes.flatMap((outcome, index) =>
       outcome.status === 'rejected'
         ? [new Error(`${nodes[index]?.name}: could not be closed`, { cause: outcome.reason })]

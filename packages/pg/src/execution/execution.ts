@@ -186,6 +186,12 @@ export class Execution {
     holder.noticeLoss(error)
     if (refusal === undefined) return holder.finish(query, error)
     if (connection.role === 'primary') {
+      if (refusal === 'refused' && connection.client.isStandby === true && transaction.phase === 'none') {
+        // It was demoted, and has done nothing: the query waits for the new primary (X9).
+        connection.mustClose = true
+        holder.giveUp(connection)
+        return this.#onPrimary(query)
+      }
       return holder.finish(query, this.#outcomes.errorAtPrimary(connection, refusal, error))
     }
     const isForced = query.frame?.forced === 'replica'

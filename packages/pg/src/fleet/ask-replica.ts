@@ -1,6 +1,6 @@
 import { sendQuestion } from '../driver/send.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
-import { parseReplicaSample, REPLICA_SAMPLE, type ReplicaSample } from './replica-sample.ts'
+import { parseServerSample, SERVER_SAMPLE, type ServerSample } from './server-sample.ts'
 
 /** How long the answer may take. */
 const TIMEOUT_MILLIS = 1_000
@@ -14,15 +14,15 @@ const PAUSE_MILLIS = 10
  */
 export function askReplica(
   client: TrackedClient,
-  isEnough: (state: ReplicaSample) => boolean,
+  isEnough: (state: ServerSample) => boolean,
   maxWaitMillis: number,
-  done: (error: unknown, sample?: ReplicaSample) => void,
+  done: (error: unknown, sample?: ServerSample) => void,
 ): void {
   const sentAt = performance.now()
   const answered = (error: unknown, rows: readonly (readonly (string | null)[])[]): void => {
     if (error) return done(error)
     try {
-      const sample = parseReplicaSample(rows[0] ?? [], performance.now())
+      const sample = parseServerSample(rows[0] ?? [], sentAt, performance.now())
       const left = maxWaitMillis - (sample.receivedAt - sentAt) - PAUSE_MILLIS
       if (left <= 0 || isEnough(sample)) done(undefined, sample)
       else setTimeout(() => askReplica(client, isEnough, left, done), PAUSE_MILLIS)
@@ -30,5 +30,5 @@ export function askReplica(
       done(unreadable)
     }
   }
-  sendQuestion(client, REPLICA_SAMPLE, answered, TIMEOUT_MILLIS)
+  sendQuestion(client, SERVER_SAMPLE, answered, TIMEOUT_MILLIS)
 }

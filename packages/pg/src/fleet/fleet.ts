@@ -1,33 +1,75 @@
 import { PrimaryUnavailable, type Topology } from '@headwater/core'
-import { createTopology, isOutOfService, type Position, type PositionSource } from '@headwater/core/internal'
+import {
+  createTopology,
+  elect,
+  hearOf,
+  isOutOfService,
+  type LastReport,
+  type Lineage,
+  NO_LINEAGE,
+  type Position,
+  type PositionSource,
+  type ServerRole,
+} from '@headwater/core/internal'
 import type pg from 'pg'
 import { type Connected, PoolNode } from '../node/pool-node.ts'
-import type { ResolvedOptions } from '../options/options.ts'
+import type { ResolvedNode, ResolvedOptions } from '../options/options.ts'
 import { askPrimary } from './ask-primary.ts'
+import { Monitor, type Monitored } from './monitor.ts'
+import { PrimaryWait } from './primary-wait.ts'
+import type { ServerSample } from './server-sample.ts'
 
-/** All servers of a pool: the primary, the replicas, the local ones among them, and the topology of this process. */
-export class Fleet implements PositionSource {
-  readonly primary: PoolNode
-  readonly replicas: readonly PoolNode[]
-  /** The local replicas, in the order of the configuration: those of this region, and those that name none. */
-  readonly local: readonly PoolNode[]
+type FleetOptions = Pick<
+  ResolvedOptions,
+  'region' | 'primary' | 'replicas' | 'freshness' | 'suspectAfterMillis' | 'promotionWaitMillis'
+>
+
+const NO_PRIMARY = '[headwater] no server is known to be the primary now'
+
+/** All servers of a pool, who of them is the primary, and the topology of this process. */
+export class Fleet implements PositionSource, Monitored {
   readonly nodes: readonly PoolNode[]
-  readonly #withReplica: Topology
-  readonly #withoutReplica: Topology
+  readonly monitor: Monitor
+  /** The server that takes the writes: the configured one at first, then the one that is elected (X7). */
+  primary: PoolNode
+  /** Whether it may: not once it proved to be no primary, until another is elected. */
+  hasPrimary = true
+  /** The replicas that may be read, in the order of the configuration. */
+  replicas: readonly PoolNode[]
+  /** Those among them in this region, and those that name none. */
+  local: readonly PoolNode[]
+  readonly #region: string | undefined
+  readonly #guess: number
+  readonly #reports: LastReport[]
+  readonly #wait: PrimaryWait
+  readonly #isMonitored: boolean
+  #lineage: Lineage = NO_LINEAGE
+  /** The timeline on which `primary` was elected; 0 while it is the first guess. */
+  #electedOn = 0
+  #withReplica: Topology
+  #withoutReplica: Topology
 
-  constructor({ region, primary, replicas }: Pick<ResolvedOptions, 'region' | 'primary' | 'replicas'>) {
-    this.primary = new PoolNode(primary, 'primary')
-    this.replicas = replicas.map((replica) => new PoolNode(replica, 'replica'))
-    this.local = this.replicas.filter(
-      (node) => node.region === undefined || region === undefined || node.region === region,
-    )
+  constructor({ region, primary, replicas, freshness, suspectAfterMillis, promotionWaitMillis }: FleetOptions) {
+    const onNews = (): void => this.monitor.alarm()
+    const nodeFor = (server: ResolvedNode, role: 'primary' | 'replica') => new PoolNode(server, role, onNews)
+    this.#region = region
+    this.primary = nodeFor(primary, 'primary')
+    this.replicas = replicas.map((replica) => nodeFor(replica, 'replica'))
+    this.local = this.replicas.filter((node) => this.isLocal(node))
     this.nodes = [this.primary, ...this.replicas]
-    this.#withReplica = createTopology({ region, primaryRegion: primary.region, hasReplica: true })
-    this.#withoutReplica = createTopology({ region, primaryRegion: primary.region, hasReplica: false })
+    this.#guess = 0
+    this.#reports = this.nodes.map(() => undefined)
+    this.#isMonitored = this.nodes.filter((node) => node.traits.isOneServer).length > 1
+    this.#wait = new PrimaryWait(this.#isMonitored ? promotionWaitMillis : 0)
+    const { withReplica, withoutReplica } = this.#topologies()
+    this.#withReplica = withReplica
+    this.#withoutReplica = withoutReplica
+    this.monitor = new Monitor(this, { maxLagMillis: freshness.maxLag?.millis, suspectAfterMillis })
   }
 
-  /** Where this process stands, as of now: without a replica while all local ones are ejected. */
+  /** Where this process stands, as of now: without a replica while all local ones are ejected. Asking keeps the monitor going. */
   get topology(): Topology {
+    this.monitor.touch()
     for (const node of this.local) if (!node.isEjected) return this.#withReplica
     return this.#withoutReplica
   }
@@ -43,16 +85,124 @@ export class Fleet implements PositionSource {
     return this.local.length === 0
   }
 
+  /** The highest timeline that was seen; 0 before the first answer. */
+  get timeline(): number {
+    return this.#lineage.timeline
+  }
+
+  isLocal({ region }: PoolNode): boolean {
+    return region === undefined || this.#region === undefined || region === this.#region
+  }
+
+  /** Takes in what a server said of itself, or that it does not answer, and elects the primary (X7). */
+  report(node: PoolNode, said: ServerSample | 'silent'): void {
+    const index = this.nodes.indexOf(node)
+    if (!isSameReport(this.#reports[index], said)) {
+      this.#reports[index] = said
+      this.#elect()
+    }
+    if (said !== 'silent' && node === this.primary && this.hasPrimary) this.#wait.settleAll()
+  }
+
+  /** Takes in a timeline that a signed token or a replay names: when it is a later one, every server is asked (F7). */
+  hear(position: Pick<Position, 'cluster' | 'timeline'>): void {
+    const lineage = hearOf(this.#lineage, position)
+    if (lineage === this.#lineage) return
+    const isNews = lineage.timeline > this.#lineage.timeline
+    this.#lineage = lineage
+    if (!isNews) return
+    this.monitor.alarm()
+    this.#elect()
+  }
+
   /**
-   * Takes a connection to the primary. Gives a `PrimaryUnavailable` when the primary is out of service, and pg's own error when
-   * the pool is full, or a login, database or TLS is refused.
+   * Takes a connection to the primary. While there is none, or it cannot be reached, the caller waits for the next (X9). Gives a
+   * `PrimaryUnavailable` when none comes in time, and pg's own error when the pool is full, or a login, database or TLS is refused.
    */
-  connectToPrimary(connected: Connected): void {
-    this.primary.connect(connected, (error) => connected(isOutOfService(error) ? new PrimaryUnavailable(error) : error))
+  connectToPrimary(connected: Connected, deadline?: number): void {
+    const node = this.primary
+    if (!this.hasPrimary) return this.#waitForPrimary(connected, new Error(NO_PRIMARY), deadline)
+    // A server that is known to be down is knocked at by one caller only.
+    if (this.#isMonitored && !node.tryProbe()) return this.#waitForPrimary(connected, node.lastError, deadline)
+    node.connect(connected, (error) => {
+      const isMoved = !this.hasPrimary || node !== this.primary || node.isStandby === true
+      if (!node.hasEnded && (isMoved || isOutOfService(error))) this.#waitForPrimary(connected, error, deadline)
+      else connected(error)
+    })
   }
 
   /** The primary's position, in one query on a connection of its pool (F2). Rejects after a second, or when it cannot say. */
   whereIsPrimary(isCommitAsync: boolean): Promise<Position> {
     return askPrimary(this.primary, isCommitAsync)
   }
+
+  /** Ends the monitor; the nodes are ended by their owner. Callers that wait for a primary are told. */
+  async end(): Promise<void> {
+    this.#wait.settleAll(new Error('Cannot use a pool after calling end on the pool'))
+    await this.monitor.end()
+  }
+
+  #waitForPrimary(connected: Connected, error: unknown, deadline = this.#wait.deadline): void {
+    this.monitor.alarm()
+    const goOn = (failure: unknown): void => {
+      if (failure === undefined) this.connectToPrimary(connected, deadline)
+      else connected(failure)
+    }
+    this.#wait.add(goOn, deadline, new PrimaryUnavailable(error))
+  }
+
+  #elect(): void {
+    const { lineage, roles, primary } = elect(this.#lineage, this.#reports, this.#guess)
+    this.#lineage = lineage
+    for (const [index, node] of this.nodes.entries()) applyRole(node, roles[index] ?? 'unknown')
+    const elected = primary === undefined ? undefined : this.nodes[primary]
+    if (elected !== undefined) {
+      this.primary = elected
+      this.hasPrimary = true
+      this.#electedOn = lineage.timeline
+    } else {
+      // A primary that is silent stays the primary until a later timeline is known: its own breaker says that it cannot be reached.
+      const isSuperseded = this.#electedOn > 0 && lineage.timeline > this.#electedOn
+      if (roles[this.nodes.indexOf(this.primary)] !== 'unknown' || isSuperseded) this.hasPrimary = false
+    }
+    this.replicas = this.nodes.filter((node) => node.role === 'replica' && node.isInService)
+    this.local = this.replicas.filter((node) => this.isLocal(node))
+    const { withReplica, withoutReplica } = this.#topologies()
+    this.#withReplica = withReplica
+    this.#withoutReplica = withoutReplica
+    if (elected !== undefined) this.#wait.settleAll()
+  }
+
+  #topologies(): { withReplica: Topology; withoutReplica: Topology } {
+    const [region, primaryRegion] = [this.#region, this.primary.region]
+    return {
+      withReplica: createTopology({ region, primaryRegion, hasReplica: true }),
+      withoutReplica: createTopology({ region, primaryRegion, hasReplica: false }),
+    }
+  }
+}
+
+function applyRole(node: PoolNode, role: ServerRole): void {
+  switch (role) {
+    case 'primary':
+    case 'replica':
+      return node.become(role)
+    case 'fenced':
+    case 'foreign':
+      return node.retire()
+    // A server that was not heard stays what it was; one in a conflict, or read-only, gets no writes because none is elected.
+    case 'conflict':
+    case 'read-only':
+    case 'unknown':
+  }
+}
+
+function isSameReport(before: LastReport, said: ServerSample | 'silent'): boolean {
+  if (typeof before !== 'object' || said === 'silent') return before === said
+  return (
+    before.cluster === said.cluster &&
+    before.timeline === said.timeline &&
+    before.isStandby === said.isStandby &&
+    before.isReadOnly === said.isReadOnly
+  )
 }

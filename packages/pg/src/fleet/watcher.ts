@@ -20,24 +20,38 @@ export interface ServerWait {
   readonly read: (answer: string | null | undefined) => 'there' | 'not-yet' | undefined
 }
 
+/**
+ * How a connection of a watch failed. `lost`: one that had answered broke, which happens to a healthy server too. `refused`: none
+ * could be made. `silent`: no answer came in time.
+ */
+export type Failure = 'lost' | 'refused' | 'silent'
+
 /** What a watcher asks its server repeatedly. */
 export interface Watch<Sample> {
-  /** The pool whose settings the connection has. */
-  readonly pool: pg.Pool
+  /** The settings of the connection. */
+  readonly config: pg.PoolConfig
   /** The query to send on a connection. */
   readonly textFor: (connection: object, now: number) => string
   /** Makes a sample of the answer's only row. */
   readonly read: (row: readonly (string | null)[], asked: Asked) => Sample
-  /** The pause between two questions while no caller waits. */
-  readonly pauseMillis: number
+  /** The pause between two questions while no caller waits, in ms; asked each time. */
+  readonly pause: () => number
   /**
    * How to let the server itself wait, where it can.
    *
    * @default the server is asked every 10 ms
    */
   readonly wait?: ServerWait
-  /** Called when a connection could not be made, or broke. */
-  readonly onFailure: (error: unknown) => void
+  /** Called when a connection could not be made, or broke, or gave no answer. */
+  readonly onFailure: (failure: Failure, error: unknown) => void
+  /**
+   * How long a connection or an answer may take, in ms; then the connection is given up.
+   *
+   * @default 5_000
+   */
+  readonly timeoutMillis?: number
+  /** Whether the watch is wanted although nobody looks at its sample. */
+  readonly isUsed?: () => boolean
   /**
    * How long the watch goes on after the last look.
    *
@@ -52,7 +66,7 @@ export interface Watch<Sample> {
 const EAGER_PAUSE_MILLIS = 10
 const PATIENCE_MILLIS = 60_000
 const BACKOFF: Backoff = { firstMillis: 250, maxMillis: 10_000 }
-/** How long one answer may take; then its connection is given up. */
+/** How long one answer may take. */
 const TIMEOUT_MILLIS = 5_000
 
 /**
@@ -81,8 +95,13 @@ export class Watcher<Sample> {
   get latest(): Sample | undefined {
     // This runs with every read, so it does not read the clock: the loop does.
     this.#isLookedAt = true
-    if (this.#run === undefined && !this.#abort.signal.aborted) this.#run = this.#watchOn()
+    this.start()
     return this.#latest
+  }
+
+  /** Begins to ask, unless it does already or has ended. */
+  start(): void {
+    if (this.#run === undefined && !this.#abort.signal.aborted) this.#run = this.#watchOn()
   }
 
   /**
@@ -117,15 +136,20 @@ export class Watcher<Sample> {
   async #watchOn(): Promise<void> {
     let failures = 0
     while (this.#isWanted()) {
+      let hasAnswered = false
       try {
         await this.#watchConnection(() => {
           failures = 0
+          hasAnswered = true
         })
       } catch (error) {
         failures += 1
         if (this.#abort.signal.aborted) break
-        this.#watch.onFailure(error)
-        await this.#sleep(pauseMillis(failures, BACKOFF, Math.random()), false)
+        this.#watch.onFailure(isTimeout(error) ? 'silent' : hasAnswered ? 'lost' : 'refused', error)
+        // A connection that broke is made anew at once: whether the server is there is what is to be known.
+        if (failures > 1 || !hasAnswered) {
+          await this.#sleep(Math.min(this.#watch.pause(), pauseMillis(failures, BACKOFF, Math.random())), false)
+        }
       }
     }
     this.#run = undefined
@@ -137,13 +161,14 @@ export class Watcher<Sample> {
     const now = performance.now()
     if (this.#isLookedAt) this.#lookedAt = now
     this.#isLookedAt = false
+    if (this.#watch.isUsed?.() === true) return true
     return this.#waiters.size > 0 || now - this.#lookedAt < (this.#watch.patienceMillis ?? PATIENCE_MILLIS)
   }
 
   /** Asks on one connection while the watch is wanted. Throws when the connection fails. */
   async #watchConnection(answered: () => void): Promise<void> {
-    const { options } = this.#watch.pool
-    const client = new (clientClassOf(options))(options)
+    const { config, timeoutMillis = TIMEOUT_MILLIS } = this.#watch
+    const client = new (clientClassOf(config))(withTimeout(config, timeoutMillis))
     const leave = (): void => {
       client.connection.stream.destroy()
     }
@@ -170,7 +195,7 @@ export class Watcher<Sample> {
         if (outcome === 'refused') mayWait = false
         if (outcome !== 'waited')
           await this.#sleep(
-            spread(this.#waiters.size > 0 ? EAGER_PAUSE_MILLIS : this.#watch.pauseMillis, Math.random()),
+            spread(this.#waiters.size > 0 ? EAGER_PAUSE_MILLIS : this.#watch.pause(), Math.random()),
             true,
           )
         if (failure !== undefined) throw failure
@@ -187,17 +212,17 @@ export class Watcher<Sample> {
    * asked at the usual pace, because an answer that comes at once would be asked for without a pause.
    */
   async #waitThere(client: pg.Client): Promise<'waited' | 'refused' | undefined> {
-    const { wait } = this.#watch
+    const { wait, timeoutMillis = TIMEOUT_MILLIS } = this.#watch
     const { nearest } = this.#waiters
     if (wait === undefined || nearest === undefined) return undefined
     try {
-      const rows = await ask(client, wait.text(nearest, EAGER_PAUSE_MILLIS))
+      const rows = await ask(client, wait.text(nearest, EAGER_PAUSE_MILLIS), timeoutMillis)
       const answer = wait.read(rows[0]?.[0])
       if (answer !== 'there') return answer === undefined ? undefined : 'waited'
     } catch (error) {
       if (!(error instanceof pg.DatabaseError)) throw error
       // Cancelled, or a server that only reports version 19: on this connection it is asked at the usual pace from now on.
-      this.#watch.onFailure(error)
+      this.#watch.onFailure('lost', error)
       return 'refused'
     }
     this.#waiters.reached(nearest)
@@ -205,10 +230,10 @@ export class Watcher<Sample> {
   }
 
   async #ask(client: pg.Client): Promise<Sample> {
-    const { textFor, read } = this.#watch
+    const { textFor, read, timeoutMillis = TIMEOUT_MILLIS } = this.#watch
     const sentAt = performance.now()
     this.#askedAt = sentAt
-    const [row] = await ask(client, textFor(client, sentAt))
+    const [row] = await ask(client, textFor(client, sentAt), timeoutMillis)
     if (row === undefined)
       throw new Error(`[headwater] ${client.host}:${client.port} answered a watcher without a row; expected one`)
     return read(row, { connection: client, sentAt, receivedAt: performance.now() })
@@ -244,8 +269,25 @@ export class Watcher<Sample> {
 }
 
 /** Sends one query on the watcher's own connection, and gives its rows as text. */
-async function ask(client: pg.Client, text: string): Promise<readonly (readonly (string | null)[])[]> {
-  const config = { text, rowMode: 'array' as const, types: AS_TEXT, query_timeout: TIMEOUT_MILLIS }
+async function ask(
+  client: pg.Client,
+  text: string,
+  timeoutMillis: number,
+): Promise<readonly (readonly (string | null)[])[]> {
+  const config = { text, rowMode: 'array' as const, types: AS_TEXT, query_timeout: timeoutMillis }
   const { rows } = await client.query<(string | null)[]>(config)
   return rows
+}
+
+/** pg hides the password from a spread. */
+function withTimeout(config: pg.PoolConfig, connectionTimeoutMillis: number): pg.ClientConfig {
+  const { connectionTimeoutMillis: own } = config
+  const copy: pg.ClientConfig = Object.defineProperties({}, Object.getOwnPropertyDescriptors(config))
+  copy.connectionTimeoutMillis = Math.min(own || Number.POSITIVE_INFINITY, connectionTimeoutMillis)
+  return copy
+}
+
+/** Source: pg 8.23, the messages of a query and of a connection that took too long; neither has a code. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && (error.message === 'Query read timeout' || error.message === 'timeout expired')
 }

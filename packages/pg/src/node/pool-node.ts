@@ -10,7 +10,7 @@ import {
   withFound,
 } from '@headwater/core/internal'
 import pg from 'pg'
-import { clientClassOf, forgetPending } from '../driver/pg-internals.ts'
+import { clientClassOf, clientsOf, forgetPending } from '../driver/pg-internals.ts'
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
 import type { ResolvedNode } from '../options/options.ts'
 import { forceReadOnlySession } from './read-only-session.ts'
@@ -40,9 +40,21 @@ interface Waiting {
 /** One Postgres server: its connections, the role that it reports, and whether it gives sessions. */
 export class PoolNode {
   readonly name: string
-  readonly role: NodeRole
   readonly region: string | undefined
-  readonly pool: pg.Pool
+  /** The settings of a connection of our own: the app's, without what the pool adds. */
+  readonly config: pg.PoolConfig
+  /** What its sessions are made for: those of a replica are read-only (X1). */
+  role: NodeRole
+  /** Its connections for that role; another pool after each change of it. */
+  pool: pg.Pool
+  /** Whether it may get queries: a server that is fenced or foreign may not (X7). */
+  isInService = true
+  #hasEnded = false
+  readonly #poolListeners: ((pool: pg.Pool) => void)[] = []
+  /** Pools of earlier roles whose connections are still in use. */
+  readonly #leaving = new Set<Promise<void>>()
+  readonly #Client: typeof pg.Client
+  readonly #onNews: () => void
   /** The role that the server last reported; `undefined` before the first connection. */
   isStandby: boolean | undefined
   #traits: EndpointTraits
@@ -52,22 +64,85 @@ export class PoolNode {
   refusesPosition = false
   #health: Health = HEALTHY
 
-  constructor(node: ResolvedNode, role: NodeRole) {
+  /** `onNews` is called when the server reports another role than its own. */
+  constructor(node: ResolvedNode, role: NodeRole, onNews: () => void = () => undefined) {
     this.name = node.name
     this.role = role
     this.region = node.region
+    this.config = node.config
     this.#traits = node.traits
-    const Client = trackedClientClass(clientClassOf(node.config), {
-      asksForReadOnly: () => role === 'replica' && this.#traits.takesStartupOptions,
+    this.#onNews = onNews
+    this.#Client = trackedClientClass(clientClassOf(node.config), {
+      asksForReadOnly: () => this.role === 'replica' && this.#traits.takesStartupOptions,
       onOptionsRefused: () => this.find({ takesStartupOptions: false }),
       onRole: (isStandby) => this.#observeRole(isStandby),
       onError: (error) => this.learn({ kind: 'connection-error', error }),
     })
-    const config: pg.PoolConfig = { ...node.config, Client }
+    this.pool = this.#makePool()
+  }
+
+  #makePool(): pg.Pool {
+    const config: pg.PoolConfig = { ...this.config, Client: this.#Client }
     // A spread loses what pg hides.
-    if (node.config.password !== undefined) config.password = node.config.password
-    if (role === 'replica') config.verify = this.#verifyReadOnly(node.config.verify)
-    this.pool = new pg.Pool(config)
+    if (this.config.password !== undefined) config.password = this.config.password
+    if (this.role === 'replica') config.verify = this.#verifyReadOnly(this.config.verify)
+    return new pg.Pool(config)
+  }
+
+  /** Calls back with its pool, and with each later one. */
+  eachPool(listener: (pool: pg.Pool) => void): void {
+    this.#poolListeners.push(listener)
+    listener(this.pool)
+  }
+
+  /** Takes another role: sessions that were made for the old one end when they are given back, and no caller gets one any more. */
+  become(role: NodeRole): void {
+    this.isInService = true
+    if (role === this.role) return
+    this.role = role
+    this.#leave(new Error(`[headwater] ${this.name} became a ${role}`), false)
+  }
+
+  /** Takes it out of service, and closes its connections: it is not what the pool writes to or reads from any more (X7). */
+  retire(): void {
+    if (!this.isInService) return
+    this.isInService = false
+    this.cut(new Error(`[headwater] ${this.name} is not a server of this pool's timeline any more`))
+  }
+
+  /** Closes all its connections at once: what hangs on them rejects (X2), and callers that wait for one go elsewhere. */
+  cut(error: unknown): void {
+    this.#leave(error, true)
+  }
+
+  #leave(error: unknown, isCut: boolean): void {
+    if (this.#hasEnded) return
+    const old = this.pool
+    const clients = clientsOf(old)
+    this.pool = this.#makePool()
+    for (const listener of this.#poolListeners) listener(this.pool)
+    const waiting = this.#takeWaiting(old)
+    const left = old.end().catch(() => undefined)
+    this.#leaving.add(left)
+    void left.finally(() => this.#leaving.delete(left))
+    if (isCut) for (const client of clients) client.connection.stream.destroy()
+    for (const { failed } of waiting) failed(error)
+  }
+
+  /** Ends its connections, after those in use were given back. */
+  async end(): Promise<void> {
+    this.#hasEnded = true
+    await Promise.all([this.pool.end(), ...this.#leaving])
+  }
+
+  /** The error of its last failure. */
+  get lastError(): unknown {
+    return this.#health.error
+  }
+
+  /** Whether it was ended with its fleet. */
+  get hasEnded(): boolean {
+    return this.#hasEnded
   }
 
   /** What its address gives, as far as is known. */
@@ -112,37 +187,50 @@ export class PoolNode {
   }
 
   #takeIdle(connected: Connected, failed: (error: unknown) => void): void {
+    const { role } = this
     this.pool.connect((error, client, release) => {
       if (client === undefined) return this.#learnWhy(error, failed)
       this.learn({ kind: 'answered' })
-      connected(undefined, this.#connectionOf(client, release))
+      this.#give(client as TrackedClient, role, release, connected, failed)
     })
   }
 
-  /** The pool makes the class that it was given. */
-  #connectionOf(client: pg.PoolClient, release: Connection['release']): Connection {
-    return { node: this, client: client as TrackedClient, role: this.role, mustClose: false, release }
+  /** Gives a session to a caller; not one whose server reports by itself that it is in recovery, to one that wants the primary. */
+  #give(
+    client: TrackedClient,
+    role: NodeRole,
+    release: Connection['release'],
+    connected: Connected,
+    failed: (error: unknown) => void,
+  ): void {
+    if (role === 'primary' && client.isStandby === true) {
+      release(true)
+      this.#onNews()
+      return failed(new Error(`[headwater] ${this.name} is in recovery, so it takes no writes`))
+    }
+    connected(undefined, { node: this, client, role, mustClose: false, release })
   }
 
   /** No session was to be had; a full pool says nothing about its server. */
   #learnWhy(error: unknown, failed: ((error: unknown) => void) | undefined): void {
-    if (!isFullPool(error) && !this.pool.ending) {
+    if (!isFullPool(error) && !this.#hasEnded) {
       this.learn({ kind: 'failed', error })
       failed?.(error)
     } else {
       // Whoever waited in vain behind others that got no session was kept waiting by the server.
-      failed?.(this.#health.failures > 0 && !this.pool.ending ? this.#health.error : error)
+      failed?.(this.#health.failures > 0 && !this.#hasEnded ? this.#health.error : error)
     }
   }
 
   #ask(waiting: Waiting, mayAskAgain: boolean): void {
+    const { role } = this
     this.pool.connect((error, client, release) => {
       if (error && mayAskAgain && isOptionsRefusal(error) && this.#waiting.has(waiting))
         return this.#ask(waiting, false)
       const isStillWaiting = this.#waiting.delete(waiting)
       if (client === undefined) return this.#learnWhy(error, isStillWaiting ? waiting.failed : undefined)
       this.learn({ kind: 'answered' })
-      if (isStillWaiting) waiting.connected(undefined, this.#connectionOf(client, release))
+      if (isStillWaiting) this.#give(client as TrackedClient, role, release, waiting.connected, waiting.failed)
       else release()
     })
   }
@@ -185,12 +273,16 @@ export class PoolNode {
 
   /** Fails all callers that wait. A connection that still comes for one of them goes back at once. */
   #sendAway(error: unknown): void {
-    if (this.#waiting.size === 0) return
+    for (const { failed } of this.#takeWaiting(this.pool)) failed(error)
+  }
+
+  #takeWaiting(pool: pg.Pool): readonly Waiting[] {
+    if (this.#waiting.size === 0) return []
     const all = [...this.#waiting]
     this.#waiting.clear()
     // pg-pool would try to connect for each of them in turn, and the next caller would wait behind them.
-    forgetPending(this.pool)
-    for (const { failed } of all) failed(error)
+    forgetPending(pool)
+    return all
   }
 
   #observeRole(isStandby: boolean): void {
@@ -198,6 +290,7 @@ export class PoolNode {
     const isChange = this.isStandby !== undefined || isStandby !== (this.role === 'replica')
     this.isStandby = isStandby
     if (isChange) this.#publish(isStandby ? 'became-standby' : 'became-primary', undefined)
+    if (isStandby !== (this.role === 'replica')) this.#onNews()
   }
 
   /** Checks each new session before a caller gets it; `next` is the app's own check. */

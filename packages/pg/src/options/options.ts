@@ -78,6 +78,19 @@ export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
    */
   readonly writesOutsideRequest?: 'direct' | 'throw' | undefined
   /**
+   * A server that gives no answer for this time, in ms, is suspect; for twice this time it is down: its connections are closed, and
+   * what hangs on them goes elsewhere (X3). 50 to 60000.
+   *
+   * @default 1_000
+   */
+  readonly suspectAfterMillis?: number | undefined
+  /**
+   * How long what needs the primary waits while no server is known to be it, in ms; 0 fails at once (X9).
+   *
+   * @default 5_000
+   */
+  readonly promotionWaitMillis?: number | undefined
+  /**
    * Whether to read the database's catalog, in the background from the first statement on, to learn which functions and
    * views only read and which write. Without it a statement that uses one goes to the primary, unless `functions` says what it
    * does.
@@ -107,6 +120,8 @@ export interface ResolvedOptions {
   readonly consistency: Consistency
   readonly freshness: ResolvedFreshness
   readonly writesOutsideRequest: 'direct' | 'throw'
+  readonly suspectAfterMillis: number
+  readonly promotionWaitMillis: number
   readonly catalog: ResolvedCatalog
   readonly primary: ResolvedNode
   readonly replicas: readonly ResolvedNode[]
@@ -138,6 +153,8 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     routing = 'automatic',
     consistency,
     writesOutsideRequest = 'direct',
+    suspectAfterMillis = 1_000,
+    promotionWaitMillis = 5_000,
     catalog,
     functions,
     maxWaitMillis,
@@ -181,6 +198,8 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
       environment['NODE_ENV'] === 'development',
     ),
     writesOutsideRequest,
+    suspectAfterMillis: parseMillis('suspectAfterMillis', suspectAfterMillis, 50, 60_000),
+    promotionWaitMillis: parseMillis('promotionWaitMillis', promotionWaitMillis, 0, 600_000),
     catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
     primary: resolveNode('primary', primaryRegion, primaryConfig),
     replicas: Object.freeze(resolvedReplicas),
@@ -241,6 +260,14 @@ function resolveNode(
 ): ResolvedNode {
   const { region: _region, endpoint: _endpoint, ...own } = config as ReplicaOptions
   return Object.freeze({ name, region, config: withHidden(own, config), traits })
+}
+
+function parseMillis(option: string, value: number, least: number, most: number): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  throw new OptionsInvalid(
+    option,
+    `${String(value)} is not a valid time; expected ${least} to ${most} milliseconds, no fraction`,
+  )
 }
 
 function resolveRegion(option: string, value: string | undefined): string | undefined {

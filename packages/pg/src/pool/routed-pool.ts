@@ -177,16 +177,18 @@ class RoutedPoolImplementation extends PgPool {
     const forward = (event: string): void => {
       if (!FORWARDED.has(event) || forwarded.has(event)) return
       forwarded.add(event)
-      for (const { pool } of this.#engine.fleet.nodes) {
-        emitterOf(pool).on(event, (...args: unknown[]) => this.emit(event, ...args))
+      for (const node of this.#engine.fleet.nodes) {
+        node.eachPool((pool) => emitterOf(pool).on(event, (...args: unknown[]) => this.emit(event, ...args)))
       }
     }
     emitterOf(this).on('newListener', forward)
-    for (const { pool } of this.#engine.fleet.nodes) {
-      pool.on('error', (error: Error, client: pg.PoolClient) => {
-        // Without this check an idle connection that dies would end the process; the pool makes another.
-        if (this.listenerCount('error') > 0) this.emit('error', error, client)
-      })
+    for (const node of this.#engine.fleet.nodes) {
+      node.eachPool((pool) =>
+        pool.on('error', (error: Error, client: pg.PoolClient) => {
+          // Without this check an idle connection that dies would end the process; the pool makes another.
+          if (this.listenerCount('error') > 0) this.emit('error', error, client)
+        }),
+      )
     }
   }
 

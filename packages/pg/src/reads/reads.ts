@@ -19,15 +19,10 @@ export class Reads {
     this.#options = options
     this.#ground = {
       chooser,
-      order: new ReplicaOrder(fleet, chooser.watch),
+      order: new ReplicaOrder(fleet),
       detector: options.warnOnStaleReads ? new StaleReadDetector() : undefined,
       mayServeStale: options.onPrimaryUnreachable === 'serve-stale',
     }
-  }
-
-  /** Ends the watches; the pools are ended by their owner. */
-  end(): Promise<void> {
-    return this.#ground.chooser.end()
   }
 
   /** Whether every replica of the app is known to have replayed all that was seen. */

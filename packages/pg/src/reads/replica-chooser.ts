@@ -1,7 +1,7 @@
 import { diagnostics, type FreshnessEvent } from '@headwater/core'
 import type { Frame, ReadPosition } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
-import { FleetWatch } from '../fleet/fleet-watch.ts'
+import type { Monitor } from '../fleet/monitor.ts'
 import type { PoolNode } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
 import { type ReadRequirement, type StaleReason, whyStale } from './read-requirement.ts'
@@ -18,12 +18,12 @@ export class ReplicaChooser {
   readonly #fleet: Fleet
   readonly #options: ResolvedFreshness
   /** The known position of each server. */
-  readonly watch: FleetWatch
+  readonly watch: Monitor
 
   constructor(fleet: Fleet, options: ResolvedFreshness) {
     this.#fleet = fleet
     this.#options = options
-    this.watch = new FleetWatch(fleet, options.maxLag?.millis)
+    this.watch = fleet.monitor
   }
 
   /** How long a read may wait for a replica. */
@@ -79,10 +79,6 @@ export class ReplicaChooser {
   /** Whether every replica is known to have replayed all that was seen; `false` while one is unknown, or not all are listed. */
   hasEveryReplica(seen: ReadPosition): boolean {
     return this.#options.replicasComplete && this.watch.isEverywhere(seen)
-  }
-
-  end(): Promise<void> {
-    return this.watch.end()
   }
 
   #look(

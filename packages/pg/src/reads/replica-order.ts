@@ -1,18 +1,15 @@
 import { NO_NODE, type ReadPosition } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
-import type { FleetWatch } from '../fleet/fleet-watch.ts'
 import type { PoolNode } from '../node/pool-node.ts'
 import type { ReadInSearch } from './read-in-search.ts'
 
 /** The order in which a read tries the local replicas. A scope stays with one replica; outside a scope they take turns. */
 export class ReplicaOrder {
   readonly #fleet: Fleet
-  readonly #watch: FleetWatch
   #turn = 0
 
-  constructor(fleet: Fleet, watch: FleetWatch) {
+  constructor(fleet: Fleet) {
     this.#fleet = fleet
-    this.#watch = watch
   }
 
   /** The next one for a read that any replica may answer. The read may become the probe of a replica that has failed. */
@@ -30,15 +27,15 @@ export class ReplicaOrder {
   /** The replica that the client has read before (F5), otherwise the one whose turn it is. */
   preferred(query: ReadInSearch, seen: ReadPosition | undefined): PoolNode | undefined {
     const { local } = this.#fleet
-    const turn = local[(query.frame?.scope?.number ?? this.#turn) % Math.max(1, local.length)]
+    const turn = local[(query.frame?.scope?.number ?? this.#turn++) % Math.max(1, local.length)]
     const node = this.#knownTo(seen) ?? turn
     return node === undefined || query.hasTried(node) || node.isEjected ? undefined : node
   }
 
-  /** All replicas that are left, in order; the one that the client has read before comes first. */
+  /** All replicas that are left, in order, once the preferred one was not fit; the one that the client has read before comes first. */
   all(query: ReadInSearch, seen: ReadPosition | undefined): PoolNode[] {
     const { local } = this.#fleet
-    const start = (query.frame?.scope?.number ?? this.#turn++) % Math.max(1, local.length)
+    const start = (query.frame?.scope?.number ?? this.#turn) % Math.max(1, local.length)
     const nodes = [...local.slice(start), ...local.slice(0, start)]
     const left = nodes.filter((node) => !query.hasTried(node) && !node.isEjected)
     const known = this.#knownTo(seen)
@@ -47,7 +44,7 @@ export class ReplicaOrder {
 
   #knownTo(seen: ReadPosition | undefined): PoolNode | undefined {
     if (seen === undefined || seen.node === NO_NODE) return undefined
-    for (const node of this.#fleet.local) if (this.#watch.stateOf(node)?.node === seen.node) return node
+    for (const node of this.#fleet.local) if (this.#fleet.monitor.stateOf(node)?.node === seen.node) return node
     return undefined
   }
 }

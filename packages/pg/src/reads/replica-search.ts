@@ -130,7 +130,7 @@ export class ReplicaSearch {
       this.goOn('unknown')
     }
     node.connect(take, (error) => {
-      if (node.pool.ending) connected(error)
+      if (node.hasEnded) connected(error)
       else this.goOn('replica-lost')
     })
   }

@@ -2,34 +2,50 @@ import type { ReplicaState } from '@headwater/core/internal'
 import type pg from 'pg'
 import type { PoolNode } from '../node/pool-node.ts'
 import { processIdOf } from '../node/read-only-session.ts'
-import { parseReplicaSample, REPLICA_SAMPLE, type ReplicaSample } from './replica-sample.ts'
+import { parseServerSample, SERVER_SAMPLE, type ServerSample } from './server-sample.ts'
 import { WAIT_FOR_LSN } from './wait-for-lsn.ts'
-import { Watcher } from './watcher.ts'
+import { type Failure, Watcher } from './watcher.ts'
 
-/** One replica, and what is known of its position. */
-export class ReplicaWatch {
+/** For a server that does not say where it is: it can still be asked whether it answers. */
+const LIVENESS = 'select 1'
+
+/** What a watch tells its monitor. */
+export interface ServerWatchEvents {
+  readonly pause: () => number
+  readonly isUsed: () => boolean
+  readonly timeoutMillis: number
+  readonly onSample: (sample: ServerSample) => void
+  readonly onFailure: (failure: Failure, error: unknown) => void
+  readonly onRest: () => void
+}
+
+/** One server, and what is known of its role and position. */
+export class ServerWatch {
   readonly node: PoolNode
-  readonly watcher: Watcher<ReplicaSample>
+  readonly watcher: Watcher<ServerSample | undefined>
   /** When each connection was made: one that is younger than the last sample may lead to another server. */
   readonly #madeAt = new WeakMap<object, number>()
   readonly #marks = new WeakMap<object, number>()
 
-  constructor(node: PoolNode, pauseMillis: number) {
+  constructor(node: PoolNode, { onSample, ...events }: ServerWatchEvents) {
     this.node = node
-    const { pool } = node
-    pool.on('connect', (client) => this.#madeAt.set(client, performance.now()))
+    node.eachPool((pool) => pool.on('connect', (client) => this.#madeAt.set(client, performance.now())))
     this.watcher = new Watcher({
-      pool,
-      textFor: () => REPLICA_SAMPLE,
-      read: (row, { connection, receivedAt }) => {
-        node.markReachable()
-        const sample = parseReplicaSample(row, receivedAt)
+      config: node.config,
+      textFor: () => (node.refusesPosition ? LIVENESS : SERVER_SAMPLE),
+      read: (row, { connection, sentAt, receivedAt }) => {
+        if (node.refusesPosition) {
+          node.markReachable()
+          return undefined
+        }
+        const sample = parseServerSample(row, sentAt, receivedAt)
         node.find({ isDirect: sample.processId === processIdOf(connection) })
+        node.markReachable()
+        onSample(sample)
         return sample
       },
-      pauseMillis,
       wait: WAIT_FOR_LSN,
-      onFailure: (error) => node.learn({ kind: 'connection-error', error }),
+      ...events,
     })
   }
 

@@ -1,21 +1,25 @@
-import { NO_NODE, parseLsn, type ReplicaState, SEVERAL_NODES } from '@headwater/core/internal'
+import { NO_NODE, parseLsn, type ReplicaState, SEVERAL_NODES, type ServerReport } from '@headwater/core/internal'
 
-/** What a replica reported, and when. */
-export interface ReplicaSample extends ReplicaState {
-  /** When the answer came, in ms of this process's monotonic clock: it had replayed this much by then. */
+/** What a server said of itself, and when. */
+export interface ServerSample extends ReplicaState, ServerReport {
+  /** When it was asked, in ms of this process's monotonic clock: a primary's position covers all that was committed before. */
+  readonly sentAt: number
+  /** When the answer came: a replica had replayed this much by then. */
   readonly receivedAt: number
   /** The server process that answered: behind a pooler it is not the one that the connection began with. */
   readonly processId: number
 }
 
 /**
- * Asks a replica for the position that it has replayed or, when it was promoted meanwhile, written.
+ * Asks a server for its role, its cluster, its timeline, and its position: what a standby has replayed, or what a primary has
+ * written. With asynchronous commits a primary's position is the insert position, which covers commits that are not flushed yet.
  *
  * A standby records its timeline in three places, and each can be late: the control file until the next restart point, the
  * receiver's view while there is no receiver, or without the privilege to see it (pg_monitor).
  */
-export const REPLICA_SAMPLE = `
+export const SERVER_SAMPLE = `
   select (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
+               when pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) 'off' then pg_catalog.pg_current_wal_insert_lsn()
                else pg_catalog.pg_current_wal_flush_lsn() end)::text,
          greatest(case when not pg_catalog.pg_is_in_recovery()
                        then ('x' operator(pg_catalog.||) pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8))::bit(32)::int end,
@@ -25,21 +29,32 @@ export const REPLICA_SAMPLE = `
          (select system_identifier from pg_catalog.pg_control_system()),
          pg_catalog.concat_ws(' ', extract(epoch from pg_catalog.pg_postmaster_start_time()),
                               pg_catalog.inet_server_addr(), pg_catalog.inet_server_port()),
-         pg_catalog.pg_backend_pid()`
+         pg_catalog.pg_backend_pid(),
+         pg_catalog.pg_is_in_recovery(),
+         pg_catalog.current_setting('default_transaction_read_only')`
 
 /**
- * Reads the answer to `REPLICA_SAMPLE`.
+ * Reads the answer to `SERVER_SAMPLE`, in the order of its columns, as text.
  *
- * @throws {Error} when it has no position, as before the first replayed record.
+ * @throws {Error} when it has no position, as before a standby's first replayed record.
  */
-export function parseReplicaSample(row: readonly (string | null)[], receivedAt: number): ReplicaSample {
-  const [position, timeline, cluster, incarnation, processId] = row
+export function parseServerSample(row: readonly (string | null)[], sentAt: number, receivedAt: number): ServerSample {
+  const [position, timeline, cluster, incarnation, processId, recovery, readOnly] = row
   const lsn = parseLsn(position ?? '')
   if (lsn === undefined || !timeline || !cluster || !incarnation) {
-    throw new Error('[headwater] a replica did not report its position in the WAL')
+    throw new Error('[headwater] a server did not report its position in the WAL')
   }
-  const node = hashIncarnation(incarnation)
-  return { cluster: BigInt(cluster), timeline: Number(timeline), lsn, node, receivedAt, processId: Number(processId) }
+  return {
+    cluster: BigInt(cluster),
+    timeline: Number(timeline),
+    lsn,
+    node: hashIncarnation(incarnation),
+    isStandby: recovery === 't',
+    isReadOnly: readOnly === 'on',
+    processId: Number(processId),
+    sentAt,
+    receivedAt,
+  }
 }
 
 /** FNV-1a, 32 bits, of what tells one run of a server from all others. */

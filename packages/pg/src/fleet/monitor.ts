@@ -1,0 +1,207 @@
+import { compareFreshness, databaseErrorIn, type ReadPosition, type ReplicaState } from '@headwater/core/internal'
+import type pg from 'pg'
+import type { PoolNode } from '../node/pool-node.ts'
+import { type Lag, PrimaryHistory } from './primary-history.ts'
+import { isPositionRefused } from './primary-sample.ts'
+import type { ServerSample } from './server-sample.ts'
+import { ServerWatch } from './server-watch.ts'
+import type { Failure } from './watcher.ts'
+
+/** The pause between two questions to a local server while all is calm; shorter when `maxLag` needs a more exact answer. */
+const CALM_MILLIS = 1_000
+/** The same for a server of another region. */
+const FAR_MILLIS = 10_000
+const SHORTEST_PAUSE_MILLIS = 50
+/** The pause while it is not clear who is who. */
+const ALARM_PAUSE_MILLIS = 100
+/** How long servers are asked that often after each piece of evidence. */
+const ALARM_MILLIS = 30_000
+/** The pause after that, while no server is known to be the primary. */
+const LEADERLESS_PAUSE_MILLIS = 250
+/** How long they are asked at all after the last query. */
+const PATIENCE_MILLIS = 60_000
+
+/** What the monitor needs of the fleet whose servers it asks. */
+export interface Monitored {
+  readonly nodes: readonly PoolNode[]
+  /** The server that is taken for the primary now. */
+  readonly primary: PoolNode
+  /** Whether it may be: it is the first guess, or was elected. */
+  readonly hasPrimary: boolean
+  isLocal(node: PoolNode): boolean
+  /** Takes in what a server said, or that it does not answer. */
+  report(node: PoolNode, said: ServerSample | 'silent'): void
+}
+
+export interface MonitorOptions {
+  /** How exactly a lag in time must be known, in ms; `undefined`: not at all. */
+  readonly maxLagMillis: number | undefined
+  /** A server that gives no answer for twice this time, in ms, is down. */
+  readonly suspectAfterMillis: number
+}
+
+/** Asks every server of a fleet who it is and how far it is, over a connection of its own, so that no read has to ask (F4, X3, X7). */
+export class Monitor {
+  readonly #fleet: Monitored
+  readonly #watches: ReadonlyMap<PoolNode, ServerWatch>
+  readonly #history = new PrimaryHistory()
+  readonly #lagPauseMillis: number
+  readonly #needsLag: boolean
+  #isUsed = false
+  #usedAt = Number.NEGATIVE_INFINITY
+  #isRunning = false
+  #alarmUntil = Number.NEGATIVE_INFINITY
+  /** The servers that gave no answer last. */
+  readonly #silent = new Set<PoolNode>()
+  #hasEnded = false
+
+  constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis }: MonitorOptions) {
+    this.#fleet = fleet
+    this.#needsLag = maxLagMillis !== undefined
+    const limit = maxLagMillis ?? Number.POSITIVE_INFINITY
+    this.#lagPauseMillis = Math.max(SHORTEST_PAUSE_MILLIS, Math.min(CALM_MILLIS, limit / 4))
+    // Behind a load balancer each connection of a watch could lead to another server.
+    const watched = fleet.nodes.filter((node) => node.traits.isOneServer)
+    this.#watches = new Map(
+      watched.map((node) => [
+        node,
+        new ServerWatch(node, {
+          pause: () => this.#pauseFor(node),
+          isUsed: () => this.#wasUsedLately(),
+          timeoutMillis: 2 * suspectAfterMillis,
+          onSample: (sample) => this.#heard(node, sample),
+          onFailure: (failure, error) => this.#failed(node, failure, error),
+          onRest: () => this.#rests(node),
+        }),
+      ]),
+    )
+  }
+
+  /** Call with each query: it keeps the monitor going. One server alone is not asked: there is nothing to choose. */
+  touch(): void {
+    this.#isUsed = true
+    if (!this.#isRunning && this.#watches.size > 1 && !this.#hasEnded) this.#start()
+  }
+
+  /** Call on evidence that a server is not what it was: every server is asked now, and every 100 ms until it is clear. */
+  alarm(): void {
+    if (this.#hasEnded || this.#watches.size < 2) return
+    const now = performance.now()
+    const isNew = now > this.#alarmUntil - ALARM_MILLIS + ALARM_PAUSE_MILLIS
+    this.#alarmUntil = now + ALARM_MILLIS
+    this.#start()
+    if (isNew) for (const { watcher } of this.#watches.values()) watcher.hurry()
+  }
+
+  /** The known state of a replica, or of the server behind `client`; see `ServerWatch.stateBehind`. */
+  stateOf(node: PoolNode, client?: pg.PoolClient): ReplicaState | undefined {
+    const watch = this.#watches.get(node)
+    return client === undefined ? watch?.watcher.latest : watch?.stateBehind(client)
+  }
+
+  /** Notes what the server behind one connection has reported. */
+  note(node: PoolNode, client: pg.PoolClient, state: ReplicaState): void {
+    this.#watches.get(node)?.note(client, state)
+  }
+
+  /** The most that a replica in this state lags. */
+  lagOf(state: ReplicaState): Lag {
+    // A look at the primary keeps its watch going.
+    void this.#watches.get(this.#fleet.primary)?.watcher.latest
+    return this.#history.lagOf(state, performance.now())
+  }
+
+  /** Asks these servers now, unless that was done in the last 10 ms: it helps the next read. */
+  hurry(nodes: readonly PoolNode[]): void {
+    for (const node of nodes) this.#watches.get(node)?.watcher.hurry()
+  }
+
+  /**
+   * Waits for each of `nodes` to become fit, for up to `maxWaitMillis`, and calls back for each with how many are left. `target`
+   * is the position that may make it fit. Returns whether there is a node to wait for.
+   */
+  waitForAny(
+    nodes: readonly PoolNode[],
+    isFit: (state: ReplicaState | undefined) => boolean,
+    target: ReadPosition['lsn'] | undefined,
+    maxWaitMillis: number,
+    settled: (left: number) => void,
+  ): boolean {
+    const watches = nodes.flatMap((node) => this.#watches.get(node) ?? [])
+    let left = watches.length
+    for (const { watcher } of watches) {
+      watcher.waitUntil(
+        () => isFit(watcher.latest),
+        target,
+        maxWaitMillis,
+        () => settled(--left),
+      )
+    }
+    return watches.length > 0
+  }
+
+  /** Whether every replica of the fleet is known to have replayed all that was seen. */
+  isEverywhere(seen: ReadPosition): boolean {
+    // Once all replicas have it, the replica that was read last does not matter any more.
+    return this.#fleet.nodes.every((node) => {
+      if (node === this.#fleet.primary) return true
+      const state = this.stateOf(node)
+      return state !== undefined && compareFreshness(state, { ...seen, node: state.node }) === 'caught-up'
+    })
+  }
+
+  async end(): Promise<void> {
+    this.#hasEnded = true
+    await Promise.all([...this.#watches.values()].map(({ watcher }) => watcher.end()))
+  }
+
+  #start(): void {
+    this.#isRunning = true
+    for (const { watcher } of this.#watches.values()) watcher.start()
+  }
+
+  #pauseFor(node: PoolNode): number {
+    if (performance.now() < this.#alarmUntil) return ALARM_PAUSE_MILLIS
+    if (!this.#fleet.hasPrimary) return LEADERLESS_PAUSE_MILLIS
+    if (this.#needsLag && (node === this.#fleet.primary || this.#fleet.isLocal(node))) return this.#lagPauseMillis
+    return this.#fleet.isLocal(node) ? CALM_MILLIS : FAR_MILLIS
+  }
+
+  #wasUsedLately(): boolean {
+    const now = performance.now()
+    if (this.#isUsed) this.#usedAt = now
+    this.#isUsed = false
+    return now - this.#usedAt < PATIENCE_MILLIS || now < this.#alarmUntil
+  }
+
+  #heard(node: PoolNode, sample: ServerSample): void {
+    this.#silent.delete(node)
+    this.#fleet.report(node, sample)
+    if (node === this.#fleet.primary && !sample.isStandby) this.#history.add(sample)
+  }
+
+  #failed(node: PoolNode, failure: Failure, error: unknown): void {
+    // A server that stays away is no news.
+    if (!this.#silent.has(node)) this.alarm()
+    if (isPositionRefused(error)) return node.positionRefused(error)
+    node.learn({ kind: 'connection-error', error })
+    // A server that refuses this session alone (53300, 28P01) is alive; one that starts or stops is not.
+    const isRefusal = databaseErrorIn(error) !== undefined && !isNotRunning(error)
+    if (failure === 'lost' || isRefusal) return
+    this.#silent.add(node)
+    this.#fleet.report(node, 'silent')
+    node.learn({ kind: 'failed', error })
+    if (failure === 'silent') node.cut(error)
+  }
+
+  #rests(node: PoolNode): void {
+    this.#isRunning = false
+    // While the primary goes on unseen, a replica that stands still would look caught up.
+    if (node === this.#fleet.primary) this.#history.forget()
+  }
+}
+
+/** 57P01 to 57P03: the server shuts down, crashed, or is not up yet. */
+function isNotRunning(error: unknown): boolean {
+  return databaseErrorIn(error)?.code?.startsWith('57P0') === true
+}

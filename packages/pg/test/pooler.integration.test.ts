@@ -138,7 +138,7 @@ describe.skipIf(!hasPgBouncer).each(poolers)('behind PgBouncer in $mode mode, $n
 
   it('F1: a client’s own write is seen, also when the pooler goes over to a server that is further behind', async () => {
     const home = world.pool('ams')
-    const pool = poolIn('nrt', 'replica', { writesOutsideRequest: 'direct', maxWaitMillis: 1000 })
+    const pool = poolIn('nrt', 'replica', { writesOutsideRequest: 'direct', maxWaitMillis: 100 })
     const body = `seen ${mode} ${name}`
     const writer = new Scope({ session: { isWanted: true } })
     await node(1).pauseReplay()

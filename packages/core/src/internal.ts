@@ -31,7 +31,15 @@ export {
   type ServerRole,
 } from './nodes/election.ts'
 export { type EndpointTraits, LOAD_BALANCER, ONE_SERVER, withFound } from './nodes/endpoint.ts'
-export { type Evidence, HEALTHY, type Health, isEjected, nextHealth } from './nodes/health.ts'
+export {
+  type Evidence,
+  HEALTHY,
+  type Health,
+  isEjected,
+  nextHealth,
+  PRIMARY_BACKOFF,
+  REPLICA_BACKOFF,
+} from './nodes/health.ts'
 export { createTopology, parseRegion } from './nodes/topology.ts'
 export { RouteMemory } from './replay/route-memory.ts'
 export { accessIn } from './route/access-in.ts'

@@ -44,6 +44,12 @@ export class Gate implements AsyncDisposable {
     return `postgres://postgres@127.0.0.1:${(this.#server.address() as AddressInfo).port}/postgres`
   }
 
+  /** Carries nothing more, as a wire that lost its way: what is connected stays connected, and new connections are never answered. */
+  freeze(): void {
+    this.mode = 'silent'
+    for (const socket of this.#sockets) socket.unpipe().pause()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = once(this.#server, 'close')
     this.#server.close()

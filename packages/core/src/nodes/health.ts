@@ -24,8 +24,10 @@ export type Evidence =
 
 export const HEALTHY: Health = Object.freeze({ failures: 0, ejectedUntilMillis: 0, isProbed: false, error: undefined })
 
-/** How long a server that refused a session is left alone. */
-const BACKOFF: Backoff = { firstMillis: 250, maxMillis: 30_000 }
+/** How long a replica that refused a session is left alone: others answer in its place. */
+export const REPLICA_BACKOFF: Backoff = { firstMillis: 250, maxMillis: 30_000 }
+/** The same for the primary, in whose place nobody answers. */
+export const PRIMARY_BACKOFF: Backoff = { firstMillis: 250, maxMillis: 2_000 }
 
 /** Whether the server must not get a connection now. */
 export function isEjected({ failures, ejectedUntilMillis }: Health, nowMillis: number): boolean {
@@ -33,7 +35,13 @@ export function isEjected({ failures, ejectedUntilMillis }: Health, nowMillis: n
 }
 
 /** What is known after `evidence`. Pure: `nowMillis` is a monotonic clock, `chance` a random number from 0 to 1. */
-export function nextHealth(health: Health, evidence: Evidence, nowMillis: number, chance: number): Health {
+export function nextHealth(
+  health: Health,
+  evidence: Evidence,
+  nowMillis: number,
+  chance: number,
+  backoff: Backoff = REPLICA_BACKOFF,
+): Health {
   switch (evidence.kind) {
     case 'answered':
       return HEALTHY
@@ -43,14 +51,14 @@ export function nextHealth(health: Health, evidence: Evidence, nowMillis: number
       return {
         ...health,
         isProbed: true,
-        ejectedUntilMillis: nowMillis + pauseMillis(health.failures, BACKOFF, chance),
+        ejectedUntilMillis: nowMillis + pauseMillis(health.failures, backoff, chance),
       }
     case 'failed': {
       const { error } = evidence
       // Attempts made at the same time fail together: that is one failure, not a reason to wait for minutes.
       if (isEjected(health, nowMillis) && !health.isProbed) return { ...health, error }
       const failures = health.failures + 1
-      const ejectedUntilMillis = nowMillis + pauseMillis(failures, BACKOFF, chance)
+      const ejectedUntilMillis = nowMillis + pauseMillis(failures, backoff, chance)
       return { failures, ejectedUntilMillis, isProbed: false, error }
     }
   }

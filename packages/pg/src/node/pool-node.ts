@@ -7,6 +7,8 @@ import {
   type Health,
   isEjected,
   nextHealth,
+  PRIMARY_BACKOFF,
+  REPLICA_BACKOFF,
   withFound,
 } from '@headwater/core/internal'
 import pg from 'pg'
@@ -239,7 +241,8 @@ export class PoolNode {
   learn(evidence: Evidence): void {
     const { failures } = this.#health
     if (evidence.kind === 'answered' && failures === 0) return
-    this.#health = nextHealth(this.#health, evidence, performance.now(), Math.random())
+    const backoff = this.role === 'primary' ? PRIMARY_BACKOFF : REPLICA_BACKOFF
+    this.#health = nextHealth(this.#health, evidence, performance.now(), Math.random(), backoff)
     switch (evidence.kind) {
       case 'probed':
         return
@@ -257,7 +260,9 @@ export class PoolNode {
   /** Its watcher was answered: the server can be reached. That does not say whether it takes new sessions. */
   markReachable(): void {
     const { failures, error } = this.#health
-    if (failures > 0 && databaseErrorIn(error) === undefined) this.learn({ kind: 'answered' })
+    const code = databaseErrorIn(error)?.code
+    // 57P01 to 57P03: it was stopping or starting; other errors of a login are not disproved by an open session.
+    if (failures > 0 && (code === undefined || code.startsWith('57P0'))) this.learn({ kind: 'answered' })
   }
 
   positionRefused(error: unknown): void {

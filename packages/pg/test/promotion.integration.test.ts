@@ -1,0 +1,142 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { diagnostics, type NodeEvent, PrimaryUnavailable, ReplayToPrimary, runInScope } from '@headwater/core'
+import { inRequest, requestScope, World, who } from '@headwater/test-world'
+import { describe, expect, it } from 'vitest'
+import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
+import { Gate } from './gate.ts'
+
+/** The pool of an instance in `region`; every instance lists the same servers. */
+function poolIn(world: World, region: 'ams' | 'nrt', options: RoutedPoolOptions = {}): RoutedPool {
+  return world.pool(region, { replicas: [{ region: 'nrt', connectionString: world.replica().url }], ...options })
+}
+
+const note = (pool: RoutedPool, body: string) => pool.query('insert into note (body) values ($1)', [body])
+const notesAt = async (node: { query(sql: string): Promise<unknown> }) =>
+  ((await node.query('select body from note order by id')) as { body: string }[]).map(({ body }) => body)
+
+/** Lets a pool know all its servers: a monitor begins with the first query. */
+async function warm(...pools: RoutedPool[]): Promise<void> {
+  for (const pool of pools) await pool.query('select 1')
+  await sleep(200)
+}
+
+describe('a promotion', () => {
+  it('X4, X7, X8: the writes follow the primary, and so do the regions, without a restart', async () => {
+    await using world = await World.start()
+    const [ams, nrt] = [poolIn(world, 'ams'), poolIn(world, 'nrt')]
+    await warm(ams, nrt)
+    await note(ams, 'before')
+    await expect(inRequest(nrt, () => note(nrt, 'away'))).rejects.toBeInstanceOf(ReplayToPrimary)
+
+    await world.cluster.waitUntilCaughtUp()
+    await world.cluster.primary.kill()
+    await world.replica().promote()
+    const promotedAt = performance.now()
+    // Until this instance has heard of it, its requests are replayed to the old one's region.
+    const write = () => inRequest(nrt, () => note(nrt, 'after, at home'))
+    await expect.poll(() => write().catch(() => undefined), { timeout: 5000, interval: 20 }).toBeDefined()
+    expect(performance.now() - promotedAt).toBeLessThan(2000)
+    await expect.poll(() => ams.topology, { timeout: 2000 }).toMatchObject({ primaryRegion: 'nrt', isAtHome: false })
+    expect(nrt.topology).toMatchObject({ primaryRegion: 'nrt', isAtHome: true })
+    await expect(inRequest(ams, () => note(ams, 'replayed'))).rejects.toMatchObject({ region: 'nrt' })
+    await note(ams, 'after, directly')
+    expect(await notesAt(world.replica())).toEqual(['before', 'after, at home', 'after, directly'])
+  })
+
+  it('X7: an old primary that lives on gets no write and no read, once the later timeline was seen', async () => {
+    await using world = await World.start()
+    const [ams, nrt] = [poolIn(world, 'ams'), poolIn(world, 'nrt')]
+    await warm(ams, nrt)
+    const lease = await ams.connect()
+    await lease.query('begin')
+    await lease.query("insert into note (body) values ('open')")
+    await world.replica().promote()
+    await expect.poll(() => nrt.topology.isAtHome, { timeout: 3000 }).toBe(true)
+    // F7: this instance has not looked yet. A token brings the news, and the request waits until it is clear who the primary is.
+    const scope = requestScope(nrt, { isWanted: true })
+    await runInScope(scope, () => note(nrt, 'first'))
+    const minPosition = await scope.session.capturePosition()
+    await runInScope(requestScope(ams, { minPosition }), async () => {
+      expect((await ams.query('select body from note')).rows).toEqual([{ body: 'first' }])
+    })
+    expect(ams.topology.primaryRegion).toBe('nrt')
+    const outcomes = await Promise.allSettled(Array.from({ length: 50 }, (_, n) => note(ams, `new ${n}`)))
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(50)
+    // Its open transaction is lost with its connection: half of it must not be committed here (X11).
+    await expect(lease.query('commit')).rejects.toThrow()
+    lease.release(true)
+    expect(await notesAt(world.cluster.primary)).toEqual([])
+    expect(await notesAt(world.replica())).toHaveLength(51)
+    for (let n = 0; n < 10; n += 1) expect(await who(ams)).toBe('nrt')
+  })
+
+  it('X7: while two accept writes on one timeline nobody writes, until one is gone', async () => {
+    await using world = await World.start({ replicas: ['nrt', 'nrt-2'] })
+    const [one, two] = [world.replica(0), world.replica(1)]
+    const replicas = [one, two].map(({ url }) => ({ region: 'nrt', connectionString: url }))
+    const pool = world.pool('nrt', { replicas, promotionWaitMillis: 300, catalog: false })
+    await warm(pool)
+    await world.cluster.primary.kill()
+    await Promise.all([one.promote(), two.promote()])
+    await sleep(1000)
+    await expect(note(pool, 'split')).rejects.toBeInstanceOf(PrimaryUnavailable)
+    expect([await notesAt(one), await notesAt(two)]).toEqual([[], []])
+    await one.kill()
+    await expect.poll(() => note(pool, 'whole').catch(() => undefined), { timeout: 5000 }).toBeDefined()
+    expect(await notesAt(two)).toEqual(['whole'])
+  })
+
+  it('X9: without a new primary a write fails with a 503 after promotionWaitMillis, and reads go on', async () => {
+    await using world = await World.start()
+    const ams = poolIn(world, 'ams', {
+      replicas: [{ region: 'ams', connectionString: world.replica().url }],
+      promotionWaitMillis: 700,
+    })
+    await warm(ams)
+    await world.cluster.primary.kill()
+    const startedAt = performance.now()
+    const failed = await Promise.allSettled(Array.from({ length: 20 }, () => note(ams, 'never')))
+    const took = performance.now() - startedAt
+    for (const outcome of failed) expect(outcome).toMatchObject({ reason: { status: 503, retryable: true } })
+    expect(took).toBeGreaterThan(600)
+    expect(took).toBeLessThan(2000)
+    expect(await who(ams)).toBe('nrt')
+    await world.cluster.primary.restart()
+    await note(ams, 'again')
+  })
+})
+
+describe('a server that hangs', () => {
+  it('X2, X3: reads that hang on a replica are answered elsewhere within two seconds, and the replica comes back', async () => {
+    await using world = await World.start({ replicas: ['nrt', 'nrt-2'] })
+    await using gate = await Gate.start('open', world.replica(0))
+    const events: NodeEvent['change'][] = []
+    const hear = (event: unknown): void => {
+      const { node, change } = event as NodeEvent
+      if (node === 'replica-0' && (change === 'down' || change === 'up')) events.push(change)
+    }
+    diagnostics.node.subscribe(hear)
+    try {
+      const replicas = [gate.url, world.replica(1).url].map((url) => ({ region: 'nrt', connectionString: url }))
+      const pool = world.pool('nrt', { replicas, catalog: false })
+      await warm(pool)
+      expect(new Set([await who(pool), await who(pool)])).toEqual(new Set(['nrt', 'nrt-2']))
+      gate.freeze()
+      const reads = await Promise.all(
+        Array.from({ length: 20 }, async () => {
+          const startedAt = performance.now()
+          return { who: await who(pool), took: performance.now() - startedAt }
+        }),
+      )
+      expect(new Set(reads.map((read) => read.who))).toEqual(new Set(['nrt-2']))
+      // Twice suspectAfterMillis, and up to a second until it is asked next.
+      expect(Math.max(...reads.map(({ took }) => took))).toBeLessThan(3500)
+      expect(events).toEqual(['down'])
+      gate.mode = 'open'
+      await expect.poll(() => who(pool), { timeout: 20_000, interval: 20 }).toBe('nrt')
+      expect(events).toEqual(['down', 'up'])
+    } finally {
+      diagnostics.node.unsubscribe(hear)
+    }
+  })
+})

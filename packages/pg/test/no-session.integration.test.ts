@@ -87,9 +87,9 @@ const refusals: Readonly<Record<string, () => Promise<Refusal>>> = {
     return { options: as(replica(0), 'postgres', 'late'), error: { code: '3D000' }, mend }
   },
   'it has no connection left (53300)': async () => {
-    await world.change('create role crowded login connection limit 2; grant select on server to crowded')
-    // The monitor has one connection of its own.
-    const holders = [1, 2].map(() => new pg.Client(as(replica(0), 'crowded')))
+    await world.change('create role crowded login connection limit 6; grant select on server to crowded')
+    // Each of three pools has one for its monitor.
+    const holders = Array.from({ length: 6 }).map(() => new pg.Client(as(replica(0), 'crowded')))
     for (const holder of holders) await holder.connect()
     const mend = async () => void (await Promise.all(holders.map((holder) => holder.end())))
     return { options: as(replica(0), 'crowded'), error: { code: '53300' }, mend }

@@ -17,6 +17,8 @@ class Server {
   readonly failures: unknown[] = []
   #answers: (() => void)[] = []
   failure: Error | undefined
+  /** It makes no connection: it only names the server. */
+  readonly #pool = new pg.Pool()
 
   cache(options: Partial<CatalogCacheOptions> = {}): CatalogCache {
     return new CatalogCache({
@@ -48,6 +50,7 @@ class Server {
     })
     let isEnded = false
     return {
+      pool: this.#pool,
       query: () => Promise.race([answered, terminated]),
       end: async () => {
         if (isEnded) return

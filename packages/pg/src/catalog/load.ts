@@ -2,10 +2,12 @@ import { type Access, createKnowledge } from '@headwater/core/internal'
 import { checkOverrides } from '../options/overrides.ts'
 import { CATALOG_QUERY, type CatalogRow, type CatalogTarget } from './catalog-query.ts'
 import { CatalogFacts, expression } from './facts.ts'
+import { FINGERPRINT_ROW, type FingerprintRow } from './fingerprint.ts'
 import { CatalogGraph } from './graph.ts'
 import { CatalogInventory } from './inventory.ts'
 import { buildKnowledge } from './knowledge.ts'
 import type { CatalogKnowledge } from './object.ts'
+import { SchemaChangers } from './schema-changers.ts'
 
 /** Options of {@link loadCatalog}. */
 export interface LoadCatalogOptions {
@@ -29,13 +31,47 @@ export interface LoadCatalogOptions {
  * @throws {OptionsInvalid} when `functions` is not a record of accesses. Passes on what `target.query` rejects with.
  */
 export async function loadCatalog(target: CatalogTarget, options: LoadCatalogOptions = {}): Promise<CatalogKnowledge> {
-  const overrides = checkOverrides('functions', options.functions)
-  const { rows } = await target.query(CATALOG_QUERY)
-  return judgeCatalog(rows as readonly CatalogRow[], overrides)
+  const { knowledge } = await readCatalog(target, checkOverrides('functions', options.functions))
+  return knowledge
+}
+
+/** What is known of a database from one reading. */
+export interface CatalogReading {
+  readonly knowledge: CatalogKnowledge
+  /** What the server says for as long as nothing of it changes; `undefined` when it said nothing. */
+  readonly fingerprint: string | undefined
+  readonly changers: SchemaChangers
+}
+
+/** Reads and judges the catalog in one round trip. */
+export async function readCatalog(
+  target: CatalogTarget,
+  overrides: Readonly<Record<string, Access>>,
+): Promise<CatalogReading> {
+  const { rows } = await target.query(`${CATALOG_QUERY} union all ${FINGERPRINT_ROW}`)
+  const all = rows as readonly (CatalogRow | FingerprintRow)[]
+  const catalog = all.filter(isCatalogRow)
+  const knowledge = await judgeCatalog(catalog, overrides)
+  const changers = await SchemaChangers.among(catalog, breather())
+  return { knowledge, fingerprint: all.find((row) => !isCatalogRow(row))?.body ?? undefined, changers }
+}
+
+function isCatalogRow(row: CatalogRow | FingerprintRow): row is CatalogRow {
+  return row.kind !== 'fingerprint'
 }
 
 /** How long the event loop may be held before others get their turn. */
 const SLICE_MILLIS = 5
+
+/** Gives others their turn when the event loop was held for long enough. */
+function breather(): () => Promise<void> {
+  let sliceEnd = performance.now() + SLICE_MILLIS
+  return async () => {
+    if (performance.now() < sliceEnd) return
+    await new Promise((resolve) => setImmediate(resolve))
+    sliceEnd = performance.now() + SLICE_MILLIS
+  }
+}
 
 /** Judges the rows of the catalog, a few ms at a time. */
 export async function judgeCatalog(
@@ -45,12 +81,7 @@ export async function judgeCatalog(
   const inventory = CatalogInventory.of(rows)
   const graph = new CatalogGraph(createKnowledge({ overrides, inventory }))
   const facts = new CatalogFacts(rows)
-  let sliceEnd = performance.now() + SLICE_MILLIS
-  const breathe = async (): Promise<void> => {
-    if (performance.now() < sliceEnd) return
-    await new Promise((resolve) => setImmediate(resolve))
-    sliceEnd = performance.now() + SLICE_MILLIS
-  }
+  const breathe = breather()
   for (const row of rows) {
     const { kind } = row
     if (kind !== 'policy' && kind !== 'names') graph.add(row.id, kind, row.schema, row.name, facts.evidenceOf(row))

@@ -1,0 +1,115 @@
+import { AsyncResource } from 'node:async_hooks'
+import type pg from 'pg'
+import type { CatalogStanding } from '../catalog/catalog-age.ts'
+import { FINGERPRINT_QUERY } from '../catalog/fingerprint.ts'
+import { sendQuestion } from '../driver/send.ts'
+import type { Connection } from '../node/pool-node.ts'
+
+/** The catalog that verdicts come from. */
+export interface KnownCatalog {
+  /** The number of the catalog that is known, 0 for none. */
+  readonly generation: number
+  /** Whether this pool has changed the schema since it was read. */
+  readonly isOutdated: boolean
+  standingOf(server: object, now: number): CatalogStanding
+  /** Notes a server's fingerprint, asked at `askedAt`. `pool` leads to that server. */
+  heard(server: object, pool: pg.Pool, fingerprint: string, askedAt: number): void
+}
+
+/** Tells whether a read may run, or with what error its server could not be asked. */
+export type Checked = (maySend: boolean, failure?: unknown) => void
+
+/** How long the answer may take. */
+const TIMEOUT_MILLIS = 2000
+
+/**
+ * Sees to it that a read runs only where the catalog is the one that its verdict comes from, as of a few seconds ago (R1).
+ *
+ * A server is asked when a read comes and its last answer is old: beside the read while that answer still counts, else on the read's own
+ * connection before it. So it takes no timer and no connection of its own, nothing is asked while nobody reads, and after hours
+ * without a read the first one is as safe as any.
+ */
+export class CatalogCheck {
+  readonly #catalog: KnownCatalog
+  /** Who waits for the answer of a server that was asked. */
+  readonly #asked = new Map<object, (() => void)[]>()
+  readonly #due = new Set<object>()
+  /** What is asked beside a read belongs to no request. */
+  readonly #resource = new AsyncResource('HEADWATER_CATALOG')
+
+  constructor(catalog: KnownCatalog) {
+    this.#catalog = catalog
+  }
+
+  /** Whether a statement of catalog `judgedBy` may be sent on `connection` without asking. */
+  mayBeSent(connection: Connection, judgedBy: number): boolean {
+    if (!this.#isJudged(judgedBy)) return false
+    switch (this.#catalog.standingOf(serverOf(connection), performance.now())) {
+      case 'same':
+        return true
+      case 'due':
+        this.#askBeside(connection)
+        return true
+      case 'unasked':
+      case 'other':
+        return false
+    }
+  }
+
+  /** The same, and asks the server behind `connection` where need be. */
+  check(connection: Connection, judgedBy: number, checked: Checked): void {
+    if (this.mayBeSent(connection, judgedBy)) return checked(true)
+    const server = serverOf(connection)
+    const isOther = this.#catalog.standingOf(server, performance.now()) === 'other'
+    if (isOther || !this.#isJudged(judgedBy)) return checked(false)
+    const waiting = this.#asked.get(server)
+    if (waiting !== undefined) return void waiting.push(() => this.check(connection, judgedBy, checked))
+    this.#ask(connection, (failure) => checked(failure === undefined && this.mayBeSent(connection, judgedBy), failure))
+  }
+
+  /** A verdict of another catalog is none; one from before the first was read never knew any function. */
+  #isJudged(judgedBy: number): boolean {
+    const { generation, isOutdated } = this.#catalog
+    return !isOutdated && (judgedBy === generation || judgedBy === 0)
+  }
+
+  #askBeside({ node }: Connection): void {
+    // Behind a load balancer it would ask another server.
+    if (!node.traits.isOneServer || this.#due.has(node)) return
+    this.#due.add(node)
+    const over = (): void => void this.#due.delete(node)
+    const connected = (_error: unknown, connection?: Connection): void => {
+      if (connection === undefined) return over()
+      if (this.#asked.has(serverOf(connection))) {
+        over()
+        return connection.release()
+      }
+      this.#ask(connection, (failure) => {
+        over()
+        connection.release(failure !== undefined)
+      })
+    }
+    this.#resource.runInAsyncScope(() => node.connect(connected, over))
+  }
+
+  #ask(connection: Connection, answered: (failure?: unknown) => void): void {
+    const server = serverOf(connection)
+    const { node, client } = connection
+    this.#asked.set(server, [])
+    const askedAt = performance.now()
+    const settle = (error: unknown, rows: readonly (readonly (string | null)[])[]): void => {
+      const waiting = this.#asked.get(server)
+      this.#asked.delete(server)
+      if (error) node.learn({ kind: 'connection-error', error })
+      else this.#catalog.heard(server, node.pool, rows[0]?.[0] ?? '', askedAt)
+      answered(error || undefined)
+      for (const wake of waiting ?? []) wake()
+    }
+    sendQuestion(client, FINGERPRINT_QUERY, settle, TIMEOUT_MILLIS)
+  }
+}
+
+/** Behind a load balancer each connection leads to a server of its own. */
+function serverOf({ node, client }: Connection): object {
+  return node.traits.isOneServer ? node.pool : client
+}

@@ -10,7 +10,7 @@ import type pg from 'pg'
 import type { OwnConnection } from '../driver/own-connection.ts'
 import { MAX_AGE_MILLIS, REFRESH_AFTER_MILLIS } from '../options/catalog-options.ts'
 import { checkOverrides } from '../options/overrides.ts'
-import { CatalogAge, type CatalogStanding } from './catalog-age.ts'
+import { CatalogAge, type CatalogStanding, type CatalogState } from './catalog-age.ts'
 import { readCatalog } from './load.ts'
 import { mayChangeSchema } from './schema-change.ts'
 import { SchemaChangers } from './schema-changers.ts'
@@ -80,7 +80,7 @@ export class CatalogCache {
   #changes = 0
   #isOutdated = false
   readonly #age: CatalogAge
-  /** Leads to a server with another catalog, until that is read. */
+  /** Leads to a server with a newer catalog, until that is read. */
   #changed: pg.Pool | undefined
   #changers = SchemaChangers.NONE
   /** How long the last load took, in ms. */
@@ -127,11 +127,11 @@ export class CatalogCache {
     return this.#age.standingOf(server, now)
   }
 
-  /** Notes the fingerprint of a server that `pool` leads to. The catalog is read again there when it has changed. */
-  heard(server: object, pool: pg.Pool, fingerprint: string, askedAt: number): void {
-    const hasChanged = this.#age.heard(server, fingerprint, askedAt)
+  /** Notes what a server said that `pool` leads to. The catalog is read again there when it is newer. */
+  heard(server: object, pool: pg.Pool, state: CatalogState, askedAt: number): void {
+    const isAhead = this.#age.heard(server, state, askedAt)
     // What is being read may be this very change.
-    if (!hasChanged || this.#running !== undefined) return this.touch()
+    if (!isAhead || this.#running !== undefined) return
     this.#changed = pool
     this.#hasten(this.#changePause)
   }
@@ -207,13 +207,15 @@ export class CatalogCache {
     this.#isDoubted = false
     const changes = this.#changes
     const isAtRest = this.#underway === 0
+    // A server that is ahead of what is known has the changes of this pool that are known.
+    const isPrimaryOnly = this.#isOutdated || (changes > 0 && this.#changed === undefined)
     try {
       signal.throwIfAborted()
-      this.#connection = await this.#options.open(signal, changes > 0, this.#changed)
+      this.#connection = await this.#options.open(signal, isPrimaryOnly, this.#changed)
       signal.throwIfAborted()
       const { pool } = this.#connection
       const askedAt = this.#now()
-      const { knowledge, fingerprint, changers } = await readCatalog(this.#connection, this.#functions)
+      const { knowledge, state, changers } = await readCatalog(this.#connection, this.#functions)
       signal.throwIfAborted()
       this.#failures = 0
       // A change that was made during the load may not be in it.
@@ -223,7 +225,7 @@ export class CatalogCache {
       this.#took = this.#now() - this.#startedAt
       this.#due = this.#nextDue()
       this.#options.onKnowledge(knowledge)
-      if (fingerprint !== undefined) this.#age.loaded(pool, fingerprint, askedAt)
+      this.#age.loaded(pool, state, askedAt)
       this.#isLoaded = true
       return knowledge
     } catch (error) {

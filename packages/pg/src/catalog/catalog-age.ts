@@ -1,37 +1,43 @@
-/** What a server answered when it was asked for the fingerprint of its catalog, in ms of this process's monotonic clock. */
-interface Answer {
+import type { Lsn } from '@headwater/core/internal'
+
+/** A state of the catalog, and a position in the log of the server that has it. */
+export interface CatalogState {
+  /** The same for as long as nothing changes that a verdict may hang on. */
   readonly fingerprint: string
+  readonly lsn: Lsn
+}
+
+/** What a server answered, and when it was asked, in ms of this process's monotonic clock. */
+interface Answer extends CatalogState {
   readonly askedAt: number
 }
 
 /**
- * How a server's catalog stands to the one that is known: the same when it was asked lately; the same, and due to be asked again;
- * not asked, or too long ago; another one.
+ * How a server's catalog stands to the one that is known: not ahead of it when it was asked lately; the same, and due to be asked
+ * again; not asked, or too long ago; ahead of it.
  */
-export type CatalogStanding = 'same' | 'due' | 'unasked' | 'other'
+export type CatalogStanding = 'known' | 'due' | 'unasked' | 'ahead'
 
 /** The part of the greatest age after which a server is asked again, while what it has answered still counts. */
 const DUE_AFTER = 0.4
-/** How long a server with another catalog is not asked again, in ms. */
-const OTHER_MILLIS = 500
-/** How long a catalog that no server has is kept: doubled each time that reading again did not help. */
-const FIRST_PATIENCE_MILLIS = 1000
-const MOST_PATIENCE_MILLIS = 60_000
+/** How long a server whose catalog is ahead is not asked again, in ms. */
+const AHEAD_MILLIS = 500
 
 /**
- * How long ago each server was known to have the very catalog that the verdicts come from. Pure: the caller brings the time.
+ * How long ago each server was known to have no catalog that is newer than the one which verdicts come from. Pure: the caller
+ * brings the time.
  *
- * A verdict is about the functions of one state of the catalog, and a statement runs those of its own server. So the servers that
- * statements run on are asked, not the primary: a replica may have a change later than the primary or, when the catalog was read
- * from another replica, earlier than the catalog. Either way its fingerprint differs, and it is not read until it agrees.
+ * A statement runs the functions of its own server, so the servers that are read are asked, not the primary, which may be out of
+ * reach and has a change earlier. One that is behind is read: whoever calls a function after it was replaced is owed the
+ * new one, and a verdict on that one loses no write that the primary would have made. One that is ahead is not read: its functions may write
+ * what the known ones only read. Of two different catalogs the one at the later position is newer. After a failover that holds from
+ * the moment on when the new primary's log is longer than what was seen of the old one's.
  */
 export class CatalogAge {
   readonly #maxAgeMillis: number
   readonly #answers = new WeakMap<object, Answer>()
-  #known: string | undefined
+  #known: CatalogState | undefined
   #generation = 0
-  #agreedAt = Number.NEGATIVE_INFINITY
-  #patience = FIRST_PATIENCE_MILLIS
 
   constructor(maxAgeMillis: number) {
     this.#maxAgeMillis = maxAgeMillis
@@ -43,41 +49,34 @@ export class CatalogAge {
   }
 
   standingOf(server: object, now: number): CatalogStanding {
-    if (this.#known === undefined || this.#maxAgeMillis === Number.POSITIVE_INFINITY) return 'same'
+    if (this.#known === undefined || this.#maxAgeMillis === Number.POSITIVE_INFINITY) return 'known'
     const answer = this.#answers.get(server)
     if (answer === undefined) return 'unasked'
     const age = now - answer.askedAt
-    if (answer.fingerprint !== this.#known) return age < OTHER_MILLIS ? 'other' : 'unasked'
-    if (age < this.#maxAgeMillis * DUE_AFTER) return 'same'
+    if (this.#isAhead(answer)) return age < AHEAD_MILLIS ? 'ahead' : 'unasked'
+    if (age < this.#maxAgeMillis * DUE_AFTER) return 'known'
     return age < this.#maxAgeMillis ? 'due' : 'unasked'
   }
 
-  /** Notes the catalog that was read from a server. */
-  loaded(server: object, fingerprint: string, askedAt: number): void {
-    if (fingerprint !== this.#known) this.#generation += 1
-    this.#known = fingerprint
-    this.#agreedAt = askedAt
-    const before = this.#answers.get(server)
-    if (before === undefined || before.askedAt < askedAt) this.#answers.set(server, { fingerprint, askedAt })
+  /** Notes the catalog that was read from a server, which was asked for its state right before. */
+  loaded(server: object, state: CatalogState, askedAt: number): void {
+    if (state.fingerprint !== this.#known?.fingerprint) this.#generation += 1
+    this.#known = state
+    this.#note(server, { ...state, askedAt })
   }
 
-  /**
-   * Notes what a server answered, and returns whether its catalog should be read: it has changed there, or for a while no server had the
-   * one that is known. A server that stands still while another has the known one is merely behind.
-   */
-  heard(server: object, fingerprint: string, askedAt: number): boolean {
-    const before = this.#answers.get(server)
-    if (before !== undefined && askedAt < before.askedAt) return false
-    this.#answers.set(server, { fingerprint, askedAt })
-    if (fingerprint === this.#known) {
-      this.#agreedAt = askedAt
-      this.#patience = FIRST_PATIENCE_MILLIS
-      return false
-    }
-    if (before !== undefined && before.fingerprint !== fingerprint) return true
-    if (askedAt - this.#agreedAt < this.#patience) return false
-    this.#agreedAt = askedAt
-    this.#patience = Math.min(this.#patience * 2, MOST_PATIENCE_MILLIS)
-    return true
+  /** Notes what a server answered, and returns whether its catalog is newer than the known one. */
+  heard(server: object, state: CatalogState, askedAt: number): boolean {
+    this.#note(server, { ...state, askedAt })
+    return this.#isAhead(state)
+  }
+
+  #note(server: object, answer: Answer): void {
+    if ((this.#answers.get(server)?.askedAt ?? Number.NEGATIVE_INFINITY) <= answer.askedAt)
+      this.#answers.set(server, answer)
+  }
+
+  #isAhead({ fingerprint, lsn }: CatalogState): boolean {
+    return this.#known !== undefined && fingerprint !== this.#known.fingerprint && lsn >= this.#known.lsn
   }
 }

@@ -1,3 +1,6 @@
+import { parseLsn } from '@headwater/core/internal'
+import type { CatalogState } from './catalog-age.ts'
+
 /** Ids of pg_class and pg_type, as pg_depend has them. */
 const CLASS = `'pg_catalog.pg_class'::regclass`
 const TYPE = `'pg_catalog.pg_type'::regclass`
@@ -89,14 +92,20 @@ const FINGERPRINT = `(
     case when exists (select from pg_catalog.pg_cast where oid >= 16384 and castsource < 16384 and casttarget < 16384) then
       ${hashOf(COLUMNS, 'pg_catalog.pg_attribute a where a.attrelid >= 16384 and a.attnum > 0')} end))`
 
-/** Asks a server for the fingerprint of its catalog: one row with one text. */
-export const FINGERPRINT_QUERY: string = `select ${FINGERPRINT} as fingerprint`
+/** Asks a server for the state of its catalog: one row. */
+export const CATALOG_STATE: string = `select ${FINGERPRINT} as fingerprint,
+  (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
+    else pg_catalog.pg_current_wal_flush_lsn() end)::text as lsn`
 
-/** The row with the fingerprint that is read along with the catalog. */
-export interface FingerprintRow {
-  readonly kind: 'fingerprint'
-  readonly body: string | null
+/**
+ * Reads the answer to `CATALOG_STATE`.
+ *
+ * @throws {Error} when it has no position, as before the first replayed record.
+ */
+export function parseCatalogState(fingerprint: unknown, lsn: unknown): CatalogState {
+  const position = typeof lsn === 'string' ? parseLsn(lsn) : undefined
+  if (typeof fingerprint !== 'string' || position === undefined) {
+    throw new Error('[headwater] a server did not report the state of its catalog')
+  }
+  return { fingerprint, lsn: position }
 }
-
-/** The same as a row of the catalog's query, so that it is of the same snapshot. */
-export const FINGERPRINT_ROW: string = `select 'fingerprint', '', '', '', null, null, null, ${FINGERPRINT}, null, null, null`

@@ -1,8 +1,9 @@
 import { type Access, createKnowledge } from '@headwater/core/internal'
 import { checkOverrides } from '../options/overrides.ts'
+import type { CatalogState } from './catalog-age.ts'
 import { CATALOG_QUERY, type CatalogRow, type CatalogTarget } from './catalog-query.ts'
 import { CatalogFacts, expression } from './facts.ts'
-import { FINGERPRINT_ROW, type FingerprintRow } from './fingerprint.ts'
+import { CATALOG_STATE, parseCatalogState } from './fingerprint.ts'
 import { CatalogGraph } from './graph.ts'
 import { CatalogInventory } from './inventory.ts'
 import { buildKnowledge } from './knowledge.ts'
@@ -31,33 +32,30 @@ export interface LoadCatalogOptions {
  * @throws {OptionsInvalid} when `functions` is not a record of accesses. Passes on what `target.query` rejects with.
  */
 export async function loadCatalog(target: CatalogTarget, options: LoadCatalogOptions = {}): Promise<CatalogKnowledge> {
-  const { knowledge } = await readCatalog(target, checkOverrides('functions', options.functions))
-  return knowledge
+  const overrides = checkOverrides('functions', options.functions)
+  const { rows } = await target.query(CATALOG_QUERY)
+  return judgeCatalog(rows as readonly CatalogRow[], overrides)
 }
 
 /** What is known of a database from one reading. */
 export interface CatalogReading {
   readonly knowledge: CatalogKnowledge
-  /** What the server says for as long as nothing of it changes; `undefined` when it said nothing. */
-  readonly fingerprint: string | undefined
+  /** The state of the catalog right before: what was read may be newer, never older. */
+  readonly state: CatalogState
   readonly changers: SchemaChangers
 }
 
-/** Reads and judges the catalog in one round trip. */
+/** Asks for the state of the catalog, then reads and judges it. */
 export async function readCatalog(
   target: CatalogTarget,
   overrides: Readonly<Record<string, Access>>,
 ): Promise<CatalogReading> {
-  const { rows } = await target.query(`${CATALOG_QUERY} union all ${FINGERPRINT_ROW}`)
-  const all = rows as readonly (CatalogRow | FingerprintRow)[]
-  const catalog = all.filter(isCatalogRow)
-  const knowledge = await judgeCatalog(catalog, overrides)
-  const changers = await SchemaChangers.among(catalog, breather())
-  return { knowledge, fingerprint: all.find((row) => !isCatalogRow(row))?.body ?? undefined, changers }
-}
-
-function isCatalogRow(row: CatalogRow | FingerprintRow): row is CatalogRow {
-  return row.kind !== 'fingerprint'
+  const [before] = (await target.query(CATALOG_STATE)).rows
+  const { fingerprint, lsn } = Object(before) as Readonly<Record<string, unknown>>
+  const rows = (await target.query(CATALOG_QUERY)).rows as readonly CatalogRow[]
+  const knowledge = await judgeCatalog(rows, overrides)
+  const changers = await SchemaChangers.among(rows, breather())
+  return { knowledge, state: parseCatalogState(fingerprint, lsn), changers }
 }
 
 /** How long the event loop may be held before others get their turn. */

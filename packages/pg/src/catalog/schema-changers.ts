@@ -2,7 +2,7 @@ import type { CatalogRow } from './catalog-query.ts'
 
 /** What a body says that changes what the catalog says of functions, operators, views or types, also inside a constant that it runs. */
 const CHANGES =
-  /\b(?:create(?:\s+or\s+replace)?(?:\s+(?:recursive|foreign))*|alter|drop|import\s+foreign)\s+(?:function|procedure|routine|aggregate|view|type|domain|cast|operator|policy|rule|schema|extension|foreign|language|%\w*)\b|\balter\s+table\b/i
+  /\b(?:create(?:\s+or\s+replace)?(?:\s+(?:recursive|foreign))*|alter|drop|import\s+foreign)[\s'"|$]+(?:function|procedure|routine|aggregate|view|type|domain|cast|operator|policy|rule|schema|extension|foreign|language|%\w*)\b|\balter\s+table\b/i
 
 /** With more of them than this, a text is not searched for their names: it may be any of them. */
 const MOST_NAMES = 1000

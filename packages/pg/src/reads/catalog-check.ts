@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type pg from 'pg'
-import type { CatalogStanding } from '../catalog/catalog-age.ts'
-import { FINGERPRINT_QUERY } from '../catalog/fingerprint.ts'
+import type { CatalogStanding, CatalogState } from '../catalog/catalog-age.ts'
+import { CATALOG_STATE, parseCatalogState } from '../catalog/fingerprint.ts'
 import { sendQuestion } from '../driver/send.ts'
 import type { Connection } from '../node/pool-node.ts'
 
@@ -12,8 +12,8 @@ export interface KnownCatalog {
   /** Whether this pool has changed the schema since it was read. */
   readonly isOutdated: boolean
   standingOf(server: object, now: number): CatalogStanding
-  /** Notes a server's fingerprint, asked at `askedAt`. `pool` leads to that server. */
-  heard(server: object, pool: pg.Pool, fingerprint: string, askedAt: number): void
+  /** Notes what a server said when it was asked at `askedAt`. `pool` leads to it. */
+  heard(server: object, pool: pg.Pool, state: CatalogState, askedAt: number): void
 }
 
 /** Tells whether a read may run, or with what error its server could not be asked. */
@@ -23,7 +23,8 @@ export type Checked = (maySend: boolean, failure?: unknown) => void
 const TIMEOUT_MILLIS = 2000
 
 /**
- * Sees to it that a read runs only where the catalog is the one that its verdict comes from, as of a few seconds ago (R1).
+ * Sees to it that a read runs only where the catalog is not newer than the one that its verdict comes from, as of a few seconds
+ * ago (R1).
  *
  * A server is asked when a read comes and its last answer is old: beside the read while that answer still counts, else on the read's own
  * connection before it. So it takes no timer and no connection of its own, nothing is asked while nobody reads, and after hours
@@ -45,13 +46,13 @@ export class CatalogCheck {
   mayBeSent(connection: Connection, judgedBy: number): boolean {
     if (!this.#isJudged(judgedBy)) return false
     switch (this.#catalog.standingOf(serverOf(connection), performance.now())) {
-      case 'same':
+      case 'known':
         return true
       case 'due':
         this.#askBeside(connection)
         return true
       case 'unasked':
-      case 'other':
+      case 'ahead':
         return false
     }
   }
@@ -60,8 +61,8 @@ export class CatalogCheck {
   check(connection: Connection, judgedBy: number, checked: Checked): void {
     if (this.mayBeSent(connection, judgedBy)) return checked(true)
     const server = serverOf(connection)
-    const isOther = this.#catalog.standingOf(server, performance.now()) === 'other'
-    if (isOther || !this.#isJudged(judgedBy)) return checked(false)
+    const isAhead = this.#catalog.standingOf(server, performance.now()) === 'ahead'
+    if (isAhead || !this.#isJudged(judgedBy)) return checked(false)
     const waiting = this.#asked.get(server)
     if (waiting !== undefined) return void waiting.push(() => this.check(connection, judgedBy, checked))
     this.#ask(connection, (failure) => checked(failure === undefined && this.mayBeSent(connection, judgedBy), failure))
@@ -97,15 +98,24 @@ export class CatalogCheck {
     const { node, client } = connection
     this.#asked.set(server, [])
     const askedAt = performance.now()
-    const settle = (error: unknown, rows: readonly (readonly (string | null)[])[]): void => {
+    const settle = (failure: unknown): void => {
       const waiting = this.#asked.get(server)
       this.#asked.delete(server)
-      if (error) node.learn({ kind: 'connection-error', error })
-      else this.#catalog.heard(server, node.pool, rows[0]?.[0] ?? '', askedAt)
-      answered(error || undefined)
+      if (failure !== undefined) node.learn({ kind: 'connection-error', error: failure })
+      answered(failure)
       for (const wake of waiting ?? []) wake()
     }
-    sendQuestion(client, FINGERPRINT_QUERY, settle, TIMEOUT_MILLIS)
+    const hear = (error: unknown, rows: readonly (readonly (string | null)[])[]): void => {
+      if (error) return settle(error)
+      const [row] = rows
+      try {
+        this.#catalog.heard(server, node.pool, parseCatalogState(row?.[0], row?.[1]), askedAt)
+        settle(undefined)
+      } catch (unreadable) {
+        settle(unreadable)
+      }
+    }
+    sendQuestion(client, CATALOG_STATE, hear, TIMEOUT_MILLIS)
   }
 }
 

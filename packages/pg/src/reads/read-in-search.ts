@@ -15,8 +15,8 @@ export interface ReadInSearch {
 }
 
 /**
- * Why there is no replica: the last one was not fresh enough, gave no session, gave none that a statement may be tried in, or has
- * another catalog than the verdict comes from.
+ * Why there is no replica: the last one was not fresh enough, gave no session, gave none that a statement may be tried in, or has a
+ * newer catalog than the verdict comes from.
  */
 export type NoReplica = StaleReason | 'replica-lost' | 'unknown' | 'newer-than-catalog'
 

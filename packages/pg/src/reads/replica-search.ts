@@ -123,7 +123,7 @@ export class ReplicaSearch {
     this.goOn(why)
   }
 
-  /** Goes on elsewhere from a server whose catalog is not the one that the verdict comes from (R1). */
+  /** Goes on elsewhere from a server whose catalog is newer than the one that the verdict comes from (R1). */
   #checkCatalog(connection: Connection, connected: Connected): void {
     const { catalog } = this.#ground
     if (catalog === undefined || !dependsOnCatalog(this.#query, this.#situation))

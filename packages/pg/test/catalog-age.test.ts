@@ -63,6 +63,13 @@ describe('R1: how long a replica is taken to have no newer catalog than the know
     expect(known().heard(OTHER, state('second', 100), 10)).toBe(true)
   })
 
+  it('R1: where a server cannot tell the state of its catalog, none is asked', () => {
+    const age = known()
+    age.loaded(REPLICA, undefined, 1000)
+    expect(age.generation).toBe(2)
+    expect(age.standingOf(OTHER, 1e9)).toBe('known')
+  })
+
   it('R1: an answer that was asked for before the last one is not heard', () => {
     const age = known()
     expect(age.heard(REPLICA, state('second', 150), 2000)).toBe(true)

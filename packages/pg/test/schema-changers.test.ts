@@ -46,9 +46,16 @@ it('R1: what calls one is one, over any number of steps, and is found in a text 
     row('a', 'alter table t add x int'),
     row('b', 'begin perform public."a"(); end'),
     row('Odd.name', 'begin perform c(); end'),
+    row('odd name-$*', 'begin perform c(); end'),
     row('reads', 'select abc from t'),
   )
-  for (const text of ['select a()', 'call B()', 'select x."Odd.name"()', 'insert into t select c()']) {
+  for (const text of [
+    'select a()',
+    'call B()',
+    'select x."Odd.name"()',
+    'select "odd name-$*"()',
+    'insert into t select c()',
+  ]) {
     expect(changers.mayBeCalledBy(text), text).toBe(true)
   }
   for (const text of ['select reads()', 'select abc()', 'select a1(), _a()']) {

@@ -19,7 +19,7 @@ import { SchemaChangers } from './schema-changers.ts'
 export interface CatalogCacheOptions {
   /**
    * Connects to the nearest node, or only to the primary: once this pool has changed the schema, a replica may not have the
-   * change yet. `changed` leads to the server whose catalog has proved to be another. When `signal` aborts, it must reject soon and
+   * change yet. `changed` leads to the server whose catalog has proved to be newer. When `signal` aborts, it must reject soon and
    * leave no socket.
    */
   readonly open: (signal: AbortSignal, isPrimaryOnly: boolean, changed: pg.Pool | undefined) => Promise<OwnConnection>
@@ -36,7 +36,7 @@ export interface CatalogCacheOptions {
    */
   readonly refreshAfterMillis?: number | undefined
   /**
-   * The greatest age of a server's word that its catalog is the known one, in ms.
+   * The greatest age of a server's word that its catalog is not newer than the known one, in ms.
    *
    * @default 5000
    */
@@ -50,7 +50,7 @@ export interface CatalogCacheOptions {
 }
 
 const BACKOFF: Backoff = { firstMillis: 1000, maxMillis: 300_000 }
-/** The longest pause after a failure while the catalog is outdated or another one: until the next load no replica is read. */
+/** The longest pause after a failure while the catalog is outdated, or a replica's is newer: until the next load no replica is read. */
 const OUTDATED_BACKOFF_MILLIS = 10_000
 /** The least time between the starts of two loads, however often a standby proves the catalog wrong. */
 const DOUBT_PAUSE_MILLIS = 5000
@@ -63,7 +63,7 @@ const MISSED = 1000
  * Keeps the catalog of one database.
  *
  * It is loaded in the background at the first statement, and again when it is old, when a standby has proven it wrong, when a
- * statement uses a name that is not in it, when this pool has changed the schema, and when a server that is read has another one. It
+ * statement uses a name that is not in it, when this pool has changed the schema, and when a server that is read has a newer one. It
  * blocks no query and holds no timer: a load that is due starts with the next statement.
  */
 export class CatalogCache {

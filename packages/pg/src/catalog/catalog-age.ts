@@ -58,11 +58,14 @@ export class CatalogAge {
     return age < this.#maxAgeMillis ? 'due' : 'unasked'
   }
 
-  /** Notes the catalog that was read from a server, which was asked for its state right before. */
-  loaded(server: object, state: CatalogState, askedAt: number): void {
-    if (state.fingerprint !== this.#known?.fingerprint) this.#generation += 1
+  /**
+   * Notes the catalog that was read from a server, which was asked for its state right before. Where it could not tell, none is
+   * asked.
+   */
+  loaded(server: object, state: CatalogState | undefined, askedAt: number): void {
+    if (state === undefined || state.fingerprint !== this.#known?.fingerprint) this.#generation += 1
     this.#known = state
-    this.#note(server, { ...state, askedAt })
+    if (state !== undefined) this.#note(server, { ...state, askedAt })
   }
 
   /** Notes what a server answered, and returns whether its catalog is newer than the known one. */

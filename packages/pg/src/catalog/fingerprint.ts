@@ -1,4 +1,4 @@
-import { parseLsn } from '@headwater/core/internal'
+import { databaseErrorIn, parseLsn } from '@headwater/core/internal'
 import type { CatalogState } from './catalog-age.ts'
 
 /** Ids of pg_class and pg_type, as pg_depend has them. */
@@ -97,15 +97,13 @@ export const CATALOG_STATE: string = `select ${FINGERPRINT} as fingerprint,
   (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
     else pg_catalog.pg_current_wal_flush_lsn() end)::text as lsn`
 
-/**
- * Reads the answer to `CATALOG_STATE`.
- *
- * @throws {Error} when it has no position, as before the first replayed record.
- */
-export function parseCatalogState(fingerprint: unknown, lsn: unknown): CatalogState {
+/** Reads the answer to `CATALOG_STATE`; `undefined` when the server has no position. */
+export function parseCatalogState(fingerprint: unknown, lsn: unknown): CatalogState | undefined {
   const position = typeof lsn === 'string' ? parseLsn(lsn) : undefined
-  if (typeof fingerprint !== 'string' || position === undefined) {
-    throw new Error('[headwater] a server did not report the state of its catalog')
-  }
-  return { fingerprint, lsn: position }
+  return typeof fingerprint !== 'string' || position === undefined ? undefined : { fingerprint, lsn: position }
+}
+
+/** Whether a server refuses the question for good: unsupported (0A000, Aurora's readers), not there (42883), not allowed (42501). */
+export function isStateRefused(error: unknown): boolean {
+  return ['0A000', '42883', '42501'].includes(databaseErrorIn(error)?.code ?? '')
 }

@@ -3,7 +3,7 @@ import { checkOverrides } from '../options/overrides.ts'
 import type { CatalogState } from './catalog-age.ts'
 import { CATALOG_QUERY, type CatalogRow, type CatalogTarget } from './catalog-query.ts'
 import { CatalogFacts, expression } from './facts.ts'
-import { CATALOG_STATE, parseCatalogState } from './fingerprint.ts'
+import { CATALOG_STATE, isStateRefused, parseCatalogState } from './fingerprint.ts'
 import { CatalogGraph } from './graph.ts'
 import { CatalogInventory } from './inventory.ts'
 import { buildKnowledge } from './knowledge.ts'
@@ -40,8 +40,8 @@ export async function loadCatalog(target: CatalogTarget, options: LoadCatalogOpt
 /** What is known of a database from one reading. */
 export interface CatalogReading {
   readonly knowledge: CatalogKnowledge
-  /** The state of the catalog right before: what was read may be newer, never older. */
-  readonly state: CatalogState
+  /** The state of the catalog right before: what was read may be newer, never older. `undefined` when the server cannot tell. */
+  readonly state: CatalogState | undefined
   readonly changers: SchemaChangers
 }
 
@@ -50,12 +50,22 @@ export async function readCatalog(
   target: CatalogTarget,
   overrides: Readonly<Record<string, Access>>,
 ): Promise<CatalogReading> {
-  const [before] = (await target.query(CATALOG_STATE)).rows
-  const { fingerprint, lsn } = Object(before) as Readonly<Record<string, unknown>>
+  const state = await askState(target)
   const rows = (await target.query(CATALOG_QUERY)).rows as readonly CatalogRow[]
   const knowledge = await judgeCatalog(rows, overrides)
   const changers = await SchemaChangers.among(rows, breather())
-  return { knowledge, state: parseCatalogState(fingerprint, lsn), changers }
+  return { knowledge, state, changers }
+}
+
+async function askState(target: CatalogTarget): Promise<CatalogState | undefined> {
+  try {
+    const [row] = (await target.query(CATALOG_STATE)).rows
+    const { fingerprint, lsn } = Object(row) as Readonly<Record<string, unknown>>
+    return parseCatalogState(fingerprint, lsn)
+  } catch (error) {
+    if (isStateRefused(error)) return undefined
+    throw error
+  }
 }
 
 /** How long the event loop may be held before others get their turn. */

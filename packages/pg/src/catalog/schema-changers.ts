@@ -47,6 +47,9 @@ export class SchemaChangers {
 
 function namesIn(names: ReadonlySet<string>): RegExp {
   if (names.size > MOST_NAMES) return /^/
-  const escaped = [...names].map((name) => name.replaceAll(/[^\p{L}\p{N}_]/gu, String.raw`\$&`))
+  // No name begins or ends within another, and a code point needs no escape of its own.
+  const escaped = [...names].map((name) =>
+    name.replaceAll(/[^\p{L}\p{N}_]/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`),
+  )
   return new RegExp(`(?<![\\p{L}\\p{N}_$])(?:${escaped.join('|')})(?![\\p{L}\\p{N}_$])`, 'iu')
 }

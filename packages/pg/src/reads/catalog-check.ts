@@ -108,12 +108,11 @@ export class CatalogCheck {
     const hear = (error: unknown, rows: readonly (readonly (string | null)[])[]): void => {
       if (error) return settle(error)
       const [row] = rows
-      try {
-        this.#catalog.heard(server, node.pool, parseCatalogState(row?.[0], row?.[1]), askedAt)
-        settle(undefined)
-      } catch (unreadable) {
-        settle(unreadable)
-      }
+      const state = parseCatalogState(row?.[0], row?.[1])
+      if (state === undefined)
+        return settle(new Error(`[headwater] ${node.name} did not report the state of its catalog`))
+      this.#catalog.heard(server, node.pool, state, askedAt)
+      settle(undefined)
     }
     sendQuestion(client, CATALOG_STATE, hear, TIMEOUT_MILLIS)
   }

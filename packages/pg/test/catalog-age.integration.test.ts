@@ -214,6 +214,15 @@ describe('what another session replaces', () => {
     expect(await world.notes('after')).toBe(20)
   }, 20_000)
 
+  it('R1: what the primary alone may answer is next door within that time once it only reads, also when nothing else is read', async () => {
+    await world.change("create function w1(text) returns boolean language sql as 'select swallow($1)'")
+    const pool = await poolAtHome({ functions: { server: 'read' } })
+    const text = "select is_standby, w1('x') from server"
+    expect(await isNextDoor(pool, text)).toBe(false)
+    await world.change("create or replace function w1(text) returns boolean language sql stable as 'select true'")
+    await expect.poll(() => isNextDoor(pool, text), { timeout: PROMISED_MILLIS, interval: 50 }).toBe(true)
+  })
+
   it('R1: the first read after a pause is as safe: its replica is asked before it', async () => {
     await world.change("create function i1(text) returns boolean language sql stable as 'select true'")
     const pool = await poolAtHome({ catalog: { maxAgeMillis: 300 } })

@@ -3,7 +3,7 @@ import type pg from 'pg'
 import type { CatalogStanding, CatalogState } from '../catalog/catalog-age.ts'
 import { CATALOG_STATE, parseCatalogState } from '../catalog/fingerprint.ts'
 import { sendQuestion } from '../driver/send.ts'
-import type { Connection } from '../node/pool-node.ts'
+import type { Connection, PoolNode } from '../node/pool-node.ts'
 
 /** The catalog that verdicts come from. */
 export interface KnownCatalog {
@@ -49,7 +49,7 @@ export class CatalogCheck {
       case 'known':
         return true
       case 'due':
-        this.#askBeside(connection)
+        this.#askBeside(connection.node)
         return true
       case 'unasked':
       case 'ahead':
@@ -68,13 +68,21 @@ export class CatalogCheck {
     this.#ask(connection, (failure) => checked(failure === undefined && this.mayBeSent(connection, judgedBy), failure))
   }
 
+  /** Asks a server when it is due, without a read: what the catalog keeps from the replicas may have become a read. */
+  look(nodes: readonly PoolNode[]): void {
+    const node = nodes.find(({ traits, isEjected }) => traits.isOneServer && !isEjected)
+    if (node === undefined) return
+    const standing = this.#catalog.standingOf(node.pool, performance.now())
+    if (standing === 'due' || standing === 'unasked') this.#askBeside(node)
+  }
+
   /** A verdict of another catalog is none; one from before the first was read never knew any function. */
   #isJudged(judgedBy: number): boolean {
     const { generation, isOutdated } = this.#catalog
     return !isOutdated && (judgedBy === generation || judgedBy === 0)
   }
 
-  #askBeside({ node }: Connection): void {
+  #askBeside(node: PoolNode): void {
     // Behind a load balancer it would ask another server.
     if (!node.traits.isOneServer || this.#due.has(node)) return
     this.#due.add(node)

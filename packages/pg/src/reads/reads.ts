@@ -14,11 +14,13 @@ import { StaleReadDetector } from './stale-read-detector.ts'
 export class Reads {
   readonly #options: ResolvedFreshness
   readonly #ground: SearchGround
+  readonly #fleet: Fleet
 
   /** `catalog` is the one that verdicts come from; none when it is never read. */
   constructor(fleet: Fleet, options: ResolvedFreshness, catalog: KnownCatalog | undefined) {
     const chooser = new ReplicaChooser(fleet, options)
     this.#options = options
+    this.#fleet = fleet
     this.#ground = {
       chooser,
       order: new ReplicaOrder(fleet, chooser.watch),
@@ -42,6 +44,11 @@ export class Reads {
   noteWrite({ call, frame }: ReadInSearch): void {
     if (frame?.scope === undefined) return
     this.#ground.detector?.noteWrite(call.text, frame.scope.session, performance.now())
+  }
+
+  /** Call for a statement that needs the primary for what the catalog says: that may have changed. */
+  lookAtCatalog(): void {
+    this.#ground.catalog?.look(this.#fleet.local)
   }
 
   /**

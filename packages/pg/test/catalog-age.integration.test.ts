@@ -49,11 +49,15 @@ class Counted extends pg.Client {
 }
 
 /** A pool in the primary's region, of one replica unless told otherwise, that goes by the catalog. */
-function poolAtHome({ replicas = 1, ...options }: Omit<RoutedPoolOptions, 'replicas'> & { replicas?: number } = {}) {
+function poolAtHome({
+  replicas = 1,
+  endpoint,
+  ...options
+}: Omit<RoutedPoolOptions, 'replicas'> & { replicas?: number; endpoint?: 'server' | 'load-balancer' } = {}) {
   const local = world.cluster.replicas.slice(0, replicas)
   return world.informedPool('ams', {
     functions: {},
-    replicas: local.map(({ url }) => ({ region: 'ams', connectionString: url, Client: Counted })),
+    replicas: local.map(({ url }) => ({ region: 'ams', connectionString: url, endpoint, Client: Counted })),
     ...options,
   })
 }
@@ -223,15 +227,18 @@ describe('what another session replaces', () => {
     await expect.poll(() => isNextDoor(pool, text), { timeout: PROMISED_MILLIS, interval: 50 }).toBe(true)
   })
 
-  it('R1: the first read after a pause is as safe: its replica is asked before it', async () => {
-    await world.change("create function i1(text) returns boolean language sql stable as 'select true'")
-    const pool = await poolAtHome({ catalog: { maxAgeMillis: 300 } })
-    await pool.query("select i1('before')")
-    await sleep(400)
-    await world.change("create or replace function i1(text) returns boolean language sql as 'select swallow($1)'")
-    await Promise.all(Array.from({ length: 5 }, () => pool.query("select i1('idle')")))
-    expect(await world.notes('idle')).toBe(5)
-  })
+  it.each(['server', 'load-balancer'] as const)(
+    'R1: the first reads after a pause are as safe: their replica is asked before them (%s)',
+    async (endpoint) => {
+      await world.change("create or replace function i1(text) returns boolean language sql stable as 'select true'")
+      const pool = await poolAtHome({ endpoint, catalog: { maxAgeMillis: 300 } })
+      await Promise.all(Array.from({ length: 5 }, () => pool.query("select i1('before')")))
+      await sleep(400)
+      await world.change("create or replace function i1(text) returns boolean language sql as 'select swallow($1)'")
+      await Promise.all(Array.from({ length: 5 }, () => pool.query('select i1($1)', [endpoint])))
+      expect(await world.notes(endpoint)).toBe(5)
+    },
+  )
 
   it('R1: a catalog that was read from a replica which is behind does not judge what runs on one that is not', async () => {
     await world.change("create function b1(text) returns boolean language sql stable as 'select true'")

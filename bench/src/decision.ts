@@ -91,7 +91,7 @@ function decideAll(engine: Engine, texts: readonly string[], iterations: number)
     const text = texts[index] ?? ''
     const statement = engine.verdicts.of(text)
     const call = { text, config: text, values: undefined, callback: undefined, submittable: undefined }
-    const query = new RoutedQuery(call, frame, ignore, statement, LONE_QUERIES)
+    const query = new RoutedQuery(call, frame, ignore, statement, LONE_QUERIES, engine.verdicts.generation)
     const decision = engine.decisions.decide(query)
     sum += decision.reason.length
     index = index + 1 === count ? 0 : index + 1

@@ -4,8 +4,11 @@ import { classify, type Knowledge } from '@headwater/core/internal'
 import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
 import { CatalogCache, type CatalogCacheOptions } from '../src/catalog/cache.ts'
+import { CATALOG_STATE } from '../src/catalog/fingerprint.ts'
 import type { OwnConnection } from '../src/driver/own-connection.ts'
 import { openOwnConnection } from '../src/driver/own-connection.ts'
+
+const STATE = { rows: [{ fingerprint: 'none', lsn: '0/1' }] }
 
 /** An empty database whose answer the test gives when it wants to; counts what is opened and what is ended. */
 class Server {
@@ -17,6 +20,8 @@ class Server {
   readonly failures: unknown[] = []
   #answers: (() => void)[] = []
   failure: Error | undefined
+  /** It makes no connection: it only names the server. */
+  readonly #pool = new pg.Pool()
 
   cache(options: Partial<CatalogCacheOptions> = {}): CatalogCache {
     return new CatalogCache({
@@ -48,7 +53,8 @@ class Server {
     })
     let isEnded = false
     return {
-      query: () => Promise.race([answered, terminated]),
+      pool: this.#pool,
+      query: (text) => (text === CATALOG_STATE ? Promise.resolve(STATE) : Promise.race([answered, terminated])),
       end: async () => {
         if (isEnded) return
         isEnded = true

@@ -94,7 +94,7 @@ describe('what another session has made since the catalog was read', () => {
       override query(...args: never[]): never {
         const [config] = args as readonly unknown[]
         const text: unknown = typeof config === 'string' ? config : Reflect.get(Object(config), 'text')
-        if (typeof text === 'string' && text.includes('pg_catalog.pg_proc')) loads += 1
+        if (typeof text === 'string' && text.includes('pg_get_viewdef')) loads += 1
         return Reflect.apply(super.query, this, args) as never
       }
     }

@@ -110,6 +110,7 @@ it('the options of the pool are checked and filled in', () => {
   expect(resolveCatalog(undefined, undefined, true)).toEqual({
     isLoaded: true,
     refreshAfterMillis: 600_000,
+    maxAgeMillis: 5000,
     functions: {},
   })
   expect(resolveCatalog(undefined, { f: 'read' }, false)).toMatchObject({ isLoaded: false, functions: { f: 'read' } })
@@ -123,5 +124,12 @@ it('the options of the pool are checked and filled in', () => {
   )
   expect(() => resolveCatalog({ refreshAfterMillis: 5 }, undefined, true)).toThrow(
     'option catalog.refreshAfterMillis: 5 is not a valid age',
+  )
+  expect(resolveCatalog({ maxAgeMillis: Number.POSITIVE_INFINITY }, undefined, false)).toMatchObject({
+    isLoaded: true,
+    maxAgeMillis: Number.POSITIVE_INFINITY,
+  })
+  expect(() => resolveCatalog({ maxAgeMillis: Number.NaN }, undefined, true)).toThrow(
+    'option catalog.maxAgeMillis: null is not a valid age; expected at least 100',
   )
 })

@@ -1,16 +1,28 @@
-import { type Access, type Backoff, createKnowledge, type Knowledge, pauseMillis } from '@headwater/core/internal'
+import {
+  type Access,
+  type Backoff,
+  createKnowledge,
+  type Knowledge,
+  pauseMillis,
+  type Statement,
+} from '@headwater/core/internal'
+import type pg from 'pg'
 import type { OwnConnection } from '../driver/own-connection.ts'
-import { REFRESH_AFTER_MILLIS } from '../options/catalog-options.ts'
+import { MAX_AGE_MILLIS, REFRESH_AFTER_MILLIS } from '../options/catalog-options.ts'
 import { checkOverrides } from '../options/overrides.ts'
-import { loadCatalog } from './load.ts'
+import { CatalogAge, type CatalogStanding, type CatalogState } from './catalog-age.ts'
+import { readCatalog } from './load.ts'
+import { mayChangeSchema } from './schema-change.ts'
+import { SchemaChangers } from './schema-changers.ts'
 
 /** Options of {@link CatalogCache}. */
 export interface CatalogCacheOptions {
   /**
    * Connects to the nearest node, or only to the primary: once this pool has changed the schema, a replica may not have the
-   * change yet. When `signal` aborts, it must reject soon and leave no socket.
+   * change yet. `changed` leads to the server whose catalog has proved to be newer. When `signal` aborts, it must reject soon and
+   * leave no socket.
    */
-  readonly open: (signal: AbortSignal, isPrimaryOnly: boolean) => Promise<OwnConnection>
+  readonly open: (signal: AbortSignal, isPrimaryOnly: boolean, changed: pg.Pool | undefined) => Promise<OwnConnection>
   /** Called with all new knowledge, also at construction when there are overrides. Must not throw. */
   readonly onKnowledge: (knowledge: Knowledge) => void
   /** Called when a load failed; another one follows by itself. Must not throw. */
@@ -24,6 +36,12 @@ export interface CatalogCacheOptions {
    */
   readonly refreshAfterMillis?: number | undefined
   /**
+   * The greatest age of a server's word that its catalog is not newer than the known one, in ms.
+   *
+   * @default 5000
+   */
+  readonly maxAgeMillis?: number | undefined
+  /**
    * A monotonic clock, in ms.
    *
    * @default performance.now
@@ -32,7 +50,7 @@ export interface CatalogCacheOptions {
 }
 
 const BACKOFF: Backoff = { firstMillis: 1000, maxMillis: 300_000 }
-/** The longest pause after a failure while the catalog is outdated: until the next load no replica is read. */
+/** The longest pause after a failure while the catalog is outdated, or a replica's is newer: until the next load no replica is read. */
 const OUTDATED_BACKOFF_MILLIS = 10_000
 /** The least time between the starts of two loads, however often a standby proves the catalog wrong. */
 const DOUBT_PAUSE_MILLIS = 5000
@@ -45,8 +63,8 @@ const MISSED = 1000
  * Keeps the catalog of one database.
  *
  * It is loaded in the background at the first statement, and again when it is old, when a standby has proven it wrong, when a
- * statement uses a name that is not in it, and when this pool has changed the schema. It blocks no query and holds no timer: a
- * load that is due starts with the next statement.
+ * statement uses a name that is not in it, when this pool has changed the schema, and when a server that is read has a newer one. It
+ * blocks no query and holds no timer: a load that is due starts with the next statement.
  */
 export class CatalogCache {
   readonly #options: CatalogCacheOptions
@@ -61,6 +79,12 @@ export class CatalogCache {
   #underway = 0
   #changes = 0
   #isOutdated = false
+  readonly #age: CatalogAge
+  /** Leads to a server with a newer catalog, until that is read. */
+  #changed: pg.Pool | undefined
+  #changers = SchemaChangers.NONE
+  /** How long the last load took, in ms. */
+  #took = 0
   readonly #missed = new Map<string, { readonly until: number; readonly pause: number }>()
   #failures = 0
   #isLoaded = false
@@ -72,6 +96,7 @@ export class CatalogCache {
     this.#options = options
     this.#functions = checkOverrides('functions', options.functions)
     this.#refreshAfterMillis = options.refreshAfterMillis ?? REFRESH_AFTER_MILLIS
+    this.#age = new CatalogAge(options.maxAgeMillis ?? MAX_AGE_MILLIS)
     this.#now = options.now ?? (() => performance.now())
     if (Object.keys(this.#functions).length > 0) options.onKnowledge(createKnowledge({ overrides: this.#functions }))
   }
@@ -92,6 +117,31 @@ export class CatalogCache {
     return this.#isOutdated
   }
 
+  /** The number of the catalog that is known, 0 for none: it grows with each that differs from the one before. */
+  get generation(): number {
+    return this.#age.generation
+  }
+
+  /** How a server's catalog stands to the one that is known. */
+  standingOf(server: object, now: number): CatalogStanding {
+    return this.#age.standingOf(server, now)
+  }
+
+  /** Notes what a server said that `pool` leads to. The catalog is read again there when it is newer. */
+  heard(server: object, pool: pg.Pool, state: CatalogState, askedAt: number): void {
+    const isAhead = this.#age.heard(server, state, askedAt)
+    // What is being read may be this very change.
+    if (!isAhead || this.#running !== undefined) return
+    this.#changed = pool
+    this.#hasten(this.#changePause)
+  }
+
+  /** Whether a statement may change what is in the catalog, by itself or by a function that it calls. */
+  mayBeChangedBy(statement: Statement, text: string | undefined): boolean {
+    if (mayChangeSchema(statement, text)) return true
+    return text !== undefined && statement.access !== 'read' && this.#changers.mayBeCalledBy(text)
+  }
+
   /** Call before a change of the schema is sent: from now on the catalog is outdated. */
   changeSent(): void {
     this.#underway += 1
@@ -104,7 +154,7 @@ export class CatalogCache {
     this.#underway -= 1
     this.#changes += 1
     if (this.#underway > 0) return
-    this.#hasten(CHANGE_PAUSE_MILLIS)
+    this.#hasten(this.#changePause)
   }
 
   /**
@@ -157,17 +207,25 @@ export class CatalogCache {
     this.#isDoubted = false
     const changes = this.#changes
     const isAtRest = this.#underway === 0
+    // A server that is ahead of what is known has the changes of this pool that are known.
+    const isPrimaryOnly = this.#isOutdated || (changes > 0 && this.#changed === undefined)
     try {
       signal.throwIfAborted()
-      this.#connection = await this.#options.open(signal, changes > 0)
+      this.#connection = await this.#options.open(signal, isPrimaryOnly, this.#changed)
       signal.throwIfAborted()
-      const knowledge = await loadCatalog(this.#connection, { functions: this.#functions })
+      const { pool } = this.#connection
+      const askedAt = this.#now()
+      const { knowledge, state, changers } = await readCatalog(this.#connection, this.#functions)
       signal.throwIfAborted()
       this.#failures = 0
       // A change that was made during the load may not be in it.
       if (isAtRest && changes === this.#changes) this.#isOutdated = false
+      this.#changed = undefined
+      this.#changers = changers
+      this.#took = this.#now() - this.#startedAt
       this.#due = this.#nextDue()
       this.#options.onKnowledge(knowledge)
+      this.#age.loaded(pool, state, askedAt)
       this.#isLoaded = true
       return knowledge
     } catch (error) {
@@ -188,13 +246,19 @@ export class CatalogCache {
     this.touch()
   }
 
+  /** A large catalog is not read one time after another while a migration runs. */
+  get #changePause(): number {
+    return Math.max(CHANGE_PAUSE_MILLIS, 2 * this.#took)
+  }
+
   #nextDue(): number {
-    if (this.#isOutdated && this.#underway === 0) return this.#startedAt + CHANGE_PAUSE_MILLIS
+    if (this.#isOutdated && this.#underway === 0) return this.#startedAt + this.#changePause
     return this.#isDoubted ? this.#startedAt + DOUBT_PAUSE_MILLIS : this.#now() + this.#refreshAfterMillis
   }
 
   #pause(): number {
-    const maxMillis = this.#isOutdated ? OUTDATED_BACKOFF_MILLIS : BACKOFF.maxMillis
+    const isUrgent = this.#isOutdated || this.#changed !== undefined
+    const maxMillis = isUrgent ? OUTDATED_BACKOFF_MILLIS : BACKOFF.maxMillis
     return pauseMillis(this.#failures, { ...BACKOFF, maxMillis }, Math.random())
   }
 }

@@ -3,6 +3,8 @@ import { clientClassOf } from './pg-internals.ts'
 
 /** A connection outside the pools: it takes no place that a query of the app waits for. */
 export interface OwnConnection {
+  /** The pool whose server answered. */
+  readonly pool: pg.Pool
   query(text: string): Promise<{ readonly rows: readonly unknown[] }>
   /** Ends it at once, also in the middle of a query; may be called again, and never rejects. */
   end(): Promise<void>
@@ -18,8 +20,9 @@ const QUERY_TIMEOUT_MILLIS = 60_000
  */
 export async function openOwnConnection(pools: readonly pg.Pool[], signal: AbortSignal): Promise<OwnConnection> {
   let failure: unknown = new Error('there is no server to read the catalog from')
-  for (const { options } of pools) {
+  for (const pool of pools) {
     signal.throwIfAborted()
+    const { options } = pool
     const client = new (clientClassOf(options))(options)
     // Without a listener the loss of the connection would end the process; the query's own error reports it.
     client.on('error', () => undefined)
@@ -30,6 +33,7 @@ export async function openOwnConnection(pools: readonly pg.Pool[], signal: Abort
     try {
       await client.connect()
       return {
+        pool,
         query: (text: string) => client.query({ text, query_timeout: QUERY_TIMEOUT_MILLIS } as pg.QueryConfig),
         end: async () => {
           signal.removeEventListener('abort', destroy)

@@ -61,6 +61,7 @@ export class Decisions {
     const decision = route(query.statement, situation)
     const isNewer = query.statement.reason === 'newer-than-catalog' && decision.reason === 'newer-than-catalog'
     if (isNewer) this.#verdicts.miss(query.statement)
+    if (decision.route !== 'replica' && BY_CATALOG.has(query.statement.reason)) this.#reads.lookAtCatalog()
     return this.#announce(decision, query, situation)
   }
 
@@ -116,6 +117,15 @@ export class Decisions {
 }
 
 const NOTHING: Statement = classify('')
+
+/** Reasons that the catalog gives: a change of the schema may take them away. */
+const BY_CATALOG: ReadonlySet<Statement['reason']> = new Set([
+  'writing-function',
+  'swallows-errors',
+  'procedural-code',
+  'unseen-function',
+  'unseen-operator',
+])
 
 /** The setting that may make commits answered before they are flushed, for one transaction or session. */
 const SETS_COMMIT = /synchronous_commit/i

@@ -16,8 +16,8 @@ export class Engine {
 
   constructor(options: ResolvedOptions) {
     this.fleet = new Fleet(options)
-    this.reads = new Reads(this.fleet, options.freshness)
     this.verdicts = new Verdicts(options.catalog, this.fleet)
+    this.reads = new Reads(this.fleet, options.freshness, this.verdicts.catalog)
     this.decisions = new Decisions(options, this.fleet, this.reads, this.verdicts)
     const outcomes = new Outcomes(this.fleet, this.decisions, this.verdicts)
     this.execution = new Execution(this.fleet, this.reads, this.decisions, outcomes)

@@ -72,6 +72,8 @@ export class RoutedQuery {
   readonly settle: Settle
   readonly statement: Statement
   readonly holder: Holder
+  /** The number of the catalog that the verdict comes from, 0 for none. */
+  readonly judgedBy: number
   #triedFirst: PoolNode | undefined
   #triedAfter: PoolNode[] | undefined
   /** The error that ended the last replica's connection. */
@@ -80,12 +82,20 @@ export class RoutedQuery {
   #readsIn: ClientSession | undefined
   #changesSchemaOf: SchemaWatch | undefined
 
-  constructor(call: QueryCall, frame: Frame | undefined, settle: Settle, statement: Statement, holder: Holder) {
+  constructor(
+    call: QueryCall,
+    frame: Frame | undefined,
+    settle: Settle,
+    statement: Statement,
+    holder: Holder,
+    judgedBy: number,
+  ) {
     this.call = call
     this.frame = frame
     this.settle = settle
     this.statement = statement
     this.holder = holder
+    this.judgedBy = judgedBy
   }
 
   /** Whether its scope counts it as an open write, or the catalog as an open change of the schema. */

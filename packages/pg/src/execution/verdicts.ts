@@ -7,7 +7,7 @@ import {
   type Statement,
 } from '@headwater/core/internal'
 import { CatalogCache } from '../catalog/cache.ts'
-import { beginsLikeSchemaChange, mayChangeSchema } from '../catalog/schema-change.ts'
+import { beginsLikeSchemaChange } from '../catalog/schema-change.ts'
 import { openOwnConnection } from '../driver/own-connection.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { ResolvedCatalog } from '../options/catalog-options.ts'
@@ -17,16 +17,20 @@ import type { RoutedQuery } from './routed-query.ts'
 export class Verdicts {
   readonly #classifier = createClassifier()
   readonly #learned = new LearnedWriters({ now: () => performance.now() })
-  readonly #catalog: CatalogCache | undefined
+  /** The catalog of the database; `undefined` when it is never read. */
+  readonly catalog: CatalogCache | undefined
   #statements = 0
 
-  constructor({ isLoaded, functions, refreshAfterMillis }: ResolvedCatalog, fleet: Fleet) {
+  constructor({ isLoaded, functions, refreshAfterMillis, maxAgeMillis }: ResolvedCatalog, fleet: Fleet) {
     if (isLoaded) {
-      this.#catalog = new CatalogCache({
+      this.catalog = new CatalogCache({
         functions,
         refreshAfterMillis,
-        open: (signal, isPrimaryOnly) =>
-          openOwnConnection(isPrimaryOnly ? [fleet.primary.pool] : fleet.nearest, signal),
+        maxAgeMillis,
+        open: (signal, isPrimaryOnly, changed) => {
+          if (isPrimaryOnly) return openOwnConnection([fleet.primary.pool], signal)
+          return openOwnConnection(changed === undefined ? fleet.nearest : [changed, ...fleet.nearest], signal)
+        },
         onKnowledge: (knowledge) => this.#classifier.learn(knowledge),
         onFailure: (error) => fleet.primary.learn({ kind: 'connection-error', error }),
       })
@@ -38,18 +42,23 @@ export class Verdicts {
 
   /** Whether the catalog is not loaded, or not yet. */
   get isCatalogMissing(): boolean {
-    return this.#catalog?.isLoaded !== true
+    return this.catalog?.isLoaded !== true
   }
 
   /** Whether this pool has changed the schema since the catalog was read; then it is read again as soon as possible. */
   get isCatalogOutdated(): boolean {
-    if (this.#catalog?.isOutdated !== true) return false
-    this.#catalog.touch()
+    if (this.catalog?.isOutdated !== true) return false
+    this.catalog.touch()
     return true
   }
 
+  /** The number of the catalog that the next verdict comes from, 0 for none. */
+  get generation(): number {
+    return this.catalog?.generation ?? 0
+  }
+
   async end(): Promise<void> {
-    await this.#catalog?.end()
+    await this.catalog?.end()
   }
 
   /** The verdict on a text; a statement that a standby has refused before is known as a write (P2). */
@@ -69,25 +78,23 @@ export class Verdicts {
 
   /** Notes a statement that uses a name which is not in the catalog. */
   miss({ token }: Statement): void {
-    this.#catalog?.miss(token)
+    this.catalog?.miss(token)
   }
 
   /** Call before a statement is sent to the primary: if it changes the schema, the catalog is outdated. */
   noteSchemaChange(query: RoutedQuery): void {
-    if (this.#catalog !== undefined && mayChangeSchema(query.statement, query.call.text)) {
-      query.schemaChangeSent(this.#catalog)
-    }
+    if (this.catalog?.mayBeChangedBy(query.statement, query.call.text) === true) query.schemaChangeSent(this.catalog)
   }
 
   /** Remembers a statement that a standby refused, so that next time it is a known write. */
   learn({ call, statement }: RoutedQuery, error: unknown): void {
-    if (statement.access === 'read' || statement.reason === 'unseen-function') this.#catalog?.doubt()
+    if (statement.access === 'read' || statement.reason === 'unseen-function') this.catalog?.doubt()
     if (call.text !== undefined) this.#learned.learn(call.text, statement, databaseErrorIn(error)?.where)
   }
 
   /** Reading the clock for every statement would cost more than its verdict. */
   #touchCatalog(): void {
-    if (this.#statements++ % 64 === 0) this.#catalog?.touch()
+    if (this.#statements++ % 64 === 0) this.catalog?.touch()
   }
 }
 

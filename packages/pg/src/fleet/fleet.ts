@@ -74,9 +74,11 @@ export class Fleet implements PositionSource, Monitored {
     return this.#withoutReplica
   }
 
-  /** The pools to ask for what takes a while, nearest first; the primary's is the last. */
+  /** The pools to ask for what takes a while, nearest first: the local replicas, the primary, the replicas of other regions. */
   get nearest(): readonly pg.Pool[] {
-    return [...this.local.filter((node) => !node.isEjected), this.primary].map((node) => node.pool)
+    const local = this.local.filter((node) => !node.isEjected)
+    const far = this.replicas.filter((node) => !this.local.includes(node))
+    return [...local, this.primary, ...far].map((node) => node.pool)
   }
 
   /** Whether a local replica may still force its sessions read-only, so that a statement may be tried there (X1). */

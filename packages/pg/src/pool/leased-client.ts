@@ -189,7 +189,7 @@ export class LeasedClient extends LazyEmitter {
     }
     const { verdicts } = this.#engine
     const statement = isWrite ? verdicts.ofWrite(call.text) : verdicts.of(call.text)
-    const query = new RoutedQuery(call, currentFrame(), settle, statement, this.#lease)
+    const query = new RoutedQuery(call, currentFrame(), settle, statement, this.#lease, verdicts.generation)
     if (this.#isBusy) {
       this.#waiting.push(query)
     } else {

@@ -166,9 +166,9 @@ class RoutedPoolImplementation extends PgPool {
     const frame = currentFrame()
     const spentBy = frame?.scope?.replay
     if (spentBy !== undefined) return later(settle, spentBy)
-    this.#engine.execution.run(
-      new RoutedQuery(call, frame, settle, known ?? this.#engine.verdicts.of(call.text), LONE_QUERIES),
-    )
+    const { verdicts, execution } = this.#engine
+    const statement = known ?? verdicts.of(call.text)
+    execution.run(new RoutedQuery(call, frame, settle, statement, LONE_QUERIES, verdicts.generation))
   }
 
   /** Passes on an event of the nodes' pools once something listens for it: two are emitted for every query. */

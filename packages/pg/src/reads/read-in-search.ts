@@ -7,13 +7,18 @@ export interface ReadInSearch {
   readonly call: { readonly text: string | undefined }
   readonly frame: Frame | undefined
   readonly statement: Statement
+  /** The number of the catalog that the verdict on its statement comes from, 0 for none. */
+  readonly judgedBy: number
   /** Notes a replica that was tried. */
   noteTried(node: PoolNode): void
   hasTried(node: PoolNode): boolean
 }
 
-/** Why there is no replica: the last one was not fresh enough, gave no session, or gave none that a statement may be tried in. */
-export type NoReplica = StaleReason | 'replica-lost' | 'unknown'
+/**
+ * Why there is no replica: the last one was not fresh enough, gave no session, gave none that a statement may be tried in, or has a
+ * newer catalog than the verdict comes from.
+ */
+export type NoReplica = StaleReason | 'replica-lost' | 'unknown' | 'newer-than-catalog'
 
 /** As `Connected`. With neither an error nor a connection no replica is left, and `why` says why not the last. */
 export type ConnectedToReplica = (error: unknown, connection?: Connection, why?: NoReplica) => void

@@ -2,25 +2,30 @@ import type { ReadPosition, Situation } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
+import { CatalogCheck, type KnownCatalog } from './catalog-check.ts'
 import type { ConnectedToReplica, ReadInSearch } from './read-in-search.ts'
 import { requirementFor, whyStale } from './read-requirement.ts'
 import { ReplicaChooser } from './replica-chooser.ts'
 import { ReplicaOrder } from './replica-order.ts'
-import { mayRunOn, ReplicaSearch, type SearchGround } from './replica-search.ts'
+import { dependsOnCatalog, mayRunOn, ReplicaSearch, type SearchGround } from './replica-search.ts'
 import { StaleReadDetector } from './stale-read-detector.ts'
 
 /** Finds a replica that a read may run on, and a connection to it. */
 export class Reads {
   readonly #options: ResolvedFreshness
   readonly #ground: SearchGround
+  readonly #fleet: Fleet
 
-  constructor(fleet: Fleet, options: ResolvedFreshness) {
+  /** `catalog` is the one that verdicts come from; none when it is never read. */
+  constructor(fleet: Fleet, options: ResolvedFreshness, catalog: KnownCatalog | undefined) {
     const chooser = new ReplicaChooser(fleet, options)
     this.#options = options
+    this.#fleet = fleet
     this.#ground = {
       chooser,
       order: new ReplicaOrder(fleet),
       detector: options.warnOnStaleReads ? new StaleReadDetector() : undefined,
+      catalog: catalog === undefined ? undefined : new CatalogCheck(catalog),
       mayServeStale: options.onPrimaryUnreachable === 'serve-stale',
     }
   }
@@ -36,6 +41,11 @@ export class Reads {
     this.#ground.detector?.noteWrite(call.text, frame.scope.session, performance.now())
   }
 
+  /** Call for a statement that needs the primary for what the catalog says: that may have changed. */
+  lookAtCatalog(): void {
+    this.#ground.catalog?.look(this.#fleet.local)
+  }
+
   /**
    * Takes a connection to a local replica that is fresh enough for `query`, trying each once (F1, F5, F6). Calls back with neither
    * an error nor a connection when there is none.
@@ -48,6 +58,9 @@ export class Reads {
   /** Whether a connection that is already held leads to a replica that may answer `query`. */
   isFit(connection: Connection, query: ReadInSearch, situation: Situation): boolean {
     if (!mayRunOn(connection, query, situation)) return false
+    const { catalog } = this.#ground
+    if (catalog !== undefined && dependsOnCatalog(query, situation) && !catalog.mayBeSent(connection, query.judgedBy))
+      return false
     const requirement = requirementFor(query.frame, situation.consistency, this.#options.maxLag)
     if (requirement === undefined) return true
     const { watch } = this.#ground.chooser

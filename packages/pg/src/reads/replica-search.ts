@@ -3,6 +3,7 @@ import { isTried, type ReplicaState, type Situation } from '@headwater/core/inte
 import { askReplica } from '../fleet/ask-replica.ts'
 import type { Connected, Connection, PoolNode } from '../node/pool-node.ts'
 import { processIdOf } from '../node/read-only-session.ts'
+import type { CatalogCheck } from './catalog-check.ts'
 import type { ConnectedToReplica, NoReplica, ReadInSearch } from './read-in-search.ts'
 import { type ReadRequirement, whyStale } from './read-requirement.ts'
 import type { ReplicaChooser } from './replica-chooser.ts'
@@ -14,6 +15,8 @@ export interface SearchGround {
   readonly order: ReplicaOrder
   readonly chooser: ReplicaChooser
   readonly detector: StaleReadDetector | undefined
+  /** Sees to it that a read runs where its verdict holds; none when no catalog is read. */
+  readonly catalog: CatalogCheck | undefined
   /** Whether a read may get an older state while the primary's region cannot be reached. */
   readonly mayServeStale: boolean
 }
@@ -120,12 +123,26 @@ export class ReplicaSearch {
     this.goOn(why)
   }
 
+  /** Goes on elsewhere from a server whose catalog is newer than the one that the verdict comes from (R1). */
+  #checkCatalog(connection: Connection, connected: Connected): void {
+    const { catalog } = this.#ground
+    if (catalog === undefined || !dependsOnCatalog(this.#query, this.#situation))
+      return connected(undefined, connection)
+    const { judgedBy } = this.#query
+    if (catalog.mayBeSent(connection, judgedBy)) return connected(undefined, connection)
+    catalog.check(connection, judgedBy, (mayBeSent, failure) => {
+      if (mayBeSent) return connected(undefined, connection)
+      connection.release(failure !== undefined)
+      this.goOn(failure === undefined ? 'newer-than-catalog' : 'replica-lost')
+    })
+  }
+
   /** No session there is no error of the read: nothing was sent, and it goes on elsewhere (X2). */
   #connectTo(node: PoolNode, connected: Connected): void {
     this.#query.noteTried(node)
     const take: Connected = (error, connection) => {
       const mayRun = connection === undefined || mayRunOn(connection, this.#query, this.#situation)
-      if (mayRun) return connected(error, connection)
+      if (mayRun) return connection === undefined ? connected(error) : this.#checkCatalog(connection, connected)
       connection.release()
       this.goOn('unknown')
     }
@@ -134,6 +151,11 @@ export class ReplicaSearch {
       else this.goOn('replica-lost')
     })
   }
+}
+
+/** Whether a statement goes to a replica by what the catalog says, and not by the app's own word (R6). */
+export function dependsOnCatalog({ statement }: ReadInSearch, { forced }: Situation): boolean {
+  return forced !== 'replica' && statement.reason !== 'override'
 }
 
 /** A statement may be tried only in a session that is forced read-only (X1). */

@@ -78,13 +78,14 @@ export class Execution {
       if (!holder.receives(query, connection)) return
       if (connection !== undefined) return this.#begin(query, connection)
       query.notSent()
-      this.#cannotBegin(query, error)
+      const situation = this.#decisions.decideForOlder(query, error)
+      if (situation !== undefined) this.#onReplica(query, situation)
+      else this.#cannotBegin(query, error)
     })
   }
 
-  #onReplica(query: RoutedQuery): void {
+  #onReplica(query: RoutedQuery, situation = this.#decisions.situationOf(query)): void {
     const { holder } = query
-    const situation = this.#decisions.situationOf(query)
     const held = holder.connectionTo('replica')
     if (held !== undefined) {
       // A transaction lives on one node; a statement outside one may ask for more than the last.

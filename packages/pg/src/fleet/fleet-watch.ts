@@ -17,6 +17,7 @@ export class FleetWatch {
   readonly #watches: ReadonlyMap<PoolNode, ReplicaWatch>
   readonly #primary: Watcher<PrimarySample>
   readonly #history = new PrimaryHistory()
+  #sampled: ((node: PoolNode, state: ReplicaState) => void) | undefined
 
   /** `maxLagMillis` says how exactly a lag in time must be known. */
   constructor({ primary, replicas }: Fleet, maxLagMillis: number | undefined) {
@@ -25,7 +26,9 @@ export class FleetWatch {
     // Behind a load balancer each connection of a watch could lead to another server.
     const watched = replicas.filter((node) => node.traits.isOneServer)
     this.#replicas = replicas
-    this.#watches = new Map(watched.map((node) => [node, new ReplicaWatch(node, pauseMillis)]))
+    this.#watches = new Map(
+      watched.map((node) => [node, new ReplicaWatch(node, pauseMillis, (...sample) => this.#sampled?.(...sample))]),
+    )
     this.#primary = new Watcher({
       pool: primary.pool,
       textFor: (connection, now) => primarySampleText(connection, false, now),
@@ -38,6 +41,11 @@ export class FleetWatch {
       onFailure: (error) => primary.learn({ kind: 'connection-error', error }),
       onRest: () => this.#history.forget(),
     })
+  }
+
+  /** Has `sampled` called whenever a replica has reported its state. */
+  onSample(sampled: (node: PoolNode, state: ReplicaState) => void): void {
+    this.#sampled = sampled
   }
 
   /** The known state of a replica, or of the server behind `client`; see `ReplicaWatch.stateBehind`. */

@@ -14,7 +14,8 @@ export class ReplicaWatch {
   readonly #madeAt = new WeakMap<object, number>()
   readonly #marks = new WeakMap<object, number>()
 
-  constructor(node: PoolNode, pauseMillis: number) {
+  /** `sampled` is called with each sample. */
+  constructor(node: PoolNode, pauseMillis: number, sampled: (node: PoolNode, sample: ReplicaSample) => void) {
     this.node = node
     const { pool } = node
     pool.on('connect', (client) => this.#madeAt.set(client, performance.now()))
@@ -25,6 +26,7 @@ export class ReplicaWatch {
         node.markReachable()
         const sample = parseReplicaSample(row, receivedAt)
         node.find({ isDirect: sample.processId === processIdOf(connection) })
+        sampled(node, sample)
         return sample
       },
       pauseMillis,

@@ -177,7 +177,7 @@ export class Lease implements Holder {
     if (this.#transaction.phase !== 'open') this.#endWrites()
     this.wasRefused = Boolean(error) && this.connections.clients.length === 0
     if (position !== undefined) query.frame?.scope?.session.committedAt(position)
-    query.settle(error, result)
+    query.end(error, result)
     this.#finished()
   }
 
@@ -189,7 +189,7 @@ export class Lease implements Holder {
 
   /** Call when the transaction was committed, rolled back, or lost. */
   #endWrites(): void {
-    if (this.#underway.length > 0) for (const write of this.#underway.splice(0)) write.writeEnded()
+    if (this.#underway.length > 0) for (const write of this.#underway.splice(0)) write.writeEnded(this.isLost)
   }
 
   #noteReadOnly({ statement: { control } }: RoutedQuery): void {

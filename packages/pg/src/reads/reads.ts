@@ -2,8 +2,9 @@ import type { ReadPosition, Situation } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
+import { OwnWrites } from './own-writes.ts'
 import type { ConnectedToReplica, ReadInSearch } from './read-in-search.ts'
-import { requirementFor, whyStale } from './read-requirement.ts'
+import { type ReadRequirement, requirementFor, whyStale } from './read-requirement.ts'
 import { ReplicaChooser } from './replica-chooser.ts'
 import { ReplicaOrder } from './replica-order.ts'
 import { mayRunOn, ReplicaSearch, type SearchGround } from './replica-search.ts'
@@ -13,10 +14,13 @@ import { StaleReadDetector } from './stale-read-detector.ts'
 export class Reads {
   readonly #options: ResolvedFreshness
   readonly #ground: SearchGround
+  /** What was written outside any scope (R9). */
+  readonly ownWrites: OwnWrites
 
   constructor(fleet: Fleet, options: ResolvedFreshness) {
     const chooser = new ReplicaChooser(fleet, options)
     this.#options = options
+    this.ownWrites = new OwnWrites(fleet, chooser.watch)
     this.#ground = {
       chooser,
       order: new ReplicaOrder(fleet, chooser.watch),
@@ -46,19 +50,23 @@ export class Reads {
    * an error nor a connection when there is none.
    */
   connect(query: ReadInSearch, situation: Situation, connected: ConnectedToReplica): void {
-    const requirement = requirementFor(query.frame, situation.consistency, this.#options.maxLag)
+    const requirement = this.#requirementOf(query, situation)
     new ReplicaSearch(this.#ground, query, situation, requirement, connected).goOn()
   }
 
   /** Whether a connection that is already held leads to a replica that may answer `query`. */
   isFit(connection: Connection, query: ReadInSearch, situation: Situation): boolean {
     if (!mayRunOn(connection, query, situation)) return false
-    const requirement = requirementFor(query.frame, situation.consistency, this.#options.maxLag)
+    const requirement = this.#requirementOf(query, situation)
     if (requirement === undefined) return true
     const { watch } = this.#ground.chooser
     const state = watch.stateOf(connection.node, connection.client)
     if (!connection.node.traits.isOneServer || whyStale(state, requirement, watch) !== undefined) return false
     if (state !== undefined) query.frame?.scope?.session.readAtReplica(state)
     return true
+  }
+
+  #requirementOf({ frame }: ReadInSearch, { consistency }: Situation): ReadRequirement | undefined {
+    return requirementFor(frame, consistency, this.#options.maxLag, this.ownWrites)
   }
 }

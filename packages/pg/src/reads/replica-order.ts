@@ -30,7 +30,7 @@ export class ReplicaOrder {
   /** The replica that the client has read before (F5), otherwise the one whose turn it is. */
   preferred(query: ReadInSearch, seen: ReadPosition | undefined): PoolNode | undefined {
     const { local } = this.#fleet
-    const turn = local[(query.frame?.scope?.number ?? this.#turn) % Math.max(1, local.length)]
+    const turn = local[(query.frame?.scope?.number ?? this.#turn++) % Math.max(1, local.length)]
     const node = this.#knownTo(seen) ?? turn
     return node === undefined || query.hasTried(node) || node.isEjected ? undefined : node
   }
@@ -38,7 +38,7 @@ export class ReplicaOrder {
   /** All replicas that are left, in order; the one that the client has read before comes first. */
   all(query: ReadInSearch, seen: ReadPosition | undefined): PoolNode[] {
     const { local } = this.#fleet
-    const start = (query.frame?.scope?.number ?? this.#turn++) % Math.max(1, local.length)
+    const start = (query.frame?.scope?.number ?? this.#turn) % Math.max(1, local.length)
     const nodes = [...local.slice(start), ...local.slice(0, start)]
     const left = nodes.filter((node) => !query.hasTried(node) && !node.isEjected)
     const known = this.#knownTo(seen)

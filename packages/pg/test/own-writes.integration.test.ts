@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterNode } from '@headwater/cluster'
 import { diagnostics, type RouteEvent, withConsistency, withPrimary, withReplica } from '@headwater/core'
-import { errorOf, inJob, World, who } from '@headwater/test-world'
+import { CuttingWire, errorOf, inJob, World, who } from '@headwater/test-world'
 import type pg from 'pg'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
@@ -153,6 +153,40 @@ describe('R9: outside any scope a process sees its own writes, the replica stand
     await world.replica().pauseReplay()
     await expect.poll(() => count(pool, body), { timeout: 5000 }).toBe(1)
     for (let round = 0; round < 5; round += 1) expect(await count(pool, body)).toBe(1)
+  })
+
+  test('R9: a transaction that lost its connection before its COMMIT is not waited for', async () => {
+    const pool = await world.informedPool('ams')
+    const client = await pool.connect()
+    await client.query('begin')
+    await client.query(INSERT, [newBody()])
+    const { rows } = await client.query('select pg_backend_pid() as pid')
+    await world.admin.query('select pg_terminate_backend($1)', [rows[0].pid])
+    await expect(client.query('select 1')).rejects.toThrow()
+    await expect(client.query('commit')).rejects.toThrow()
+    client.release()
+    await expect.poll(() => who(pool), { timeout: 5000 }).toBe('nrt')
+  })
+
+  test('R9: one whose COMMIT was not answered keeps reads at the primary', async () => {
+    await using wire = await CuttingWire.open({ port: world.cluster.primary.port, delayMillis: 20 })
+    const url = new URL(world.cluster.primary.url)
+    url.port = String(wire.port)
+    const pool = await world.informedPool('ams', { primary: { region: 'ams', connectionString: url.href } })
+    const body = newBody()
+    const client = await pool.connect()
+    await client.query('begin')
+    await client.query(INSERT, [body])
+    const committed = client.query('commit')
+    await sleep(30)
+    wire.cut()
+    await expect(committed).rejects.toThrow()
+    client.release()
+    await world.cluster.waitUntilCaughtUp()
+    for (let round = 0; round < 5; round += 1) {
+      expect([await count(pool, body), await who(pool)]).toEqual([1, 'primary'])
+      await sleep(50)
+    }
   })
 
   test('R9: whoever hears of a change by NOTIFY sees it', async () => {

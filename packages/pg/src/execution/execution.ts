@@ -120,7 +120,7 @@ export class Execution {
 
   #begin(query: RoutedQuery, connection: Connection): void {
     const { holder } = query
-    holder.use(connection)
+    holder.use(connection, query)
     if (holder.transaction.phase !== 'held') return this.#send(query, connection)
     holder.begin(connection, (error) => {
       if (error) this.#answered(query, connection, error)

@@ -36,6 +36,6 @@ export const LONE_QUERIES: Holder = Object.freeze({
 })
 
 /** Whether the server may commit the statement yet: nobody waits for its answer any more. */
-function isOutcomeLost(error: unknown): boolean {
+export function isOutcomeLost(error: unknown): boolean {
   return Boolean(error) && (isReadTimeout(error) || isConnectionLoss(error))
 }

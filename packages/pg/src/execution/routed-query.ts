@@ -46,8 +46,8 @@ export interface Holder {
   giveUp(connection: Connection): void
   /** Stays with the primary from now on. */
   pin(): void
-  /** A query runs on this connection of its own. */
-  use(connection: Connection): void
+  /** A query is sent on this connection of its own. */
+  use(connection: Connection, query: RoutedQuery): void
   /** Sends what it held back before the first statement on `connection`. */
   begin(connection: Connection, begun: (error?: unknown) => void): void
   /** A query was answered to its end: gives its connection back, or keeps it. */

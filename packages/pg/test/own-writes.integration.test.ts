@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterNode } from '@headwater/cluster'
 import { diagnostics, type RouteEvent, withConsistency, withPrimary, withReplica } from '@headwater/core'
@@ -351,6 +352,78 @@ describe('R9: what it costs', () => {
     for (const server of [world.cluster.primary, world.replica()]) {
       await expect.poll(() => sessions(server, 'soon-ended')).toBe(0)
     }
+  })
+})
+
+describe('R9: where the replicas are', () => {
+  test('R9: behind a load balancer each read asks its own connection', async () => {
+    const { url } = world.replica()
+    const pool = await behind({ replicas: [{ connectionString: url, endpoint: 'load-balancer' }] })
+    const body = newBody()
+    await pool.query(INSERT, [body])
+    for (let round = 0; round < 5; round += 1) expect(await count(pool, body)).toBe(1)
+    await comeHome()
+    await expect.poll(() => who(pool), { timeout: 5000 }).toBe('nrt')
+    expect(await count(pool, body)).toBe(1)
+  })
+
+  test('R9: two replicas take turns, and one that is behind is passed over', async () => {
+    await using other = await World.start({ replicas: ['nrt', 'nrt-2'] })
+    const pool = await other.informedPool('ams')
+    await pool.query(INSERT, ['turns'])
+    const answers = new Set<string>()
+    await expect.poll(async () => answers.add(await who(pool)).size, { timeout: 5000 }).toBe(3)
+    await other.replica(1).pauseReplay()
+    await pool.query(INSERT, ['turns'])
+    for (let round = 0; round < 20; round += 1) {
+      expect(await count(pool, 'turns')).toBe(2)
+      await sleep(5)
+    }
+    expect(await who(pool)).toBe('nrt')
+  })
+
+  test('R9: after a promotion reads are at the primary, and come home by themselves', async () => {
+    await using other = await World.start({ replicas: ['nrt', 'next'] })
+    const [nrt, next] = [other.replica(0), other.replica(1)]
+    const old = await other.informedPool('ams', { replicas: [{ connectionString: nrt.url }] })
+    await old.query(INSERT, ['before'])
+    await expect.poll(() => who(old), { timeout: 5000 }).toBe('nrt')
+    await other.cluster.waitUntilCaughtUp()
+    await other.cluster.primary.kill()
+    await next.promote()
+    await nrt.follow(next)
+    const pool = await other.informedPool('ams', {
+      primary: { region: 'ams', connectionString: next.url },
+      replicas: [{ connectionString: nrt.url }],
+    })
+    await pool.query(INSERT, ['after'])
+    for (let round = 0; round < 10; round += 1) expect(await count(pool, 'after')).toBe(1)
+    await expect.poll(() => who(pool), { timeout: 10_000 }).toBe('nrt')
+  })
+
+  test('X5, R9: a script that wrote and read ends by itself, with its watch under way', async () => {
+    const script = `
+      import { RoutedPool } from '@headwater/pg'
+      const pool = new RoutedPool({
+        region: 'ams', allowExitOnIdle: true, catalog: false,
+        primary: { region: 'ams', connectionString: process.env.PRIMARY },
+        replicas: [{ connectionString: process.env.REPLICA }],
+      })
+      await pool.query("insert into note (body) values ('of a script')")
+      for (let n = 0; n < 3; n += 1) await pool.query("select count(*) from note where body = 'of a script'")`
+    const started = performance.now()
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      ['--conditions=dev-source', '--input-type=module', '--eval', script],
+      {
+        cwd: import.meta.dirname,
+        env: { ...process.env, PRIMARY: world.cluster.primary.url, REPLICA: world.replica().url },
+        encoding: 'utf8',
+        timeout: 20_000,
+      },
+    )
+    expect([status, stderr]).toEqual([0, ''])
+    expect(performance.now() - started).toBeLessThan(10_000)
   })
 })
 

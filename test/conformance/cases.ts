@@ -139,15 +139,14 @@ export const CASES: readonly Case[] = [
   ),
   writes('R6: withPrimary', (data) => withPrimary(() => data.read()), { answer: PRIMARY }),
   writes(
-    'R4: a read after a write, in one request',
+    'R4, R9: a read after a write',
     async (data, { body }) => [await data.write(body), await data.read()],
     {
       notes: 1,
     },
     {
       expected: (place) => ({
-        // Outside a request there is no scope that could know of the write.
-        answer: place === 'outside' ? [PRIMARY, REPLICA] : [PRIMARY, PRIMARY],
+        answer: [PRIMARY, PRIMARY],
         isReplayed: place === 'away',
         notes: 1,
       }),

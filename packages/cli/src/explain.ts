@@ -94,6 +94,7 @@ function situationOf(place: Place, routing: Routing, hasCatalog: boolean): Situa
     isCatalogMissing: !hasCatalog,
     isCatalogOutdated: false,
     isReadOnlyForced: true,
+    isOwnWriteUnplaced: false,
   }
 }
 

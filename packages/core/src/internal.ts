@@ -62,6 +62,7 @@ export {
   mergePositions,
   NO_NODE,
   type Position,
+  positionAtPrimary,
   type ReadPosition,
   type ReplicaState,
   SEVERAL_NODES,

@@ -147,6 +147,7 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({
   isPinned: fc.boolean(),
   isCatalogMissing: fc.boolean(),
   isCatalogOutdated: fc.boolean(),
+  isOwnWriteUnplaced: fc.boolean(),
   isReadOnlyForced: fc.boolean(),
   transaction: fc.oneof(
     fc.constant({ phase: 'none' as const }),
@@ -172,6 +173,7 @@ export function situation(changes: Partial<Situation> = {}): Situation {
     isPinned: false,
     isCatalogMissing: false,
     isCatalogOutdated: false,
+    isOwnWriteUnplaced: false,
     isReadOnlyForced: true,
     ...changes,
   }

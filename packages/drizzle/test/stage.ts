@@ -1,6 +1,6 @@
 import type { RoutedPool } from '@headwater/pg'
-import { World } from '@headwater/test-world'
-import { afterAll, beforeAll } from 'vitest'
+import { untilHome, World } from '@headwater/test-world'
+import { afterAll, beforeAll, beforeEach } from 'vitest'
 import type { Database, Version } from './version.ts'
 
 /** What these suites add to the world. */
@@ -41,6 +41,7 @@ export function setStage(name: string, version: Version): Stage {
     const [home, away] = [await world.informedPool('ams'), await world.informedPool('nrt')]
     set = { world, home, away, atHome: version.open(home), abroad: version.open(away) }
   })
+  beforeEach(() => Promise.all([untilHome(now().home), untilHome(now().away)]))
   afterAll(() => set?.world[Symbol.asyncDispose]())
   return {
     name,

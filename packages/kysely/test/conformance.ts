@@ -1,8 +1,8 @@
 import { runInScope, Scope, WriteOnReplica, withPrimary, withReplica } from '@headwater/core'
-import { errorOf, inJob, type World } from '@headwater/test-world'
+import { errorOf, inJob, untilHome, type World } from '@headwater/test-world'
 import { CamelCasePlugin, Kysely, sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { HeadwaterDialect, readonlyKysely } from '../src/index.ts'
 import { STATEMENTS } from './statements.ts'
 import { type App, type Database, SETTINGS, startApp, startWorld } from './world.ts'
@@ -52,6 +52,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
       app = await startApp(world, setting)
       db = app.db
     })
+    beforeEach(() => untilHome(app.pool))
 
     const expected = { read: 'nrt', write: setting.write, unknown: setting.unknown }
     const isReplayed = setting.write === 'replay'
@@ -62,6 +63,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
       builder = await startApp(world, setting)
     })
     it.each(STATEMENTS)('R1: $name ($belongs)', async ({ belongs, who: ask }) => {
+      await untilHome(builder.pool)
       const answer = await builder.run(() => ask(builder.db))
       const servers = answer === 'replay' ? answer : [...new Set(answer.map((row) => row.who))]
       expect(servers).toEqual(expected[belongs] === 'replay' ? 'replay' : [expected[belongs]])
@@ -142,6 +144,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
         const error = await app.run(() => errorOf(drain(db.selectNoFrom(sql<number>`1 / 0`.as('n')))))
         expect(error).toBeInstanceOf(pg.DatabaseError)
         expect(error).toMatchObject({ code: '22012' })
+        await untilHome(app.pool)
         expect(await app.run(() => who(db))).toBe('nrt')
       })
     })
@@ -197,6 +200,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
         )
         expect(error).toBe(mine)
         expect(await world.notes('rolled back')).toBe(0)
+        await untilHome(app.pool)
         expect(await app.run(() => who(db))).toBe('nrt')
       })
 
@@ -268,6 +272,7 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
         )
         expect(result).toEqual(isReplayed ? 'replay' : [{ who: 'primary' }, { who: 'primary' }])
         await world.cluster.waitUntilCaughtUp()
+        await untilHome(app.pool)
         const read = await app.run(() => db.transaction().setAccessMode('read only').execute(streamed))
         expect(read).toEqual(isReplayed ? [] : [{ who: 'nrt' }, { who: 'nrt' }])
       })

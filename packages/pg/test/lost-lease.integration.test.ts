@@ -1,5 +1,5 @@
 import { currentScope, withPrimary } from '@headwater/core'
-import { inRequest, WHO, World } from '@headwater/test-world'
+import { inJob, inRequest, WHO, World } from '@headwater/test-world'
 import type pg from 'pg'
 import Cursor from 'pg-cursor'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -249,7 +249,7 @@ describe('X5: leases with two pools', () => {
       }
       client.release()
     }
-    await Promise.all(Array.from({ length: count }, (_, turn) => one(turn)))
+    await Promise.all(Array.from({ length: count }, (_, turn) => inJob(() => one(turn))))
     expect(await items()).toHaveLength(count / 2)
     await expect.poll(() => pool.idleCount).toBe(pool.totalCount)
   })

@@ -1,5 +1,5 @@
 import { ReplayToPrimary, runInScope, Scope, withReplica } from '@headwater/core'
-import { inRequest, WHO, World } from '@headwater/test-world'
+import { inRequest, untilHome, WHO, World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
@@ -85,6 +85,7 @@ describe.skipIf(!hasPgBouncer).each(poolers)('behind PgBouncer in $mode mode, $n
     expect(await world.notes(body)).toBe(0)
     await pool.query(TRY(body))
     expect(await world.notes(body)).toBe(1)
+    await untilHome(pool)
     const client = await pool.connect()
     expect((await client.query(WHO)).rows).toEqual([{ who: 'nrt' }])
     await client.query(TRY(body))

@@ -6,9 +6,9 @@ import {
   withPrimary,
   withReplica,
 } from '@headwater/core'
-import { inJob, inRequest, WHO, World, who } from '@headwater/test-world'
+import { inJob, inRequest, untilHome, WHO, World, who } from '@headwater/test-world'
 import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
 
 let world: World
@@ -31,6 +31,7 @@ describe('at home', () => {
   beforeAll(async () => {
     pool = await world.informedPool('ams')
   })
+  beforeEach(() => untilHome(pool))
 
   it('R1: a read goes to the local replica; a write and an unknown statement go to the primary', async () => {
     expect(await who(pool)).toBe('nrt')

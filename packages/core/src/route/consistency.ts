@@ -5,7 +5,7 @@ import { OptionsInvalid } from '../errors/options-invalid.ts'
  *
  * - `session` (the default): a client sees its own writes, and never an older state than it has seen (F1, F5).
  * - `bounded`: any replica that is within `maxLag` (F6); tokens are ignored.
- * - `eventual`: any replica; tokens, `maxLag` and the writes of the same scope are ignored.
+ * - `eventual`: any replica; tokens, `maxLag` and the writes of the same scope, or of the process outside any scope (R9), are ignored.
  * - `strong`: the primary.
  *
  * @default 'session'

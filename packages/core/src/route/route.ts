@@ -25,9 +25,9 @@ export function routeToPrimary(reason: PrimaryReason, situation: Situation): Dec
   return situation.scope.blocker === undefined ? choices.replay : choices.impossible
 }
 
-/** R4. */
-function mustSeeOwnWrites({ scope, consistency }: Situation): boolean {
-  return scope?.hasWritten === true && consistency !== 'eventual'
+/** R4, and R9 outside any scope. */
+function mustSeeOwnWrites({ scope, consistency, isOwnWriteUnplaced }: Situation): boolean {
+  return (scope === undefined ? isOwnWriteUnplaced : scope.hasWritten) && consistency !== 'eventual'
 }
 
 function alone(statement: Statement, situation: Situation): Decision {

@@ -43,4 +43,9 @@ export interface Situation {
    * nothing except what the app itself declares (R1).
    */
   readonly isCatalogOutdated: boolean
+  /**
+   * Whether this pool has written outside any scope, and no position is known that a replica would have to reach. Counts
+   * outside any scope only (R9).
+   */
+  readonly isOwnWriteUnplaced: boolean
 }

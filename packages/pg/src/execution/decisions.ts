@@ -1,7 +1,6 @@
-import { diagnostics, type RouteEvent } from '@headwater/core'
+import { diagnostics, PrimaryUnavailable, type RouteEvent } from '@headwater/core'
 import {
   accessIn,
-  type ClientSession,
   classify,
   type Decision,
   NEVER_REACHED,
@@ -39,6 +38,7 @@ export class Decisions {
     const seen = frame?.scope?.session.seen
     if (seen !== undefined && seen.timeline > this.#fleet.timeline && seen.lsn !== NEVER_REACHED) this.#fleet.hear(seen)
     const { routing, consistency, writesOutsideRequest } = this.#options
+    const { isUnplaced } = this.#reads.ownWrites
     return {
       topology: this.#fleet.topology,
       routing,
@@ -53,6 +53,7 @@ export class Decisions {
       isCatalogMissing: this.#verdicts.isCatalogMissing,
       isCatalogOutdated: this.#verdicts.isCatalogOutdated,
       isReadOnlyForced: this.#fleet.isReadOnlyForced,
+      isOwnWriteUnplaced: isUnplaced,
     }
   }
 
@@ -69,6 +70,20 @@ export class Decisions {
   decideAgain(reason: PrimaryReason, query: RoutedQuery): Decision {
     const situation = this.situationOf(query)
     return this.#announce(routeToPrimary(reason, situation), query, situation)
+  }
+
+  /**
+   * The situation in which a read takes any replica, since the primary that it needs for its freshness alone gives no connection
+   * and the app would rather show an older state than none. `undefined` when it may not.
+   */
+  decideForOlder(query: RoutedQuery, error: unknown): Situation | undefined {
+    if (this.#options.freshness.onPrimaryUnreachable !== 'serve-stale' || !query.isForFreshness) return undefined
+    if (!(error instanceof PrimaryUnavailable)) return undefined
+    const situation: Situation = { ...this.situationOf(query), consistency: 'eventual' }
+    const decision = route(query.statement, situation)
+    if (decision.route !== 'replica') return undefined
+    this.#announce(decision, query, situation)
+    return situation
   }
 
   /**
@@ -90,8 +105,8 @@ export class Decisions {
     this.#publish(decision, query.statement, query, situation)
     const isSent = decision.route === 'primary' || decision.route === 'direct'
     if (!isSent) return decision
-    const session = query.frame?.scope?.session
-    if (session !== undefined) this.#mark(query, session, situation)
+    this.#mark(query, situation)
+    if (query.frame?.scope === undefined) this.#noteWhy(query, decision)
     this.#verdicts.noteSchemaChange(query)
     return decision
   }
@@ -102,19 +117,32 @@ export class Decisions {
     diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)
   }
 
-  /** Notes in the scope's session what a statement does at the primary. */
-  #mark(query: RoutedQuery, session: ClientSession, situation: Situation): void {
+  /** Notes why a read outside any scope goes to the primary (R9). */
+  #noteWhy(query: RoutedQuery, { reason }: Decision): void {
+    const { ownWrites } = this.#reads
+    // After a promotion the position is one of another history.
+    if (reason === 'another-timeline') ownWrites.doubt()
+    if (NOT_FRESH.has(reason)) query.mustSee(ownWrites)
+  }
+
+  /** Notes what a statement does at the primary: in the scope's session, or outside any scope among the pool's own writes. */
+  #mark(query: RoutedQuery, situation: Situation): void {
+    const { ownWrites } = this.#reads
+    const session = query.frame?.scope?.session ?? ownWrites
     if (query.statement.reason !== 'reads-only' && SETS_COMMIT.test(query.call.text ?? '')) {
       session.isCommitAsync = true
     }
     if (mayWrite(query.statement, situation)) {
-      query.writeSent(this.#fleet)
+      query.writeSent(this.#fleet, ownWrites)
       this.#reads.noteWrite(query)
     } else if (situation.consistency !== 'eventual') {
       query.readSent(this.#fleet)
     }
   }
 }
+
+/** Why a read goes to the primary that could run on a replica if that were fresh enough. */
+const NOT_FRESH: ReadonlySet<Decision['reason']> = new Set(['after-write', 'behind', 'another-timeline', 'lagging'])
 
 const NOTHING: Statement = classify('')
 

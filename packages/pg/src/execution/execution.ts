@@ -78,13 +78,14 @@ export class Execution {
       if (!holder.receives(query, connection)) return
       if (connection !== undefined) return this.#begin(query, connection)
       query.notSent()
-      this.#cannotBegin(query, error)
+      const situation = this.#decisions.decideForOlder(query, error)
+      if (situation !== undefined) this.#onReplica(query, situation)
+      else this.#cannotBegin(query, error)
     })
   }
 
-  #onReplica(query: RoutedQuery): void {
+  #onReplica(query: RoutedQuery, situation = this.#decisions.situationOf(query)): void {
     const { holder } = query
-    const situation = this.#decisions.situationOf(query)
     const held = holder.connectionTo('replica')
     if (held !== undefined) {
       // A transaction lives on one node; a statement outside one may ask for more than the last.
@@ -119,7 +120,7 @@ export class Execution {
 
   #begin(query: RoutedQuery, connection: Connection): void {
     const { holder } = query
-    holder.use(connection)
+    holder.use(connection, query)
     if (holder.transaction.phase !== 'held') return this.#send(query, connection)
     holder.begin(connection, (error) => {
       if (error) this.#answered(query, connection, error)

@@ -1,4 +1,5 @@
-import type { TransactionState } from '@headwater/core/internal'
+import { isConnectionLoss, type TransactionState } from '@headwater/core/internal'
+import { isReadTimeout } from '../driver/pg-errors.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { Holder, RoutedQuery } from './routed-query.ts'
 
@@ -29,7 +30,12 @@ export const LONE_QUERIES: Holder = Object.freeze({
   lose: () => undefined,
   finish: (query: RoutedQuery, error: unknown, result?: unknown) => {
     // A lone statement is its own transaction: it has ended when it is answered.
-    query.writeEnded()
-    query.settle(error, result)
+    query.writeEnded(isOutcomeLost(error))
+    query.end(error, result)
   },
 })
+
+/** Whether the server may commit the statement yet: nobody waits for its answer any more. */
+export function isOutcomeLost(error: unknown): boolean {
+  return Boolean(error) && (isReadTimeout(error) || isConnectionLoss(error))
+}

@@ -10,6 +10,7 @@ import type pg from 'pg'
 import type { QueryCall } from '../driver/query-call.ts'
 import type { Settle } from '../driver/settle.ts'
 import type { Connection, NodeRole, PoolNode } from '../node/pool-node.ts'
+import type { OwnWrites } from '../reads/own-writes.ts'
 
 /**
  * What a query runs for: a lease, which keeps its connections and its transaction between queries, or a lone query, which keeps
@@ -45,8 +46,8 @@ export interface Holder {
   giveUp(connection: Connection): void
   /** Stays with the primary from now on. */
   pin(): void
-  /** A query runs on this connection of its own. */
-  use(connection: Connection): void
+  /** A query is sent on this connection of its own. */
+  use(connection: Connection, query: RoutedQuery): void
   /** Sends what it held back before the first statement on `connection`. */
   begin(connection: Connection, begun: (error?: unknown) => void): void
   /** A query was answered to its end: gives its connection back, or keeps it. */
@@ -78,8 +79,9 @@ export class RoutedQuery {
   #triedAfter: PoolNode[] | undefined
   /** The error that ended the last replica's connection. */
   lostTo: unknown
-  #writesIn: ClientSession | undefined
+  #writesIn: ClientSession | OwnWrites | undefined
   #readsIn: ClientSession | undefined
+  #sees: OwnWrites | undefined
   #changesSchemaOf: SchemaWatch | undefined
 
   constructor(
@@ -110,11 +112,16 @@ export class RoutedQuery {
     catalog.changeSent()
   }
 
-  /** Call before it is sent as a write. */
-  writeSent(source: PositionSource): void {
+  /** Call before it is sent as a write; outside any scope it counts in `ownWrites`. */
+  writeSent(source: PositionSource, ownWrites: OwnWrites): void {
     if (this.#writesIn !== undefined) return
-    this.#writesIn = this.frame?.scope?.session
-    this.#writesIn?.writeSent(source)
+    this.#writesIn = this.frame?.scope?.session ?? ownWrites
+    this.#writesIn.writeSent(source)
+  }
+
+  /** Call when it goes to the primary because it must see what was written outside any scope. */
+  mustSee(ownWrites: OwnWrites): void {
+    this.#sees = ownWrites
   }
 
   /** Call before it is sent to the primary as a read. */
@@ -132,11 +139,23 @@ export class RoutedQuery {
     this.#schemaChangeEnded()
   }
 
-  /** Call when its transaction has ended, one way or another; calling again does nothing. */
-  writeEnded(): void {
-    this.#writesIn?.writeEnded()
+  /** Call when its transaction has ended, one way or another, and nobody knows how if `isLost`; calling again does nothing. */
+  writeEnded(isLost: boolean): void {
+    this.#writesIn?.writeEnded(isLost)
     this.#writesIn = undefined
     this.#schemaChangeEnded()
+  }
+
+  /** Whether it goes to the primary for that alone. */
+  get isForFreshness(): boolean {
+    return this.#sees !== undefined
+  }
+
+  /** Tells its caller the outcome. */
+  end(error: unknown, result: unknown): void {
+    // The connection that it leaves is free now: the next read comes home without another one.
+    this.#sees?.place()
+    this.settle(error, result)
   }
 
   #schemaChangeEnded(): void {

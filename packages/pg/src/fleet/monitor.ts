@@ -54,6 +54,7 @@ export class Monitor {
   /** The servers that gave no answer last. */
   readonly #silent = new Set<PoolNode>()
   #hasEnded = false
+  #sampled: ((node: PoolNode, state: ReplicaState) => void) | undefined
 
   constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis }: MonitorOptions) {
     this.#fleet = fleet
@@ -91,6 +92,11 @@ export class Monitor {
     this.#alarmUntil = now + ALARM_MILLIS
     this.#start()
     if (isNew) for (const { watcher } of this.#watches.values()) watcher.hurry()
+  }
+
+  /** Has `sampled` called whenever a server has said how far it is. */
+  onSample(sampled: (node: PoolNode, state: ReplicaState) => void): void {
+    this.#sampled = sampled
   }
 
   /** The known state of a replica, or of the server behind `client`; see `ServerWatch.stateBehind`. */
@@ -178,6 +184,7 @@ export class Monitor {
     this.#silent.delete(node)
     this.#fleet.report(node, sample)
     if (node === this.#fleet.primary && !sample.isStandby) this.#history.add(sample)
+    this.#sampled?.(node, sample)
   }
 
   #failed(node: PoolNode, failure: Failure, error: unknown): void {

@@ -183,8 +183,10 @@ export class Watcher<Sample> {
     })
     this.#abort.signal.addEventListener('abort', leave, { once: true })
     try {
-      await client.connect()
-      // This connection alone keeps no process alive.
+      const connected = client.connect()
+      // This connection alone keeps no process alive, not while it is made and not with TLS around it.
+      internalsOf(client).unref()
+      await connected
       internalsOf(client).unref()
       const waitsFrom = this.#watch.wait?.waitsFrom ?? Number.POSITIVE_INFINITY
       let mayWait = true

@@ -1,7 +1,7 @@
 import type { Position, TransactionState } from '@headwater/core/internal'
 import type pg from 'pg'
 import { sendText } from '../driver/send.ts'
-import { STANDS_ALONE } from '../execution/lone-queries.ts'
+import { isOutcomeLost, STANDS_ALONE } from '../execution/lone-queries.ts'
 import type { Holder, RoutedQuery } from '../execution/routed-query.ts'
 import type { Connection, NodeRole } from '../node/pool-node.ts'
 import type { ConnectionSet } from './connection-set.ts'
@@ -16,10 +16,14 @@ export class Lease implements Holder {
   #isPinned = false
   /** The error of every query, once its transaction or session is lost or closed. */
   #lostTo: unknown
+  /** Whether it was lost inside a transaction. */
+  #hasLostTransaction = false
   /** Whether its last query failed before anything was sent, and it holds no connection. */
   wasRefused = false
   /** The query that waits for a connection. */
   #connecting: RoutedQuery | undefined
+  /** The query that was sent last. */
+  #sent: RoutedQuery | undefined
   /** The writes of the transaction that is open. */
   readonly #underway: RoutedQuery[] = []
 
@@ -105,8 +109,9 @@ export class Lease implements Holder {
     return true
   }
 
-  use(connection: Connection): void {
+  use(connection: Connection, query: RoutedQuery): void {
     this.connections.latest = connection
+    this.#sent = query
   }
 
   /** A transaction of which nothing was sent must not begin with its second statement (X11). */
@@ -153,6 +158,7 @@ export class Lease implements Holder {
   }
 
   lose(error: unknown): void {
+    if (this.#lostTo === undefined) this.#hasLostTransaction = this.#transaction.phase === 'open'
     this.#lostTo ??= error
     this.#held = undefined
     this.#transaction = STANDS_ALONE
@@ -174,22 +180,30 @@ export class Lease implements Holder {
     this.noticeLoss()
     this.#syncTransaction()
     if (query.isUnderway) this.#underway.push(query)
-    if (this.#transaction.phase !== 'open') this.#endWrites()
+    if (this.#transaction.phase !== 'open') this.#endWrites(this.#mayCommitYet(query, error))
     this.wasRefused = Boolean(error) && this.connections.clients.length === 0
     if (position !== undefined) query.frame?.scope?.session.committedAt(position)
-    query.settle(error, result)
+    query.end(error, result)
     this.#finished()
   }
 
   /** Gives its connections back. */
   letGo(): void {
-    this.#endWrites()
+    this.#endWrites(false)
     this.connections.dropAll(false)
   }
 
+  /** Whether the server may commit after this answer: it rolls back what was lost before its COMMIT was sent. */
+  #mayCommitYet(query: RoutedQuery, error: unknown): boolean {
+    if (!this.isLost) return isOutcomeLost(error)
+    if (!this.#hasLostTransaction) return true
+    const { control, count } = query.statement
+    return query === this.#sent && (control?.kind === 'commit' || control?.kind === 'two-phase' || count > 1)
+  }
+
   /** Call when the transaction was committed, rolled back, or lost. */
-  #endWrites(): void {
-    if (this.#underway.length > 0) for (const write of this.#underway.splice(0)) write.writeEnded()
+  #endWrites(isOutcomeUnknown: boolean): void {
+    if (this.#underway.length > 0) for (const write of this.#underway.splice(0)) write.writeEnded(isOutcomeUnknown)
   }
 
   #noteReadOnly({ statement: { control } }: RoutedQuery): void {

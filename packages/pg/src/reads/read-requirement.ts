@@ -20,17 +20,22 @@ export interface ReadRequirement {
   readonly maxLag: Lag | undefined
 }
 
-/** What a read in `frame` requires; `undefined` when any replica will do. */
+/** What a read in `frame` requires; `undefined` when any replica will do. `ownWrites` counts outside any scope (R9). */
 export function requirementFor(
   frame: Frame | undefined,
   consistency: Consistency,
   maxLag: Lag | undefined,
+  ownWrites: { readonly position: ReadPosition | undefined },
 ): ReadRequirement | undefined {
   if (frame?.forced === 'replica' || consistency === 'eventual') return undefined
-  if (consistency === 'bounded') return maxLag === undefined ? undefined : { seen: undefined, isTracked: false, maxLag }
   const session = frame?.scope?.session
-  const seen = session?.seen
-  const isTracked = session?.isTracked ?? false
+  if (session === undefined) {
+    const seen = ownWrites.position
+    return seen === undefined && maxLag === undefined ? undefined : { seen, isTracked: false, maxLag }
+  }
+  if (consistency === 'bounded') return maxLag === undefined ? undefined : { seen: undefined, isTracked: false, maxLag }
+  const { seen } = session
+  const { isTracked } = session
   return seen === undefined && !isTracked && maxLag === undefined ? undefined : { seen, isTracked, maxLag }
 }
 

@@ -3,8 +3,9 @@ import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
 import { CatalogCheck, type KnownCatalog } from './catalog-check.ts'
+import { OwnWrites } from './own-writes.ts'
 import type { ConnectedToReplica, ReadInSearch } from './read-in-search.ts'
-import { requirementFor, whyStale } from './read-requirement.ts'
+import { type ReadRequirement, requirementFor, whyStale } from './read-requirement.ts'
 import { ReplicaChooser } from './replica-chooser.ts'
 import { ReplicaOrder } from './replica-order.ts'
 import { dependsOnCatalog, mayRunOn, ReplicaSearch, type SearchGround } from './replica-search.ts'
@@ -15,12 +16,15 @@ export class Reads {
   readonly #options: ResolvedFreshness
   readonly #ground: SearchGround
   readonly #fleet: Fleet
+  /** What was written outside any scope (R9). */
+  readonly ownWrites: OwnWrites
 
   /** `catalog` is the one that verdicts come from; none when it is never read. */
   constructor(fleet: Fleet, options: ResolvedFreshness, catalog: KnownCatalog | undefined) {
     const chooser = new ReplicaChooser(fleet, options)
     this.#options = options
     this.#fleet = fleet
+    this.ownWrites = new OwnWrites(fleet, chooser.watch)
     this.#ground = {
       chooser,
       order: new ReplicaOrder(fleet),
@@ -51,7 +55,7 @@ export class Reads {
    * an error nor a connection when there is none.
    */
   connect(query: ReadInSearch, situation: Situation, connected: ConnectedToReplica): void {
-    const requirement = requirementFor(query.frame, situation.consistency, this.#options.maxLag)
+    const requirement = this.#requirementOf(query, situation)
     new ReplicaSearch(this.#ground, query, situation, requirement, connected).goOn()
   }
 
@@ -61,12 +65,16 @@ export class Reads {
     const { catalog } = this.#ground
     if (catalog !== undefined && dependsOnCatalog(query, situation) && !catalog.mayBeSent(connection, query.judgedBy))
       return false
-    const requirement = requirementFor(query.frame, situation.consistency, this.#options.maxLag)
+    const requirement = this.#requirementOf(query, situation)
     if (requirement === undefined) return true
     const { watch } = this.#ground.chooser
     const state = watch.stateOf(connection.node, connection.client)
     if (!connection.node.traits.isOneServer || whyStale(state, requirement, watch) !== undefined) return false
     if (state !== undefined) query.frame?.scope?.session.readAtReplica(state)
     return true
+  }
+
+  #requirementOf({ frame }: ReadInSearch, { consistency }: Situation): ReadRequirement | undefined {
+    return requirementFor(frame, consistency, this.#options.maxLag, this.ownWrites)
   }
 }

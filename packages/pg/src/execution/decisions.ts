@@ -72,13 +72,17 @@ export class Decisions {
     return this.#announce(routeToPrimary(reason, situation), query, situation)
   }
 
+  /** Whether a read that needs the primary for its freshness alone may get an older state when that gives no connection. */
+  mayTakeOlder(query: RoutedQuery): boolean {
+    return query.isForFreshness && this.#options.freshness.onPrimaryUnreachable === 'serve-stale'
+  }
+
   /**
    * The situation in which a read takes any replica, since the primary that it needs for its freshness alone gives no connection
    * and the app would rather show an older state than none. `undefined` when it may not.
    */
   decideForOlder(query: RoutedQuery, error: unknown): Situation | undefined {
-    if (this.#options.freshness.onPrimaryUnreachable !== 'serve-stale' || !query.isForFreshness) return undefined
-    if (!(error instanceof PrimaryUnavailable)) return undefined
+    if (!this.mayTakeOlder(query) || !(error instanceof PrimaryUnavailable)) return undefined
     const situation: Situation = { ...this.situationOf(query), consistency: 'eventual' }
     const decision = route(query.statement, situation)
     if (decision.route !== 'replica') return undefined

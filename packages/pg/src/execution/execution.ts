@@ -74,6 +74,8 @@ export class Execution {
     const held = holder.connectionTo('primary')
     if (held !== undefined) return this.#begin(query, held)
     holder.awaits(query)
+    // An older state is there already: nobody waits for the primary to come back.
+    const deadline = this.#decisions.mayTakeOlder(query) ? 0 : undefined
     this.#fleet.connectToPrimary((error, connection) => {
       if (!holder.receives(query, connection)) return
       if (connection !== undefined) return this.#begin(query, connection)
@@ -81,7 +83,7 @@ export class Execution {
       const situation = this.#decisions.decideForOlder(query, error)
       if (situation !== undefined) this.#onReplica(query, situation)
       else this.#cannotBegin(query, error)
-    })
+    }, deadline)
   }
 
   #onReplica(query: RoutedQuery, situation = this.#decisions.situationOf(query)): void {

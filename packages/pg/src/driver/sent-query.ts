@@ -96,8 +96,8 @@ export function findFirstResult(query: object): pg.Result | undefined {
   return first?.command ? first : undefined
 }
 
-/** Copies all that pg reads from a configuration, to send it in pg's own form. */
-export function copyConfig(config: AppConfig, text: string = config.text): object {
+/** Copies all that pg reads from a configuration. */
+export function copyConfig(config: AppConfig, text: string = config.text): AppConfig {
   const { name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows } = config
-  return { text, name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows }
+  return { text, name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows } as AppConfig
 }

@@ -12,6 +12,7 @@ import {
 import pg from 'pg'
 import { clientClassOf, forgetPending } from '../driver/pg-internals.ts'
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
+import { unconnectedClient } from '../driver/unconnected-client.ts'
 import type { ResolvedNode } from '../options/options.ts'
 import { forceReadOnlySession } from './read-only-session.ts'
 
@@ -51,6 +52,7 @@ export class PoolNode {
   /** Whether it has refused to report its position in the WAL: then it is not asked again, and clients that wrote read here. */
   refusesPosition = false
   #health: Health = HEALTHY
+  #unconnected: pg.Client | undefined
 
   constructor(node: ResolvedNode, role: NodeRole) {
     this.name = node.name
@@ -68,6 +70,12 @@ export class PoolNode {
     if (node.config.password !== undefined) config.password = node.config.password
     if (role === 'replica') config.verify = this.#verifyReadOnly(node.config.verify)
     this.pool = new pg.Pool(config)
+  }
+
+  /** A client to it that never connects, for what one says of itself. */
+  get unconnected(): pg.Client {
+    this.#unconnected ??= unconnectedClient(this.pool.options)
+    return this.#unconnected
   }
 
   /** What its address gives, as far as is known. */

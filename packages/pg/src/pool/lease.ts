@@ -1,5 +1,6 @@
 import type { Position, TransactionState } from '@headwater/core/internal'
 import type pg from 'pg'
+import { hasValues } from '../driver/query-call.ts'
 import { sendText } from '../driver/send.ts'
 import { STANDS_ALONE } from '../execution/lone-queries.ts'
 import type { Holder, RoutedQuery } from '../execution/routed-query.ts'
@@ -61,7 +62,8 @@ export class Lease implements Holder {
 
   hold({ call, statement: { control } }: RoutedQuery): pg.Result | undefined {
     if (this.#transaction.phase === 'open' || control === undefined) return undefined
-    if (call.text === undefined || call.submittable !== undefined) return undefined
+    // The server has something to say to a BEGIN with values.
+    if (call.text === undefined || call.submittable !== undefined || hasValues(call)) return undefined
     let held = this.#held
     if (held === undefined) {
       if (control.kind !== 'begin') return undefined
@@ -103,6 +105,12 @@ export class Lease implements Holder {
     this.#connecting = undefined
     if (connection !== undefined) this.connections.add(connection)
     return true
+  }
+
+  /** Takes a connection before its first query. */
+  takes(connection: Connection): void {
+    this.connections.add(connection)
+    this.use(connection)
   }
 
   use(connection: Connection): void {

@@ -54,7 +54,9 @@ const QUERY: Readonly<Record<keyof QueryInternals, string>> = {
   _rowMode: 'string',
   _result: 'object',
   _results: 'object',
+  _canceledDueToError: 'boolean',
   submit: 'function',
+  handleRowDescription: 'function',
 }
 const SUBMITTABLES: Readonly<
   Record<'query' | 'cursor' | 'stream', Readonly<Record<keyof SubmittableInternals, string>>>

@@ -76,7 +76,10 @@ export interface QueryInternals {
   _rowMode: unknown
   _result: object
   _results: unknown
+  /** The error for which the rest of its answer is passed over; it is told at the answer's end. */
+  _canceledDueToError: unknown
   submit(connection: pg.Connection): unknown
+  handleRowDescription(message: unknown): void
 }
 
 /** As `internalsOf`, for a query. */

@@ -10,12 +10,18 @@ import type { TrackedClient } from './tracked-client.ts'
  */
 export function sendQuery(client: TrackedClient, { config, values }: QueryCall, answered: Settle): void {
   const internals = internalsOf(client)
-  if (typeof config === 'string') return void internals.query(config, values, answered)
+  if (typeof config === 'string') {
+    // Without values nothing in it is the app's, so nothing in it can throw.
+    const sent = values === undefined ? undefined : toSentQuery(client, NO_CONFIG, values, answered, config)
+    return void (sent === undefined ? internals.query(config, values, answered) : internals.query(sent))
+  }
   const app = config as AppConfig
   const sent = toSentQuery(client, app, values, answered)
   if (sent === undefined) internals.query(copyConfig(app), values, answered)
   else internals.query(sent)
 }
+
+const NO_CONFIG: AppConfig = Object.freeze({ text: '' })
 
 /** Sends a text of our own. */
 export function sendText(client: TrackedClient, text: string, answered: Settle): void {

@@ -42,6 +42,15 @@ class SentQuery extends PgQuery {
   override submit(connection: pg.Connection): unknown {
     return submitted(() => super.submit(connection), connection)
   }
+
+  /** pg asks the app's `types` for parsers from a socket event, where a throw would end the process. */
+  override handleRowDescription(message: unknown): void {
+    try {
+      super.handleRowDescription(message)
+    } catch (error) {
+      this._canceledDueToError = error
+    }
+  }
 }
 
 /**

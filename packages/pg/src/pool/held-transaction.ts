@@ -14,7 +14,7 @@ const COMMANDS: Readonly<Record<TransactionControl['kind'], string>> = {
 }
 
 /** Whether a text that begins a transaction says START TRANSACTION: the server's tag says which. */
-const STARTS = /^(?:\s|--[^\n]*\n|\/\*[^]*?\*\/)*start\b/i
+const STARTS = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*start\b/i
 
 /** A transaction that the app has begun, and no server yet: its first statement shows where it belongs (R3). */
 export class HeldTransaction {

@@ -1,8 +1,9 @@
 import { inspect } from 'node:util'
 import { World } from '@headwater/test-world'
-import type pg from 'pg'
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ask, endOf } from './semantics/row.ts'
+import { thrownToTheProcess } from './thrown-to-the-process.ts'
 
 let world: World
 beforeAll(async () => {
@@ -221,4 +222,81 @@ describe.each(PLACES)('R10: odd queries, %s', (_name, place) => {
     }
     await expectWhole(pool)
   })
+})
+
+describe('R10: code of the app that throws', () => {
+  const WRITE = "insert into note (body) values ('x')"
+
+  it.each([
+    [
+      'a class of clients',
+      {
+        Client: class extends pg.Client {
+          constructor() {
+            super()
+            thrower()
+          }
+        },
+      },
+    ],
+    ['verify', { verify: thrower }],
+    ['onConnect', { onConnect: thrower }],
+    ['a function for the password', { password: thrower }],
+  ] as const)('%s: rejects the query, holds up nothing, and the pool ends', async (name, options) => {
+    const pool = world.pool('ams', { max: 1, ...(options as pg.PoolConfig) })
+    const isAsked = name !== 'a function for the password'
+    for (const text of [WRITE, 'select 1', 'begin']) {
+      for (const holder of ['pool', 'client'] as const) {
+        const client = holder === 'client' ? await pool.connect() : undefined
+        const target = client ?? pool
+        const end = await endOf(async () => {
+          await target.query(text)
+          if (text === 'begin') await target.query(WRITE)
+        })
+        // Nobody asks for the password of a server that trusts everybody.
+        if (isAsked) expect(end).toBe('rejects with Error: thrown by the app')
+        client?.release()
+      }
+    }
+    await pool.end()
+    expect(pool.totalCount).toBe(0)
+  })
+
+  it.each(['connect', 'acquire', 'release', 'remove'] as const)(
+    'a listener of the pool’s %s: costs no place',
+    async (event) => {
+      const pool = world.pool('ams', { max: 1 })
+      pool.once(event, thrower)
+      const thrown = await thrownToTheProcess(async () => {
+        const client = await pool.connect()
+        await client.query(WRITE)
+        client.release(event === 'remove')
+      })
+      expect(thrown).toMatchObject({ message: 'thrown by the app' })
+      await expectWhole(pool)
+    },
+  )
+
+  it.each(['notice', 'notification', 'error', 'end', 'drain'] as const)(
+    'a listener of a client’s %s: costs no place',
+    async (event) => {
+      const application_name = `throws-${event}`
+      const pool = world.pool('ams', { max: 1, application_name })
+      const client = await pool.connect()
+      await client.query('listen news')
+      client.once(event as 'notice', thrower)
+      const thrown = await thrownToTheProcess(async () => {
+        await client.query("do $$ begin raise warning 'mind'; end $$; notify news")
+        if (event === 'error' || event === 'end')
+          await world.admin.query(
+            'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1',
+            [application_name],
+          )
+      })
+      expect(thrown).toMatchObject({ message: 'thrown by the app' })
+      await give(client, ['select 1 as n'], 'promise')
+      client.release()
+      await expectWhole(pool)
+    },
+  )
 })

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { QueryConfig, Submittable } from 'pg'
+import { runAppCode } from './run-app-code.ts'
 import { type AppConfig, copyConfig } from './sent-query.ts'
 import type { Settle } from './settle.ts'
 import { findText, giveCallback, isSubmittable } from './submittable.ts'
@@ -65,14 +66,5 @@ function toCallback(candidate: unknown): Settle | undefined {
 /** Binds a callback to its caller's async context. An error that it throws goes to the process, not to us. */
 export function boundToCaller(callback: (...given: unknown[]) => void): (...given: unknown[]) => void {
   const bound = AsyncLocalStorage.bind(callback)
-  return (...given) => {
-    try {
-      bound(...given)
-    } catch (thrown) {
-      // As in pg, only the process hears of it: the app's callback must not stop our own work halfway.
-      process.nextTick(() => {
-        throw thrown
-      })
-    }
-  }
+  return (...given) => runAppCode(() => bound(...given))
 }

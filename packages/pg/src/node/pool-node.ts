@@ -68,7 +68,9 @@ export class PoolNode {
     const config: pg.PoolConfig = { ...node.config, Client }
     // A spread loses what pg hides.
     if (node.config.password !== undefined) config.password = node.config.password
-    if (role === 'replica') config.verify = this.#verifyReadOnly(node.config.verify)
+    const { verify } = node.config
+    if (verify !== undefined) config.verify = guarded(verify)
+    if (role === 'replica') config.verify = this.#verifyReadOnly(config.verify)
     this.pool = new pg.Pool(config)
   }
 
@@ -114,8 +116,9 @@ export class PoolNode {
     try {
       this.#ask(waiting, true)
     } catch (error) {
+      // The app's own class of client can throw.
       this.#waiting.delete(waiting)
-      throw error
+      process.nextTick(failed, error)
     }
   }
 
@@ -235,6 +238,17 @@ export class PoolNode {
 }
 
 type Verify = NonNullable<pg.PoolConfig['verify']>
+
+/** pg-pool calls it from a socket event: a throw there would end the process, and cost the connection's place. */
+function guarded(verify: Verify): Verify {
+  return (client, done) => {
+    try {
+      verify(client, done)
+    } catch (error) {
+      done(error as Error)
+    }
+  }
+}
 
 /** Whether the pool had no free place. Source: pg-pool 3.14; its other two messages (and pg's `timeout expired`) mean the server. */
 function isFullPool(error: unknown): boolean {

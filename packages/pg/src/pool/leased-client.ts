@@ -1,6 +1,6 @@
 import { currentFrame } from '@headwater/core/internal'
 import pg from 'pg'
-import { LazyClient } from '../driver/lazy-client.ts'
+import { LazyEmitter } from '../driver/lazy-emitter.ts'
 import { findStatementName } from '../driver/named-statement.ts'
 import { internalsOf } from '../driver/pg-internals.ts'
 import { type QueryCall, toQueryCall } from '../driver/query-call.ts'
@@ -20,7 +20,7 @@ import type { OpenLeases } from './open-leases.ts'
  * A transaction stays on one node. Queries run one at a time, in the order of the calls. A client that lost the connection
  * of its transaction or session rejects every query until its release (X11).
  */
-export class LeasedClient extends LazyClient {
+export class LeasedClient extends LazyEmitter {
   readonly #engine: Engine
   readonly #connections: ConnectionSet = new ConnectionSet(this)
   readonly #lease: Lease = new Lease(this.#connections, () => this.#next())

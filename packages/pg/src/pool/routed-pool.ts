@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { cancelQuery } from '../driver/cancel-query.ts'
 import { emitterOf, PgPool, poolInternalsOf } from '../driver/pg-internals.ts'
 import { boundToCaller, type QueryCall, toQueryCall } from '../driver/query-call.ts'
+import { runAppCode } from '../driver/run-app-code.ts'
 import { type Settle, toPromise } from '../driver/settle.ts'
 import { settleSubmittable } from '../driver/submittable.ts'
 import { Engine } from '../execution/engine.ts'
@@ -197,14 +198,14 @@ class RoutedPoolImplementation extends PgPool {
       if (!FORWARDED.has(event) || forwarded.has(event)) return
       forwarded.add(event)
       for (const { pool } of this.#engine.fleet.nodes) {
-        emitterOf(pool).on(event, (...args: unknown[]) => this.emit(event, ...args))
+        emitterOf(pool).on(event, (...args: unknown[]) => runAppCode(() => this.emit(event, ...args)))
       }
     }
     emitterOf(this).on('newListener', forward)
     for (const { pool } of this.#engine.fleet.nodes) {
       pool.on('error', (error: Error, client: pg.PoolClient) => {
         // Without this check an idle connection that dies would end the process; the pool makes another.
-        if (this.listenerCount('error') > 0) this.emit('error', error, client)
+        if (this.listenerCount('error') > 0) runAppCode(() => this.emit('error', error, client))
       })
     }
   }

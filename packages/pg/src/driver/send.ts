@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { internalsOf } from './pg-internals.ts'
 import type { QueryCall } from './query-call.ts'
 import { type AppConfig, copyConfig, toSentQuery } from './sent-query.ts'
@@ -11,8 +12,8 @@ import type { TrackedClient } from './tracked-client.ts'
 export function sendQuery(client: TrackedClient, { config, values }: QueryCall, answered: Settle): void {
   const internals = internalsOf(client)
   if (typeof config === 'string') {
-    // Without values nothing in it is the app's, so nothing in it can throw.
-    const sent = values === undefined ? undefined : toSentQuery(client, NO_CONFIG, values, answered, config)
+    // pg looks at the values without a guard; a true array cannot throw there.
+    const sent = types.isProxy(values) ? toSentQuery(client, NO_CONFIG, values, answered, config) : undefined
     return void (sent === undefined ? internals.query(config, values, answered) : internals.query(sent))
   }
   const app = config as AppConfig

@@ -14,7 +14,10 @@ const COMMANDS: Readonly<Record<TransactionControl['kind'], string>> = {
 }
 
 /** Whether a text that begins a transaction says START TRANSACTION: the server's tag says which. */
-const STARTS = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*start\b/i
+const STARTS = /^(?:\s|--[^\n]*\n|\/\*(?:(?!\*\/)[\s\S])*\*\/)*start\b/i
+
+/** How much of a text is looked at, in characters: megabytes of comments would overflow the expression's stack. */
+const BEGINNING = 1_000
 
 /** A transaction that the app has begun, and no server yet: its first statement shows where it belongs (R3). */
 export class HeldTransaction {
@@ -96,5 +99,5 @@ export class HeldTransaction {
 }
 
 function commandOfBegin(text: string): string {
-  return STARTS.test(text) ? 'START' : COMMANDS.begin
+  return STARTS.test(text.slice(0, BEGINNING)) ? 'START' : COMMANDS.begin
 }

@@ -101,7 +101,11 @@ export const CONNECT_AND_RELEASE: Area = {
         })
       },
       gives: 'rejects with Error: timeout exceeded when trying to connect',
-      differs: { here: 'its first statement fails, with the same error', why: 'as above', gives: 'is answered' },
+      differs: {
+        here: 'its first statement fails, with the same error',
+        why: 'it opens nothing',
+        gives: 'is answered',
+      },
     },
     {
       says: 'a statement of a full pool fails after `connectionTimeoutMillis`, in these words and without a code',
@@ -297,7 +301,7 @@ export const CONNECT_AND_RELEASE: Area = {
       gives: 'seen',
       differs: {
         here: 'is not: it stays on the connection. What it sends (SET and the like) holds, as in pg',
-        why: 'as above',
+        why: 'a lease may use two connections, one after the other',
         gives: undefined,
       },
     },
@@ -313,7 +317,11 @@ export const CONNECT_AND_RELEASE: Area = {
         })
       },
       gives: true,
-      differs: { here: 'they give the connection that it uses', why: 'as above', gives: false },
+      differs: {
+        here: 'they give the connection that it uses',
+        why: 'a lease may use two connections, one after the other',
+        gives: false,
+      },
     },
     {
       says: '`client.user`, `database`, `host`, `port`, `ssl` say where it leads, also before its first statement',

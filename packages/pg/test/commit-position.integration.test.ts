@@ -86,6 +86,7 @@ describe('X6, F2: a COMMIT whose position cannot be read', () => {
     ['a whole transaction in one text', [`begin; ${INSERT}; commit`]],
     ['a text that begins in one statement and commits in the next', [`begin; ${INSERT}`, 'commit']],
     ['an implicit transaction of one text', [`${INSERT}; insert into item values (2)`]],
+    ['COMMIT PREPARED', ['begin', INSERT, "prepare transaction 'two'", "commit prepared 'two'"]],
     ['a write alone', [INSERT]],
     ['a write with values', ['insert into item values ($1)']],
     ['a procedure that commits', ['call commit_inside(1)']],

@@ -10,6 +10,7 @@ beforeAll(async () => {
   await world.admin.query(`
     create table item (n int primary key);
     create table part (n int references item deferrable initially deferred);
+    create procedure commit_inside(n int) language plpgsql as 'begin insert into item values (n); commit; end';
     create role app login;
     grant all on item, part to app`)
 })
@@ -38,6 +39,8 @@ async function write(pool: RoutedPool, ...texts: string[]) {
   const seen = await scope.session.capturePosition()
   return { outcome, isKnown: seen !== undefined && seen.lsn < 2n ** 63n }
 }
+
+const INSERT = 'insert into item values (1)'
 
 const items = async () => (await world.admin.query('select n from item order by n')).rows.map(({ n }) => n)
 
@@ -71,6 +74,47 @@ describe('X6, F2: a COMMIT whose position cannot be read', () => {
       expect(pool.idleCount).toBe(1)
     },
   )
+
+  it.each([
+    ['END', ['begin', INSERT, 'end']],
+    ['COMMIT WORK, with a comment', ['begin', INSERT, '/* done */ commit work -- really']],
+    ['COMMIT AND NO CHAIN', ['begin', INSERT, 'commit and no chain']],
+    [
+      'COMMIT AND CHAIN, and its own COMMIT',
+      ['begin', INSERT, 'commit and chain', 'insert into item values (2)', 'commit'],
+    ],
+    ['COMMIT among other statements of its text', ['begin', INSERT, 'commit; select 1']],
+    ['a whole transaction in one text', [`begin; ${INSERT}; commit`]],
+    ['a text that begins in one statement and commits in the next', [`begin; ${INSERT}`, 'commit']],
+    ['an implicit transaction of one text', [`${INSERT}; insert into item values (2)`]],
+    ['COMMIT PREPARED', ['begin', INSERT, "prepare transaction 'two'", "commit prepared 'two'"]],
+    ['a write alone', [INSERT]],
+    ['a write with values', ['insert into item values ($1)']],
+    ['a procedure that commits', ['call commit_inside(1)']],
+    ['COMMIT of a named statement', ['begin', INSERT, { name: 'end-it', text: 'commit' }]],
+  ] as const)('%s: is answered, writes, keeps reads at the primary, and asks once', async (_name, texts) => {
+    await world.admin.query('revoke execute on function pg_current_wal_flush_lsn() from public')
+    const before = await refusals()
+    const pool = open()
+    for (let turn = 0; turn < 3; turn += 1) {
+      await world.admin.query('truncate item, part')
+      const scope = requestScope(pool, { isTracked: true, isWanted: true })
+      const client = await pool.connect()
+      await runInScope(scope, async () => {
+        for (const text of texts) {
+          const hasValues = typeof text === 'string' && text.includes('$1')
+          await (hasValues ? client.query(text, [1]) : client.query(text))
+        }
+      })
+      expect(client.getTransactionStatus?.() ?? 'I').toBe('I')
+      client.release()
+      expect((await items())[0]).toBe(1)
+      const seen = await scope.session.capturePosition()
+      expect(seen === undefined || seen.lsn >= 2n ** 63n).toBe(true)
+    }
+    expect(await refusals()).toBe(before + 1)
+    expect(pool.idleCount).toBe(pool.totalCount)
+  })
 
   it('does the same on a server without the function', async () => {
     const rename = (from: string, to: string) =>

@@ -157,6 +157,18 @@ describe('X11: a lease that lost its session', () => {
     ['an advisory lock', 'select pg_advisory_lock(42)'],
     ['a cursor WITH HOLD', 'begin; declare held cursor with hold for select 1; commit'],
     ['LISTEN', 'listen news'],
+    ['SET', "set work_mem = '8MB'"],
+    ['set_config', "select set_config('work_mem', '8MB', false)"],
+    ['a temporary table', 'create temp table mine (n int)'],
+    ['PREPARE', 'prepare mine as select 1'],
+    ['an advisory lock that was tried', 'select pg_try_advisory_lock(43)'],
+    ['a shared advisory lock', 'select pg_advisory_lock_shared(44)'],
+    ['SET SESSION AUTHORIZATION', 'set session authorization tenant'],
+    ['SET of a transaction that committed', "begin; set work_mem = '8MB'; commit"],
+    ['a temporary table of a transaction that committed', 'begin; create temp table mine (n int); commit'],
+    ['DECLARE in a transaction', 'begin; declare mine cursor for select 1'],
+    ['DO', "do $$ begin perform set_config('work_mem', '8MB', false); end $$"],
+    ['SET search_path in a text of two', 'select 1; set search_path = public'],
     ['a write', 'insert into item values (1)'],
   ])('%s: is lost', async (_name, text) => {
     const pool = open()

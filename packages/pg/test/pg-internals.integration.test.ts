@@ -26,6 +26,7 @@ const RELEASES = {
 /** From which release on a connected client has each of these, and of what kind. A new member must be listed here. */
 const CLIENT: Readonly<Record<keyof ClientInternals, { readonly kind: string; readonly since?: number }>> = {
   processID: { kind: 'number' },
+  secretKey: { kind: 'number' },
   connectionParameters: { kind: 'object' },
   readyForQuery: { kind: 'boolean' },
   pipeline: { kind: 'boolean', since: 23 },
@@ -54,7 +55,9 @@ const QUERY: Readonly<Record<keyof QueryInternals, string>> = {
   _rowMode: 'string',
   _result: 'object',
   _results: 'object',
+  _canceledDueToError: 'boolean',
   submit: 'function',
+  handleRowDescription: 'function',
 }
 const SUBMITTABLES: Readonly<
   Record<'query' | 'cursor' | 'stream', Readonly<Record<keyof SubmittableInternals, string>>>

@@ -1,5 +1,5 @@
 /** Runs `act`, and gives what is thrown to the process next: a process that handles it, as many do to log it, lives on. */
-export async function thrownToTheProcess(act: () => void): Promise<unknown> {
+export async function thrownToTheProcess(act: () => unknown): Promise<unknown> {
   const others = process.listeners('uncaughtException')
   process.removeAllListeners('uncaughtException')
   try {

@@ -9,6 +9,8 @@ import type { Settle } from './settle.ts'
 export interface ClientInternals {
   /** The backend's process id, by BackendKeyData; `null` before the connection is made. */
   readonly processID: number | null
+  /** What a request to cancel must say; `null` before the connection is made. */
+  readonly secretKey: number | null
   /** What the startup message will say. */
   readonly connectionParameters: { options?: string | undefined }
   /** Whether it is ready for the next query: the last one was answered to its end, or never sent. */
@@ -81,7 +83,10 @@ export interface QueryInternals {
   _rowMode: unknown
   _result: object
   _results: unknown
+  /** The error for which the rest of its answer is passed over; it is told at the answer's end. */
+  _canceledDueToError: unknown
   submit(connection: pg.Connection): unknown
+  handleRowDescription(message: unknown): void
 }
 
 /** As `internalsOf`, for a query. */
@@ -95,7 +100,10 @@ export const PgQuery = pg.Query as unknown as new (text: unknown, values: unknow
 /** pg's class of pools, without what `RoutedPool` has its own of: pg declares the overloads one by one. */
 export const PgPool = pg.Pool as unknown as new (
   config: pg.PoolConfig,
-) => Omit<pg.Pool, 'query' | 'connect' | 'end' | 'totalCount' | 'idleCount' | 'waitingCount' | 'expiredCount'>
+) => Omit<pg.Pool, 'query' | 'connect' | 'end' | 'totalCount' | 'idleCount' | 'waitingCount' | 'expiredCount'> & {
+  /** The class of the promises that it gives: the option `Promise`, or the global one. */
+  readonly Promise: PromiseConstructor
+}
 
 /** Any client or pool as Node's emitter: pg's types declare the events one by one. */
 export function emitterOf(emitter: object): EventEmitter {

@@ -1,5 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { QueryConfig, Submittable } from 'pg'
+import { runAppCode } from './run-app-code.ts'
+import { type AppConfig, copyConfig } from './sent-query.ts'
 import type { Settle } from './settle.ts'
 import { findText, giveCallback, isSubmittable } from './submittable.ts'
 
@@ -7,9 +9,10 @@ import { findText, giveCallback, isSubmittable } from './submittable.ts'
 export interface QueryCall {
   /** The SQL; `undefined` when a Submittable does not show it, or only the name of a prepared statement is given. */
   readonly text: string | undefined
-  /** The first argument for pg's own `client.query`. */
+  /** The first argument for pg's own `client.query`. A configuration is a copy: the app may change its own after the call. */
   readonly config: string | QueryConfig | Submittable
-  readonly values: unknown[] | undefined
+  /** What was given as values. pg refuses what is no array when the query is sent. */
+  readonly values: unknown
   /** The app's callback, bound to the scope that asked; `undefined` in the promise form. */
   readonly callback: Settle | undefined
   readonly submittable: Submittable | undefined
@@ -21,11 +24,13 @@ export interface QueryCall {
  * A callback is bound to its caller's async context: pg calls it from its socket's, where the scope is lost. A Submittable
  * without a callback is given this one, as pg does.
  *
- * @throws {TypeError} for null, undefined, or a callback that is not a function, in pg's own words.
+ * @throws {TypeError} for null, undefined, or a callback that is not a function, in pg's own words; and what a getter of the
+ * configuration throws.
  */
 export function toQueryCall(first: unknown, second: unknown, third: unknown): QueryCall {
   if (first === null || first === undefined) throw new TypeError('Client was passed a null or undefined query')
-  const values = Array.isArray(second) ? second : undefined
+  // As in pg, what is falsy is none.
+  const values = typeof second === 'function' ? undefined : second || undefined
   const callback = toCallback(typeof second === 'function' ? second : third)
   if (typeof first === 'string') return { text: first, config: first, values, callback, submittable: undefined }
   if (isSubmittable(first)) {
@@ -33,14 +38,23 @@ export function toQueryCall(first: unknown, second: unknown, third: unknown): Qu
     return { text: findText(first), config: first, values, callback, submittable: first }
   }
   // pg checks the rest of the shape.
-  const config = first as QueryConfig & { readonly callback?: unknown }
+  const config = copyConfig(first as AppConfig)
   return {
     text: typeof config.text === 'string' ? config.text : typeof config.name === 'string' ? undefined : '',
     config,
     values,
-    callback: callback ?? toCallback(config.callback),
+    callback: callback ?? toCallback((first as { readonly callback?: unknown }).callback),
     submittable: undefined,
   }
+}
+
+/** Whether values travel with the text, be they an array or not. */
+export function hasValues({ config, values }: QueryCall): boolean {
+  return isSome(values) || (typeof config === 'object' && isSome((config as AppConfig).values))
+}
+
+function isSome(values: unknown): boolean {
+  return values !== undefined && (!Array.isArray(values) || values.length > 0)
 }
 
 function toCallback(candidate: unknown): Settle | undefined {
@@ -52,14 +66,5 @@ function toCallback(candidate: unknown): Settle | undefined {
 /** Binds a callback to its caller's async context. An error that it throws goes to the process, not to us. */
 export function boundToCaller(callback: (...given: unknown[]) => void): (...given: unknown[]) => void {
   const bound = AsyncLocalStorage.bind(callback)
-  return (...given) => {
-    try {
-      bound(...given)
-    } catch (thrown) {
-      // As in pg, only the process hears of it: the app's callback must not stop our own work halfway.
-      process.nextTick(() => {
-        throw thrown
-      })
-    }
-  }
+  return (...given) => runAppCode(() => bound(...given))
 }

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { internalsOf } from './pg-internals.ts'
 import type { QueryCall } from './query-call.ts'
 import { type AppConfig, copyConfig, toSentQuery } from './sent-query.ts'
@@ -10,12 +11,18 @@ import type { TrackedClient } from './tracked-client.ts'
  */
 export function sendQuery(client: TrackedClient, { config, values }: QueryCall, answered: Settle): void {
   const internals = internalsOf(client)
-  if (typeof config === 'string') return void internals.query(config, values, answered)
+  if (typeof config === 'string') {
+    // pg looks at the values without a guard; a true array cannot throw there.
+    const sent = types.isProxy(values) ? toSentQuery(client, NO_CONFIG, values, answered, config) : undefined
+    return void (sent === undefined ? internals.query(config, values, answered) : internals.query(sent))
+  }
   const app = config as AppConfig
   const sent = toSentQuery(client, app, values, answered)
   if (sent === undefined) internals.query(copyConfig(app), values, answered)
   else internals.query(sent)
 }
+
+const NO_CONFIG: AppConfig = Object.freeze({ text: '' })
 
 /** Sends a text of our own. */
 export function sendText(client: TrackedClient, text: string, answered: Settle): void {

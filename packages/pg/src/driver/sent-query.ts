@@ -42,6 +42,15 @@ class SentQuery extends PgQuery {
   override submit(connection: pg.Connection): unknown {
     return submitted(() => super.submit(connection), connection)
   }
+
+  /** pg asks the app's `types` for parsers from a socket event, where a throw would end the process. */
+  override handleRowDescription(message: unknown): void {
+    try {
+      super.handleRowDescription(message)
+    } catch (error) {
+      this._canceledDueToError = error
+    }
+  }
 }
 
 /**
@@ -96,8 +105,8 @@ export function findFirstResult(query: object): pg.Result | undefined {
   return first?.command ? first : undefined
 }
 
-/** Copies all that pg reads from a configuration, to send it in pg's own form. */
-export function copyConfig(config: AppConfig, text: string = config.text): object {
+/** Copies all that pg reads from a configuration. */
+export function copyConfig(config: AppConfig, text: string = config.text): AppConfig {
   const { name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows } = config
-  return { text, name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows }
+  return { text, name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows } as AppConfig
 }

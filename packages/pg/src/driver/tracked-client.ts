@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events'
 import { OptionsInvalid } from '@headwater/core'
 import type pg from 'pg'
 import { emitterOf, internalsOf, onParameterStatus } from './pg-internals.ts'
+import { runAppCode } from './run-app-code.ts'
 
 /** What ReadyForQuery says of the session; `undefined` before the first and after the connection ended. */
 export type SessionStatus = 'I' | 'T' | 'E' | undefined
@@ -90,7 +91,8 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
         // pg sends nothing more on it, whether its socket is closed by now or not.
         this.#lose(error)
         options.onError(error)
-        if (this.#owner !== undefined && this.#owner.listenerCount('error') > 0) this.#owner.emit('error', error)
+        const owner = this.#owner
+        if (owner !== undefined && owner.listenerCount('error') > 0) runAppCode(() => owner.emit('error', error))
       })
     }
 
@@ -103,7 +105,7 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
       if (this.#isForwarding || owner === undefined) return
       this.#isForwarding = true
       for (const event of FORWARDED) {
-        emitterOf(this).on(event, (...args: unknown[]) => this.#owner?.emit(event, ...args))
+        emitterOf(this).on(event, (...args: unknown[]) => runAppCode(() => this.#owner?.emit(event, ...args)))
       }
     }
 

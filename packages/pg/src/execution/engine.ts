@@ -1,6 +1,9 @@
+import type { Frame } from '@headwater/core/internal'
 import { Fleet } from '../fleet/fleet.ts'
+import type { Connected } from '../node/pool-node.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 import { Reads } from '../reads/reads.ts'
+import { connectEarly } from './connect-early.ts'
 import { Decisions } from './decisions.ts'
 import { Execution } from './execution.ts'
 import { Outcomes } from './outcomes.ts'
@@ -13,14 +16,21 @@ export class Engine {
   readonly verdicts: Verdicts
   readonly decisions: Decisions
   readonly execution: Execution
+  readonly #routing: ResolvedOptions['routing']
 
   constructor(options: ResolvedOptions) {
+    this.#routing = options.routing
     this.fleet = new Fleet(options)
     this.verdicts = new Verdicts(options.catalog, this.fleet)
     this.reads = new Reads(this.fleet, options.freshness, this.verdicts.catalog)
     this.decisions = new Decisions(options, this.fleet, this.reads, this.verdicts)
     const outcomes = new Outcomes(this.fleet, this.decisions, this.verdicts)
     this.execution = new Execution(this.fleet, this.reads, this.decisions, outcomes)
+  }
+
+  /** See `connectEarly`. */
+  connectEarly(frame: Frame | undefined, connected: Connected): void {
+    connectEarly(this.fleet, this.#routing, frame, connected)
   }
 
   /** Ends the background work (watches, the catalog), then the pools. Rejects with an AggregateError of what could not be closed. */

@@ -2,7 +2,7 @@ import type { Position } from '@headwater/core/internal'
 import type { QueryConfig } from 'pg'
 import { isServerError } from '../driver/pg-errors.ts'
 import { internalsOf } from '../driver/pg-internals.ts'
-import type { QueryCall } from '../driver/query-call.ts'
+import { hasValues, type QueryCall } from '../driver/query-call.ts'
 import { sendQuery } from '../driver/send.ts'
 import { type AppConfig, findFirstResult, toSentQuery } from '../driver/sent-query.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
@@ -20,11 +20,12 @@ export function mayBringPosition({ call, statement, frame }: RoutedQuery, { node
 }
 
 /** Whether a second statement can travel in the same text: only the simple protocol takes two. */
-function takesTwo({ config, values }: QueryCall): boolean {
-  if (values !== undefined && values.length > 0) return false
+function takesTwo(call: QueryCall): boolean {
+  if (hasValues(call)) return false
+  const { config } = call
   if (typeof config === 'string') return true
   const own = config as QueryConfig & { readonly queryMode?: unknown }
-  return own.name === undefined && own.queryMode === undefined && (own.values === undefined || own.values.length === 0)
+  return own.name === undefined && own.queryMode === undefined
 }
 
 /**

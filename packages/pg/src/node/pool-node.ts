@@ -14,6 +14,7 @@ import {
 import pg from 'pg'
 import { clientClassOf, clientsOf, forgetPending } from '../driver/pg-internals.ts'
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
+import { unconnectedClient } from '../driver/unconnected-client.ts'
 import type { ResolvedNode } from '../options/options.ts'
 import { forceReadOnlySession } from './read-only-session.ts'
 
@@ -65,6 +66,7 @@ export class PoolNode {
   /** Whether it has refused to report its position in the WAL: then it is not asked again, and clients that wrote read here. */
   refusesPosition = false
   #health: Health = HEALTHY
+  #unconnected: pg.Client | undefined
 
   /** `onNews` is called when the server reports another role than its own. */
   constructor(node: ResolvedNode, role: NodeRole, onNews: () => void = () => undefined) {
@@ -87,7 +89,9 @@ export class PoolNode {
     const config: pg.PoolConfig = { ...this.config, Client: this.#Client }
     // A spread loses what pg hides.
     if (this.config.password !== undefined) config.password = this.config.password
-    if (this.role === 'replica') config.verify = this.#verifyReadOnly(this.config.verify)
+    const { verify } = this.config
+    if (verify !== undefined) config.verify = guarded(verify)
+    if (this.role === 'replica') config.verify = this.#verifyReadOnly(config.verify)
     return new pg.Pool(config)
   }
 
@@ -147,6 +151,12 @@ export class PoolNode {
     return this.#hasEnded
   }
 
+  /** A client to it that never connects, for what one says of itself. */
+  get unconnected(): pg.Client {
+    this.#unconnected ??= unconnectedClient(this.pool.options)
+    return this.#unconnected
+  }
+
   /** What its address gives, as far as is known. */
   get traits(): EndpointTraits {
     return this.#traits
@@ -183,8 +193,9 @@ export class PoolNode {
     try {
       this.#ask(waiting, true)
     } catch (error) {
+      // The app's own class of client can throw.
       this.#waiting.delete(waiting)
-      throw error
+      process.nextTick(failed, error)
     }
   }
 
@@ -325,6 +336,17 @@ export class PoolNode {
 }
 
 type Verify = NonNullable<pg.PoolConfig['verify']>
+
+/** pg-pool calls it from a socket event: a throw there would end the process, and cost the connection's place. */
+function guarded(verify: Verify): Verify {
+  return (client, done) => {
+    try {
+      verify(client, done)
+    } catch (error) {
+      done(error as Error)
+    }
+  }
+}
 
 /** Whether the pool had no free place. Source: pg-pool 3.14; its other two messages (and pg's `timeout expired`) mean the server. */
 function isFullPool(error: unknown): boolean {

@@ -71,6 +71,14 @@ export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
    */
   readonly consistency?: Consistency | undefined
   /**
+   * When `pool.connect()` opens a connection. `lazy` leaves it to the client's first statement, which shows where it belongs, so
+   * `connect()` never fails. `eager` opens at once and fails as pg does, for health checks and loops that wait for the database: at
+   * home at the primary, away at a replica next door or else at the primary, inside `withPrimary()` at the primary.
+   *
+   * @default 'lazy'
+   */
+  readonly connect?: 'lazy' | 'eager' | undefined
+  /**
    * What to do with a write outside a request when the primary is in another region (P6): `direct` sends it there, `throw` rejects
    * it with `ReplayImpossible`.
    *
@@ -122,6 +130,7 @@ export interface ResolvedOptions {
   readonly writesOutsideRequest: 'direct' | 'throw'
   readonly suspectAfterMillis: number
   readonly promotionWaitMillis: number
+  readonly connect: 'lazy' | 'eager'
   readonly catalog: ResolvedCatalog
   readonly primary: ResolvedNode
   readonly replicas: readonly ResolvedNode[]
@@ -155,6 +164,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     writesOutsideRequest = 'direct',
     suspectAfterMillis = 1_000,
     promotionWaitMillis = 5_000,
+    connect = 'lazy',
     catalog,
     functions,
     maxWaitMillis,
@@ -174,6 +184,9 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
       'writesOutsideRequest',
       `${JSON.stringify(writesOutsideRequest)} is unknown; expected "direct" or "throw"`,
     )
+  }
+  if (connect !== 'lazy' && connect !== 'eager') {
+    throw new OptionsInvalid('connect', `${JSON.stringify(connect)} is unknown; expected "lazy" or "eager"`)
   }
   const region = resolveRegion('region', ownRegion ?? environment['FLY_REGION'])
   const primaryRegion = resolveRegion('primary.region', primary?.region ?? environment['PRIMARY_REGION'])
@@ -200,6 +213,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     writesOutsideRequest,
     suspectAfterMillis: parseMillis('suspectAfterMillis', suspectAfterMillis, 50, 60_000),
     promotionWaitMillis: parseMillis('promotionWaitMillis', promotionWaitMillis, 0, 600_000),
+    connect,
     catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
     primary: resolveNode('primary', primaryRegion, primaryConfig),
     replicas: Object.freeze(resolvedReplicas),
@@ -259,6 +273,12 @@ function resolveNode(
   traits: EndpointTraits = ONE_SERVER,
 ): ResolvedNode {
   const { region: _region, endpoint: _endpoint, ...own } = config as ReplicaOptions
+  if ((own as { readonly pipeline?: unknown }).pipeline) {
+    throw new OptionsInvalid(
+      'pipeline',
+      `is on for ${name}, and a leased client sends each query when the one before it was answered: it may go to another server. Leave it out, or use pg's own pool for what needs it`,
+    )
+  }
   return Object.freeze({ name, region, config: withHidden(own, config), traits })
 }
 

@@ -37,6 +37,15 @@ export class ConnectionSet {
     for (const client of this.clients) client.setTypeParser(...parser)
   }
 
+  /** The parser that was set for this type and format, before or after a connection was there. */
+  getTypeParser([oid, format = 'text']: readonly unknown[]): unknown {
+    return this.#typeParsers
+      ?.findLast(([own, formatOrParser, parser]) =>
+        parser === undefined ? own === oid && format === 'text' : own === oid && formatOrParser === format,
+      )
+      ?.at(-1)
+  }
+
   /** Closes them all, and waits until they are. */
   async end(): Promise<void> {
     await Promise.all([this.onPrimary, this.onReplica].map((connection) => connection?.client.end()))
@@ -67,6 +76,7 @@ function giveBack(connection: Connection, destroy: Error | boolean): void {
 }
 
 function leave({ client, release }: Connection, how: Error | boolean): void {
-  client.owner = undefined
+  // One that is lost has still to say that it has ended.
+  if (!client.isLost) client.owner = undefined
   release(how || undefined)
 }

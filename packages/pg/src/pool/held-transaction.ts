@@ -13,12 +13,18 @@ const COMMANDS: Readonly<Record<TransactionControl['kind'], string>> = {
   'two-phase': 'PREPARE TRANSACTION',
 }
 
+/** Whether a text that begins a transaction says START TRANSACTION: the server's tag says which. */
+const STARTS = /^(?:\s|--[^\n]*\n|\/\*(?:(?!\*\/)[\s\S])*\*\/)*start\b/i
+
+/** How much of a text is looked at, in characters: megabytes of comments would overflow the expression's stack. */
+const BEGINNING = 1_000
+
 /** A transaction that the app has begun, and no server yet: its first statement shows where it belongs (R3). */
 export class HeldTransaction {
   readonly #begin: string
   #texts: string[]
   #modes: TransactionModes
-  #command = 'BEGIN'
+  #command: string
   #isOver = false
   /** The error with which it could not begin: until its ROLLBACK the rest is refused, as in an aborted transaction. */
   failure: unknown
@@ -27,6 +33,7 @@ export class HeldTransaction {
     this.#begin = text
     this.#texts = [text]
     this.#modes = modes
+    this.#command = commandOfBegin(text)
   }
 
   /** What must be sent before the first statement, in order. */
@@ -54,6 +61,7 @@ export class HeldTransaction {
     switch (control.kind) {
       case 'begin':
         // The server warns about a second BEGIN and goes on; it is sent so that the warning appears.
+        this.#command = commandOfBegin(text)
         this.#texts.push(text)
         return true
       case 'set-transaction':
@@ -88,4 +96,8 @@ export class HeldTransaction {
     result.rowCount = null
     return result
   }
+}
+
+function commandOfBegin(text: string): string {
+  return STARTS.test(text.slice(0, BEGINNING)) ? 'START' : COMMANDS.begin
 }

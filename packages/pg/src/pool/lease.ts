@@ -1,5 +1,6 @@
 import type { Position, TransactionState } from '@headwater/core/internal'
 import type pg from 'pg'
+import { hasValues } from '../driver/query-call.ts'
 import { sendText } from '../driver/send.ts'
 import { isOutcomeLost, STANDS_ALONE } from '../execution/lone-queries.ts'
 import type { Holder, RoutedQuery } from '../execution/routed-query.ts'
@@ -65,7 +66,8 @@ export class Lease implements Holder {
 
   hold({ call, statement: { control } }: RoutedQuery): pg.Result | undefined {
     if (this.#transaction.phase === 'open' || control === undefined) return undefined
-    if (call.text === undefined || call.submittable !== undefined) return undefined
+    // The server has something to say to a BEGIN with values.
+    if (call.text === undefined || call.submittable !== undefined || hasValues(call)) return undefined
     let held = this.#held
     if (held === undefined) {
       if (control.kind !== 'begin') return undefined
@@ -107,6 +109,12 @@ export class Lease implements Holder {
     this.#connecting = undefined
     if (connection !== undefined) this.connections.add(connection)
     return true
+  }
+
+  /** Takes a connection before its first query. */
+  takes(connection: Connection): void {
+    this.connections.add(connection)
+    this.connections.latest = connection
   }
 
   use(connection: Connection, query: RoutedQuery): void {

@@ -30,12 +30,15 @@ export class LeasedClient extends LazyEmitter {
   /** The texts of prepared statements by name: as in pg, the app need give each text only once. */
   #texts: Map<string, string> | undefined
   readonly #open: OpenLeases
+  readonly #Promise: PromiseConstructor
   #isOpen = false
 
-  constructor(engine: Engine, open: OpenLeases) {
+  /** `Promise` is the class of the promises that it gives. */
+  constructor(engine: Engine, open: OpenLeases, Own: PromiseConstructor = Promise) {
     super()
     this.#engine = engine
     this.#open = open
+    this.#Promise = Own
     this.#setOpen(true)
   }
 
@@ -45,6 +48,18 @@ export class LeasedClient extends LazyEmitter {
     this.#isOpen = isOpen
     if (isOpen) this.#open.opened()
     else this.#open.closed()
+  }
+
+  /** Takes a connection before the first statement, and calls back with this client; without a connection it is released. */
+  open(opened: Settle): void {
+    this.#engine.connectEarly(currentFrame(), (error, connection) => {
+      if (connection === undefined) {
+        this.release()
+        return opened(error)
+      }
+      this.#lease.takes(connection)
+      opened(undefined, this)
+    })
   }
 
   /** Every form that pg takes; see https://node-postgres.com/apis/client#clientquery. */
@@ -68,7 +83,7 @@ export class LeasedClient extends LazyEmitter {
       this.#enqueue(call, callback, isWrite)
       return undefined
     }
-    return toPromise((settle) => this.#enqueue(call, settle, isWrite))
+    return toPromise((settle) => this.#enqueue(call, settle, isWrite), this.#Promise)
   }
 
   /** Adds the text that was given before to a call with only the name of a prepared statement. */
@@ -81,7 +96,7 @@ export class LeasedClient extends LazyEmitter {
       return call
     }
     const text = this.#texts?.get(name)
-    return text === undefined ? call : { ...call, text, config: { ...copyConfig(call.config as AppConfig), text } }
+    return text === undefined ? call : { ...call, text, config: copyConfig(call.config as AppConfig, text) }
   }
 
   /**
@@ -97,7 +112,11 @@ export class LeasedClient extends LazyEmitter {
 
   /** Closes this client's connections at once; open queries reject. The pool makes new connections when it needs them. */
   end(callback?: (error?: Error) => void): Promise<void> | undefined {
-    const ended = this.#connections.end()
+    const wasLost = this.#lease.isLost
+    const ended = this.#connections.end().finally(() => {
+      // One that was lost has said so.
+      if (!wasLost) this.emit('end')
+    })
     if (!this.#isReleased) this.#close(true, new Error('Client was closed and is not queryable'))
     if (callback === undefined) return ended
     ended.then(
@@ -129,9 +148,7 @@ export class LeasedClient extends LazyEmitter {
   }
 
   getTypeParser(...wanted: Parameters<pg.Client['getTypeParser']>): unknown {
-    return this.#connections.latest === undefined
-      ? pg.types.getTypeParser(...wanted)
-      : this.#connections.latest.client.getTypeParser(...wanted)
+    return this.#connections.getTypeParser(wanted) ?? this.#face.getTypeParser(...wanted)
   }
 
   escapeIdentifier(text: string): string {
@@ -166,20 +183,43 @@ export class LeasedClient extends LazyEmitter {
     return this.#connections.latest?.client
   }
 
-  get host(): string | undefined {
-    return this.#connections.latest?.client.host
+  /** What says where it leads: its connection, and before that what one to the primary will say. */
+  get #face(): pg.Client {
+    return this.#connections.latest?.client ?? this.#engine.fleet.primary.unconnected
   }
 
-  get port(): number | undefined {
-    return this.#connections.latest?.client.port
+  /** What a request to cancel its query must say; `null` before the first statement. */
+  get secretKey(): number | null {
+    const { latest } = this.#connections
+    return latest === undefined ? null : internalsOf(latest.client).secretKey
+  }
+
+  get host(): string {
+    return this.#face.host
+  }
+
+  get port(): number {
+    return this.#face.port
   }
 
   get database(): string | undefined {
-    return this.#connections.latest?.client.database
+    return this.#face.database
   }
 
   get user(): string | undefined {
-    return this.#connections.latest?.client.user
+    return this.#face.user
+  }
+
+  get password(): string | undefined {
+    return this.#face.password
+  }
+
+  get ssl(): boolean {
+    return this.#face.ssl
+  }
+
+  get connectionParameters(): unknown {
+    return internalsOf(this.#face).connectionParameters
   }
 
   #enqueue(call: QueryCall, settle: Settle, isWrite: boolean): void {
@@ -213,3 +253,6 @@ export class LeasedClient extends LazyEmitter {
     this.#setOpen(false)
   }
 }
+
+// Libraries ask for this name.
+Object.defineProperty(LeasedClient, 'name', { value: 'Client' })

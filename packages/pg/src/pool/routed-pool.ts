@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { cancelQuery } from '../driver/cancel-query.ts'
 import { emitterOf, PgPool, poolInternalsOf } from '../driver/pg-internals.ts'
 import { boundToCaller, type QueryCall, toQueryCall } from '../driver/query-call.ts'
+import { runAppCode } from '../driver/run-app-code.ts'
 import { type Settle, toPromise } from '../driver/settle.ts'
 import { settleSubmittable } from '../driver/submittable.ts'
 import { Engine } from '../execution/engine.ts'
@@ -17,7 +18,7 @@ import { OpenLeases } from './open-leases.ts'
  * A `pg.Pool` that reads from a local replica and writes at the primary.
  *
  * It replaces `pg.Pool` as it is: every form of `query` and `connect`, the events and the counts work as in pg. A leased client
- * has no connection until its first statement. A statement that needs the primary goes there from a process in the primary's
+ * has no connection until its first statement, unless `connect` is `eager`. A statement that needs the primary goes there from a process in the primary's
  * region. In another region, inside a request, it rejects with `ReplayToPrimary`, and the request is replayed in the
  * primary's region; outside a request `writesOutsideRequest` says what happens.
  *
@@ -53,11 +54,13 @@ const FORWARDED: ReadonlySet<string> = new Set(['connect', 'acquire', 'release',
 class RoutedPoolImplementation extends PgPool {
   readonly #engine: Engine
   readonly #openLeases = new OpenLeases()
+  readonly #isEager: boolean
 
   constructor(options: RoutedPoolOptions = {}) {
     const resolved = resolveOptions(options, process.env)
     super(resolved.primary.config)
     this.#engine = new Engine(resolved)
+    this.#isEager = resolved.connect === 'eager'
     this.#forwardEvents()
   }
 
@@ -87,7 +90,12 @@ class RoutedPoolImplementation extends PgPool {
 
   query(first: unknown, second?: unknown, third?: unknown): unknown {
     if (typeof first === 'function') return refuseFunction(first)
-    const call = toQueryCall(first, second, third)
+    let call: QueryCall
+    try {
+      call = toQueryCall(first, second, third)
+    } catch (error) {
+      return this.#refuse(error, typeof second === 'function' ? second : third)
+    }
     const { callback, submittable } = call
     if (submittable !== undefined) {
       this.#dispatch(call, settleSubmittable(submittable))
@@ -97,7 +105,14 @@ class RoutedPoolImplementation extends PgPool {
       this.#dispatch(call, callback)
       return undefined
     }
-    return toPromise((settle) => this.#dispatch(call, settle))
+    return toPromise((settle) => this.#dispatch(call, settle), this.Promise)
+  }
+
+  /** As in pg, the pool throws nothing: what no query can be made of rejects, or goes to the callback. */
+  #refuse(error: unknown, callback: unknown): unknown {
+    if (typeof callback !== 'function') return this.Promise.reject(error)
+    process.nextTick(boundToCaller(callback as Settle), error)
+    return undefined
   }
 
   /** For the ORM adapters: see `OrmPool`. */
@@ -112,7 +127,7 @@ class RoutedPoolImplementation extends PgPool {
   lease(): LeasedClient {
     const error = this.#reasonToRefuse()
     if (error !== undefined) throw error
-    return new LeasedClient(this.#engine, this.#openLeases)
+    return new LeasedClient(this.#engine, this.#openLeases, this.Promise)
   }
 
   /** For the ORM adapters: see `OrmPool`. */
@@ -128,23 +143,28 @@ class RoutedPoolImplementation extends PgPool {
   connect(callback?: (error: unknown, client?: LeasedClient, release?: LeasedClient['release']) => void): unknown {
     const error = this.#reasonToRefuse()
     const client = error === undefined ? this.lease() : undefined
-    if (callback === undefined) return client === undefined ? Promise.reject(error) : Promise.resolve(client)
+    if (callback === undefined) {
+      if (client === undefined) return this.Promise.reject(error)
+      return this.#isEager ? toPromise((settle) => client.open(settle), this.Promise) : this.Promise.resolve(client)
+    }
     const bound = boundToCaller(callback as (...given: unknown[]) => void)
-    process.nextTick(() => {
-      if (client === undefined) bound(error, undefined, () => undefined)
-      else bound(undefined, client, client.release)
-    })
+    const settle: Settle = (failure) => {
+      if (failure) bound(failure, undefined, () => undefined)
+      else bound(undefined, client, client?.release)
+    }
+    if (client !== undefined && this.#isEager) client.open(settle)
+    else process.nextTick(settle, error)
     return undefined
   }
 
   end(callback?: (error?: unknown) => void): unknown {
     if (this.ending) {
       const error = new Error('Called end on pool more than once')
-      return callback === undefined ? Promise.reject(error) : callback(error)
+      return callback === undefined ? this.Promise.reject(error) : callback(error)
     }
     poolInternalsOf(this).ending = true
     const done = this.#endAll()
-    if (callback === undefined) return done
+    if (callback === undefined) return this.Promise.resolve(done)
     done.then(
       () => callback(),
       (error: unknown) => callback(error),
@@ -178,7 +198,7 @@ class RoutedPoolImplementation extends PgPool {
       if (!FORWARDED.has(event) || forwarded.has(event)) return
       forwarded.add(event)
       for (const node of this.#engine.fleet.nodes) {
-        node.eachPool((pool) => emitterOf(pool).on(event, (...args: unknown[]) => this.emit(event, ...args)))
+        node.eachPool((pool) => emitterOf(pool).on(event, (...args: unknown[]) => runAppCode(() => this.emit(event, ...args))))
       }
     }
     emitterOf(this).on('newListener', forward)
@@ -186,7 +206,7 @@ class RoutedPoolImplementation extends PgPool {
       node.eachPool((pool) =>
         pool.on('error', (error: Error, client: pg.PoolClient) => {
           // Without this check an idle connection that dies would end the process; the pool makes another.
-          if (this.listenerCount('error') > 0) this.emit('error', error, client)
+          if (this.listenerCount('error') > 0) runAppCode(() => this.emit('error', error, client))
         }),
       )
     }
@@ -208,7 +228,11 @@ function refuseFunction(callback: unknown): unknown {
   return undefined
 }
 
-// Drizzle looks for "Pool" in the class name.
-Object.defineProperty(RoutedPoolImplementation, 'name', { value: 'RoutedPool' })
+// Libraries ask for the name of pg's own class, or for "Pool" in it; logs still show which pool it is.
+Object.defineProperty(RoutedPoolImplementation, 'name', { value: 'BoundPool' })
+Object.defineProperty(RoutedPoolImplementation.prototype, Symbol.toStringTag, {
+  value: 'RoutedPool',
+  configurable: true,
+})
 
 export const RoutedPool: RoutedPoolClass = RoutedPoolImplementation as unknown as RoutedPoolClass

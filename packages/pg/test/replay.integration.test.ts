@@ -101,10 +101,15 @@ describe('away from home', () => {
   it('P3: the scope is spent: every later query, connect and callback meets the same error', async () => {
     await inRequest(pool, async () => {
       const first = await errorOf(pool.query("insert into note (body) values ('P3')"))
-      expect(await errorOf(pool.query(WHO))).toBe(first)
-      expect(await errorOf(pool.connect())).toBe(first)
-      expect(await new Promise((resolve) => pool.query(WHO, (error: Error | null) => resolve(error)))).toBe(first)
-      expect(currentScope()?.replay).toBe(first)
+      const others = [
+        await errorOf(pool.query(WHO)),
+        await errorOf(pool.connect()),
+        await new Promise((resolve) => pool.query(WHO, (error: Error | null) => resolve(error))),
+        currentScope()?.replay,
+      ]
+      for (const other of others) expect(other).toEqual(first)
+      // What a library writes into one of them, no other shows.
+      expect(new Set([first, ...others]).size).toBe(5)
     })
     expect((await pool.query(WHO)).rows).toEqual([{ who: 'nrt' }])
   })

@@ -78,7 +78,7 @@ export class Execution {
       if (!holder.receives(query, connection)) return
       if (connection !== undefined) return this.#begin(query, connection)
       query.notSent()
-      this.#cannotBegin(query, error)
+      this.#cannotBegin(query, this.#outcomes.errorWithoutPrimary(query, error))
     })
   }
 
@@ -186,7 +186,7 @@ export class Execution {
     holder.noticeLoss(error)
     if (refusal === undefined) return holder.finish(query, error)
     if (connection.role === 'primary') {
-      return holder.finish(query, this.#outcomes.errorAtPrimary(connection, refusal, error))
+      return holder.finish(query, this.#outcomes.errorAtPrimary(query, connection, refusal, error))
     }
     const isForced = query.frame?.forced === 'replica'
     if (transaction.phase === 'open' || (isForced && refusal !== 'replica-lost')) {

@@ -102,9 +102,11 @@ export class RoutedQuery {
 
   /** Call before it is sent as a write. */
   writeSent(source: PositionSource): void {
-    if (this.#writesIn !== undefined) return
-    this.#writesIn = this.frame?.scope?.session
-    this.#writesIn?.writeSent(source)
+    const scope = this.frame?.scope
+    if (scope === undefined || this.#writesIn !== undefined) return
+    this.#writesIn = scope.session
+    scope.session.writeSent(source)
+    scope.forgetRefusal()
   }
 
   /** Call before it is sent to the primary as a read. */

@@ -141,7 +141,7 @@ export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
     bodyLimitBytes: checkWhole('bodyLimitBytes', options.bodyLimitBytes ?? 1_048_576, 'bytes'),
     tooLarge: checkOneOf('tooLarge', options.tooLarge ?? 'refuse', ['refuse', 'direct']),
     refusals: resolveRefusals(options.refusals),
-    replayOn: options.replayOn && checkType('replayOn', options.replayOn, 'function'),
+    replayOn: options.replayOn === undefined ? undefined : checkType('replayOn', options.replayOn, 'function'),
     earlyReplay: resolveEarlyReplay(options.earlyReplay ?? true),
     route: checkType('route', options.route ?? ((request: RequestFacts) => routeNameOf(request.url)), 'function'),
     skip: checkType('skip', options.skip ?? (() => false), 'function'),

@@ -144,6 +144,25 @@ describe('away from home', () => {
     },
   )
 
+  it('P10: the scope has the refusal that a write met, until the next write is sent', async () => {
+    const insert = "insert into note (body) values ('P10')"
+    const refusedBy = async (refusing: RoutedPool) => {
+      const scope = requestScope(refusing)
+      const error = await runInScope(scope, () => errorOf(refusing.query(insert)))
+      expect(scope.refusal).toBe(error)
+      return [error, scope] as const
+    }
+    const gone = world.pool('ams', { primary: { region: 'ams', connectionString: 'postgres://127.0.0.1:1/postgres' } })
+    const [unavailable, scope] = await refusedBy(gone)
+    expect(unavailable).toMatchObject({ code: 'HEADWATER_PRIMARY_UNAVAILABLE', status: 503 })
+    // A primary that was demoted says no by itself.
+    const demoted = world.pool('ams', { primary: { region: 'ams', connectionString: world.replica().url } })
+    expect((await refusedBy(demoted))[0]).toMatchObject({ blocker: 'at-home', status: 503 })
+    // It may have happened: nobody must be told to try again.
+    await runInScope(scope, () => world.pool('ams').query(insert))
+    expect([scope.refusal, await world.notes('P10')]).toEqual([undefined, 1])
+  })
+
   it('P4: at home a primary’s own 25006 inside READ ONLY passes through untouched', async () => {
     const client = await world.pool('ams', { replicas: [] }).connect()
     await client.query('begin read only')

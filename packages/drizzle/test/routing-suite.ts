@@ -175,7 +175,9 @@ export function whereStatementsGo(stage: Stage): void {
         const { replay } = currentScope() ?? {}
         expect(replay).toBeInstanceOf(ReplayToPrimary)
         expect(findReplay(await errorOf(stage.who(stage.abroad)))).toEqual(replay)
-        expect(findReplay(await errorOf(stage.abroad.transaction(stage.who, { accessMode: 'read only' })))).toEqual(replay)
+        expect(findReplay(await errorOf(stage.abroad.transaction(stage.who, { accessMode: 'read only' })))).toEqual(
+          replay,
+        )
       })
       expect(await stage.world.notes('swallowed')).toBe(0)
     })

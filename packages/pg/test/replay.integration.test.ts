@@ -1,5 +1,6 @@
 import { currentScope, ReplayImpossible, ReplayToPrimary, runInScope } from '@headwater/core'
 import { errorOf, inJob, inRequest, requestScope, WHO, World } from '@headwater/test-world'
+import pg from 'pg'
 import Cursor from 'pg-cursor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
@@ -161,6 +162,22 @@ describe('away from home', () => {
     // It may have happened: nobody must be told to try again.
     await runInScope(scope, () => world.pool('ams').query(insert))
     expect([scope.refusal, await world.notes('P10')]).toEqual([undefined, 1])
+  })
+
+  it('P10: a read that has lost its replica, where no replay is possible, is a refusal that says so', async () => {
+    const lonely = world.pool('nrt', { application_name: 'lonely' })
+    const scope = requestScope(lonely)
+    scope.blockReplay('replay-failed')
+    const error = await runInScope(scope, async () => {
+      const slow = errorOf(lonely.query('select pg_sleep(5)'))
+      const server = world.ending(new pg.Pool({ connectionString: world.replica().url, max: 1 }))
+      const end =
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'lonely' and state = 'active'"
+      while ((await server.query(end)).rowCount === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+      return slow
+    })
+    expect(error).toMatchObject({ blocker: 'replay-failed', status: 503, cause: { code: '57P01' } })
+    expect(scope.refusal).toBe(error)
   })
 
   it('P4: at home a primary’s own 25006 inside READ ONLY passes through untouched', async () => {

@@ -113,7 +113,7 @@ export class Execution {
     const decision = this.#decisions.decideAgain(reason, query)
     if (decision.route === 'primary' || decision.route === 'direct') return this.#onPrimary(query)
     // An object may simply not exist: the replica's error says more than that no replay was possible.
-    const isOwnError = decision.route === 'impossible' && reason !== 'refused' && cause !== undefined
+    const isOwnError = decision.route === 'impossible' && reason === 'unknown-object'
     query.holder.finish(query, isOwnError ? cause : this.#outcomes.errorOf(decision, query.frame, cause))
   }
 

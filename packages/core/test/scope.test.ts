@@ -14,6 +14,7 @@ import {
   replayOn,
   runInScope,
   Scope,
+  WriteOnReplica,
   withConsistency,
   withPrimary,
   withReplica,
@@ -187,7 +188,16 @@ describe('scope', () => {
       cause: { cause: refusal },
     })
     expect(attempt(request(), missing)).toMatchObject({ reason: 'unknown-object', cause: missing })
-    for (const error of [duplicate, new Error('its own'), undefined]) expect(attempt(request(), error)).toBeUndefined()
+    // What our own pool has decided stands.
+    const misplaced = new WriteOnReplica('inside withReplica()', refusal)
+    for (const error of [
+      duplicate,
+      new Error('its own'),
+      misplaced,
+      new Error('wrapped', { cause: misplaced }),
+      undefined,
+    ])
+      expect(attempt(request(), error)).toBeUndefined()
     // Where no replay is possible, an object that is missing is missing.
     const blocked = request()
     blocked.blockReplay('already-replayed')

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { PassThrough } from 'node:stream'
+import type { HeadwaterOptions } from '@headwater/http'
 import { headwater as headwaterForExpress, replayErrorHandler } from '@headwater/http/express'
 import { headwater as headwaterForHono } from '@headwater/http/hono'
 import { headwater as headwaterForKoa } from '@headwater/http/koa'
@@ -20,11 +21,11 @@ export interface Endpoint {
   readonly handle: (call: Call) => Promise<unknown>
 }
 
-export interface HostOptions {
+export interface HostOptions extends Omit<HeadwaterOptions, 'pool' | 'secret'> {
   readonly pool: RoutedPool
   readonly secret: string
-  /** Every write is tried here first, so that each case meets its own statement. */
-  readonly earlyReplay: false
+  /** `false`: every write is tried here first, so that each case meets its own statement. */
+  readonly earlyReplay: Exclude<HeadwaterOptions['earlyReplay'], undefined>
 }
 
 /** Makes a server, not listening, of one framework. */
@@ -55,7 +56,7 @@ const expressHost =
     const app = express()
     app.set('env', 'test')
     app.use(headwaterForExpress(options))
-    app.use(express.text({ type: () => true }))
+    app.use(express.text({ type: () => true, limit: '5mb' }))
     for (const { path, isStreamed, handle } of endpoints) {
       app.all(path, (request, response, next) => {
         const body = String(request.query['body'] ?? request.body)

@@ -33,6 +33,13 @@ const ALREADY_THERE: readonly { readonly name: string; readonly when: RegExp; re
     type: '{ add(job: { noteId: number; token: string | undefined }): Promise<void> }',
   },
   { name: 'sendMail', when: /\bsendMail\(/, type: '(noteId: number) => Promise<void>' },
+  {
+    name: 'Sentry',
+    when: /\bSentry\./,
+    type: '{ init(options: { beforeSend(event: object, hint: { originalException?: unknown }): object | null }): void }',
+  },
+  { name: 'otherPool', when: /\botherPool\b/, type: "import('pg').Pool" },
+  { name: 'store', when: /\bstore\(/, type: '(request: Request) => Promise<object>' },
   { name: 'app', when: /@headwater\/http\/hono/, type: "import('hono').Hono" },
   { name: 'app', when: /@headwater\/http\/express/, type: "import('express').Express" },
   { name: 'app', when: /@headwater\/http\/koa/, type: "import('koa')" },

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
+import type pg from 'pg'
 
 /** What of a generated client is used here. */
 export interface PrismaClient {
@@ -27,7 +28,7 @@ export interface PrismaClient {
 /** What the packages and the generated code export. */
 export interface Prisma {
   readonly PrismaClient: new (options: { adapter: unknown }) => PrismaClient
-  readonly PrismaPg: new (options: { connectionString: string }) => unknown
+  readonly PrismaPg: new (options: { connectionString: string } | pg.Pool) => unknown
   readonly readReplicas: (options: { replicas: PrismaClient[] }) => unknown
   /** Removes the generated code; a client loads some of it at its first query. */
   [Symbol.asyncDispose](): Promise<void>

@@ -113,6 +113,8 @@ describe('an error of ours', () => {
   })
 })
 
+const NO_STORE = { 'cache-control': 'no-store' }
+
 describe('P4: the status that an HTTP framework answers with', () => {
   it.each<readonly [ReplayBlocker, number]>([
     ['at-home', 503],
@@ -124,19 +126,42 @@ describe('P4: the status that an HTTP framework answers with', () => {
     ['replay-failed', 503],
   ])('to the obstacle %s: %i', (blocker, status) => {
     const error = new ReplayImpossible(blocker)
-    expect(error).toMatchObject({ blocker, status, statusCode: status, expose: false, retryable: status === 503 })
+    expect(error).toMatchObject({
+      blocker,
+      status,
+      statusCode: status,
+      expose: status === 413,
+      retryable: status === 503,
+    })
     expect(error.message).toMatch(/cannot be replayed: (?!undefined).{20}/)
-    expect(error.headers).toEqual(status === 503 ? { 'retry-after': '1' } : {})
+    expect(error.headers).toEqual({ ...NO_STORE, ...(status === 503 && { 'retry-after': '1' }) })
   })
 
   it('P8: Retry-After has the seconds that the app chose', () => {
-    expect(new ReplayImpossible('replay-failed', { retryAfterSeconds: 7 }).headers).toEqual({ 'retry-after': '7' })
-    expect(new ReplayImpossible('forbidden', { retryAfterSeconds: 7 }).headers).toEqual({})
+    expect(new ReplayImpossible('replay-failed', { retryAfterSeconds: 7 }).headers).toEqual({
+      ...NO_STORE,
+      'retry-after': '7',
+    })
+    expect(new ReplayImpossible('forbidden', { retryAfterSeconds: 7 }).headers).toEqual(NO_STORE)
+  })
+
+  it('P4: a 413 names the request headers that lead to the primary, and no other status does', () => {
+    const steering = { 'fly-prefer-region': 'ams' }
+    const error = new ReplayImpossible('body-too-large', { steering })
+    expect(error.headers).toEqual({ ...NO_STORE, ...steering })
+    expect(error.message).toMatch(/ The request headers that lead there: fly-prefer-region: ams\.$/)
+    expect(new ReplayImpossible('body-too-large').message).toMatch(/'direct'\.$/)
+    expect(new ReplayImpossible('replay-failed', { steering }).headers).not.toHaveProperty('fly-prefer-region')
   })
 
   it('to a primary that cannot be reached: 503, after a second', () => {
     const error = new PrimaryUnavailable(new Error('connect'))
-    expect(error).toMatchObject({ status: 503, statusCode: 503, headers: { 'retry-after': '1' }, expose: false })
+    expect(error).toMatchObject({
+      status: 503,
+      statusCode: 503,
+      headers: { ...NO_STORE, 'retry-after': '1' },
+      expose: false,
+    })
   })
 
   it('is data: core builds no response', () => {

@@ -7,10 +7,14 @@ import {
   findReplay,
   forbidReplay,
   HeadwaterError,
+  isReplay,
+  PrimaryUnavailable,
   ReplayImpossible,
   ReplayToPrimary,
+  replayOn,
   runInScope,
   Scope,
+  WriteOnReplica,
   withConsistency,
   withPrimary,
   withReplica,
@@ -92,12 +96,13 @@ describe('scope', () => {
     expect(Object.getOwnPropertyDescriptor(globalThis, symbol)?.enumerable).toBe(false)
   })
 
-  it('P3: the first replay spends the scope; asking again gives the same error', () => {
+  it('P3: the first replay spends the scope; asking again gives the same error, in an object of its own', () => {
     const scope = request()
     const first = scope.askForReplay(AWAY, 'write')
     expect(first).toBeInstanceOf(ReplayToPrimary)
-    expect(scope.replay).toBe(first)
-    expect(scope.askForReplay(AWAY, 'unknown')).toBe(first)
+    expect(scope.isSpent).toBe(true)
+    expect(scope.replay).toEqual(first)
+    expect(scope.askForReplay(AWAY, 'unknown')).toEqual(first)
     expect(first).toMatchObject({
       code: 'HEADWATER_REPLAY_TO_PRIMARY',
       region: 'ams',
@@ -125,9 +130,99 @@ describe('scope', () => {
     expect(request(HOME).askForReplay(HOME, 'write')).toMatchObject({
       blocker: 'at-home',
       status: 503,
-      headers: { 'retry-after': '1' },
+      headers: { 'retry-after': '1', 'cache-control': 'no-store' },
     })
     expect(new Scope().askForReplay(AWAY, 'write')).toMatchObject({ blocker: 'no-request' })
+  })
+
+  it('P10: what a library writes into an error of ours shows in no other (Knex puts its SQL before the message)', () => {
+    const scope = request()
+    const first = scope.askForReplay(AWAY, 'write', new Error('refused'))
+    const { message } = first
+    Object.assign(first, { message: `select 1 - ${first.message}`, code: 'OTHER', region: 'evil', sql: 'select 1' })
+    for (const later of [scope.replay, scope.askForReplay(AWAY, 'write')]) {
+      expect(later).toMatchObject({ message, code: 'HEADWATER_REPLAY_TO_PRIMARY', region: 'ams', cause: first.cause })
+      expect(later).not.toHaveProperty('sql')
+    }
+  })
+
+  it('P10: a scope remembers its last refusal that has a status of ours, until a write is sent', () => {
+    const refused = (blocker: 'replay-failed' | 'body-too-large' | 'forbidden' | 'response-started') => {
+      const scope = request()
+      scope.blockReplay(blocker)
+      return [scope.askForReplay(AWAY, 'write'), scope] as const
+    }
+    for (const blocker of ['replay-failed', 'body-too-large'] as const) {
+      const [error, scope] = refused(blocker)
+      expect(scope.refusal).toBe(error)
+      scope.forgetRefusal()
+      expect(scope.refusal).toBeUndefined()
+    }
+    // A 500 says nothing that the app's own does not; a replay is no refusal.
+    for (const blocker of ['forbidden', 'response-started'] as const)
+      expect(refused(blocker)[1].refusal).toBeUndefined()
+    const spent = request()
+    spent.askForReplay(AWAY, 'write')
+    expect(spent.refusal).toBeUndefined()
+    const gone = new PrimaryUnavailable(new Error('connect ECONNREFUSED'))
+    expect(spent.refuse(gone)).toBe(gone)
+    expect(spent.refusal).toBe(gone)
+  })
+
+  it('P2: replayOn() hands the request over for an error of another client that means so', () => {
+    const refusal = Object.assign(new Error('cannot execute INSERT'), { code: '25006', severity: 'ERROR' })
+    const missing = Object.assign(new Error('no such table'), { code: '42P01', severity: 'ERROR' })
+    const duplicate = Object.assign(new Error('duplicate key'), { code: '23505', severity: 'ERROR' })
+    const attempt = (scope: Scope | undefined, error: unknown, isWanted?: (error: unknown) => boolean): unknown => {
+      try {
+        if (scope === undefined) replayOn(error, isWanted)
+        else runInScope(scope, () => replayOn(error, isWanted))
+        return undefined
+      } catch (thrown) {
+        return thrown
+      }
+    }
+    expect(attempt(request(), new Error('wrapped', { cause: refusal }))).toMatchObject({
+      code: 'HEADWATER_REPLAY_TO_PRIMARY',
+      reason: 'refused',
+      cause: { cause: refusal },
+    })
+    expect(attempt(request(), missing)).toMatchObject({ reason: 'unknown-object', cause: missing })
+    // What our own pool has decided stands.
+    const misplaced = new WriteOnReplica('inside withReplica()', refusal)
+    for (const error of [
+      duplicate,
+      new Error('its own'),
+      misplaced,
+      new Error('wrapped', { cause: misplaced }),
+      undefined,
+    ])
+      expect(attempt(request(), error)).toBeUndefined()
+    // Where no replay is possible, an object that is missing is missing.
+    const blocked = request()
+    blocked.blockReplay('already-replayed')
+    expect(attempt(blocked, refusal)).toMatchObject({ blocker: 'already-replayed', cause: refusal })
+    expect(attempt(blocked, missing)).toBeUndefined()
+    expect(attempt(request(HOME), refusal)).toMatchObject({ blocker: 'at-home' })
+    expect(attempt(request(HOME), missing)).toBeUndefined()
+    for (const scope of [undefined, new Scope(), new Scope({ topology: () => AWAY })])
+      expect(attempt(scope, refusal)).toBeUndefined()
+    // A matcher of the app, and a scope that is spent already.
+    const readOnly = (error: unknown) => /READONLY/.test(String(error))
+    const scope = request()
+    expect(attempt(scope, new Error('READONLY You cannot write'), readOnly)).toBeInstanceOf(ReplayToPrimary)
+    expect(attempt(scope, duplicate)).toEqual(scope.replay)
+  })
+
+  it('P3: isReplay() knows a replay by itself, by its code alone, and by its scope', () => {
+    const scope = request()
+    const replay = scope.askForReplay(AWAY, 'write')
+    expect(isReplay(new Error('query failed', { cause: replay }))).toBe(true)
+    expect(isReplay({ name: 'PrismaClientKnownRequestError', code: 'HEADWATER_REPLAY_TO_PRIMARY' })).toBe(true)
+    expect(isReplay(new Error('nothing is left of it'))).toBe(false)
+    expect(runInScope(scope, () => isReplay(new Error('nothing is left of it')))).toBe(true)
+    expect(runInScope(request(), () => isReplay(new ReplayImpossible('at-home')))).toBe(false)
+    expect(isReplay()).toBe(false)
   })
 
   it('P4: forbidReplay() forbids the replay from then on', () => {

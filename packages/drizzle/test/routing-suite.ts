@@ -174,8 +174,10 @@ export function whereStatementsGo(stage: Stage): void {
         await errorOf(stage.add(stage.abroad, 'swallowed'))
         const { replay } = currentScope() ?? {}
         expect(replay).toBeInstanceOf(ReplayToPrimary)
-        expect(findReplay(await errorOf(stage.who(stage.abroad)))).toBe(replay)
-        expect(findReplay(await errorOf(stage.abroad.transaction(stage.who, { accessMode: 'read only' })))).toBe(replay)
+        expect(findReplay(await errorOf(stage.who(stage.abroad)))).toEqual(replay)
+        expect(findReplay(await errorOf(stage.abroad.transaction(stage.who, { accessMode: 'read only' })))).toEqual(
+          replay,
+        )
       })
       expect(await stage.world.notes('swallowed')).toBe(0)
     })

@@ -50,7 +50,7 @@ export function transactions(stage: Stage): void {
         )
         expect(findReplay(error)).toBeInstanceOf(ReplayToPrimary)
         // P3: the scope is spent.
-        expect(findReplay(await errorOf(stage.who(stage.abroad)))).toBe(findReplay(error))
+        expect(findReplay(await errorOf(stage.who(stage.abroad)))).toEqual(findReplay(error))
       })
       expect(await stage.world.notes('R3 away')).toBe(0)
       expect(stage.away.idleCount).toBe(stage.away.totalCount)

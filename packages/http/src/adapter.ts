@@ -11,7 +11,7 @@ import { type NodeRequestLife, openNodeRequestLife } from './life/node-request-l
 import type { HeadwaterOptions } from './options.ts'
 
 export type { Lifecycle } from './life/lifecycle.ts'
-export type { NodeRequestLife } from './life/node-request-life.ts'
+export { type NodeRequestLife, nodeRequestLifeOf } from './life/node-request-life.ts'
 export type { RequestLife } from './life/request-life.ts'
 export type { HeadwaterOptions } from './options.ts'
 export { unwrapOwnError } from './own-error.ts'

@@ -1,6 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { findReplay } from '@headwater/core'
-import { createLifecycle, type HeadwaterOptions, openNodeRequest, unwrapOwnError } from './adapter.ts'
+import {
+  createLifecycle,
+  type HeadwaterOptions,
+  nodeRequestLifeOf,
+  openNodeRequest,
+  unwrapOwnError,
+} from './adapter.ts'
 
 export type { HeadwaterOptions } from './options.ts'
 
@@ -37,17 +42,17 @@ export type ExpressErrorMiddleware = (
 ) => void
 
 /**
- * Keeps replays out of Express's error log, and unwraps Headwater errors from what an ORM put around them, so that Express
- * finds their status. Use it after the routes and before other error handlers.
+ * Keeps replays out of Express's error log and of the error handlers behind it, unwraps Headwater errors from what an ORM put around
+ * them, and gives errors to the option `replayOn`. Use it after the routes and before other error handlers (Sentry's, too).
  *
- * It is optional: without it a replay is sent all the same, and Express prints the error.
+ * It is optional: without it a replay is sent all the same, a refusal has its status, and Express prints the error.
  *
  * @example app.use(replayErrorHandler())
  */
 export function replayErrorHandler(): ExpressErrorMiddleware {
   return function replayErrorMiddleware(error, _request, response, next) {
-    if (findReplay(error) === undefined) next(unwrapOwnError(error) ?? error)
-    // The gate on the response sends the replay instead.
-    else response.end()
+    // In a request that is replayed, whatever failed needs no report.
+    if (nodeRequestLifeOf(response)?.handOver(error) === true) return
+    next(unwrapOwnError(error) ?? error)
   }
 }

@@ -26,7 +26,8 @@ function getResponse(this: AnsweringError): Response {
 export function responseTo(error: AnsweringError): Response {
   // Nobody gets this one: the middleware puts the replay in its place.
   if (error instanceof ReplayToPrimary) return new Response(null, { status: 409 })
-  const text = error instanceof PrimaryUnavailable ? 'Service Unavailable' : null
+  const own = error.expose ? error.message : null
+  const text = error instanceof PrimaryUnavailable ? 'Service Unavailable' : own
   return new Response(text, { status: error.status, headers: { ...error.headers } })
 }
 

@@ -25,6 +25,8 @@ export function headwater(options: HeadwaterOptions): MiddlewareHandler {
     const life = lifecycle.open(factsOf(context), nodeRequestIn(context.env))
     if (life === undefined) return next()
     await life.run(next)
+    // Hono keeps what a handler threw to itself.
+    if (context.error !== undefined) life.handOver(context.error)
     if (!life.isSpent) showOwnError(context)
     // A streamed body runs on after this: as far as an app can tell, the response starts here.
     const answer = await life.respond(headOf(context))
@@ -51,6 +53,9 @@ function factsOf(context: Context): RequestFacts {
 function headOf(context: Context): ResponseHead {
   return {
     status: context.res.status,
+    setStatus: (status) => {
+      context.res = new Response(context.res.body, { status, headers: context.res.headers })
+    },
     get: (name) => context.res.headers.get(name) ?? undefined,
     // Not on the headers themselves: those of a fetched response cannot be changed.
     set: (name, value) => context.header(name, value),

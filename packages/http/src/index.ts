@@ -1,4 +1,4 @@
-export type { EarlyReplay, HeadwaterOptions, PoolOfApp } from './options.ts'
+export type { EarlyReplay, HeadwaterOptions, PoolOfApp, Refusals } from './options.ts'
 export { type FlyReplayOptions, flyReplay } from './replay/fly-replay.ts'
 export type { Arrival, ReplayAnswer, ReplayOrder, ReplayTarget } from './replay/replay-target.ts'
 export type { RequestFacts } from './request/request-facts.ts'

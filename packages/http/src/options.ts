@@ -17,6 +17,9 @@ export interface PoolOfApp {
 /** What the app says about a request: replay it before any work, or run it here first. */
 export type EarlyReplay = 'always' | 'never'
 
+/** Which answers of the app give way to the status of a refusal: its errors (500 and above), all of them, or none. */
+export type Refusals = 'errors' | 'always' | 'never'
+
 /**
  * The options of `headwater()`, the same in every framework.
  *
@@ -44,6 +47,29 @@ export interface HeadwaterOptions extends FlyReplayOptions {
    * @default 1_048_576
    */
   readonly bodyLimitBytes?: number | undefined
+  /**
+   * What becomes of a write in a request whose body is larger than that, away from home. `refuse`: it gets 413, with the
+   * request headers that lead to the primary's region. `direct`: the request runs as outside a request, so its writes go
+   * over the network to the primary (as `writesOutsideRequest` of the pool says).
+   *
+   * @default 'refuse'
+   */
+  readonly tooLarge?: 'refuse' | 'direct' | undefined
+  /**
+   * Which answers of the app get the status of a refusal (P10): 503 with `Retry-After`, or 413, and `no-store`. The body stays the
+   * app's. `errors`: those with 500 and above; so an app that catches a refusal and answers it by itself has its say.
+   * `always`: all of them, where errors hide in a 200 (GraphQL). `never`: none. A function decides per request; `undefined` is `errors`.
+   *
+   * @default 'errors'
+   */
+  readonly refusals?: Refusals | ((request: RequestFacts) => Refusals | undefined) | undefined
+  /**
+   * Whether an error that the app did not catch means that the request needs the primary: those of clients other than `pool`.
+   * `needsPrimary` of `@headwater/core` knows what a standby says. In Express, `replayErrorHandler()` has to be in use.
+   *
+   * @default undefined (no error does)
+   */
+  readonly replayOn?: ((error: unknown) => boolean) | undefined
   /**
    * Which requests are replayed before any work (P5).
    *
@@ -88,6 +114,10 @@ export interface ResolvedOptions {
   readonly pool: PoolOfApp
   readonly secrets: readonly string[]
   readonly bodyLimitBytes: number
+  readonly tooLarge: 'refuse' | 'direct'
+  readonly refusals: (request: RequestFacts) => Refusals
+  /** `undefined`: no error means that the primary is needed. */
+  readonly replayOn: ((error: unknown) => boolean) | undefined
   /** What the app says about a request; `undefined`: its method and its route's record decide. */
   readonly earlyReplay: (request: RequestFacts) => EarlyReplay | undefined
   readonly route: (request: RequestFacts) => string
@@ -109,6 +139,9 @@ export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
     pool: checkPool(options?.pool),
     secrets: parseSecrets(options.secret ?? HEADWATER_SECRET),
     bodyLimitBytes: checkWhole('bodyLimitBytes', options.bodyLimitBytes ?? 1_048_576, 'bytes'),
+    tooLarge: checkOneOf('tooLarge', options.tooLarge ?? 'refuse', ['refuse', 'direct']),
+    refusals: resolveRefusals(options.refusals),
+    replayOn: options.replayOn === undefined ? undefined : checkType('replayOn', options.replayOn, 'function'),
     earlyReplay: resolveEarlyReplay(options.earlyReplay ?? true),
     route: checkType('route', options.route ?? ((request: RequestFacts) => routeNameOf(request.url)), 'function'),
     skip: checkType('skip', options.skip ?? (() => false), 'function'),
@@ -143,6 +176,13 @@ function resolveEarlyReplay(option: unknown): ResolvedOptions['earlyReplay'] {
   }
 }
 
+function resolveRefusals(option: HeadwaterOptions['refusals'] = 'errors'): ResolvedOptions['refusals'] {
+  const check = (said: Refusals) => checkOneOf('refusals', said, ['errors', 'always', 'never'])
+  if (typeof option === 'function') return (request) => check(option(request) ?? 'errors')
+  const always = check(option)
+  return () => always
+}
+
 function resolveReplayTarget(options: HeadwaterOptions): ReplayTarget {
   const { replayTarget, timeoutMillis, fallback } = options
   if (replayTarget === undefined) return flyReplay({ timeoutMillis, fallback })
@@ -155,12 +195,18 @@ function resolveReplayTarget(options: HeadwaterOptions): ReplayTarget {
   if (typeof replayTarget.answer !== 'function' || typeof replayTarget.arrival !== 'function') {
     throw new OptionsInvalid('replayTarget', 'expected an object with `answer` and `arrival`, such as flyReplay()')
   }
+  if (replayTarget.steer !== undefined) checkType('replayTarget.steer', replayTarget.steer, 'function')
   return replayTarget
 }
 
 function checkWhole(option: string, value: unknown, unit: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
   throw new OptionsInvalid(option, `${String(value)} is not a number of ${unit}; expected 0 or more, no fraction`)
+}
+
+function checkOneOf<Value extends string>(option: string, value: Value, allowed: readonly Value[]): Value {
+  if (allowed.includes(value)) return value
+  throw new OptionsInvalid(option, `${JSON.stringify(value)} is unknown; expected ${allowed.join(', ')}`)
 }
 
 function checkType<Value>(option: string, value: Value, type: 'boolean' | 'function'): Value {

@@ -33,7 +33,8 @@ interface PlainHead extends ResponseHead {
 
 function headOf(status = 200): PlainHead {
   const cookies: string[] = []
-  return { status, cookies, get: () => undefined, set: () => {}, addCookie: (cookie) => cookies.push(cookie) }
+  const [get, set, setStatus] = [() => undefined, () => {}, () => {}]
+  return { status, cookies, get, set, setStatus, addCookie: (cookie) => cookies.push(cookie) }
 }
 
 const askForReplay = async (): Promise<never> => {

@@ -29,6 +29,8 @@ function adapterOf(framework: typeof express): HttpAdapter {
             .catch(next)
         })
       }
+      // The only place where Express shows an error to a middleware.
+      if (app.options.replayOn !== undefined) server.use(replayErrorHandler())
       if (app.catchesErrors === true) {
         const onError: express.ErrorRequestHandler = (error, _request, response, _next) => {
           response.status(418).cookie('caught', '1').json(describeError(error))

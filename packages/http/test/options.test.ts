@@ -58,6 +58,15 @@ describe('options', () => {
     }
   })
 
+  test('P10: what the app says of refusals is checked when it says it', () => {
+    const facts = { method: 'GET', url: '/', header: () => undefined, isSecure: false }
+    const saying = (answer: unknown) =>
+      resolveOptions({ pool, secret, refusals: () => answer as 'errors' }).refusals(facts)
+    expect([saying('always'), saying('never'), saying(undefined)]).toEqual(['always', 'never', 'errors'])
+    expect(() => saying('some')).toThrow(OptionsInvalid)
+    expect(resolveOptions({ pool, secret })).toMatchObject({ tooLarge: 'refuse', replayOn: undefined })
+  })
+
   test('the secret comes from HEADWATER_SECRET when none is given', () => {
     vi.stubEnv('HEADWATER_SECRET', 'from the environment')
     expect(resolveOptions({ pool }).secrets).toEqual(['from the environment'])
@@ -82,6 +91,13 @@ describe('options', () => {
     ['bodyLimitBytes', { pool, secret, bodyLimitBytes: -1 }],
     ['bodyLimitBytes', { pool, secret, bodyLimitBytes: '1mb' }],
     ['earlyReplay', { pool, secret, earlyReplay: 'no' }],
+    ['tooLarge', { pool, secret, tooLarge: 'forward' }],
+    ['tooLarge', { pool, secret, tooLarge: true }],
+    ['refusals', { pool, secret, refusals: 'some' }],
+    ['refusals', { pool, secret, refusals: false }],
+    ['replayOn', { pool, secret, replayOn: true }],
+    ['replayOn', { pool, secret, replayOn: null }],
+    ['replayTarget.steer', { pool, secret, replayTarget: { ...flyReplay(), steer: 'fly-prefer-region' } }],
     ['route', { pool, secret, route: '/x' }],
     ['skip', { pool, secret, skip: ['/x'] }],
     ['retryAfterSeconds', { pool, secret, retryAfterSeconds: 0.5 }],

@@ -74,6 +74,7 @@ function headWith(
   const cookies: string[] = []
   return {
     status: 200,
+    setStatus: () => {},
     headers: all,
     cookies,
     get: (name) => all[name],

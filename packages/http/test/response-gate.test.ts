@@ -24,6 +24,7 @@ async function serve(
       hasTokenToWrite: false,
       capturePosition: async () => {},
       writeToken: () => {},
+      refusalInstead: () => undefined,
       decide() {
         asked += 1
         return answer

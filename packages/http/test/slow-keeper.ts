@@ -31,6 +31,8 @@ export class SlowKeeper implements HeadKeeper {
     return this.replay
   }
 
+  refusalInstead(): undefined {}
+
   writeToken(head: ResponseHead): void {
     head.addCookie('headwater=1')
     head.set('headwater-token', String(head.get('vary')))

@@ -34,9 +34,9 @@ export function describeLifetimes(version: string): void {
       const scope = new Scope({ kind: 'request', topology: () => pool.topology })
       await runInScope(scope, async () => {
         const first = await errorOf(insert(db, 'P3'))
-        expect(first).toBe(scope.replay)
-        expect(await errorOf(who(db))).toBe(first)
-        expect(await errorOf(db.transaction().execute((trx) => who(trx)))).toBe(first)
+        expect(first).toEqual(scope.replay)
+        expect(await errorOf(who(db))).toEqual(first)
+        expect(await errorOf(db.transaction().execute((trx) => who(trx)))).toEqual(first)
       })
       const obstructed = new Scope({ kind: 'request', topology: () => pool.topology })
       obstructed.blockReplay('forbidden')

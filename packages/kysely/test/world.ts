@@ -56,7 +56,7 @@ export async function startApp(
         return await use()
       } catch (error) {
         // It surfaces as itself, in no wrapper.
-        if (error instanceof ReplayToPrimary && error === currentScope()?.replay) return 'replay'
+        if (error instanceof ReplayToPrimary && currentScope()?.isSpent) return 'replay'
         throw error
       }
     })

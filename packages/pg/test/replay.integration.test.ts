@@ -1,5 +1,6 @@
 import { currentScope, ReplayImpossible, ReplayToPrimary, runInScope } from '@headwater/core'
 import { errorOf, inJob, inRequest, requestScope, WHO, World } from '@headwater/test-world'
+import pg from 'pg'
 import Cursor from 'pg-cursor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
@@ -101,10 +102,15 @@ describe('away from home', () => {
   it('P3: the scope is spent: every later query, connect and callback meets the same error', async () => {
     await inRequest(pool, async () => {
       const first = await errorOf(pool.query("insert into note (body) values ('P3')"))
-      expect(await errorOf(pool.query(WHO))).toBe(first)
-      expect(await errorOf(pool.connect())).toBe(first)
-      expect(await new Promise((resolve) => pool.query(WHO, (error: Error | null) => resolve(error)))).toBe(first)
-      expect(currentScope()?.replay).toBe(first)
+      const others = [
+        await errorOf(pool.query(WHO)),
+        await errorOf(pool.connect()),
+        await new Promise((resolve) => pool.query(WHO, (error: Error | null) => resolve(error))),
+        currentScope()?.replay,
+      ]
+      for (const other of others) expect(other).toEqual(first)
+      // What a library writes into one of them, no other shows.
+      expect(new Set([first, ...others]).size).toBe(5)
     })
     expect((await pool.query(WHO)).rows).toEqual([{ who: 'nrt' }])
   })
@@ -138,6 +144,41 @@ describe('away from home', () => {
       expect(await world.notes('P4')).toBe(0)
     },
   )
+
+  it('P10: the scope has the refusal that a write met, until the next write is sent', async () => {
+    const insert = "insert into note (body) values ('P10')"
+    const refusedBy = async (refusing: RoutedPool) => {
+      const scope = requestScope(refusing)
+      const error = await runInScope(scope, () => errorOf(refusing.query(insert)))
+      expect(scope.refusal).toBe(error)
+      return [error, scope] as const
+    }
+    const gone = world.pool('ams', { primary: { region: 'ams', connectionString: 'postgres://127.0.0.1:1/postgres' } })
+    const [unavailable, scope] = await refusedBy(gone)
+    expect(unavailable).toMatchObject({ code: 'HEADWATER_PRIMARY_UNAVAILABLE', status: 503 })
+    // A primary that was demoted says no by itself.
+    const demoted = world.pool('ams', { primary: { region: 'ams', connectionString: world.replica().url } })
+    expect((await refusedBy(demoted))[0]).toMatchObject({ blocker: 'at-home', status: 503 })
+    // It may have happened: nobody must be told to try again.
+    await runInScope(scope, () => world.pool('ams').query(insert))
+    expect([scope.refusal, await world.notes('P10')]).toEqual([undefined, 1])
+  })
+
+  it('P10: a read that has lost its replica, where no replay is possible, is a refusal that says so', async () => {
+    const lonely = world.pool('nrt', { application_name: 'lonely' })
+    const scope = requestScope(lonely)
+    scope.blockReplay('replay-failed')
+    const error = await runInScope(scope, async () => {
+      const slow = errorOf(lonely.query('select pg_sleep(5)'))
+      const server = world.ending(new pg.Pool({ connectionString: world.replica().url, max: 1 }))
+      const end =
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'lonely' and state = 'active'"
+      while ((await server.query(end)).rowCount === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+      return slow
+    })
+    expect(error).toMatchObject({ blocker: 'replay-failed', status: 503, cause: { code: '57P01' } })
+    expect(scope.refusal).toBe(error)
+  })
 
   it('P4: at home a primary’s own 25006 inside READ ONLY passes through untouched', async () => {
     const client = await world.pool('ams', { replicas: [] }).connect()

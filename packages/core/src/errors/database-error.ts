@@ -14,8 +14,23 @@ const SQLSTATE = /^[0-9A-Z]{5}$/
 
 /** Finds the server's error inside an ORM's wrappers; `undefined` when no server answered. */
 export function databaseErrorIn(error: unknown): DatabaseErrorFields | undefined {
-  return findInCauses<DatabaseErrorFields>(error, (candidate): candidate is DatabaseErrorFields & object => {
-    const code: unknown = Reflect.get(candidate, 'code')
-    return typeof code === 'string' && SQLSTATE.test(code) && Reflect.get(candidate, 'severity') !== undefined
-  })
+  const found = findInCauses<DatabaseErrorFields | PrismaErrorFields>(error, isServersError)
+  if (found === undefined || !('originalCode' in found)) return found
+  return { code: found.originalCode, routine: undefined, file: undefined, where: undefined }
+}
+
+/** What Prisma's adapters make of a server's error, for some codes without its severity. */
+interface PrismaErrorFields {
+  readonly kind: string
+  readonly originalCode: string
+}
+
+function isServersError(candidate: object): candidate is DatabaseErrorFields | PrismaErrorFields {
+  const code: unknown = Reflect.get(candidate, 'code')
+  if (isSqlState(code) && Reflect.get(candidate, 'severity') !== undefined) return true
+  return isSqlState(Reflect.get(candidate, 'originalCode')) && typeof Reflect.get(candidate, 'kind') === 'string'
+}
+
+function isSqlState(code: unknown): boolean {
+  return typeof code === 'string' && SQLSTATE.test(code)
 }

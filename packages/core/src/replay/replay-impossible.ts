@@ -10,16 +10,26 @@ const ADVICE: Readonly<Record<ReplayBlocker, string>> = {
   'already-replayed':
     'the request was replayed once and this instance is still not in the primary region: check PRIMARY_REGION',
   'body-too-large':
-    "the body is over the proxy's limit for replays: upload it elsewhere, or send it to the primary region directly",
+    "the body is over the proxy's limit for replays: upload it elsewhere, send it to the primary's region at once, or set tooLarge to 'direct'",
   forbidden: 'the app called forbidReplay(): call ensurePrimary() before it when a write may follow',
   'replay-failed':
     'the primary region could not be reached; reads still work, writes are refused until it answers again',
 }
 
+/** What a `ReplayImpossible` is made with. */
+export interface ReplayImpossibleOptions {
+  readonly cause?: unknown
+  /** The `Retry-After` of a 503. Default 1. */
+  readonly retryAfterSeconds?: number | undefined
+  /** The request headers with which a client reaches the primary's region at once: told with a 413. Default: none. */
+  readonly steering?: Readonly<Record<string, string>> | undefined
+}
+
 /**
  * The primary is needed, but a replay cannot work; `blocker` says why (P4). Nothing was written.
  *
- * An HTTP framework that meets it answers 413, 500 or 503, as `status` says; `retryable` is `true` with 503.
+ * An HTTP framework that meets it answers 413, 500 or 503, as `status` says; `retryable` is `true` with 503. With 413, `headers`
+ * has the request headers that a client should send the body with, and only then the client may read the message.
  *
  * @example
  * if (error instanceof ReplayImpossible && error.blocker === 'replay-failed') showReadOnlyNotice()
@@ -31,25 +41,32 @@ export class ReplayImpossible extends HeadwaterError {
   readonly statusCode: HttpStatus
   readonly headers: Readonly<Record<string, string>>
   /** Whether frameworks may show the message to the client. */
-  readonly expose = false
+  readonly expose: boolean
 
-  constructor(blocker: ReplayBlocker, options?: { cause?: unknown; retryAfterSeconds?: number }) {
+  constructor(blocker: ReplayBlocker, options: ReplayImpossibleOptions = {}) {
     const status = HTTP_STATUS.replayImpossible[blocker]
+    const steering = status === 413 ? options.steering : undefined
     super(
       'HEADWATER_REPLAY_IMPOSSIBLE',
-      `the primary is needed and the request cannot be replayed: ${ADVICE[blocker]}.`,
+      `the primary is needed and the request cannot be replayed: ${ADVICE[blocker]}.${adviceOf(steering)}`,
       {
         retryable: status === 503,
-        cause: options?.cause,
+        cause: options.cause,
       },
     )
     this.blocker = blocker
     this.status = status
     this.statusCode = status
-    this.headers = httpHeadersOf(status, options?.retryAfterSeconds)
+    this.headers = { ...httpHeadersOf(status, options.retryAfterSeconds), ...steering }
+    this.expose = status === 413
   }
 
   static {
     nameAndBrand(this, 'ReplayImpossible')
   }
+}
+
+function adviceOf(steering: Readonly<Record<string, string>> = {}): string {
+  const headers = Object.entries(steering).map(([name, value]) => `${name}: ${value}`)
+  return headers.length === 0 ? '' : ` The request headers that lead there: ${headers.join(', ')}.`
 }

@@ -2,11 +2,20 @@ import { findInCauses } from '../errors/find-in-causes.ts'
 import { HeadwaterError, nameAndBrand } from '../errors/headwater-error.ts'
 import type { ReplayReason } from '../route/reasons.ts'
 
+/** What a replay is made of. */
+export interface ReplayDetails {
+  readonly region: string
+  readonly from: string
+  readonly reason: ReplayReason
+  readonly cause?: unknown
+}
+
 /**
  * The request must run where the primary is; an HTTP adapter turns this error into the replay.
  *
- * Let it pass. It spends its scope (P3): every later query there rejects with this same object. `cause` is the standby's
- * error when the standby refused the statement (P2).
+ * Let it pass. It spends its scope (P3): every later query there rejects with the same error, in an object of its own, because
+ * libraries write into what they catch (Knex puts its SQL before the message). `cause` is the standby's error when the standby
+ * refused the statement (P2).
  */
 export class ReplayToPrimary extends HeadwaterError {
   /** The region that runs the request again: the primary's. */
@@ -15,7 +24,7 @@ export class ReplayToPrimary extends HeadwaterError {
   readonly from: string
   readonly reason: ReplayReason
 
-  constructor(details: { region: string; from: string; reason: ReplayReason; cause?: unknown }) {
+  constructor(details: ReplayDetails) {
     super(
       'HEADWATER_REPLAY_TO_PRIMARY',
       `this request needs the primary in ${details.region} (${details.reason}) and is replayed there from ${details.from}. ` +

@@ -15,7 +15,7 @@ import { currentScope } from './frame.ts'
  */
 export function forbidReplay(): void {
   const scope = currentScope()
-  if (scope?.replay !== undefined) throw scope.replay
+  if (scope?.isSpent === true) throw scope.replay
   scope?.blockReplay('forbidden')
 }
 

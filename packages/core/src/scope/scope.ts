@@ -1,7 +1,8 @@
 import { diagnostics, type ReplayEvent } from '../diagnostics.ts'
+import type { PrimaryUnavailable } from '../errors/primary-unavailable.ts'
 import type { Topology } from '../nodes/topology.ts'
 import { ReplayImpossible } from '../replay/replay-impossible.ts'
-import { ReplayToPrimary } from '../replay/replay-to-primary.ts'
+import { type ReplayDetails, ReplayToPrimary } from '../replay/replay-to-primary.ts'
 import { type Consistency, parseConsistency } from '../route/consistency.ts'
 import type { ReplayBlocker, ReplayReason } from '../route/reasons.ts'
 import { ClientSession, type ClientSessionOptions } from '../session/client-session.ts'
@@ -65,7 +66,8 @@ export class Scope {
   /** Whether any statement or call here needed the primary by its nature: what the route's record learns (P5). */
   hasNeededPrimary = false
   #blocker: ReplayBlocker | undefined
-  #replay: ReplayToPrimary | undefined
+  #replay: ReplayDetails | undefined
+  #refusal: ReplayImpossible | PrimaryUnavailable | undefined
 
   constructor(options: ScopeOptions = {}) {
     this.#kind = options.kind ?? 'job'
@@ -95,9 +97,34 @@ export class Scope {
     return this.#blocker
   }
 
-  /** The error that spent this scope (P3); `undefined` while it is alive. */
+  /** Whether a replay was asked for (P3): nothing runs here any more. */
+  get isSpent(): boolean {
+    return this.#replay !== undefined
+  }
+
+  /** The error of everything in a spent scope (P3), made anew for each who asks; `undefined` while it is alive. */
   get replay(): ReplayToPrimary | undefined {
-    return this.#replay
+    return this.#replay === undefined ? undefined : new ReplayToPrimary(this.#replay)
+  }
+
+  /**
+   * The last refusal that has an HTTP status of its own (P10): 503, or 413 for a body that is too large. `undefined` when there was none,
+   * or a write was sent after it.
+   */
+  get refusal(): ReplayImpossible | PrimaryUnavailable | undefined {
+    return this.#refusal
+  }
+
+  /** Notes a refusal, which an HTTP adapter answers with whatever becomes of the error (P10). Returns the error to throw. */
+  refuse<Refused extends ReplayImpossible | PrimaryUnavailable>(error: Refused): Refused {
+    // A 500 says nothing that the app's own does not.
+    if (error.status !== 500) this.#refusal = error
+    return error
+  }
+
+  /** Call when a write is sent: it may succeed, and then nobody must be told that nothing happened. */
+  forgetRefusal(): void {
+    this.#refusal = undefined
   }
 
   /** Notes that its request became an open connection (a WebSocket): what follows runs like a job (P6). */
@@ -114,10 +141,10 @@ export class Scope {
   /**
    * Asks for the replay of this scope: spends it and returns the error to throw.
    *
-   * Returns the first replay if there was one, and a `ReplayImpossible` when there is a blocker (P4).
+   * Returns the first replay again if there was one, and a `ReplayImpossible` when there is a blocker (P4).
    */
   askForReplay(topology: Topology, reason: ReplayReason, cause?: unknown): ReplayToPrimary | ReplayImpossible {
-    if (this.#replay !== undefined) return this.#replay
+    if (this.#replay !== undefined) return new ReplayToPrimary(this.#replay)
     if (!UNRELATED_TO_ROUTE.has(reason)) this.hasNeededPrimary = true
     const { region, primaryRegion } = topology
     const blocker = topology.isAtHome ? 'at-home' : this.#blocker
@@ -126,9 +153,9 @@ export class Scope {
       diagnostics.replay.publish({ reason, blocker, region: target, scope: this.number } satisfies ReplayEvent)
     }
     if (blocker !== undefined || region === undefined || primaryRegion === undefined) {
-      return new ReplayImpossible(blocker ?? 'at-home', { cause })
+      return this.refuse(new ReplayImpossible(blocker ?? 'at-home', { cause }))
     }
-    this.#replay = new ReplayToPrimary({ region: primaryRegion, from: region, reason, cause })
-    return this.#replay
+    this.#replay = { region: primaryRegion, from: region, reason, cause }
+    return new ReplayToPrimary(this.#replay)
   }
 }

@@ -24,6 +24,18 @@ export interface NodeRequestLife {
   run(handler: () => Promise<unknown>): Promise<void>
   /** Calls `next` in the scope, for frameworks with callbacks (Express); a request replayed before any work is answered. */
   enter(next: () => void): void
+  /**
+   * Gives an error that the app did not catch to the app's option `replayOn`, and answers a request that is replayed. Returns whether
+   * it is: then the error needs no report. `run()` does this for what its handler rejects with.
+   */
+  handOver(error: unknown): boolean
+}
+
+const lives = new WeakMap<ServerResponse, NodeRequestLife>()
+
+/** The life of the request that `response` answers; `undefined` where the app skips it, or `openNodeRequest()` was not called for it. */
+export function nodeRequestLifeOf(response: ServerResponse): NodeRequestLife | undefined {
+  return lives.get(response)
 }
 
 /** Opens the life of a request on Node's own request and response. Returns `undefined` when the app skips it. */
@@ -45,7 +57,9 @@ export function openNodeRequestLife(
     response.once('finish', () => life.end(response.statusCode))
     limitBody(request, facts, lifecycle.options.bodyLimitBytes, () => life.refuseBody())
   }
-  return new GatedRequestLife(life, response)
+  const gated = new GatedRequestLife(life, response)
+  lives.set(response, gated)
+  return gated
 }
 
 class GatedRequestLife implements NodeRequestLife {
@@ -73,5 +87,11 @@ class GatedRequestLife implements NodeRequestLife {
   enter(next: () => void): void {
     if (this.isSpent) this.#response.end()
     else runInScope(this.scope, next)
+  }
+
+  handOver(error: unknown): boolean {
+    const isReplayed = this.#life.handOver(error)
+    if (isReplayed) this.#response.end()
+    return isReplayed
   }
 }

@@ -1,5 +1,14 @@
 import type { IncomingMessage } from 'node:http'
-import { type ReplayBlocker, type ReplayToPrimary, runInScope, type Scope } from '@headwater/core'
+import {
+  HeadwaterError,
+  type PrimaryUnavailable,
+  type ReplayBlocker,
+  type ReplayImpossible,
+  type ReplayToPrimary,
+  replayOn,
+  runInScope,
+  type Scope,
+} from '@headwater/core'
 import type { ReadPosition, RouteMemory } from '@headwater/core/internal'
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
@@ -8,6 +17,7 @@ import type { Arrival, ReplayAnswer } from '../replay/replay-target.ts'
 import { hasBeenUpgraded } from '../request/node-request.ts'
 import { bodyLengthOf, type RequestFacts } from '../request/request-facts.ts'
 import { RequestScope } from '../request/request-scope.ts'
+import { refuseHead } from '../response/refuse-head.ts'
 import type { HeadKeeper } from '../response/response-gate.ts'
 import type { ResponseHead } from '../response/response-head.ts'
 import { RequestToken, type TokenAnswer } from '../token/request-token.ts'
@@ -48,6 +58,11 @@ export interface RequestLife {
    * @throws {TypeError} when called twice, or before `run()`; its code is HEADWATER_ADAPTER_MISUSED.
    */
   respond(head: ResponseHead): ReplayAnswer | undefined | Promise<ReplayAnswer | undefined>
+  /**
+   * Gives an error that the app did not catch to the app's option `replayOn`. Returns whether the request is replayed: then the error
+   * needs no report. `run()` does this for what its handler rejects with; call it where the framework keeps errors to itself.
+   */
+  handOver(error: unknown): boolean
 }
 
 /** The two clocks of a lifecycle, in milliseconds. A test brings its own. */
@@ -93,14 +108,16 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     const isReplayed = verifyState(options.secrets, facts, this.#arrival.state, clocks.wallMillis()) !== undefined
     const isTooLarge = length !== 'unknown' && length > options.bodyLimitBytes
     const blocker = kind === 'job' ? 'no-request' : blockerOf(this.#arrival.hasFailed, isReplayed, isTooLarge)
+    const isDirect = blocker === 'body-too-large' && options.tooLarge === 'direct'
     const { topology } = options.pool
     this.#token = options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis())
     this.scope = new RequestScope({
-      kind,
+      kind: isDirect ? 'job' : kind,
       session: this.#token && { ...this.#token.session, isVisiting: isReplayed && topology.isAtHome },
       blocker,
       topology: () => options.pool.topology,
       retryAfterSeconds: options.retryAfterSeconds,
+      steer: (region) => options.replayTarget.steer?.(region) ?? {},
       onPrimaryNeeded: () => this.#learnLateNeed(),
     })
     const early = topology.isAtHome ? 'never' : options.earlyReplay(facts)
@@ -115,7 +132,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   }
 
   get isSpent(): boolean {
-    return this.scope.replay !== undefined
+    return this.scope.isSpent
   }
 
   async run(handler: () => Promise<unknown>): Promise<void> {
@@ -131,8 +148,20 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     try {
       await runInScope(this.scope, handler)
     } catch (error) {
-      if (!this.isSpent) throw unwrapOwnError(error) ?? error
+      if (!this.handOver(error)) throw unwrapOwnError(error) ?? error
     }
+  }
+
+  handOver(error: unknown): boolean {
+    const { replayOn: isWanted } = this.#shared.options
+    if (isWanted === undefined || this.isSpent) return this.isSpent
+    try {
+      runInScope(this.scope, () => replayOn(error, isWanted))
+    } catch (refusal) {
+      // A replay has spent the scope, and the scope remembers a refusal; else the matcher itself has failed.
+      if (!(refusal instanceof HeadwaterError)) throw refusal
+    }
+    return this.isSpent
   }
 
   respond(head: ResponseHead): ReplayAnswer | undefined | Promise<ReplayAnswer | undefined> {
@@ -151,6 +180,8 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     // On Node's 'upgrade' event @hono/node-server sends the 101 itself, for a handshake that its handler lets pass.
     if (isSwitching || (this.#incoming !== undefined && hasBeenUpgraded(this.#incoming))) this.#becomeJob()
     const answer = this.decide()
+    const refusal = answer === undefined ? this.refusalInstead(head.status) : undefined
+    if (refusal !== undefined) refuseHead(head, refusal)
     // Deno opens the socket only for the very response that it made, so nothing is changed on that.
     if (answer === undefined && !isSwitching && this.hasTokenToWrite) this.writeToken(head)
     this.end(head.status)
@@ -175,6 +206,19 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     if (replay !== undefined) return this.#answerWith(replay)
     this.scope.blockReplay('response-started')
     return undefined
+  }
+
+  refusalInstead(status: number): ReplayImpossible | PrimaryUnavailable | undefined {
+    const { refusal } = this.scope
+    if (refusal === undefined || status < 200) return undefined
+    switch (this.#shared.options.refusals(this.facts)) {
+      case 'errors':
+        return status >= 500 ? refusal : undefined
+      case 'always':
+        return refusal
+      case 'never':
+        return undefined
+    }
   }
 
   get hasTokenToWrite(): boolean {
@@ -203,6 +247,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   /** Notes that more of the body has come than the proxy can replay. */
   refuseBody(): void {
     this.scope.blockReplay('body-too-large')
+    if (this.scope.blocker === 'body-too-large' && this.#shared.options.tooLarge === 'direct') this.#becomeJob()
   }
 
   /** Learns what the route needed (P5). An error says nothing about that, so only a success counts as a read. */

@@ -59,6 +59,7 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
         'content-length': '0',
       },
     }),
+    steer: (region) => ({ 'fly-prefer-region': region }),
     arrival: (header) => ({
       state: parseHeaderPairs(header('fly-replay-src'))?.get('state'),
       // Nobody signs this header. A client that forges it only gets its own writes refused with 503.

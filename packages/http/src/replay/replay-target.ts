@@ -26,7 +26,7 @@ export interface Arrival {
  * A proxy that replays requests in another region (P9). `flyReplay()` is the one for Fly. Write your own for a reverse
  * proxy that understands another answer (nginx, HAProxy, Envoy).
  *
- * Both methods must be pure and must not throw.
+ * All methods must be pure and must not throw.
  *
  * @example
  * const accelRedirect: ReplayTarget = {
@@ -40,6 +40,11 @@ export interface ReplayTarget {
   readonly name: string
   /** Makes the answer that says "replay this". */
   readonly answer: (order: ReplayOrder) => ReplayAnswer
+  /**
+   * The request headers with which a client sends a request to `region` at once, past the limit for replays. They are put on
+   * a 413, and named in its error. Default: none.
+   */
+  readonly steer?: ((region: string) => Readonly<Record<string, string>>) | undefined
   /** Recognizes a replayed request, and one whose replay failed. `header` takes lower-case names. */
   readonly arrival: (header: (name: string) => string | undefined) => Arrival
 }

@@ -1,4 +1,5 @@
 import {
+  type PrimaryUnavailable,
   type ReplayBlocker,
   ReplayImpossible,
   type ReplayReason,
@@ -17,25 +18,36 @@ export interface RequestScopeOptions {
   readonly session: ClientSessionOptions | undefined
   /** The `Retry-After` of a 503. */
   readonly retryAfterSeconds: number
+  /** The request headers with which a client reaches a region at once: told where the body is too large for a replay. */
+  readonly steer: (region: string) => Readonly<Record<string, string>>
   /** Called each time something away from home needs the primary. */
   readonly onPrimaryNeeded: () => void
 }
 
-/** The scope of one HTTP request: puts `Retry-After` on its refusals, and reports when the primary was needed. */
+/** The scope of one HTTP request: says on its refusals what the client may do, and reports when the primary was needed. */
 export class RequestScope extends Scope {
   readonly #retryAfterSeconds: number
+  readonly #steer: RequestScopeOptions['steer']
   readonly #onPrimaryNeeded: () => void
 
   constructor(options: RequestScopeOptions) {
     super({ kind: options.kind, blocker: options.blocker, topology: options.topology, session: options.session })
     this.#retryAfterSeconds = options.retryAfterSeconds
+    this.#steer = options.steer
     this.#onPrimaryNeeded = options.onPrimaryNeeded
   }
 
   override askForReplay(topology: Topology, reason: ReplayReason, cause?: unknown): ReplayToPrimary | ReplayImpossible {
     const error = super.askForReplay(topology, reason, cause)
     this.#onPrimaryNeeded()
-    if (!(error instanceof ReplayImpossible)) return error
-    return new ReplayImpossible(error.blocker, { cause, retryAfterSeconds: this.#retryAfterSeconds })
+    const { primaryRegion } = topology
+    if (!(error instanceof ReplayImpossible) || error.status !== 413 || primaryRegion === undefined) return error
+    return this.refuse(new ReplayImpossible(error.blocker, { cause, steering: this.#steer(primaryRegion) }))
+  }
+
+  override refuse<Refused extends ReplayImpossible | PrimaryUnavailable>(error: Refused): Refused {
+    if (error.status !== 503) return super.refuse(error)
+    const headers = { ...error.headers, 'retry-after': String(this.#retryAfterSeconds) }
+    return super.refuse(Object.assign(error, { headers }))
   }
 }

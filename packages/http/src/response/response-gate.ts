@@ -1,6 +1,8 @@
 import type { ServerResponse } from 'node:http'
+import type { PrimaryUnavailable, ReplayImpossible } from '@headwater/core'
 import type { ReplayAnswer } from '../replay/replay-target.ts'
 import { destroy, HeldResponse } from './held-response.ts'
+import { refuseHead } from './refuse-head.ts'
 import { applyHead, headOf, type ResponseHead } from './response-head.ts'
 
 /** Decides about the head of a response. */
@@ -14,6 +16,8 @@ export interface HeadKeeper {
    * response has started, and no replay can be asked for any more (P4).
    */
   decide(): ReplayAnswer | undefined
+  /** The refusal whose status a head with `status` gets (P10); `undefined` when the app's own stays. */
+  refusalInstead(status: number): ReplayImpossible | PrimaryUnavailable | undefined
   /** Whether `writeToken()` has something to write. */
   readonly hasTokenToWrite: boolean
   /** Puts the token on a head that passes, and keeps it out of shared caches. Called again when that head was not sent. */
@@ -44,14 +48,18 @@ export function gateResponse(response: ServerResponse, keeper: HeadKeeper): void
     if (phase === 'open') decide()
     if (phase !== 'passed') return false
     // Perhaps again: when Node refuses a head, an error page's head follows.
-    if (!response.headersSent && keeper.hasTokenToWrite) keeper.writeToken(headOf(response))
+    if (response.headersSent) return true
+    const refusal = keeper.refusalInstead(response.statusCode)
+    if (refusal !== undefined) refuseHead(headOf(response), refusal)
+    if (keeper.hasTokenToWrite) keeper.writeToken(headOf(response))
     return true
   }
 
-  /** Whether a head that is written now may get a token. */
-  function mayWriteToken(): boolean {
+  /** Whether a head that is written now may get a token, or another status. */
+  function mayChangeHead(status: number): boolean {
     if (phase === 'replaced' || response.headersSent) return false
-    return (phase === 'open' && keeper.mustCapturePosition) || keeper.hasTokenToWrite
+    if (phase === 'open' && keeper.mustCapturePosition) return true
+    return keeper.hasTokenToWrite || keeper.refusalInstead(status) !== undefined
   }
 
   /** Holds the response back where it must be; returns what holds it. */
@@ -91,14 +99,18 @@ export function gateResponse(response: ServerResponse, keeper: HeadKeeper): void
     // What follows a 101 on its socket would overtake a head that is held back.
     if (phase === 'open' && Math.trunc(Number(args[0])) === 101) decide()
     let rest = args
-    if (mayWriteToken()) {
+    const status = Math.trunc(Number(args[0]))
+    if (mayChangeHead(status)) {
       rest = applyHead(response, args)
-      response.statusCode = Math.trunc(Number(args[0]))
+      response.statusCode = status
       if (typeof rest[1] === 'string') response.statusMessage = rest[1]
     }
     const holder = holding()
     if (holder !== undefined) holder.hold(() => gatedWriteHead(...rest))
-    else if (hasPassed()) return Reflect.apply(writeHead, response, rest)
+    else if (hasPassed()) {
+      const isRefused = rest !== args && response.statusCode !== status
+      return Reflect.apply(writeHead, response, isRefused ? [response.statusCode] : rest)
+    }
     return response
   }
   response.flushHeaders = function gatedFlushHeaders(): void {

@@ -6,6 +6,8 @@ import type { ServerResponse } from 'node:http'
  */
 export interface ResponseHead {
   readonly status: number
+  /** Replaces the status, also the words beside it; body and headers stay. */
+  readonly setStatus: (status: number) => void
   /** The value of a header; several values come as one list with commas; `undefined` when the header is absent. */
   readonly get: (name: string) => string | undefined
   readonly set: (name: string, value: string) => void
@@ -17,6 +19,11 @@ export interface ResponseHead {
 export function headOf(response: ServerResponse): ResponseHead {
   return {
     status: response.statusCode,
+    setStatus(status) {
+      response.statusCode = status
+      // Node has its own words for a status; HTTP/2 has none.
+      Reflect.deleteProperty(response, 'statusMessage')
+    },
     get(name) {
       const value = response.getHeader(name)
       return Array.isArray(value) ? value.join(', ') : value?.toString()

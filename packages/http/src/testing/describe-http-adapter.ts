@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import type { HttpAdapter } from './app-under-test.ts'
 import { testEarlyReplays } from './early-replay-suite.ts'
+import { testRefusals } from './refusal-suite.ts'
 import { testReplays } from './replay-suite.ts'
 import { testRequests } from './request-suite.ts'
 import { testTokensOfResponses } from './token-response-suite.ts'
@@ -20,6 +21,7 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
     testRequests(adapter)
     testReplays(adapter)
     testEarlyReplays(adapter)
+    testRefusals(adapter)
     describe('tokens', () => {
       testTokens(adapter)
       testTokensOfResponses(adapter)

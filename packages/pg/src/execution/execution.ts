@@ -82,7 +82,7 @@ export class Execution {
       query.notSent()
       const situation = this.#decisions.decideForOlder(query, error)
       if (situation !== undefined) this.#onReplica(query, situation)
-      else this.#cannotBegin(query, error)
+      else this.#cannotBegin(query, this.#outcomes.errorWithoutPrimary(query, error))
     }, deadline)
   }
 
@@ -116,7 +116,7 @@ export class Execution {
     const decision = this.#decisions.decideAgain(reason, query)
     if (decision.route === 'primary' || decision.route === 'direct') return this.#onPrimary(query)
     // An object may simply not exist: the replica's error says more than that no replay was possible.
-    const isOwnError = decision.route === 'impossible' && reason !== 'refused' && cause !== undefined
+    const isOwnError = decision.route === 'impossible' && reason === 'unknown-object'
     query.holder.finish(query, isOwnError ? cause : this.#outcomes.errorOf(decision, query.frame, cause))
   }
 
@@ -195,7 +195,7 @@ export class Execution {
         holder.giveUp(connection)
         return this.#onPrimary(query)
       }
-      return holder.finish(query, this.#outcomes.errorAtPrimary(connection, refusal, error))
+      return holder.finish(query, this.#outcomes.errorAtPrimary(query, connection, refusal, error))
     }
     const isForced = query.frame?.forced === 'replica'
     if (transaction.phase === 'open' || (isForced && refusal !== 'replica-lost')) {

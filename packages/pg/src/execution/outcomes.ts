@@ -52,11 +52,18 @@ export class Outcomes {
   }
 
   /** The error for a refusal by the configured primary: when it is in recovery, no other server takes the write. */
-  errorAtPrimary({ client }: Connection, refusal: Refusal, error: unknown): unknown {
+  errorAtPrimary({ frame }: RoutedQuery, { client }: Connection, refusal: Refusal, error: unknown): unknown {
     if (refusal !== 'refused' || client.isStandby !== true) return error
-    return this.#fleet.topology.isAtHome
-      ? new ReplayImpossible('at-home', { cause: error })
-      : new PrimaryUnavailable(error)
+    const { isAtHome } = this.#fleet.topology
+    return refusedIn(
+      frame,
+      isAtHome ? new ReplayImpossible('at-home', { cause: error }) : new PrimaryUnavailable(error),
+    )
+  }
+
+  /** The error for a primary that gave no connection. */
+  errorWithoutPrimary({ frame }: RoutedQuery, error: unknown): unknown {
+    return error instanceof PrimaryUnavailable ? refusedIn(frame, error) : error
   }
 
   /**
@@ -82,6 +89,11 @@ export class Outcomes {
   learn(query: RoutedQuery, error: unknown): void {
     this.#verdicts.learn(query, error)
   }
+}
+
+/** The scope remembers it, because a wrapper may leave nothing of it (P10). */
+function refusedIn(frame: Frame | undefined, error: ReplayImpossible | PrimaryUnavailable): Error {
+  return frame?.scope?.refuse(error) ?? error
 }
 
 const REFUSALS: Readonly<Record<RefusalReason, string>> = {

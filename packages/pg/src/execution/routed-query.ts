@@ -117,6 +117,7 @@ export class RoutedQuery {
     if (this.#writesIn !== undefined) return
     this.#writesIn = this.frame?.scope?.session ?? ownWrites
     this.#writesIn.writeSent(source)
+    this.frame?.scope?.forgetRefusal()
   }
 
   /** Call when it goes to the primary because it must see what was written outside any scope. */

@@ -126,17 +126,26 @@ describe('P4: the status that an HTTP framework answers with', () => {
     const error = new ReplayImpossible(blocker)
     expect(error).toMatchObject({ blocker, status, statusCode: status, expose: false, retryable: status === 503 })
     expect(error.message).toMatch(/cannot be replayed: (?!undefined).{20}/)
-    expect(error.headers).toEqual(status === 503 ? { 'retry-after': '1' } : {})
+    const noStore = { 'cache-control': 'no-store' }
+    expect(error.headers).toEqual(status === 503 ? { ...noStore, 'retry-after': '1' } : noStore)
   })
 
   it('P8: Retry-After has the seconds that the app chose', () => {
-    expect(new ReplayImpossible('replay-failed', { retryAfterSeconds: 7 }).headers).toEqual({ 'retry-after': '7' })
-    expect(new ReplayImpossible('forbidden', { retryAfterSeconds: 7 }).headers).toEqual({})
+    expect(new ReplayImpossible('replay-failed', { retryAfterSeconds: 7 }).headers).toEqual({
+      'cache-control': 'no-store',
+      'retry-after': '7',
+    })
+    expect(new ReplayImpossible('forbidden', { retryAfterSeconds: 7 }).headers).toEqual({ 'cache-control': 'no-store' })
   })
 
   it('to a primary that cannot be reached: 503, after a second', () => {
     const error = new PrimaryUnavailable(new Error('connect'))
-    expect(error).toMatchObject({ status: 503, statusCode: 503, headers: { 'retry-after': '1' }, expose: false })
+    expect(error).toMatchObject({
+      status: 503,
+      statusCode: 503,
+      headers: { 'cache-control': 'no-store', 'retry-after': '1' },
+      expose: false,
+    })
   })
 
   it('is data: core builds no response', () => {

@@ -125,7 +125,7 @@ describe('scope', () => {
     expect(request(HOME).askForReplay(HOME, 'write')).toMatchObject({
       blocker: 'at-home',
       status: 503,
-      headers: { 'retry-after': '1' },
+      headers: { 'cache-control': 'no-store', 'retry-after': '1' },
     })
     expect(new Scope().askForReplay(AWAY, 'write')).toMatchObject({ blocker: 'no-request' })
   })
@@ -250,6 +250,7 @@ describe('scope', () => {
       'headwater:replay',
       'headwater:node',
       'headwater:freshness',
+      'headwater:unverified',
     ])
   })
 

@@ -89,13 +89,13 @@ export const EQUIVALENTS: readonly Equivalent[] = [
     reason: 'the form has the length in it',
   },
   {
-    line: 'const FORM = /^[A-Za-z0-9_-]{90}$/',
-    change: '/^[A-Za-z0-9_-]{90}$/ -> /[A-Za-z0-9_-]{90}$/',
+    line: 'const FORM = /^[A-Za-z0-9_-]{68}$/',
+    change: '/^[A-Za-z0-9_-]{68}$/ -> /[A-Za-z0-9_-]{68}$/',
     reason: 'the length is checked beside it',
   },
   {
-    line: 'const FORM = /^[A-Za-z0-9_-]{90}$/',
-    change: '/^[A-Za-z0-9_-]{90}$/ -> /^[A-Za-z0-9_-]{90}/',
+    line: 'const FORM = /^[A-Za-z0-9_-]{68}$/',
+    change: '/^[A-Za-z0-9_-]{68}$/ -> /^[A-Za-z0-9_-]{68}/',
     reason: 'the length is checked beside it',
   },
   {

@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { type Connected, PoolNode } from '../node/pool-node.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 import { askPrimary } from './ask-primary.ts'
+import { LastPosition } from './last-position.ts'
 
 /** All servers of a pool: the primary, the replicas, the local ones among them, and the topology of this process. */
 export class Fleet implements PositionSource {
@@ -12,6 +13,7 @@ export class Fleet implements PositionSource {
   /** The local replicas, in the order of the configuration: those of this region, and those that name none. */
   readonly local: readonly PoolNode[]
   readonly nodes: readonly PoolNode[]
+  readonly lastPosition: LastPosition = new LastPosition(this)
   readonly #withReplica: Topology
   readonly #withoutReplica: Topology
 

@@ -69,6 +69,10 @@ class RoutedPoolImplementation extends PgPool {
     return this.#engine.reads.hasEveryReplica(seen)
   }
 
+  positionSince(time: number): ReadPosition | undefined {
+    return this.#engine.fleet.lastPosition.since(time)
+  }
+
   get totalCount(): number {
     return this.#sum((pool) => pool.totalCount)
   }

@@ -36,8 +36,8 @@ export interface HeadwaterOptions extends FlyReplayOptions {
   /** Your `RoutedPool`. */
   readonly pool: PoolOfApp
   /**
-   * Signs tokens and the state of a replay, so that a client cannot forge one. Use the same secret in every region, with
-   * 16 characters or more. With several, the first one signs and all of them verify. To rotate: put the new secret in
+   * Seals tokens and signs the state of a replay, so that a client can neither make one nor read a token. Use the same secret in every region, with
+   * 16 characters or more. With several, the first one is used and all of them are tried. To rotate: put the new secret in
    * front, and remove the old one a minute later.
    *
    * @default process.env.HEADWATER_SECRET

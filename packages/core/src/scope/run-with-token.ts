@@ -10,7 +10,7 @@ import { reportUnverified } from './unverified.ts'
 /** Options of `getToken` and `runWithToken`. */
 export interface TokenOptions {
   /**
-   * The same secret as that of `headwater()`, 16 characters or more. Of several, the first signs and all verify.
+   * The same secret as that of `headwater()`, 16 characters or more. Of several, the first seals and all open.
    *
    * @default process.env.HEADWATER_SECRET
    */

@@ -49,7 +49,10 @@ export class AesSiv {
   /** The tag, and behind it the text, encrypted. */
   seal(text: Uint8Array): Buffer {
     const tag = this.tag(text)
-    return Buffer.concat([tag, this.#encrypt(tag, text)])
+    const sealed = Buffer.allocUnsafe(BLOCK + text.length)
+    sealed.set(tag)
+    sealed.set(this.#encrypt(tag, text), BLOCK)
+    return sealed
   }
 
   /** The text that was sealed with this key and context; `undefined` for all other bytes. */

@@ -2,7 +2,7 @@ import { type Cipheriv, createCipheriv, timingSafeEqual } from 'node:crypto'
 
 const BLOCK = 16
 /** The length of the tag before a sealed text, in bytes: it starts the key stream, and proves that nobody changed the text. */
-export const SIV_TAG_BYTES = BLOCK
+export const SIV_TAG_BYTES: number = BLOCK
 
 /**
  * AES-SIV (RFC 5297): authenticated encryption that needs no nonce. The same text is sealed to the same bytes, and that is all

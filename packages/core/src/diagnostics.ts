@@ -45,12 +45,20 @@ export interface FreshnessEvent {
   readonly scope: number | undefined
 }
 
+/** Published for each token and replay state of our form that none of this process's secrets has made. */
+export interface UnverifiedEvent {
+  /** How it came. `replay state`: in the header of the proxy that replays. `job's token`: through `runWithToken`. */
+  readonly carrier: 'cookie' | 'header token' | 'replay state' | "job's token"
+  /** How many this process has seen, with this one. */
+  readonly count: number
+}
+
 /**
  * The `node:diagnostics_channel` channels that Headwater publishes on. Without a subscriber nothing is built; the cost is one
  * boolean that is read.
  *
  * Their names are `headwater:route` (messages are `RouteEvent`), `headwater:replay` (`ReplayEvent`), `headwater:node`
- * (`NodeEvent`) and `headwater:freshness` (`FreshnessEvent`).
+ * (`NodeEvent`), `headwater:freshness` (`FreshnessEvent`) and `headwater:unverified` (`UnverifiedEvent`).
  *
  * @example
  * diagnostics.route.subscribe((message) => {
@@ -63,9 +71,11 @@ export const diagnostics: {
   readonly replay: Channel
   readonly node: Channel
   readonly freshness: Channel
+  readonly unverified: Channel
 } = {
   route: channel('headwater:route'),
   replay: channel('headwater:replay'),
   node: channel('headwater:node'),
   freshness: channel('headwater:freshness'),
+  unverified: channel('headwater:unverified'),
 }

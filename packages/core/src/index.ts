@@ -1,5 +1,12 @@
 // What an app calls. What the sibling packages need beyond it is in internal.ts.
-export { diagnostics, type FreshnessEvent, type NodeEvent, type ReplayEvent, type RouteEvent } from './diagnostics.ts'
+export {
+  diagnostics,
+  type FreshnessEvent,
+  type NodeEvent,
+  type ReplayEvent,
+  type RouteEvent,
+  type UnverifiedEvent,
+} from './diagnostics.ts'
 export { HeadwaterError, type HeadwaterErrorCode } from './errors/headwater-error.ts'
 export { OptionsInvalid } from './errors/options-invalid.ts'
 export { PrimaryUnavailable } from './errors/primary-unavailable.ts'

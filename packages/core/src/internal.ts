@@ -51,9 +51,11 @@ export type { Routing } from './route/routing.ts'
 export type { Situation, TransactionState } from './route/situation.ts'
 export { currentFrame, type Frame } from './scope/frame.ts'
 export { TOKEN_TTL_MILLIS } from './scope/run-with-token.ts'
+export { reportUnverified } from './scope/unverified.ts'
 export { ClientSession, type ClientSessionOptions, type PositionSource } from './session/client-session.ts'
 export { formatLsn, type Lsn, NEVER_REACHED, parseLsn, toLsn } from './session/lsn.ts'
-export { isMarkExpired, isPosition, isReusableAt, tokenName } from './session/mark.ts'
+export { isMarkExpired, isPosition, isReusableAt, tokenName, whenMarkExpires } from './session/mark.ts'
+export { perSecret } from './session/per-secret.ts'
 export {
   compareFreshness,
   type Freshness,
@@ -69,7 +71,16 @@ export {
   UNKNOWN_POSITION,
 } from './session/read-position.ts'
 export { parseSecrets } from './session/secrets.ts'
-export { MAX_TOKENS, parseTokens, signToken, type Token, verifyToken } from './session/token.ts'
+export {
+  type InvalidToken,
+  isTokenLike,
+  MAX_TOKENS,
+  parseTokens,
+  readToken,
+  signToken,
+  type Token,
+  verifyToken,
+} from './session/token.ts'
 export { LearnedWriters } from './statement/learned-writers.ts'
 export type {
   Access,

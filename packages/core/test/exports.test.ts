@@ -40,6 +40,7 @@ const TYPES = [
   'ScopeOptions',
   'TokenOptions',
   'Topology',
+  'UnverifiedEvent',
 ]
 
 const root = new URL('../../../', import.meta.url)

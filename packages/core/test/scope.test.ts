@@ -345,6 +345,7 @@ describe('scope', () => {
       'headwater:replay',
       'headwater:node',
       'headwater:freshness',
+      'headwater:unverified',
     ])
   })
 

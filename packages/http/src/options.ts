@@ -12,6 +12,11 @@ export interface PoolOfApp {
   readonly topology: Topology
   /** Whether every replica of the app is known to have all of `seen`. Without this method, nobody knows. */
   hasEveryReplica?(seen: ReadPosition): boolean
+  /**
+   * The primary's position, if it is known and the primary was asked at `time` or later, in ms of the wall clock; if not, the pool
+   * finds it out for later calls. Without this method, nobody knows.
+   */
+  positionSince?(time: number): ReadPosition | undefined
 }
 
 /** What the app says about a request: replay it before any work, or run it here first. */
@@ -34,8 +39,8 @@ export interface HeadwaterOptions extends FlyReplayOptions {
   /** Your `RoutedPool`. */
   readonly pool: PoolOfApp
   /**
-   * Signs tokens and the state of a replay, so that a client cannot forge one. Use the same secret in every region, with
-   * 16 characters or more. With several, the first one signs and all of them verify. To rotate: put the new secret in
+   * Seals tokens and signs the state of a replay, so that a client can neither make one nor read a token. Use the same secret in every region, with
+   * 16 characters or more. With several, the first one is used and all of them are tried. To rotate: put the new secret in
    * front, and remove the old one a minute later.
    *
    * @default process.env.HEADWATER_SECRET
@@ -157,6 +162,7 @@ function checkPool(pool: PoolOfApp | undefined): PoolOfApp {
     throw new OptionsInvalid('pool', 'expected a RoutedPool (anything with a `topology`); pass the pool of your app')
   }
   if (pool.hasEveryReplica !== undefined) checkType('pool.hasEveryReplica', pool.hasEveryReplica, 'function')
+  if (pool.positionSince !== undefined) checkType('pool.positionSince', pool.positionSince, 'function')
   // Region names go into a header.
   if (topology.region !== undefined) parseRegion('pool.topology.region', topology.region)
   if (topology.primaryRegion !== undefined) parseRegion('pool.topology.primaryRegion', topology.primaryRegion)

@@ -79,3 +79,11 @@ test('a cookie of ours is out of reach of scripts and of other sites', () => {
     'headwater=a; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure',
   )
 })
+
+test.each(['__Host-seen', '__Secure-seen', '__host-seen', '__Http-seen'])(
+  'P7: a cookie named %s is Secure also where TLS ends at a proxy that does not say so: browsers drop it otherwise',
+  (name) => {
+    const cookie = { name, value: 'a', path: '/', maxAgeSeconds: 60, isSecure: false }
+    expect(formatCookie(cookie)).toMatch(/; Secure$/)
+  },
+)

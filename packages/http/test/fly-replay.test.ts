@@ -67,6 +67,16 @@ describe('flyReplay', () => {
     expect(failed('reason=a b')).toBe(false)
   })
 
+  test('P4: a state of ours shows also in a header that does not parse, as two folded into one', () => {
+    const stateOf = (source: string) => flyReplay().arrival(headers({ 'fly-replay-src': source })).state
+    expect(stateOf('region=nrt;state=hw2.a.b, region=nrt;t=1')).toBe('hw2.a.b')
+    expect(stateOf('x, instance=1;state="hw2.a.b";t=é')).toBe('hw2.a.b')
+    expect(stateOf('state=mine;state=hw2.a.b')).toBe('hw2.a.b')
+    expect(stateOf(`${'a'.repeat(8000)};state=hw2.a.b`)).toBe('hw2.a.b')
+    for (const none of ['state=mine, state=yours', ', state=hwx.a', 'state="', ' '])
+      expect(stateOf(none)).toBeUndefined()
+  })
+
   test('P7: no header makes it throw', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (source, failed) => {

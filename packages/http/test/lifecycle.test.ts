@@ -223,7 +223,7 @@ test('P9: another target answers in its own way', () => {
   const lifecycle = lifecycleOf(away, { replayTarget: nginx })
   const answer = open(lifecycle, { method: 'POST' }).decide()
   const redirect = answer?.headers['x-accel-redirect'] ?? ''
-  expect(redirect).toMatch(/^\/replay\/ams\/v1\./)
+  expect(redirect).toMatch(/^\/replay\/ams\/hw2\./)
   const state = redirect.slice('/replay/ams/'.length)
   const replayed = open(lifecycle, { method: 'POST', headers: { 'x-replayed': state } })
   expect(replayed.scope.blocker).toBe('already-replayed')

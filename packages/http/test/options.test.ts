@@ -117,6 +117,8 @@ describe('options', () => {
     // With `.` and 8 characters behind it, it would have 65.
     ['token.cookie.name', { pool, secret, token: { cookie: { name: 'a'.repeat(56) } } }],
     ['token.cookie.path', { pool, secret, token: { cookie: { path: 'app' } } }],
+    ['token.cookie.path', { pool, secret, token: { cookie: { name: '__Host-seen', path: '/app' } } }],
+    ['pool.positionSince', { pool: { ...pool, positionSince: true }, secret }],
     ['token.cookie.path', { pool, secret, token: { cookie: { path: '/; Domain=a' } } }],
     ['token.header', { pool, secret, token: { header: 'x-token' } }],
     ['token.timeToLiveMillis', { pool, secret, token: { timeToLiveMillis: 0 } }],

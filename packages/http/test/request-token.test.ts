@@ -7,6 +7,7 @@ import {
   UNKNOWN_POSITION,
   verifyToken,
 } from '@headwater/core/internal'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ResponseHead } from '../src/response/response-head.ts'
 import { RequestToken, TOKEN_HEADER, type TokenAnswer, type TokenOutcome } from '../src/token/request-token.ts'
@@ -24,7 +25,7 @@ const stateOf = (text: string | undefined, now = NOW): ReadPosition | undefined 
 }
 /** The name of the cookie for a state that was seen at a time. */
 const nameOf = (state: ReadPosition, issuedAt = NOW): string =>
-  `headwater.${tokenName({ ...state, issuedAt, expires: 0 })}`
+  `headwater.${tokenName({ ...state, issuedAt, expires: 0 }, SECRETS)}`
 /** The cookies that an answer sets, as name and value. */
 function settingOf({ cookies }: TokenAnswer): { readonly name: string; readonly value: string } | undefined {
   const set = cookies.filter((cookie) => !cookie.includes('Max-Age=0'))
@@ -54,7 +55,7 @@ function arrive(
 /** Puts a token into a cookie of its name, and anything else into a cookie of any name. */
 function pairOf(text: string): string {
   const token = verifyToken(text, SECRETS, NOW)
-  return `${token === undefined ? 'headwater.AAAAAAAA' : `headwater.${tokenName(token)}`}=${text}`
+  return `${token === undefined ? 'headwater.AAAAAAAA' : `headwater.${tokenName(token, SECRETS)}`}=${text}`
 }
 const cookieOf = (...tokens: string[]): Record<string, string> => ({ cookie: tokens.map(pairOf).join('; ') })
 const headerOf = (...tokens: string[]): Record<string, string> => ({ [TOKEN_HEADER]: tokens.join(', ') })
@@ -118,7 +119,8 @@ describe('what a request carries', () => {
         undefined,
         { minPosition: undefined, isTracked: false, isWanted: true },
       ])
-      expect(token.answer(outcome(undefined))).toEqual({ cookies: [], header: undefined })
+      const answer = token.answer(outcome(undefined))
+      expect([settingOf(answer), answer.header]).toEqual([undefined, undefined])
     }
   })
 
@@ -131,12 +133,12 @@ describe('what a request carries', () => {
     expect(arrive({ cookie: `headwater=${six}; ${pairOf(five)}` }).minPosition).toMatchObject(seen(5n))
   })
 
-  test('F3: of more than 32 tokens the last ones count, which the browser received last', () => {
-    const older = tokenOf(seen(99n))
-    const others = Array.from({ length: 31 }, (_, at) => tokenOf(seen(BigInt(at))))
+  test('F3: of more than 256 tokens the last ones count, which the browser received last', () => {
+    const older = tokenOf(seen(999n))
+    const others = Array.from({ length: 255 }, (_, at) => tokenOf(seen(BigInt(at))))
     for (const carrier of [cookieOf, headerOf]) {
-      expect(arrive(carrier(older, ...others)).minPosition).toEqual(seen(99n))
-      expect(arrive(carrier(older, ...others, tokenOf(seen(31n)))).minPosition).toEqual(seen(31n))
+      expect(arrive(carrier(older, ...others)).minPosition).toEqual(seen(999n))
+      expect(arrive(carrier(older, ...others, tokenOf(seen(255n)))).minPosition).toEqual(seen(255n))
     }
   })
 
@@ -148,7 +150,7 @@ describe('what a request carries', () => {
     expect([byCookie.minPosition, byCookie.answer(outcome(seen(9n))).header]).toMatchObject([seen(5n), undefined])
     const renamed = arrive({ cookie: `mine.AAAAAAAA=${good}` }, { cookie: { name: 'mine', path: '/app' } })
     const [set, taken] = renamed.answer(outcome(seen(9n))).cookies
-    expect(set).toMatch(/^mine\.[\w-]{8}=[\w-]{90}; Path=\/app; Max-Age=60; /)
+    expect(set).toMatch(/^mine\.[\w-]{8}=[\w-]{68}; Path=\/app; Max-Age=60; /)
     expect(taken).toMatch(/^mine\.AAAAAAAA=; Path=\/app; Max-Age=0; /)
   })
 
@@ -156,6 +158,96 @@ describe('what a request carries', () => {
     expect(arrive({}).session.isTracked).toBe(false)
     expect(arrive(cookieOf(good)).session.isTracked).toBe(true)
     expect(arrive({}, { trackReads: 'always' }).session.isTracked).toBe(true)
+  })
+})
+
+describe('P7: what a client adds', () => {
+  const real = tokenOf(seen(9n))
+  const name = (at: number): string => `headwater.B${String(at).padStart(7, '0')}`
+  const forged = (at: number): string => tokenOf(seen(BigInt(at)), NOW, 60_000, ['another secret, as long'])
+  const kinds: Readonly<Record<string, (at: number) => string>> = {
+    'ill-formed': () => 'x',
+    forged,
+    expired: (at) => tokenOf(seen(BigInt(at)), NOW - 60_000 - at),
+    empty: () => '',
+    '80 bytes long': () => 'A'.repeat(80),
+    'of the version before': () => 'A'.repeat(90),
+  }
+
+  test.each(Object.entries(kinds))(
+    'P7: 200 cookies or texts that are %s push out no token, wherever it stands',
+    (_, make) => {
+      const added = Array.from({ length: 200 }, (_, at) => make(at))
+      for (const at of [0, 100, 200]) {
+        const pairs = added.map((text, index) => `${name(index)}=${text}`)
+        expect(arrive({ cookie: pairs.toSpliced(at, 0, pairOf(real)).join('; ') }).minPosition).toMatchObject(seen(9n))
+        expect(arrive(headerOf(...added.toSpliced(at, 0, real))).minPosition).toMatchObject(seen(9n))
+      }
+    },
+  )
+
+  test('P7: any number of copies of one token count as that one', () => {
+    const copies = Array.from({ length: 3000 }, () => forged(1))
+    expect(arrive(headerOf(real, ...copies)).minPosition).toMatchObject(seen(9n))
+    expect(arrive({ cookie: [pairOf(real), ...copies.map(pairOf)].join('; ') }).minPosition).toMatchObject(seen(9n))
+  })
+
+  test('P7: cookies that are none of our tokens are taken away, 32 with each answer', () => {
+    const all = Array.from({ length: 40 }, (_, at) => `${name(at)}=x`)
+    const answer = arrive({ cookie: [pairOf(real), ...all].join('; ') }).answer(outcome(seen(9n)))
+    expect([settingOf(answer), takenBy(answer)]).toEqual([undefined, Array.from({ length: 32 }, (_, at) => name(at))])
+    const idle = arrive({ cookie: all.slice(32).join('; ') }).answer(outcome(undefined))
+    expect(takenBy(idle)).toEqual(Array.from({ length: 8 }, (_, at) => name(32 + at)))
+  })
+
+  test('P7: a name under which a token came as well is not taken away, and neither is the one that is set', () => {
+    const [own, expired] = [nameOf(seen(9n)), nameOf(seen(5n))]
+    const cookie = `${own}=${real}; ${own}=x; ${expired}=${tokenOf(seen(5n), NOW - 60_000)}; ${expired}=x`
+    expect(arrive({ cookie }).answer(outcome(seen(9n))).cookies).toEqual([])
+    const answer = arrive({ cookie: `${own}=x` }).answer(outcome(seen(9n)))
+    expect([settingOf(answer)?.name, takenBy(answer)]).toEqual([own, []])
+  })
+
+  test('P7: eight cookies that none of our secrets has sealed may stay, as in a change of secrets; more may not', () => {
+    const jar = (count: number) => Array.from({ length: count }, (_, at) => `${name(at)}=${forged(at)}`).join('; ')
+    expect(takenBy(arrive({ cookie: jar(8) }).answer(outcome(undefined)))).toEqual([])
+    expect(takenBy(arrive({ cookie: jar(9) }).answer(outcome(undefined)))).toHaveLength(9)
+  })
+
+  test('P7: what is unverified is said, once per request', () => {
+    expect(arrive({ cookie: `${name(1)}=${forged(1)}; ${name(2)}=${forged(2)}` }).unverifiedIn).toBe('cookie')
+    expect(arrive(headerOf(forged(1))).unverifiedIn).toBe('header token')
+    for (const headers of [
+      {},
+      cookieOf(real),
+      { cookie: `${name(1)}=x` },
+      headerOf(real, tokenOf(seen(1n), NOW - 60_000)),
+    ]) {
+      expect(arrive(headers).unverifiedIn).toBeUndefined()
+    }
+  })
+
+  test('P7: whatever is added, in any order: the tokens count, and no answer takes one away that it does not cover', () => {
+    const piece = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 100 }).map((text) => text.replaceAll(/[;,=]/g, '')),
+      fc.nat(300).map((at) => `${name(at)}=${forged(at)}`),
+      fc.nat(300).map((at) => `${name(at)}=x`),
+      fc.constantFrom(`${nameOf(seen(9n))}=x`, `HEADWATER.AAAAAAAA=${real}`, `headwater.=${real}`, 'headwater', ' = '),
+    )
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 60 }), fc.array(piece, { maxLength: 60 }), (before, behind) => {
+        const token = arrive({ cookie: [...before, pairOf(real), ...behind].join('; ') })
+        expect(token.minPosition).toMatchObject(seen(9n))
+        const answer = token.answer(outcome(seen(9n)))
+        expect([settingOf(answer), takenBy(answer).includes(nameOf(seen(9n)))]).toEqual([undefined, false])
+        expect(answer.cookies.length).toBeLessThanOrEqual(32)
+        for (const cookie of answer.cookies) expect(cookie).toMatch(/^headwater\.[\w-]{8}=; Path=\/; Max-Age=0; /)
+      }),
+    )
+  })
+
+  test('P7: two Cookie headers that a proxy folded with a comma are read', () => {
+    expect(arrive({ cookie: `a=b, ${pairOf(real)}, c=d` }).minPosition).toMatchObject(seen(9n))
   })
 })
 
@@ -196,7 +288,7 @@ describe('what the answer sets', () => {
     const others = `; own=1; headwater.forged-9=x; headwater=${five}`
     const answer = arrive({ cookie: `${cookieOf(five, six)['cookie']}${others}` }).answer(outcome(seen(9n)))
     expect(settingOf(answer)?.name).toBe(nameOf(seen(9n)))
-    expect(takenBy(answer)).toEqual([nameOf(seen(5n)), nameOf(seen(6n))])
+    expect(takenBy(answer)).toEqual([nameOf(seen(5n)), nameOf(seen(6n)), 'headwater.forged-9'])
     // In this order the browser is never without one.
     expect(answer.cookies[0]).not.toContain('Max-Age=0')
     const twice = arrive({ cookie: `headwater.AAAAAAAA=${six}; headwater.AAAAAAAA=${five}` })

@@ -18,7 +18,10 @@ export const HTTP_STATUS = {
   },
 } as const
 
-/** The headers that go with a status: nobody stores it, and when to come back, where that helps. `retryAfterSeconds` is 1 by default. */
+/**
+ * The headers that go with a status: no cache keeps it, and when to come back, where that helps. `retryAfterSeconds` is 1 by
+ * default.
+ */
 export function httpHeadersOf(status: HttpStatus, retryAfterSeconds = 1): Readonly<Record<string, string>> {
   const headers = { 'cache-control': 'no-store' }
   return status === 503 ? { ...headers, 'retry-after': String(retryAfterSeconds) } : headers

@@ -8,7 +8,7 @@ const ADVICE: Readonly<Record<ReplayBlocker, string>> = {
     "there is no request to replay: run this job in the primary region, or set writesOutsideRequest to 'direct'",
   'response-started': 'the response has started: call ensurePrimary() before the first byte is sent',
   'already-replayed':
-    'the request was replayed once and this instance is still not in the primary region: check PRIMARY_REGION',
+    'the request was replayed once and this instance is still not in the primary region: check that PRIMARY_REGION and HEADWATER_SECRET are the same in every region',
   'body-too-large':
     "the body is over the proxy's limit for replays: upload it elsewhere, send it to the primary's region at once, or set tooLarge to 'direct'",
   forbidden: 'the app called forbidReplay(): call ensurePrimary() before it when a write may follow',

@@ -1,15 +1,16 @@
 import { OptionsInvalid } from '../errors/options-invalid.ts'
 import { mergeAllPositions } from '../session/read-position.ts'
 import { parseSecrets } from '../session/secrets.ts'
-import { parseTokens, signToken, verifyToken } from '../session/token.ts'
+import { parseTokens, readToken, signToken } from '../session/token.ts'
 import { withPrimary } from './forcing.ts'
 import { currentScope, runInScope } from './frame.ts'
 import { Scope } from './scope.ts'
+import { reportUnverified } from './unverified.ts'
 
 /** Options of `getToken` and `runWithToken`. */
 export interface TokenOptions {
   /**
-   * The same secret as that of `headwater()`, 16 characters or more. Of several, the first signs and all verify.
+   * The same secret as that of `headwater()`, 16 characters or more. Of several, the first seals and all open.
    *
    * @default process.env.HEADWATER_SECRET
    */
@@ -56,7 +57,7 @@ export async function getToken(
 
 /**
  * Runs `fn` in a scope of its own whose reads are never older than what the token stands for. `token` may be a list with
- * commas; of more than 32 tokens the last 32 count. A token that is missing, forged or expired is ignored (F3).
+ * commas; of more than 256 tokens the last 256 count. A token that is missing, forged or expired is ignored (F3).
  *
  * `level` says what a read does while no local replica has caught up (GitLab's workers use the same words):
  * - `sticky`: waits up to the pool's `maxWaitMillis`, then reads at the primary;
@@ -82,7 +83,9 @@ export function runWithToken<Result>(
     throw new OptionsInvalid('level', `${JSON.stringify(level)} is unknown; expected "sticky", "delayed" or "always"`)
   }
   const [secrets, now] = [getSecrets(options), Date.now()]
-  const minPosition = mergeAllPositions(parseTokens(token).flatMap((text) => verifyToken(text, secrets, now) ?? []))
+  const tokens = parseTokens(token).map((text) => readToken(text, secrets, now))
+  if (tokens.includes('unverified')) reportUnverified("job's token")
+  const minPosition = mergeAllPositions(tokens.filter((one) => typeof one === 'object'))
   const scope = new Scope({ session: { minPosition }, whenBehind: level === 'delayed' ? 'throw' : 'primary' })
   return runInScope(scope, level === 'always' ? () => withPrimary(fn) : fn)
 }

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto'
+import { AesSiv } from './aes-siv.ts'
 import { NEVER_REACHED } from './lsn.ts'
+import { perSecret } from './per-secret.ts'
 import { NO_NODE, type ReadPosition } from './read-position.ts'
 import type { Token } from './token.ts'
 
@@ -24,12 +25,22 @@ export function isReusableAt(token: Token, time: number): boolean {
 }
 
 /** Whether a position taken at `time`, in ms, may replace this mark: its window is over by the clock of every region. */
-export function isMarkExpired({ lsn, issuedAt }: Token, time: number): boolean {
-  return lsn === NEVER_REACHED || toWindow(time) >= toWindow(issuedAt) + 2
+export function isMarkExpired(mark: Token, time: number): boolean {
+  return mark.lsn === NEVER_REACHED || time >= whenMarkExpires(mark)
 }
 
-/** 8 characters of base64url, the same for tokens that mean the same: one position, or one mark in one window. */
-export function tokenName(token: Token): string {
+/** From when on, in ms, a position that the primary reports may replace this mark. */
+export function whenMarkExpires({ issuedAt }: Token): number {
+  return (toWindow(issuedAt) + 2) * WINDOW_MILLIS
+}
+
+const fingerprints = perSecret('token name', (key) => new AesSiv(key))
+
+/**
+ * 8 characters of base64url, the same for tokens that mean the same: one position, or one mark in one window. Keyed with the
+ * first of `secrets`: it shows that two states are the same, and nothing else. A plain hash could be searched for its LSN.
+ */
+export function tokenName(token: Token, secrets: readonly string[]): string {
   const bytes = Buffer.alloc(30)
   bytes.writeBigUInt64BE(token.cluster, 0)
   bytes.writeUInt32BE(token.timeline, 8)
@@ -37,7 +48,8 @@ export function tokenName(token: Token): string {
   bytes.writeUInt32BE(token.node, 20)
   const { issuedAt } = token
   if (!isPosition(token)) bytes.writeUIntBE(token.lsn === NEVER_REACHED ? issuedAt : toWindow(issuedAt), 24, 6)
-  return createHash('sha256').update(bytes).digest('base64url').slice(0, 8)
+  const [secret = ''] = secrets
+  return fingerprints(secret).tag(bytes).toString('base64url', 0, 6)
 }
 
 function toWindow(time: number): number {

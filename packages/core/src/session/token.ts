@@ -1,5 +1,6 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { AesSiv, SIV_TAG_BYTES } from './aes-siv.ts'
 import { toLsn } from './lsn.ts'
+import { perSecret } from './per-secret.ts'
 import type { ReadPosition } from './read-position.ts'
 
 /** What a client carries so that it sees its own writes (F1). */
@@ -10,32 +11,48 @@ export interface Token extends ReadPosition {
   readonly expires: number
 }
 
-const VERSION = 1
-/** version 1, cluster 8, timeline 4, lsn 8, node 4, issuedAt 6, lifetime 4 */
-const PAYLOAD = 35
-const SIGNATURE = 32
-/** 67 bytes in base64url. */
-const LENGTH = 90
-const FORM = /^[A-Za-z0-9_-]{90}$/
+/**
+ * A text that is no valid token, by what is known of it.
+ *
+ * - `ill-formed`: no token of this version, whoever made it.
+ * - `unverified`: it has the form, and none of our secrets has sealed it: another region's secret, or a forgery.
+ * - `out-of-time`: it is ours, and has expired or is from the future by more than a minute.
+ */
+export type InvalidToken = 'ill-formed' | 'unverified' | 'out-of-time'
+
+/** In clear, and sealed along as context: it says how to read the rest. */
+const VERSION = 2
+/** cluster 8, timeline 4, lsn 8, node 4, issuedAt 6, lifetime 4 */
+const CONTENT = 34
+/** 51 bytes in base64url, of which no character has bits to spare: each token has one spelling. The first byte is 2. */
+const FORM = /^A[g-v][A-Za-z0-9_-]{66}$/
 /** The clocks of two machines may differ by this much, in ms. */
 const CLOCK_SKEW = 60_000
 const LONGEST_LIFE = 0xffff_ffff
 
-/** How many tokens of one request are read at most; of more, the last ones. */
-export const MAX_TOKENS = 32
+/** How many tokens of one request are read at most; of more, the last ones. More than fit into Node's 16 KB of headers. */
+export const MAX_TOKENS = 256
 
-/** The tokens in a list with commas, as a header or a job's payload carries it; of more than 32, the last 32. */
-export function parseTokens(list: string | undefined): readonly string[] {
-  if (list === undefined) return []
-  return list
-    .split(',')
-    .map((text) => text.trim())
-    .filter((text) => text !== '')
-    .slice(-MAX_TOKENS)
+const seals = perSecret('token', (key) => new AesSiv(key, [Buffer.of(VERSION)]))
+
+/** Whether a text has the form of a token, whoever made it. Verifies nothing. */
+export function isTokenLike(text: string): boolean {
+  return FORM.test(text)
 }
 
 /**
- * Signs a token with the first of `secrets` (HMAC-SHA-256): 90 characters of base64url, fit for a cookie or a header.
+ * The tokens in a list with commas, as a header or a job's payload carries it: each once, without those that have not the form
+ * of one; of more than 256, the last 256.
+ */
+export function parseTokens(list: string | undefined): readonly string[] {
+  if (list === undefined || list === '') return []
+  const texts = list.split(',').map((text) => text.trim())
+  return [...new Set(texts.filter(isTokenLike))].slice(-MAX_TOKENS)
+}
+
+/**
+ * Seals a token with the first of `secrets` (AES-SIV under a key of its own): 68 characters of base64url, fit for a cookie or a
+ * header. Without the secret nobody can make one, change one, or read anything in it but its version.
  *
  * @throws {RangeError} for a time that does not fit: a life of 0 to 2^32 - 1 ms is expected.
  */
@@ -44,47 +61,43 @@ export function signToken(token: Token, secrets: readonly string[]): string {
   const life = expires - issuedAt
   if (!(life >= 0 && life <= LONGEST_LIFE))
     throw new RangeError(`a token cannot live ${life} ms; expected 0 to 2^32 - 1`)
-  const bytes = Buffer.alloc(PAYLOAD)
-  bytes.writeUInt8(VERSION, 0)
-  bytes.writeBigUInt64BE(token.cluster, 1)
-  bytes.writeUInt32BE(token.timeline, 9)
-  bytes.writeBigUInt64BE(token.lsn, 13)
-  bytes.writeUInt32BE(token.node, 21)
-  bytes.writeUIntBE(Math.floor(issuedAt), 25, 6)
-  bytes.writeUInt32BE(Math.floor(life), 31)
+  const content = Buffer.allocUnsafe(CONTENT)
+  content.writeBigUInt64BE(token.cluster, 0)
+  content.writeUInt32BE(token.timeline, 8)
+  content.writeBigUInt64BE(token.lsn, 12)
+  content.writeUInt32BE(token.node, 20)
+  content.writeUIntBE(Math.floor(issuedAt), 24, 6)
+  content.writeUInt32BE(Math.floor(life), 30)
   const [secret = ''] = secrets
-  return Buffer.concat([bytes, sign(secret, bytes)]).toString('base64url')
+  const bytes = Buffer.allocUnsafe(1 + SIV_TAG_BYTES + CONTENT)
+  bytes[0] = VERSION
+  bytes.set(seals(secret).seal(content), 1)
+  return bytes.toString('base64url')
 }
 
-/**
- * Reads a token that one of `secrets` has signed; `undefined` for any other text, and for one that has expired or is from
- * the future by more than a minute (F3). Never throws. `now` is the wall clock in ms.
- */
-export function verifyToken(text: string | undefined, secrets: readonly string[], now: number): Token | undefined {
-  if (text === undefined || text.length !== LENGTH || !FORM.test(text)) return undefined
-  const bytes = Buffer.from(text, 'base64url')
-  // One spelling only: base64url ignores the last character's spare bits.
-  if (bytes.length !== PAYLOAD + SIGNATURE || bytes.toString('base64url') !== text) return undefined
-  const payload = bytes.subarray(0, PAYLOAD)
-  const given = bytes.subarray(PAYLOAD)
+/** Reads a token that one of `secrets` has sealed, or says why it is none (F3). Never throws. `now` is the wall clock in ms. */
+export function readToken(text: string, secrets: readonly string[], now: number): Token | InvalidToken {
+  if (!isTokenLike(text)) return 'ill-formed'
+  const sealed = Buffer.from(text, 'base64url').subarray(1)
   // Every secret is tried, so that the time taken does not show which one fits.
-  let isOurs = false
-  for (const secret of secrets) if (timingSafeEqual(given, sign(secret, payload))) isOurs = true
-  if (!isOurs || payload.readUInt8(0) !== VERSION) return undefined
-  const issuedAt = payload.readUIntBE(25, 6)
-  const expires = issuedAt + payload.readUInt32BE(31)
-  if (now >= expires || issuedAt > now + CLOCK_SKEW) return undefined
+  let content: Buffer | undefined
+  for (const secret of secrets) content = seals(secret).open(sealed) ?? content
+  if (content === undefined) return 'unverified'
+  const issuedAt = content.readUIntBE(24, 6)
+  const expires = issuedAt + content.readUInt32BE(30)
+  if (now >= expires || issuedAt > now + CLOCK_SKEW) return 'out-of-time'
   return {
-    cluster: payload.readBigUInt64BE(1),
-    timeline: payload.readUInt32BE(9),
-    lsn: toLsn(payload.readBigUInt64BE(13)),
-    node: payload.readUInt32BE(21),
+    cluster: content.readBigUInt64BE(0),
+    timeline: content.readUInt32BE(8),
+    lsn: toLsn(content.readBigUInt64BE(12)),
+    node: content.readUInt32BE(20),
     issuedAt,
     expires,
   }
 }
 
-function sign(secret: string, payload: Buffer): Buffer {
-  // The first line keeps these apart from anything else that is signed with the same secret.
-  return createHmac('sha256', secret).update('headwater token v1\n').update(payload).digest()
+/** Reads a token; `undefined` for every text that is no valid one. Never throws. */
+export function verifyToken(text: string | undefined, secrets: readonly string[], now: number): Token | undefined {
+  const token = text === undefined ? undefined : readToken(text, secrets, now)
+  return typeof token === 'object' ? token : undefined
 }

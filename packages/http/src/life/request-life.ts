@@ -9,10 +9,10 @@ import {
   runInScope,
   type Scope,
 } from '@headwater/core'
-import type { ReadPosition, RouteMemory } from '@headwater/core/internal'
+import { type ReadPosition, type RouteMemory, reportUnverified } from '@headwater/core/internal'
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
-import { signState, verifyState } from '../replay/replay-state.ts'
+import { readState, type StateReading, signState } from '../replay/replay-state.ts'
 import type { Arrival, ReplayAnswer } from '../replay/replay-target.ts'
 import { hasBeenUpgraded } from '../request/node-request.ts'
 import { bodyLengthOf, type RequestFacts } from '../request/request-facts.ts'
@@ -105,15 +105,18 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     this.facts = facts
     this.#arrival = options.replayTarget.arrival(facts.header)
     const length = bodyLengthOf(facts)
-    const isReplayed = verifyState(options.secrets, facts, this.#arrival.state, clocks.wallMillis()) !== undefined
+    const state = readState(options.secrets, facts, this.#arrival.state, clocks.wallMillis())
     const isTooLarge = length !== 'unknown' && length > options.bodyLimitBytes
-    const blocker = kind === 'job' ? 'no-request' : blockerOf(this.#arrival.hasFailed, isReplayed, isTooLarge)
+    const blocker = kind === 'job' ? 'no-request' : blockerOf(this.#arrival.hasFailed, state, isTooLarge)
     const isDirect = blocker === 'body-too-large' && options.tooLarge === 'direct'
     const { topology } = options.pool
-    this.#token = options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis())
+    this.#token =
+      options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis(), options.pool)
+    if (state === 'unverified') reportUnverified('replay state')
+    if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn)
     this.scope = new RequestScope({
       kind: isDirect ? 'job' : kind,
-      session: this.#token && { ...this.#token.session, isVisiting: isReplayed && topology.isAtHome },
+      session: this.#token && { ...this.#token.session, isVisiting: state === 'replayed' && topology.isAtHome },
       blocker,
       topology: () => options.pool.topology,
       retryAfterSeconds: options.retryAfterSeconds,
@@ -276,14 +279,19 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     const { options, clocks } = this.#shared
     const { replayTarget, secrets } = options
     if (!this.#arrival.isBehindProxy) warnOfMissingProxy(replayTarget.name)
-    return replayTarget.answer({ region, state: signState(secrets, this.facts, reason, clocks.wallMillis()) })
+    const answer = replayTarget.answer({ region, state: signState(secrets, this.facts, reason, clocks.wallMillis()) })
+    return { ...answer, headers: { 'cache-control': 'no-store', ...answer.headers } }
   }
 }
 
 const SWITCHING_PROTOCOLS = 101
 
-function blockerOf(hasFailed: boolean, isReplayed: boolean, isTooLarge: boolean): ReplayBlocker | undefined {
+/**
+ * A state of our form that nobody here has signed counts as a replay too (P4): where two regions have different secrets, each
+ * would send the request to the other one until the proxy gives up. A client that makes one up refuses its own writes with it.
+ */
+function blockerOf(hasFailed: boolean, state: StateReading, isTooLarge: boolean): ReplayBlocker | undefined {
   if (hasFailed) return 'replay-failed'
-  if (isReplayed) return 'already-replayed'
+  if (state !== 'absent') return 'already-replayed'
   return isTooLarge ? 'body-too-large' : undefined
 }

@@ -1,51 +1,72 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { perSecret } from '@headwater/core/internal'
 
-/** How long a state is valid. A replay crosses the world once; the clocks of two regions may differ by as much. */
+/** How long a state is good for. A replay crosses the world once; the clocks of two regions may differ by as much. */
 const GOOD_FOR_MILLIS = 60_000
 
-/** `v1.<time>.<reason>.<hmac>`: only RFC 9110 token characters, so it needs no quotes in a header. */
-const STATE = /^v1\.([0-9a-z]{1,11})\.([a-z-]{1,32})\.([A-Za-z0-9_-]{43})$/
+/** Any version of ours: only RFC 9110 token characters, so it needs no quotes in a header. */
+const OURS = /^hw\d{1,3}\.[A-Za-z0-9_.-]{1,256}$/
 
-/** The request that a state belongs to. The state is worthless on any other request. */
+/** `hw2.<time>.<reason>.<request>.<hmac>` */
+const STATE = /^(hw2\.([0-9a-z]{1,11})\.[a-z-]{1,32}\.([A-Za-z0-9_-]{22}))\.([A-Za-z0-9_-]{43})$/
+
+/** The request that a state belongs to. */
 export interface ReplayedRequest {
   readonly method: string
   /** Path and query. */
   readonly url: string
 }
 
-/** Signs the state that travels with a replay (P7). `now` is the wall clock in milliseconds. The first secret signs. */
-export function signState(secrets: readonly string[], request: ReplayedRequest, reason: string, now: number): string {
-  const time = Math.floor(now).toString(36)
-  const [secret = ''] = secrets
-  return `v1.${time}.${reason}.${hmacOf(secret, request, reason, time).toString('base64url')}`
-}
+/**
+ * What the state of a request says about it.
+ *
+ * - `replayed`: it was replayed once.
+ * - `replayed-at-another-time`: so it was, more than 60 s ago or ahead: two clocks differ, or somebody sends it again.
+ * - `unverified`: it has the form, and none of our secrets has signed it: another region's secret, another version, or a forgery.
+ * - `absent`: there is none, or it belongs to another request.
+ */
+export type StateReading = 'replayed' | 'replayed-at-another-time' | 'unverified' | 'absent'
+
+const keyOf = perSecret('replay state', (key) => key)
 
 /**
- * Returns the reason in a state that is ours (P7): well-formed, and signed with one of `secrets` for this very request
- * at most 60 seconds ago. Returns `undefined` for anything else; never throws.
+ * Signs the state that travels with a replay (P7): when, why, and a hash of the request. It holds no position. `now` is the wall
+ * clock in milliseconds. The first secret signs.
  */
-export function verifyState(
+export function signState(secrets: readonly string[], request: ReplayedRequest, reason: string, now: number): string {
+  const [secret = ''] = secrets
+  const said = `hw2.${Math.floor(now).toString(36)}.${reason}.${hashOf(request)}`
+  return `${said}.${hmacOf(secret, said).toString('base64url')}`
+}
+
+/** Reads the state that came with a request (P7). Never throws. `now` is the wall clock in milliseconds. */
+export function readState(
   secrets: readonly string[],
   request: ReplayedRequest,
   state: string | undefined,
   now: number,
-): string | undefined {
-  const [, time, reason, signature] = (state !== undefined && STATE.exec(state)) || []
-  if (time === undefined || reason === undefined || signature === undefined) return undefined
+): StateReading {
+  if (state === undefined || !OURS.test(state)) return 'absent'
+  const [, said, time, hash, signature] = STATE.exec(state) ?? []
+  if (said === undefined || time === undefined || signature === undefined) return 'unverified'
   const given = Buffer.from(signature, 'base64url')
   // Tries every secret, so that the time taken does not tell which one fits.
   let isOurs = false
   for (const secret of secrets) {
-    const wanted = hmacOf(secret, request, reason, time)
+    const wanted = hmacOf(secret, said)
     // Accepts one spelling only: base64url ignores the last character's spare bits.
     if (timingSafeEqual(given, wanted) && wanted.toString('base64url') === signature) isOurs = true
   }
-  if (!isOurs) return undefined
-  return Math.abs(now - Number.parseInt(time, 36)) <= GOOD_FOR_MILLIS ? reason : undefined
+  if (!isOurs) return 'unverified'
+  if (hash !== hashOf(request)) return 'absent'
+  return Math.abs(now - Number.parseInt(time, 36)) <= GOOD_FOR_MILLIS ? 'replayed' : 'replayed-at-another-time'
 }
 
-function hmacOf(secret: string, request: ReplayedRequest, reason: string, time: string): Buffer {
-  // The first line keeps these apart from anything else that is signed with the same secret.
-  const lines = ['headwater replay v1', time, reason, request.method, request.url]
-  return createHmac('sha256', secret).update(lines.join('\n')).digest()
+/** Kept in the state, so that a state of ours for another request is not taken for one that nobody here has signed. */
+function hashOf({ method, url }: ReplayedRequest): string {
+  return createHash('sha256').update(`${method}\n${url}`).digest().toString('base64url', 0, 16)
+}
+
+function hmacOf(secret: string, said: string): Buffer {
+  return createHmac('sha256', keyOf(secret)).update(said).digest()
 }

@@ -33,7 +33,9 @@ export function expectReplay(sent: Sent, region = 'ams'): void {
   expect(sent.status).toBe(409)
   expect(sent.text).toBe('')
   expect(sent.headers['fly-replay']).toMatch(
-    new RegExp(`^region=${region};state=v1\\.[0-9a-z]+\\.[a-z-]+\\.[\\w-]{43};timeout=10s;fallback=prefer_self$`),
+    new RegExp(
+      `^region=${region};state=hw2\\.[0-9a-z]+\\.[a-z-]+\\.[\\w-]{22}\\.[\\w-]{43};timeout=10s;fallback=prefer_self$`,
+    ),
   )
   const { date: _, connection: __, 'keep-alive': ___, ...rest } = sent.headers
   expect(rest).toEqual({

@@ -80,19 +80,34 @@ export function testReplays(adapter: HttpAdapter): void {
     expect((await askOnce({ handle: showingWrite(away) }, { headers }, settings)).text).toBe('"already-replayed"')
     expect((await askOnce({ handle: async () => ({ json: 'read' }) }, { headers }, settings)).text).toBe('"read"')
     const sent = await askOnce({ handle: async () => ({ json: await write(away) }) }, { headers }, settings)
-    expect([sent.status, sent.headers['retry-after']]).toEqual([503, '1'])
+    const { 'retry-after': retryAfter, 'cache-control': cacheControl } = sent.headers
+    expect([sent.status, retryAfter, cacheControl]).toEqual([503, '1', 'no-store'])
   })
 
   test.each([
     ['malformed', 'region=nrt,state'],
     ['without state', 'instance=1;region=nrt;t=1'],
-    ['forged', `instance=1;region=nrt;t=1;state=v1.abc.write.${'A'.repeat(43)}`],
+    ['of somebody else', `instance=1;region=nrt;t=1;state=v1.abc.write.${'A'.repeat(43)}`],
     ['of another path', signedSource('GET', '/other')['fly-replay-src'] ?? ''],
     ['of another method', signedSource('POST', '/thing')['fly-replay-src'] ?? ''],
-    ['expired', signedSource('GET', '/thing', Date.now() - 61_000)['fly-replay-src'] ?? ''],
   ])('P7: a fly-replay-src that is %s counts as absent', async (_, value) => {
     const handle = async (): Promise<Outcome> => ({ json: await write(away) })
     expectReplay(await askOnce({ handle }, { headers: { 'fly-replay-src': value } }))
+  })
+
+  const foreign = `state=hw2.abc.write.${'A'.repeat(22)}.${'B'.repeat(43)}`
+  test.each([
+    ['that none of our secrets has signed', foreign],
+    ['of another version', 'instance=1;region=nrt;t=1;state=hw9.whatever'],
+    ['of another time', signedSource('GET', '/thing', Date.now() - 61_000)['fly-replay-src'] ?? ''],
+    ['in two headers', `region=nrt;t=1, instance=1;${foreign}`],
+  ])('P4: a state of our form %s costs its sender a 503 at most', async (_, value) => {
+    const headers = { 'fly-replay-src': value }
+    const writing = await askOnce({ handle: async () => ({ json: await write(away) }) }, { headers })
+    expect([writing.status, writing.headers['fly-replay']]).toEqual([503, undefined])
+    expect((await askOnce({ handle: async () => ({ json: 'read' }) }, { headers })).text).toBe('"read"')
+    const atHome = await askOnce({ handle: async () => ({ json: await write(home) }) }, { headers }, { topology: home })
+    expect(atHome.text).toBe('"written"')
   })
 
   test('P4: a body over the limit gets 413 on a write; a read of it is answered', async () => {
@@ -100,7 +115,8 @@ export function testReplays(adapter: HttpAdapter): void {
     const settings = { parsesBody: 'after' } as const
     const writing = { method: 'POST', handle: async () => ({ json: await write(away) }) } as const
     const refused = await askOnce(writing, { body }, settings)
-    expect([refused.status, refused.headers['fly-replay']]).toEqual([413, undefined])
+    const { 'fly-replay': replay, 'cache-control': cacheControl } = refused.headers
+    expect([refused.status, replay, cacheControl]).toEqual([413, undefined, 'no-store'])
     const reading = {
       method: 'POST',
       handle: async (body: unknown) => ({ json: JSON.stringify(body).length }),

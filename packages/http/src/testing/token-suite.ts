@@ -104,15 +104,13 @@ export function testTokens(adapter: HttpAdapter): void {
     ['forged', () => tokenOf(5n, 'another secret, as long')],
     ['truncated', () => tokenOf(5n).slice(1)],
     ['garbage', () => '%00"; headwater.AAAAAAAA=x'],
-  ])('F3: one that is %s is as if absent', async (_, text) => {
+  ])('F3: one that is %s is as if absent', async (form, text) => {
     const handle = async (): Promise<Outcome> => ({ json: String(currentScope()?.session.minPosition) })
     const sent = await ask(handle, { headers: { cookie: `headwater.AAAAAAAA=${text()}`, 'headwater-token': text() } })
-    expect([sent.status, sent.text, sent.headers['set-cookie'], sent.headers['vary']]).toEqual([
-      200,
-      '"undefined"',
-      undefined,
-      undefined,
-    ])
+    expect([sent.status, sent.text, sent.headers['vary']]).toEqual([200, '"undefined"', undefined])
+    const taken = deletionOf('headwater.AAAAAAAA=')
+    // One that has the form of ours may be another instance's.
+    expect(sent.headers['set-cookie']).toEqual(form === 'forged' ? undefined : [taken])
   })
 
   test('F2: when the primary cannot report its position, the token keeps reads at the primary', async () => {

@@ -32,7 +32,7 @@ export function tokenOf(lsn: bigint, secret: string = SECRET): string {
 export function cookieOf(text: string): string {
   const token = verifyToken(text, [SECRET], Date.now())
   if (token === undefined) throw new Error(`not a token: ${text}`)
-  return `headwater.${tokenName(token)}=${text}`
+  return `headwater.${tokenName(token, [SECRET])}=${text}`
 }
 
 /** The `Set-Cookie` that deletes a cookie. */

@@ -4,20 +4,19 @@ import {
   isPosition,
   isReusableAt,
   isSamePosition,
-  MAX_TOKENS,
-  mergeAllPositions,
   mergePositions,
   parseTokens,
   type ReadPosition,
   signToken,
   type Token,
   tokenName,
-  verifyToken,
 } from '@headwater/core/internal'
 import type { RequestFacts } from '../request/request-facts.ts'
 import { isOfferedToSharedCaches, withoutSharedCaches, withVary } from '../response/cache-control.ts'
 import type { ResponseHead } from '../response/response-head.ts'
+import { type Carried, readCarried } from './carried-tokens.ts'
 import { formatCookie, readCookies } from './cookie.ts'
+import { type PositionHistory, seenBefore } from './seen-before.ts'
 import type { TokenCarriers } from './token-options.ts'
 
 /** The header that carries tokens, separated by commas: any number in a request, usually one in its answer. */
@@ -43,12 +42,8 @@ export interface TokenAnswer {
   readonly header: string | undefined
 }
 
-/** A token that a request carried. */
-interface Carried {
-  readonly token: Token
-  /** How the client refers to it: the name of the cookie, or the text in the header. */
-  readonly key: string
-}
+/** How many cookies one answer takes away at most: each costs some 80 bytes of its head. The next answer takes more. */
+const MOST_DELETIONS = 32
 
 /**
  * The tokens of one request: what it carried, and what its answer sets.
@@ -68,27 +63,45 @@ export class RequestToken {
   readonly #isSecure: boolean
   readonly #cookies: readonly Carried[]
   readonly #headers: readonly Carried[]
+  /** Cookies that look like ours and are not: taken away, so that they cannot pile up. */
+  readonly #junk: readonly string[]
   /** The wall clock in milliseconds: positions that the primary reports for this request are later. */
   readonly #arrivedAt: number
   /** What the client has seen before: all that either carrier brought (F3: a token that does not verify is ignored). */
   readonly minPosition: ReadPosition | undefined
+  /** Where something came that none of our secrets has sealed. */
+  readonly unverifiedIn: 'cookie' | 'header token' | undefined
 
-  constructor(carriers: TokenCarriers, secrets: readonly string[], facts: RequestFacts, now: number) {
+  constructor(
+    carriers: TokenCarriers,
+    secrets: readonly string[],
+    facts: RequestFacts,
+    now: number,
+    history: PositionHistory = {},
+  ) {
     this.#carriers = carriers
     this.#secrets = secrets
     this.#isSecure = isSecure(facts)
     this.#arrivedAt = now
     const { cookie, hasHeader } = carriers
-    const verified = (key: string, text: string): readonly Carried[] => {
-      const token = verifyToken(text, secrets, now)
-      return token === undefined ? [] : [{ token, key }]
-    }
-    // Browsers list older cookies first (RFC 6265, section 5.4).
-    const cookies = cookie === undefined ? [] : readCookies(facts.header('cookie'), cookie.name).slice(-MAX_TOKENS)
-    this.#cookies = cookies.flatMap(({ name, value }) => verified(name, value))
+    const cookies = cookie === undefined ? [] : readCookies(facts.header('cookie'), cookie.name)
+    const inCookies = readCarried(
+      cookies.map(({ name, value }) => ({ key: name, text: value })),
+      secrets,
+      now,
+    )
     const texts = parseTokens(hasHeader ? facts.header(TOKEN_HEADER) : undefined)
-    this.#headers = texts.flatMap((text) => verified(text, text))
-    this.minPosition = mergeAllPositions([...this.#cookies, ...this.#headers].map(({ token }) => token))
+    const inHeader = readCarried(
+      texts.map((text) => ({ key: text, text })),
+      secrets,
+      now,
+    )
+    this.#cookies = inCookies.tokens
+    this.#headers = inHeader.tokens
+    this.#junk = inCookies.junk
+    this.unverifiedIn = inCookies.hasUnverified ? 'cookie' : inHeader.hasUnverified ? 'header token' : undefined
+    const tokens = [...this.#cookies, ...this.#headers].map(({ token }) => token)
+    this.minPosition = seenBefore(tokens, now, history)
   }
 
   /** What the session of this request begins with. */
@@ -99,7 +112,7 @@ export class RequestToken {
 
   /** Makes the answer: only what the client does not know yet. Reads no clock; signs at most once. */
   answer({ seen, hasSeenMore, isEverywhere, now }: TokenOutcome): TokenAnswer {
-    if (seen === undefined) return { cookies: [], header: undefined }
+    if (seen === undefined) return { cookies: this.#deleteExcept(() => true), header: undefined }
     const { hasHeader, timeToLiveMillis, isTrackingAll } = this.#carriers
     const token: Token = { ...seen, issuedAt: now, expires: now + timeToLiveMillis }
     let signed: string | undefined
@@ -150,28 +163,30 @@ export class RequestToken {
     return [key, ...new Set(others.map((one) => one.key))].join(', ')
   }
 
-  #keepCookie({ token, key }: Carried): readonly string[] {
-    return this.#deleteExcept((one) => one.key === key || this.#staysBeside(one.token, token))
+  #keepCookie({ token, key }: Carried, nameSet?: string): readonly string[] {
+    return this.#deleteExcept((one) => one.key === key || this.#staysBeside(one.token, token), nameSet)
   }
 
   /** The new cookie first, then the deletions: the browser is never without one. */
   #setCookie(token: Token, sign: () => string): readonly string[] {
     const { cookie, timeToLiveMillis } = this.#carriers
     if (cookie === undefined) return []
-    const name = `${cookie.name}.${tokenName(token)}`
+    const name = `${cookie.name}.${tokenName(token, this.#secrets)}`
     const maxAgeSeconds = Math.ceil(timeToLiveMillis / 1000)
     const set = formatCookie({ ...cookie, name, value: sign(), maxAgeSeconds, isSecure: this.#isSecure })
-    return [set, ...this.#keepCookie({ token, key: name })]
+    return [set, ...this.#keepCookie({ token, key: name }, name)]
   }
 
-  #deleteExcept(isKept: (one: Carried) => boolean): readonly string[] {
+  /** Deletes carried tokens and junk, but not the cookie that this answer sets. */
+  #deleteExcept(isKept: (one: Carried) => boolean, nameSet?: string): readonly string[] {
     const { cookie } = this.#carriers
     if (cookie === undefined) return []
     const kept = new Set(this.#cookies.filter(isKept).map(({ key }) => key))
-    const names = new Set(this.#cookies.map(({ key }) => key).filter((name) => !kept.has(name)))
-    return [...names].map((name) =>
-      formatCookie({ ...cookie, name, value: '', maxAgeSeconds: 0, isSecure: this.#isSecure }),
-    )
+    const redundant = this.#cookies.map(({ key }) => key).filter((name) => !kept.has(name))
+    const names = new Set([...redundant, ...this.#junk.filter((name) => name !== nameSet)])
+    return [...names]
+      .slice(0, MOST_DELETIONS)
+      .map((name) => formatCookie({ ...cookie, name, value: '', maxAgeSeconds: 0, isSecure: this.#isSecure }))
   }
 }
 

@@ -105,5 +105,11 @@ function cookieOf(cookie: TokenCarrierOptions['cookie']): TokenCarriers['cookie'
       `${JSON.stringify(path)} is not a path; expected "/" or "/app", in ASCII, without ";" and spaces`,
     )
   }
+  if (/^__Host-/i.test(name) && path !== '/') {
+    throw new OptionsInvalid(
+      'token.cookie.path',
+      `a cookie named ${name} is for the whole host; expected "/", or another name`,
+    )
+  }
   return Object.freeze({ name, path })
 }

@@ -15,6 +15,7 @@ import type pg from 'pg'
 import { type Connected, PoolNode } from '../node/pool-node.ts'
 import type { ResolvedNode, ResolvedOptions } from '../options/options.ts'
 import { askPrimary } from './ask-primary.ts'
+import { LastPosition } from './last-position.ts'
 import { Monitor, type Monitored } from './monitor.ts'
 import { PrimaryWait } from './primary-wait.ts'
 import type { ServerSample } from './server-sample.ts'
@@ -30,6 +31,7 @@ const NO_PRIMARY = '[headwater] no server is known to be the primary now'
 export class Fleet implements PositionSource, Monitored {
   readonly nodes: readonly PoolNode[]
   readonly monitor: Monitor
+  readonly lastPosition: LastPosition = new LastPosition(this)
   /** The server that takes the writes: the configured one at first, then the one that is elected (X7). */
   primary: PoolNode
   /** Whether it may: not once it proved to be no primary, until another is elected. */

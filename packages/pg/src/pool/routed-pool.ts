@@ -72,6 +72,10 @@ class RoutedPoolImplementation extends PgPool {
     return this.#engine.reads.hasEveryReplica(seen)
   }
 
+  positionSince(time: number): ReadPosition | undefined {
+    return this.#engine.fleet.lastPosition.since(time)
+  }
+
   get totalCount(): number {
     return this.#sum((pool) => pool.totalCount)
   }
@@ -198,7 +202,9 @@ class RoutedPoolImplementation extends PgPool {
       if (!FORWARDED.has(event) || forwarded.has(event)) return
       forwarded.add(event)
       for (const node of this.#engine.fleet.nodes) {
-        node.eachPool((pool) => emitterOf(pool).on(event, (...args: unknown[]) => runAppCode(() => this.emit(event, ...args))))
+        node.eachPool((pool) =>
+          emitterOf(pool).on(event, (...args: unknown[]) => runAppCode(() => this.emit(event, ...args))),
+        )
       }
     }
     emitterOf(this).on('newListener', forward)

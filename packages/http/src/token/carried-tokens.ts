@@ -1,0 +1,55 @@
+import { isTokenLike, MAX_TOKENS, readToken, type Token } from '@headwater/core/internal'
+
+/** A token that a request carried. */
+export interface Carried {
+  readonly token: Token
+  /** How the client refers to it: the name of the cookie, or the text in the header. */
+  readonly key: string
+}
+
+/** What a request says that it carries. */
+export interface CarriedText {
+  readonly key: string
+  readonly text: string
+}
+
+/** What a request carried in one way, once it was verified. */
+export interface CarriedTokens {
+  readonly tokens: readonly Carried[]
+  /** The keys of what is certainly none of our tokens. No key of a token is among them. */
+  readonly junk: readonly string[]
+  readonly hasUnverified: boolean
+}
+
+/** So many that none of our secrets has sealed may stay: an instance that has a newer secret may have. */
+const MOST_UNVERIFIED = 8
+
+const NONE: CarriedTokens = Object.freeze({ tokens: [], junk: [], hasUnverified: false })
+
+/**
+ * Verifies what a request carried, in its order, before anything is counted: nothing that a client adds pushes a token out.
+ *
+ * Each text is verified once. Of more than 256 that have the form of a token the last 256 are: Node's default of 16 KB of headers
+ * has room for fewer.
+ */
+export function readCarried(carried: readonly CarriedText[], secrets: readonly string[], now: number): CarriedTokens {
+  if (carried.length === 0) return NONE
+  const texts = new Set(carried.map(({ text }) => text).filter(isTokenLike))
+  const readings = new Map([...texts].slice(-MAX_TOKENS).map((text) => [text, readToken(text, secrets, now)]))
+  const tokens = new Map<string, Carried>()
+  const [illFormed, unverified, others] = [new Set<string>(), new Set<string>(), new Set<string>()]
+  for (const { key, text } of carried) {
+    const reading = readings.get(text)
+    if (typeof reading === 'object') tokens.set(`${key}=${text}`, { token: reading, key })
+    if (!texts.has(text)) illFormed.add(key)
+    else if (reading === 'unverified') unverified.add(key)
+    // An answer to another request may have set this name again, to the same state. The browser drops it in time.
+    else others.add(key)
+  }
+  const junk = unverified.size > MOST_UNVERIFIED ? [...illFormed, ...unverified] : [...illFormed]
+  return {
+    tokens: [...tokens.values()],
+    junk: junk.filter((key) => !others.has(key)),
+    hasUnverified: unverified.size > 0,
+  }
+}

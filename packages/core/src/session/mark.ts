@@ -1,7 +1,7 @@
-import { AesSiv } from './aes-siv.ts'
 import { NEVER_REACHED } from './lsn.ts'
 import { perSecret } from './per-secret.ts'
 import { NO_NODE, type ReadPosition } from './read-position.ts'
+import { Sealer } from './sealer.ts'
 import type { Token } from './token.ts'
 
 /** How long responses may reuse one mark, in ms; the clocks of two regions may differ by as much. */
@@ -34,7 +34,7 @@ export function whenMarkExpires({ issuedAt }: Token): number {
   return (toWindow(issuedAt) + 2) * WINDOW_MILLIS
 }
 
-const fingerprints = perSecret('token name', (key) => new AesSiv(key))
+const fingerprints = perSecret('token name', (key) => new Sealer(key))
 
 /**
  * 8 characters of base64url, the same for tokens that mean the same: one position, or one mark in one window. Keyed with the

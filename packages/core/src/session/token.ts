@@ -1,7 +1,7 @@
-import { AesSiv, SIV_TAG_BYTES } from './aes-siv.ts'
 import { toLsn } from './lsn.ts'
 import { perSecret } from './per-secret.ts'
 import type { ReadPosition } from './read-position.ts'
+import { Sealer, TAG_BYTES } from './sealer.ts'
 
 /** What a client carries so that it sees its own writes (F1). */
 export interface Token extends ReadPosition {
@@ -33,7 +33,7 @@ const LONGEST_LIFE = 0xffff_ffff
 /** How many tokens of one request are read at most; of more, the last ones. More than fit into Node's 16 KB of headers. */
 export const MAX_TOKENS = 256
 
-const seals = perSecret('token', (key) => new AesSiv(key, [Buffer.of(VERSION)]))
+const seals = perSecret('token', (key) => new Sealer(key, Buffer.of(VERSION)))
 
 /** Whether a text has the form of a token, whoever made it. Verifies nothing. */
 export function isTokenLike(text: string): boolean {
@@ -51,7 +51,7 @@ export function parseTokens(list: string | undefined): readonly string[] {
 }
 
 /**
- * Seals a token with the first of `secrets` (AES-SIV under a key of its own): 68 characters of base64url, fit for a cookie or a
+ * Seals a token with the first of `secrets` (SIV, under a key of its own): 68 characters of base64url, fit for a cookie or a
  * header. Without the secret nobody can make one, change one, or read anything in it but its version.
  *
  * @throws {RangeError} for a time that does not fit: a life of 0 to 2^32 - 1 ms is expected.
@@ -69,7 +69,7 @@ export function signToken(token: Token, secrets: readonly string[]): string {
   content.writeUIntBE(Math.floor(issuedAt), 24, 6)
   content.writeUInt32BE(Math.floor(life), 30)
   const [secret = ''] = secrets
-  const bytes = Buffer.allocUnsafe(1 + SIV_TAG_BYTES + CONTENT)
+  const bytes = Buffer.allocUnsafe(1 + TAG_BYTES + CONTENT)
   bytes[0] = VERSION
   bytes.set(seals(secret).seal(content), 1)
   return bytes.toString('base64url')

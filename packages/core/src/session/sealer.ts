@@ -1,4 +1,4 @@
-import { createCipheriv, createHmac, timingSafeEqual } from 'node:crypto'
+import { createCipheriv, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 
 /** The length of the tag before a sealed text, in bytes: it starts the key stream, and proves that nobody changed the text. */
 export const TAG_BYTES = 16
@@ -12,14 +12,15 @@ export const TAG_BYTES = 16
  * place of AES-CMAC and AES-256 in counter mode, both by node:crypto.
  */
 export class Sealer {
-  readonly #macKey: Uint8Array
-  readonly #cipherKey: Uint8Array
+  // Node copies the bytes of a key each time; a KeyObject is copied once, which makes this several times as fast.
+  readonly #macKey: KeyObject
+  readonly #cipherKey: KeyObject
   readonly #context: Uint8Array
 
   /** `key` has 64 bytes: the first half authenticates, the second one encrypts. `context` is authenticated with every text. */
   constructor(key: Uint8Array, context: Uint8Array = new Uint8Array()) {
-    this.#macKey = key.subarray(0, 32)
-    this.#cipherKey = key.subarray(32, 64)
+    this.#macKey = createSecretKey(key.subarray(0, 32))
+    this.#cipherKey = createSecretKey(key.subarray(32, 64))
     // With its length, so that no text reads as a part of it.
     this.#context = Buffer.concat([Buffer.of(context.length), context])
   }

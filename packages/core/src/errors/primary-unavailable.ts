@@ -2,10 +2,10 @@ import { HeadwaterError, nameAndBrand } from './headwater-error.ts'
 import { HTTP_STATUS, httpHeadersOf } from './http-status.ts'
 
 /**
- * No connection to the primary could be made, so nothing was sent; `cause` is the driver's error.
+ * There is no primary, or no connection to it could be made, so nothing was sent; `cause` says why.
  *
- * Raised when the primary cannot be reached, is full (53300), starting or stopping, or when a pooler in front of it
- * says so (class 08). A refused login, database or TLS is a matter of configuration, and a pool without a free connection says
+ * Raised when no server is known to be the primary, or when it cannot be reached, is full (53300), starting or stopping, or when a
+ * pooler in front of it says so (class 08). A refused login, database or TLS is a matter of configuration, and a pool without a free connection says
  * nothing about the primary: those errors pass as the driver made them.
  */
 export class PrimaryUnavailable extends HeadwaterError {
@@ -17,7 +17,7 @@ export class PrimaryUnavailable extends HeadwaterError {
   readonly expose = false
 
   constructor(cause: unknown) {
-    super('HEADWATER_PRIMARY_UNAVAILABLE', 'no connection to the primary could be made; nothing was sent. Try again.', {
+    super('HEADWATER_PRIMARY_UNAVAILABLE', 'there is no primary, or no connection to it could be made; nothing was sent. Try again.', {
       retryable: true,
       cause,
     })

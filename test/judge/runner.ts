@@ -51,7 +51,7 @@ const STATE = `
            where locktype operator(pg_catalog.=) 'advisory' and pid operator(pg_catalog.=) pg_catalog.pg_backend_pid())::text,
          (select pg_catalog.md5(pg_catalog.string_agg(name operator(pg_catalog.||) setting, ',' order by name))
             from pg_catalog.pg_settings where source operator(pg_catalog.=) 'session'),
-         (select pg_catalog.string_agg(pg_catalog.current_setting(name, true), ',')
+         (select pg_catalog.string_agg(coalesce(pg_catalog.current_setting(name, true), ''), ',')
             from pg_catalog.unnest(array['app.x', 'app.t', 'a.b', 'x.y', 'app.tenant']) as name)`
 
 const ORDINARY = { isTemporary: false, isSequence: false, isForeign: false } as const

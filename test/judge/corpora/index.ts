@@ -1,5 +1,6 @@
 import type { Corpus } from '../corpus.ts'
 import { adversarial } from './adversarial.ts'
+import { adversarialOwn } from './adversarial-own.ts'
 import { pgbench, sysbench, tpcc, tpch } from './benchmarks.ts'
 import { drizzle } from './drizzle.ts'
 import { grammar, grammarOddities } from './grammar.ts'
@@ -20,6 +21,7 @@ export const EMBEDDED: readonly Corpus[] = [
   grammar,
   grammarOddities,
   adversarial,
+  adversarialOwn,
 ]
 
 /** Needs Debian's archive on top. */

@@ -1,6 +1,7 @@
 import type { Corpus } from '../corpus.ts'
 import { adversarial } from './adversarial.ts'
 import { adversarialOwn } from './adversarial-own.ts'
+import { graphileWorker, pgtap } from './applications.ts'
 import { pgbench, sysbench, tpcc, tpch } from './benchmarks.ts'
 import { drizzle } from './drizzle.ts'
 import { grammar, grammarOddities } from './grammar.ts'
@@ -25,6 +26,15 @@ export const EMBEDDED: readonly Corpus[] = [
 ]
 
 /** Needs Debian's archive on top. */
-export const FETCHED: readonly Corpus[] = [contrib, proceduralLanguages, regress, regress18, sqlsmith, sqlsmithOddities]
+export const FETCHED: readonly Corpus[] = [
+  contrib,
+  proceduralLanguages,
+  regress,
+  regress18,
+  sqlsmith,
+  sqlsmithOddities,
+  pgtap,
+  graphileWorker,
+]
 
 export const CORPORA: readonly Corpus[] = [...EMBEDDED, ...FETCHED]

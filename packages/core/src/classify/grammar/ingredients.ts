@@ -41,8 +41,8 @@ const CONVERSION = /%(?:(\d+)\$)?(?:-?(?:\d+|\*(?:\d+\$)?)?)([sIL%])/g
  * constants that stand side by side, as the one text that they make. `own` is the variable that gets the result: it may go on with
  * what it was.
  */
-export function readIngredients(lexer: Lexer, look: (text: string) => void, own?: string): Ingredients {
-  const mixture = new Mixture(look, own)
+export function readIngredients(lexer: Lexer, look: (text: string) => void, own?: string, nesting = 0): Ingredients {
+  const mixture = new Mixture(look, own, nesting)
   let depth = 0
   for (;;) {
     const { kind } = lexer
@@ -60,6 +60,9 @@ export function readIngredients(lexer: Lexer, look: (text: string) => void, own?
   mixture.end()
   return mixture
 }
+
+/** Deeper calls are not looked into: a text is as deep as it likes, our stack is not. */
+const MAXIMUM_NESTING = 16
 
 const ENDS: ReadonlySet<number> = new Set([K.INTO, K.USING, K.LOOP, K.FROM, K.THEN])
 const SKIPPED: ReadonlySet<number> = new Set([
@@ -104,13 +107,16 @@ function readNamed(lexer: Lexer, mixture: Mixture, look: (text: string) => void)
     else mixture.addVariable(name)
     lexer.next()
   } else if (behind !== T.OPEN) mixture.addVariable(name)
-  else if (name === 'format') readFormat(lexer, mixture, look)
+  else if (mixture.nesting > MAXIMUM_NESTING) {
+    skipCall(lexer)
+    mixture.addUnseen()
+  } else if (name === 'format') readFormat(lexer, mixture, look)
   else if (TO_LITERAL.has(name)) {
     skipCall(lexer)
     mixture.addLiteral()
   } else if (name === 'quote_ident') {
     lexer.next()
-    mixture.addName(readIngredients(lexer, look))
+    mixture.addName(readIngredients(lexer, look, undefined, mixture.nesting + 1))
     if (lexer.kind === T.CLOSE) lexer.next()
     else mixture.addUnseen()
   } else if (!JOINS.has(name)) {
@@ -127,7 +133,7 @@ function readFormat(lexer: Lexer, mixture: Mixture, look: (text: string) => void
   const isWhole = constant !== undefined && [T.COMMA, T.CLOSE].some((kind) => kind === lexer.peek())
   const given: Ingredients[] = []
   for (;;) {
-    given.push(readIngredients(lexer, look))
+    given.push(readIngredients(lexer, look, undefined, mixture.nesting + 1))
     if (lexer.kind === T.COMMA) lexer.next()
     else break
   }
@@ -178,7 +184,11 @@ class Mixture implements Ingredients {
   readonly #look: (text: string) => void
   readonly #own: string | undefined
 
-  constructor(look: (text: string) => void, own: string | undefined) {
+  /** How many calls deep in the expression it stands. */
+  readonly nesting: number
+
+  constructor(look: (text: string) => void, own: string | undefined, nesting: number) {
+    this.nesting = nesting
     this.#look = look
     this.#own = own
   }

@@ -19,11 +19,11 @@ describe('R2: fragments found by machine', () => {
   test('the search finds what looks back at all that was before', { timeout: 60_000 }, () => {
     let seen = 0
     const lookingBack = (text: string): void => {
-      for (let at = text.indexOf(' '); at >= 0; at = text.indexOf(' ', at + 1)) {
-        for (let before = at; before >= 0; before -= 32) seen += text.charCodeAt(before)
+      for (let at = 0; at < text.length; at++) {
+        for (let before = at; before >= 0; before -= 64) seen += text.charCodeAt(before)
       }
     }
-    const steep = findSteepFragments({ seed: 1, fragments: 4, length: 20_000, faces: { lookingBack } })
+    const steep = findSteepFragments({ seed: 1, fragments: 2, length: 10_000, faces: { lookingBack } })
     expect(seen).toBeGreaterThan(0)
     expect(steep.length).toBeGreaterThan(0)
   })

@@ -30,7 +30,6 @@ import {
 } from './relation-list.ts'
 import { F, P, type Scan } from './scan.ts'
 import { watchSetting } from './settings.ts'
-import { seeNamedInText } from './text-to-run.ts'
 
 const {
   END,
@@ -139,7 +138,7 @@ function scanTokens(scan: Scan, stopsAtClose: boolean): void {
         kind = lexer.nextBehindConstants()
         break
       case STRING:
-        if (((scan.flags[scan.depth] as number) & TEXT_COUNTS) !== 0) seeText(scan)
+        if (((scan.flags[scan.depth] as number) & F.MAY_RUN_TEXT) !== 0) seeTextToRun(scan)
         pass(scan, AFTER_OPERAND)
         kind = lexer.next()
         break
@@ -162,13 +161,6 @@ function scanTokens(scan: Scan, stopsAtClose: boolean): void {
         kind = lexer.next()
     }
   }
-}
-
-const TEXT_COUNTS = F.MAY_RUN_TEXT | F.NAMES
-
-function seeText(scan: Scan): void {
-  if (((scan.flags[scan.depth] as number) & F.NAMES) !== 0) seeNamedInText(scan)
-  else seeTextToRun(scan)
 }
 
 function seeWord(scan: Scan): number {
@@ -357,7 +349,8 @@ function readName(scan: Scan, category: number, keyword: number): number {
       seeUnlikelyCall(scan, dotted)
     } else if (!isExpressionName && isCall(scan, category, isSimple ? keyword : 0, previous, previousKeyword)) {
       flags = watchSetting(scan, seeCall(scan, dotted), dotted.last)
-    } else if (!isExpressionName && category === CATEGORY_FUNCTION) seeUnlikelyCall(scan, dotted)
+    } else if (!isExpressionName && (category === CATEGORY_FUNCTION || keyword === K.SECOND))
+      seeUnlikelyCall(scan, dotted)
     openParenthesis(scan, flags)
     return scan.lexer.next()
   }

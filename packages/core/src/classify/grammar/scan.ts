@@ -40,8 +40,6 @@ export const F = {
   RELATIONS: 128,
   /** `CAST(`: behind AS stands a type. */
   CAST: 256,
-  /** The arguments of a function that reads the relation, or makes a value of the type, which they name. */
-  NAMES: 512,
 } as const
 
 const COUNTS_WHEN_PLANNED: ReadonlySet<AccessReason> = new Set(['syntax', 'unlogged', 'newer-than-catalog'])

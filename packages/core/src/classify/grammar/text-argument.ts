@@ -3,6 +3,7 @@ import { T } from '../sql/tokens.ts'
 import { getInformation, getKeyword } from '../sql/words.ts'
 import { READS_NAMED_FIRST, READS_NAMED_SECOND, RUNS_ANY, RUNS_SECOND } from './names.ts'
 import { F, type Scan } from './scan.ts'
+import { seeNamedInText } from './text-to-run.ts'
 
 /**
  * Looks whether a call of a function of Postgres's own shows the text that it runs, or the name of what it reads: only a constant
@@ -13,7 +14,12 @@ export function watchText(scan: Scan, functionKind: number, start: number, end: 
   if (functionKind === READS_NAMED_FIRST || functionKind === READS_NAMED_SECOND) {
     // Without a catalog a relation is taken for a table, and a type for Postgres's own, wherever it is named.
     if (scan.knowledge === undefined) return 0
-    if (shown?.[functionKind === READS_NAMED_FIRST ? 0 : 1] === WHOLE) return F.NAMES
+    const argument = functionKind === READS_NAMED_FIRST ? 0 : 1
+    if (shown?.[argument] === WHOLE) {
+      // The other arguments name nothing: of `pg_input_is_valid('42', 'xid')` the first is a value.
+      seeNamedInText(scan, starts[argument] ?? start, ends[argument] ?? end)
+      return 0
+    }
     scan.raise('write', 'procedural-code', start, end)
     return 0
   }
@@ -42,6 +48,10 @@ const PLAIN_WORDS: ReadonlySet<number> = new Set([K.TRUE, K.FALSE, K.NULL])
 /** How many tokens of a call are looked at ahead, so that the time stays linear. */
 const LONGEST_CALL = 64
 
+/** Where the arguments of the call looked at last begin, and where their first tokens end. */
+const starts: number[] = []
+const ends: number[] = []
+
 /** What is constant of each argument; `undefined` for a call that is too long. */
 function constantsOf({ lexer }: Scan): readonly number[] | undefined {
   const { start, end, kind, word, isEscaped } = lexer
@@ -50,11 +60,13 @@ function constantsOf({ lexer }: Scan): readonly number[] | undefined {
   let depth = 1
   lexer.next()
   for (let tokens = 0; depth > 0 && tokens < LONGEST_CALL && lexer.kind !== T.END; tokens++) {
-    const { kind: current } = lexer
+    const { kind: current, start: from, end: to } = lexer
     const isPlainWord = current === T.WORD && PLAIN_WORDS.has(getKeyword(getInformation(lexer.word)))
     const following = lexer.next()
     if (isAtStart) {
       const isWhole = following === T.COMMA || following === T.CLOSE || following === T.CAST
+      starts[constants.length] = from
+      ends[constants.length] = to
       if (current === T.STRING) constants.push(isWhole ? WHOLE : BEGINNING)
       else if (current !== T.CLOSE) constants.push(isWhole && (current === T.NUMBER || isPlainWord) ? NO_TEXT : NONE)
     }

@@ -67,10 +67,9 @@ function knownOfOwn(name: string): Known | undefined {
   return { access: reason === 'session-state' ? 'session' : 'write', reason }
 }
 
-/** The constant at the current token, an argument of a function that names what it reads: a relation, or a type. */
-export function seeNamedInText(scan: Scan): void {
-  const { sql, start, end } = scan.lexer
-  const text = decodeString(sql.slice(start, end))
+/** The constant at `start`, an argument of a function that names what it reads: a relation, or a type. */
+export function seeNamedInText(scan: Scan, start: number, end: number): void {
+  const text = decodeString(scan.lexer.sql.slice(start, end))
   // An oid.
   if (text === undefined || /^\s*\d+\s*$/.test(text)) return scan.raise('write', 'procedural-code', start, end)
   seeNamesInText(scan, text, start, end)

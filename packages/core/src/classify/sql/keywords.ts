@@ -156,6 +156,7 @@ export const K = {
   FORMAT: 154,
   CAST: 155,
   IS: 156,
+  SECOND: 157,
 } as const
 
 /** How the grammar treats a word: which names it may be. */

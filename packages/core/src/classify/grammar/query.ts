@@ -337,7 +337,7 @@ function seeFor(scan: Scan): number {
 
 function readName(scan: Scan, category: number, keyword: number): number {
   const { previous, previousKeyword } = scan
-  const isRelationName = isRelation(scan)
+  const isRelationName = scan.knowledge !== undefined && isRelation(scan)
   const isExpressionName = ((scan.flags[scan.depth] as number) & WITH_LIST) !== 0 && isTableExpressionName(scan)
   const kind = dotted.read(scan)
   const isSimple = dotted.count === 1

@@ -12,7 +12,7 @@ const LIMIT = 120_000
 
 /**
  * The unpacked source of Debian's package `name`, kept in `cacheFolder`. apt gets lists and folders of its own, so the
- * system's stay as they are. Signatures are checked as apt always does.
+ * system's stay as they are. Signatures are checked as apt always does. `release` is this system's own by default.
  * @throws CorpusUnavailable without apt, tar or a network
  */
 export async function debianSource(
@@ -20,12 +20,13 @@ export async function debianSource(
   cacheFolder: string,
   paths: readonly string[],
   signal: AbortSignal,
+  release?: string,
 ): Promise<string> {
   const folder = join(cacheFolder, `source-${name}`)
   const done = join(folder, '.unpacked')
   if (!existsSync(done)) {
     await attempt(`the source of ${name}`, async () => {
-      await apt(folder, 'deb-src', ['source', '--download-only', name], signal)
+      await apt(folder, 'deb-src', ['source', '--download-only', name], signal, release)
       const archive = (await readdir(folder)).find((file) => /\.orig\.tar\.\w+$/.test(file))
       if (archive === undefined) throw new Error('apt brought no .orig.tar')
       const wanted = paths.map((path) => `*/${path}/*`)
@@ -69,12 +70,13 @@ async function apt(
   kind: 'deb' | 'deb-src',
   command: readonly string[],
   signal: AbortSignal,
+  release?: string,
 ): Promise<void> {
   for (const part of ['lists', 'cache']) await mkdir(join(folder, part), { recursive: true })
   // Postgres reads data files from in here as another user.
   await chmod(folder, 0o755)
   const list = join(folder, 'sources.list')
-  await writeFile(list, `${kind} [signed-by=${KEYRING}] ${await mirror(signal)}\n`)
+  await writeFile(list, `${kind} [signed-by=${KEYRING}] ${await mirror(signal, release)}\n`)
   const options = [
     ['Dir::Etc::SourceList', list],
     ['Dir::Etc::SourceParts', '/dev/null'],
@@ -87,12 +89,12 @@ async function apt(
 }
 
 /** Where this system gets its own packages from: the suite itself, not its updates. */
-async function mirror(signal: AbortSignal): Promise<string> {
+async function mirror(signal: AbortSignal, release: string | undefined): Promise<string> {
   const format = '$(REPO_URI) $(RELEASE) $(COMPONENT)'
   const { stdout } = await run('apt-get', ['indextargets', '--format', format], { timeout: LIMIT, signal })
   const found = stdout.split('\n').find((line) => /^\S+\/debian\/? [a-z]+ main$/.test(line))
   if (found === undefined) throw new Error('apt knows no Debian mirror')
-  return found
+  return release === undefined ? found : found.replace(/ [a-z]+ main$/, ` ${release} main`)
 }
 
 async function attempt(what: string, work: () => Promise<void>): Promise<void> {

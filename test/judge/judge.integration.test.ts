@@ -1,5 +1,7 @@
 import { tmpdir } from 'node:os'
 import { describe, expect, test } from 'vitest'
+import { adversarial } from './corpora/adversarial.ts'
+import { adversarialOwn } from './corpora/adversarial-own.ts'
 import { pgbench, sysbench, tpcc, tpch } from './corpora/benchmarks.ts'
 import { drizzle } from './corpora/drizzle.ts'
 import { grammar, grammarOddities } from './corpora/grammar.ts'
@@ -70,6 +72,33 @@ describe('R1, R2: a real standby, by the text alone', () => {
 })
 
 describe('R1, R2: a real standby, with what its catalog tells', () => {
+  test('R1: texts written to break the classifier: none is answered by a standby in silence', {
+    timeout: 240_000,
+  }, async () => {
+    const tallies = await judge([adversarial, adversarialOwn], {
+      learn: readCatalog,
+      limit: 5000,
+      signal: AbortSignal.timeout(220_000),
+    })
+    for (const tally of tallies.values()) {
+      expect(examples(tally, 'silent'), tally.corpus).toEqual([])
+      expect(examples(tally, 'caught'), tally.corpus).toEqual([])
+    }
+    const given = tallies.get('adversarial')
+    console.log(
+      `given inputs: ${(given?.texts ?? 0) - (given?.counts.silent ?? 0)} of ${given?.texts ?? 0} adversarial texts hold`,
+    )
+    expect(given?.texts).toBe(421)
+    expect(given?.counts.costly).toBeLessThanOrEqual(21)
+    // What shares a name with a relation is no relation: nothing of that suite is costly, and so the rest is all there is.
+    expect(tallies.get('adversarial-own')?.texts).toBeGreaterThan(1600)
+    const collisions = tallies
+      .get('adversarial-own')
+      ?.offences.filter(({ count }) => count === 'costly')
+      .flatMap((offence) => offence.examples.filter(({ script }) => script === 'collisions'))
+    expect(collisions).toEqual([])
+  })
+
   test('nothing is silent, nothing is caught', { timeout: 120_000 }, async () => {
     const tallies = await judge([standbyTable, grammarOddities], { learn: readCatalog })
     for (const tally of tallies.values()) {

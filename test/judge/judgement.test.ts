@@ -36,6 +36,7 @@ const plain: Label = {
 const quiet: Facts = {
   wroteFromStandby: false,
   wroteOnPrimary: false,
+  leavesStateOnStandby: false,
   differs: false,
   isTemporary: false,
   isSequence: false,
@@ -71,6 +72,7 @@ describe('what we would try on the standby', () => {
     ['it fails as such a function does, the primary does not', ownError, ok, {}, {}, 'caught'],
     ['it accepts a lock', ok, ok, { belongsOnPrimary: 'lock' }, {}, 'silent'],
     ['it swallows a refusal', ok, ok, {}, { wroteOnPrimary: true }, 'silent'],
+    ['it leaves a lock there', ok, ok, {}, { leavesStateOnStandby: true }, 'silent'],
     ['it writes through dblink', ok, ok, {}, { wroteFromStandby: true }, 'silent'],
     ['it answers other rows', ok, ok, {}, { differs: true }, 'silent'],
     ['it reads a sequence', ok, ok, {}, { isSequence: true }, 'silent'],
@@ -88,6 +90,7 @@ describe('what we would send to the primary', () => {
     ['the standby answers the same, but R2 names it', ok, ok, { belongsOnPrimary: 'lock' }, {}, 'right'],
     ['it lives in its session', ok, ok, { livesInSession: 'FETCH' }, {}, 'right'],
     ['the standby swallows a refusal', ok, ok, {}, { wroteOnPrimary: true }, 'right'],
+    ['the standby would keep a lock', ok, ok, {}, { leavesStateOnStandby: true }, 'right'],
     ['the standby answers other rows', ok, ok, {}, { differs: true }, 'right'],
     ['it reads a foreign table', ok, ok, {}, { isForeign: true }, 'right'],
     ['both fail', failed, failed, {}, {}, 'failed'],

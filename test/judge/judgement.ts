@@ -35,6 +35,8 @@ export interface Facts {
   readonly isSequence: boolean
   /** It reads a foreign table: another server, or a file of this one. R1 keeps that off a standby, whatever it answers. */
   readonly isForeign: boolean
+  /** It left an advisory lock or a changed setting in the standby's session: nobody else knows of it. */
+  readonly leavesStateOnStandby: boolean
 }
 
 /** Whether the pool tries it on a standby, away from home: what nobody knows only with a catalog (R1). */
@@ -70,6 +72,7 @@ export function judge(
   }
   if (isTried) {
     if (facts.wroteFromStandby) return silent(access, 'writes through another connection')
+    if (facts.leavesStateOnStandby) return silent(access, 'a lock or a setting that only the standby has')
     if (label.belongsOnPrimary !== undefined) return silent(access, label.belongsOnPrimary)
     if (facts.isTemporary) return { count: 'session', cause: 'temporary relation' }
     if (facts.isSequence) return silent(access, 'sequence read as a relation')
@@ -80,7 +83,7 @@ export function judge(
   }
   const isExcused = label.belongsOnPrimary !== undefined || label.livesInSession !== undefined || facts.isSequence
   if (isExcused || facts.isForeign || facts.isTemporary || facts.wroteFromStandby || facts.wroteOnPrimary) return right
-  if (!primary.isOk || facts.differs) return right
+  if (!primary.isOk || facts.differs || facts.leavesStateOnStandby) return right
   return { count: access === 'unknown' ? 'kept' : 'costly', cause: access }
 }
 

@@ -45,6 +45,15 @@ const KINDS = `
     union select inhrelid from pg_catalog.pg_inherits join family on inhparent operator(pg_catalog.=) oid)
   select distinct relkind::text operator(pg_catalog.||) relpersistence::text from pg_catalog.pg_class join family using (oid)`
 
+/** What a text may leave behind in its session, unseen by other sessions: locks, settings, settings that nobody declared. */
+const STATE = `
+  select (select pg_catalog.count(*) from pg_catalog.pg_locks
+           where locktype operator(pg_catalog.=) 'advisory' and pid operator(pg_catalog.=) pg_catalog.pg_backend_pid())::text,
+         (select pg_catalog.md5(pg_catalog.string_agg(name operator(pg_catalog.||) setting, ',' order by name))
+            from pg_catalog.pg_settings where source operator(pg_catalog.=) 'session'),
+         (select pg_catalog.string_agg(coalesce(pg_catalog.current_setting(name, true), ''), ',')
+            from pg_catalog.unnest(array['app.x', 'app.t', 'a.b', 'x.y', 'app.tenant']) as name)`
+
 const ORDINARY = { isTemporary: false, isSequence: false, isForeign: false } as const
 
 let databases = 0
@@ -96,6 +105,8 @@ class Bench {
   #knowledge: Knowledge | undefined
   #isStale = true
   #position: Position | undefined
+  /** What the standby's session holds; `undefined` while that is not known. */
+  #state: string | undefined
 
   constructor(witness: Witness, standby: Session, primary: Session, options: RunOptions, database: string) {
     this.#witness = witness
@@ -116,7 +127,8 @@ class Bench {
       const { belongsOnPrimary, livesInSession, writes } = verdict.label
       // DML changes no catalog; what a function did is not known.
       if (writes === undefined ? verdict.facts.wroteOnPrimary : !DML.test(writes)) this.#isStale = true
-      if (script.isIsolated && (belongsOnPrimary ?? livesInSession ?? writes) !== undefined) await this.#forget()
+      const isKept = (belongsOnPrimary ?? livesInSession ?? writes) !== undefined || verdict.facts.leavesStateOnStandby
+      if (script.isIsolated && isKept) await this.#forget()
     }
   }
 
@@ -133,6 +145,7 @@ class Bench {
       if (!isOk) await session.close()
     }
     this.#position = undefined
+    this.#state = undefined
   }
 
   async #judge(script: string, { sql, input }: Text): Promise<Verdict> {
@@ -146,7 +159,10 @@ class Bench {
     const before = this.#position ?? (await this.#witness.position())
     await this.#witness.replayed(before, this.#options.signal)
 
+    this.#state ??= await this.#stateOfStandby()
     const standby = await askOne(this.#standby, sql, input)
+    const stateBefore = this.#state
+    this.#state = standby.isOk ? await this.#stateOfStandby() : undefined
     const between = await this.#witness.position()
     const primary = await askOne(this.#primary, sql, input)
     const after = await this.#witness.position()
@@ -156,6 +172,7 @@ class Bench {
     const facts: Facts = {
       wroteFromStandby: between.nextTransaction !== before.nextTransaction,
       wroteOnPrimary,
+      leavesStateOnStandby: this.#state !== undefined && this.#state !== stateBefore,
       differs:
         standby.isOk &&
         primary.isOk &&
@@ -167,6 +184,10 @@ class Bench {
     }
     const judgement = judge(statement.access, hasCatalog, standby, primary, label, facts)
     return { ...judgement, script, sql, statement, standby, primary, label, facts }
+  }
+
+  async #stateOfStandby(): Promise<string> {
+    return (await this.#standby.ask(STATE)).rows.join()
   }
 
   /** Other rows than the primary's, and not by chance: each node gives its own ones again and again. */

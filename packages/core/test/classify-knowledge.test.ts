@@ -93,8 +93,6 @@ describe('classifyBody', () => {
     ['plpgsql', "BEGIN EXECUTE 'sel' || 'ect 1'; END", 'unknown'],
     ['plpgsql', "BEGIN EXECUTE E'\\x69nsert into t values (1)'; END", 'write'],
     ['plpgsql', "BEGIN EXECUTE '\\x69nsert into t values (1)'; END", 'write'],
-    ['plpgsql', 'BEGIN EXECUTE x; END', 'write'],
-    ['plpgsql', "BEGIN EXECUTE $1 || ' limit 1'; END", 'write'],
     ['plpgsql', "BEGIN q := build(x); EXECUTE q || ' limit 1'; END", 'write'],
     ['plpgsql', "DECLARE q text := 'select 1'; BEGIN q := q || x; RETURN QUERY EXECUTE q; END", 'unknown'],
     ['plpgsql', "BEGIN SELECT 'select ' || 1 INTO q; EXECUTE q; END", 'unknown'],
@@ -217,5 +215,78 @@ describe('names that may be looked up in the knowledge', () => {
     expect(classify('SELECT * FROM report', overrides).access).toBe('write')
     expect(classify('SELECT * FROM app.report', overrides).access).toBe('write')
     expect(classify('SELECT * FROM totals', overrides).access).toBe('unknown')
+  })
+})
+
+describe('R1: a name is a relation only where a relation may stand', () => {
+  const sequence = { access: 'write', reason: 'sequence' } as const
+  const knowledge = createKnowledge({
+    relations: [
+      ['public.status', sequence],
+      ['public.total', { access: 'write', reason: 'advisory-lock' }],
+    ],
+    attributes: [['touch', { access: 'write', reason: 'writing-function' }]],
+    functions: [['public.runs', { access: 'unknown', reason: 'procedural-code', runsArguments: true }]],
+    inventory: { has: () => true },
+  })
+
+  test.each([
+    'select status, o.total, "status" as "total" from orders o where status = 1 and total > 2 group by status order by total',
+    'select a is distinct from status, array[status, total], x[total] from orders o join items i on i.status is not distinct from total',
+    'select q.status from (select 1) as q (status, total) where (status, total) in (values (1, 2))',
+    'select last_value from orders',
+    'select extract(year from status), substring(a from total for status) from orders',
+  ])('a column: %s', (sql) => {
+    expect(classify(sql, knowledge)).toMatchObject({ access: 'read' })
+  })
+
+  test.each([
+    'select 1 from status',
+    'select 1 from orders, "status"',
+    'select 1 from orders o join public.total on o.a is distinct from o.b',
+    'select 1 distinct from total',
+    'select values from total',
+    'select 1 table from total',
+    'select (array[1])[(select 1 from orders, total)]',
+    'select x.from from (select 1 as from) x, total',
+    'select 1 from orders o join a on o.x is distinct from o.y, total',
+    'select exists (table total)',
+    'explain update total set a = 1',
+    'select o.touch from orders o',
+    'select (o).touch from orders o',
+  ])('a relation, or a field that is a function: %s', (sql) => {
+    expect(classify(sql, knowledge)).toMatchObject({ access: 'write' })
+  })
+
+  test.each([
+    ["select runs('select 1')", 'unknown'],
+    ["select runs('select 1'::text, 2, null)", 'unknown'],
+    ["select runs('select * from total')", 'write'],
+    ["select runs('select 1'::text || a) from orders", 'write'],
+    ['select runs($1)', 'write'],
+    ['select runs(a) from orders', 'write'],
+  ])('a function that runs what it is given, where that shows: %s → %s', (sql, access) => {
+    expect(classify(sql, knowledge).access).toBe(access)
+  })
+
+  test.each([
+    ['execute q', true],
+    ["execute 'select ' || q", true],
+    ["execute format('select %s from t', q)", true],
+    ["execute format('select * from t where a = %L', q)", false],
+    ['execute $1', true],
+  ])('a body that runs what its callers give it says so: %s → %s', (body, runsArguments) => {
+    expect(classifyBody('plpgsql', `begin ${body}; end`)).toMatchObject({ access: 'unknown', runsArguments })
+  })
+
+  test.each([
+    "execute 'select ' || q || '(1)'",
+    "execute 'select pg_adv' || q",
+    "execute 'select pg_adv' || 'isory_lock(1)'",
+    "execute replace('sel#ect 1', '#', '')",
+    'for r in select a from t loop execute r.a; end loop',
+    'declare c text; begin fetch k into c; execute c; end',
+  ])('a body that runs what nobody sees needs the primary: %s', (body) => {
+    expect(classifyBody('plpgsql', `begin ${body}; end`).access).toBe('write')
   })
 })

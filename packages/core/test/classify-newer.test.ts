@@ -76,6 +76,7 @@ describe('R1: a name that the whole catalog does not have is newer than it', () 
     'with recursive first as (select * from second), second as materialized (select 1) select * from first',
     'with a as (with late as (select 1) select * from late) select * from a',
     'select extract(epoch from late), substring(late from 2 for 3), trim(both from late), late is distinct from later',
+    "select interval '1 2:03' day to second(2), pg_input_is_valid('42', 'uuid')",
     'select * from notes as late (a, b) where late.a = later group by late, later having late',
     'select * from lower($1) as late, lateral upper(late) as later',
     'select * from rows from (lower($1), upper($2)) as late (a, b)',

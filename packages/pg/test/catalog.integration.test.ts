@@ -304,11 +304,15 @@ describe('R1: relations, operators and types', () => {
     expect(knowledge.findType('public', 'written')?.access).toBe('write')
   })
 
-  it('a temporary table belongs to a session, unless a permanent one has its name', async () => {
+  it('a temporary table is out of reach for all sessions but its own: it is no table that the catalog knows', async () => {
     await world.primary.query('create temp table only_mine (id int); create temp table item (id int)')
     try {
       await world.load()
-      expect(classify('select * from only_mine', world.knowledge)).toMatchObject({ access: 'session' })
+      expect(classify('select * from only_mine', world.knowledge)).toMatchObject({
+        access: 'unknown',
+        reason: 'newer-than-catalog',
+      })
+      expect(classify('select only_mine from item as only_mine', world.knowledge).access).toBe('read')
       expect(classify('select * from item', world.knowledge).access).toBe('read')
     } finally {
       await world.primary.query('drop table only_mine, pg_temp.item')

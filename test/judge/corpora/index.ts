@@ -1,9 +1,12 @@
 import type { Corpus } from '../corpus.ts'
+import { adversarial } from './adversarial.ts'
+import { adversarialOwn } from './adversarial-own.ts'
+import { graphileWorker, pgtap } from './applications.ts'
 import { pgbench, sysbench, tpcc, tpch } from './benchmarks.ts'
 import { drizzle } from './drizzle.ts'
 import { grammar, grammarOddities } from './grammar.ts'
 import { kysely } from './kysely.ts'
-import { contrib, proceduralLanguages, regress } from './postgres-source.ts'
+import { contrib, proceduralLanguages, regress, regress18 } from './postgres-source.ts'
 import { sqlsmith, sqlsmithOddities } from './sqlsmith.ts'
 import { standbyTable } from './standby-table.ts'
 
@@ -18,9 +21,20 @@ export const EMBEDDED: readonly Corpus[] = [
   drizzle,
   grammar,
   grammarOddities,
+  adversarial,
+  adversarialOwn,
 ]
 
 /** Needs Debian's archive on top. */
-export const FETCHED: readonly Corpus[] = [contrib, proceduralLanguages, regress, sqlsmith, sqlsmithOddities]
+export const FETCHED: readonly Corpus[] = [
+  contrib,
+  proceduralLanguages,
+  regress,
+  regress18,
+  sqlsmith,
+  sqlsmithOddities,
+  pgtap,
+  graphileWorker,
+]
 
 export const CORPORA: readonly Corpus[] = [...EMBEDDED, ...FETCHED]

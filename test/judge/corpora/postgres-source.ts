@@ -26,11 +26,23 @@ export const proceduralLanguages: Corpus = {
 export const regress: Corpus = {
   name: 'regress',
   async suites({ cacheFolder, signal }) {
-    const folder = join(await debianSource('postgresql-15', cacheFolder, PATHS, signal), 'src/test/regress')
-    const schedule = readFileSync(join(folder, 'parallel_schedule'), 'utf8')
-    const names = [...schedule.matchAll(/^test: (.*)$/gm)].flatMap(([, line]) => (line ?? '').trim().split(/\s+/))
-    return [{ name: 'regress', setup: '', scripts: scriptsOf(folder, names) }]
+    return regressSuites(await debianSource('postgresql-15', cacheFolder, PATHS, signal))
   },
+}
+
+/** The same of the version that the cluster runs, from Debian's next release. */
+export const regress18: Corpus = {
+  name: 'regress-18',
+  async suites({ cacheFolder, signal }) {
+    return regressSuites(await debianSource('postgresql-18', cacheFolder, PATHS, signal, 'sid'))
+  },
+}
+
+function regressSuites(source: string): readonly Suite[] {
+  const folder = join(source, 'src/test/regress')
+  const schedule = readFileSync(join(folder, 'parallel_schedule'), 'utf8')
+  const names = [...schedule.matchAll(/^test: (.*)$/gm)].flatMap(([, line]) => (line ?? '').trim().split(/\s+/))
+  return [{ name: 'regress', setup: '', scripts: scriptsOf(folder, names) }]
 }
 
 const PATHS = ['contrib', 'src/pl', 'src/test/regress']

@@ -1,4 +1,5 @@
 import type { Access, AccessReason, Statement } from '../statement/statement.ts'
+import { seeImpliedOperators } from './grammar/implied-operators.ts'
 import { Scan } from './grammar/scan.ts'
 import { seeStatement } from './grammar/statements.ts'
 import { ACCESS_RANK, type Knowledge } from './names/knowledge.ts'
@@ -69,6 +70,7 @@ function classifyAs(escapes: Escapes, sql: string, knowledge: Knowledge | undefi
     seeStatement(scan)
     kind = lexer.kind
   }
+  if (knowledge !== undefined) seeImpliedOperators(scan)
   if (count > 1) {
     scan.control = undefined
     scan.isTransactionLocal = false

@@ -3,7 +3,9 @@ export { classify } from './classify.ts'
 export { type Body, classifyBody } from './grammar/body.ts'
 export {
   createKnowledge,
+  IMPLIED_OPERATORS,
   type Inventory,
+  isReadInSilence,
   type Knowledge,
   type KnowledgeTables,
   type Known,

@@ -19,7 +19,7 @@ export interface CatalogRow {
   readonly name: string
   /** Functions: the language, or `aggregate`. Relations: relkind. Names: what they are the names of. */
   readonly sort: string | null
-  /** Functions: volatility, `t`rusted or `u`ntrusted, `a` when callable in attribute notation. Relations: persistence. */
+  /** Functions: volatility, `t`rusted or `u`ntrusted, `a` when callable in attribute notation. Relations: persistence. Operators: `b` between Postgres's own types. */
   readonly marks: string | null
   readonly extension: string | null
   /** Names: all of one schema, as an array in JSON. */
@@ -37,8 +37,7 @@ export interface CatalogRow {
  * Objects from oid 16384 on are the user's and the extensions', in whatever schema (`FirstNormalObjectId`). Objects of
  * pg_catalog are pinned, so pg_depend does not hold them: those are found by the text, or by name. Trigger functions
  * cannot be called. Rules other than a view's own matter to writes only, as do triggers, defaults and generated columns.
- * A materialised view is read like a table. A temporary relation is some other session's; where a
- * permanent one has its name, that is the one that most mean. Input and output functions of types must be in C: they are taken as reads.
+ * A materialised view is read like a table. A temporary relation is some other session's, which nobody else can read. Input and output functions of types must be in C: they are taken as reads.
  * What a type runs where nothing names it (the operators behind IN, ORDER BY or DISTINCT, implicit casts, the checks of the
  * domains in it) marks all that holds the type: other types, relations with a column of it, functions that take or return it.
  * Names tell what is newer than all this: of relations and types all, of functions and operators those of the server itself.
@@ -149,7 +148,8 @@ left join aggregate g on g.aggfnoid = p.oid
 where p.oid >= 16384 and not n.is_temporary
   and p.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
 union all
-select 'operator', 'o' || o.oid::text, n.nspname::text, o.oprname::text, null, null, null, null, null, null,
+select 'operator', 'o' || o.oid::text, n.nspname::text, o.oprname::text, null,
+  case when o.oprleft < 16384 and o.oprright < 16384 then 'b' end, null, null, null, null,
   case when o.oprcode >= 16384 then 'f' || o.oprcode::oid::text else 'b' || w.proname::text end
 from pg_catalog.pg_operator o
 join namespace n on n.oid = o.oprnamespace
@@ -167,9 +167,7 @@ left join child h on h.inhparent = c.oid
 left join coerced k on k.attrelid = c.oid
 where c.oid >= 16384 and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
   and (c.relkind in ('v', 'f', 'S') or c.relpersistence <> 'p' or c.relrowsecurity or h.refs is not null or k.refs is not null)
-  and n.nspname not like 'pg\\_toast%'
-  and (c.relpersistence <> 't' or not exists (
-    select from pg_catalog.pg_class p where p.relname = c.relname and p.relpersistence <> 't'))
+  and n.nspname not like 'pg\\_toast%' and c.relpersistence <> 't'
 union all
 select 'policy', 'r' || c.oid::text, '', '', null, null, null, pg_catalog.pg_get_expr(y.polqual, y.polrelid), null, null, r.refs
 from pg_catalog.pg_policy y

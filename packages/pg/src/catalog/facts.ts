@@ -1,4 +1,4 @@
-import type { Known } from '@headwater/core/internal'
+import { IMPLIED_OPERATORS, type Known } from '@headwater/core/internal'
 import { findCatalogFunction } from './catalog-function.ts'
 import type { CatalogRow } from './catalog-query.ts'
 import { judgeForeignBody } from './foreign-language.ts'
@@ -22,12 +22,13 @@ export class CatalogFacts {
   evidenceOf(row: CatalogRow): Evidence {
     switch (row.kind) {
       case 'function':
-        return this.#functionEvidence(row)
+        return { ...this.#functionEvidence(row), isAttribute: this.attributes.has(row.id) }
       case 'relation':
         return { ...relationText(row), refs: split(row.refs), fact: this.#relationFact(row) }
       case 'type':
         return row.body === null ? { refs: split(row.refs) } : expression(row.body, row.refs)
       case 'operator':
+        return { refs: split(row.refs), isImplied: row.marks === 'b' && IMPLIED_OPERATORS.includes(row.name) }
       case 'policy':
       case 'names':
         return { refs: split(row.refs) }
@@ -44,7 +45,10 @@ export class CatalogFacts {
     if (language === 'aggregate') return { refs }
     // Another name for one of Postgres's own.
     if (language === 'internal') return body === null ? { refs, fact: UNSEEN } : { refs: [...refs, `b${body}`], fact }
-    if (language !== 'c') return { refs, fact: judgeForeignBody(body ?? '', marks?.[1] === 't') }
+    if (language !== 'c') {
+      const text = body === null || language === null ? undefined : { language, body }
+      return { text, refs, fact: judgeForeignBody(body ?? '', marks?.[1] === 't') }
+    }
     const known = extension === null ? undefined : judgeExtensionFunction(extension, name)
     if (known !== undefined) return { refs, fact: known }
     const isTrusted = marks?.[0] !== 'v' && (this.#trusted.has(row.id) || findCatalogFunction(name) !== undefined)
@@ -54,8 +58,7 @@ export class CatalogFacts {
   #relationFact({ sort, marks }: CatalogRow): Known | undefined {
     if (sort === 'S') return SEQUENCE
     if (sort === 'f') return FOREIGN
-    if (marks === 'u') return UNLOGGED
-    return marks === 't' ? TEMPORARY : undefined
+    return marks === 'u' ? UNLOGGED : undefined
   }
 }
 
@@ -63,7 +66,6 @@ const UNSEEN: Known = Object.freeze({ access: 'unknown', reason: 'unseen-functio
 const SEQUENCE: Known = Object.freeze({ access: 'write', reason: 'sequence' })
 const FOREIGN: Known = Object.freeze({ access: 'write', reason: 'remote-server' })
 const UNLOGGED: Known = Object.freeze({ access: 'write', reason: 'unlogged' })
-const TEMPORARY: Known = Object.freeze({ access: 'session', reason: 'session-state' })
 const TRANSACTION_SETTING: Known = Object.freeze({ access: 'write', reason: 'transaction-control' })
 
 function relationText({ body }: CatalogRow): Evidence {

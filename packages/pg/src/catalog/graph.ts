@@ -1,8 +1,16 @@
-import { type Access, classifyBody, type Knowledge, type Known, type NameKind } from '@headwater/core/internal'
+import {
+  type Access,
+  classifyBody,
+  isReadInSilence,
+  type Knowledge,
+  type Known,
+  type NameKind,
+} from '@headwater/core/internal'
 import { judgeCatalogFunction } from './catalog-function.ts'
 import type { CatalogKnowledge, CatalogObject, Evidence } from './object.ts'
 
 const READS: Known = Object.freeze({ access: 'read', reason: 'reads-only' })
+const RUNS_ARGUMENTS_UNSEEN: Known = Object.freeze({ access: 'write', reason: 'procedural-code' })
 const RANK: Readonly<Record<Access, number>> = { read: 0, unknown: 1, session: 2, write: 3 }
 
 /**
@@ -20,6 +28,10 @@ export class CatalogGraph {
     relation: new Map(),
     type: new Map(),
   }
+  readonly #attributes = new Set<string>()
+  /** The strictest of the operators that a word may stand for, and of what a name may name that only a value holds. */
+  readonly #implied: Name = { known: READS, dependents: new Set() }
+  readonly #named: Name = { known: READS, dependents: new Set() }
   readonly #overrides: Knowledge
   #waiting: GraphObject[] = []
   #next = 0
@@ -34,9 +46,20 @@ export class CatalogGraph {
       findFunction: (schema, name) => overrides.findFunction(schema, name) ?? this.#ask('function', schema, name),
       findOperator: (schema, name) => overrides.findOperator(schema, name) ?? this.#ask('operator', schema, name),
       findRelation: (schema, name) => overrides.findRelation(schema, name) ?? this.#ask('relation', schema, name),
+      findAttribute: (name) =>
+        this.#attributes.has(name)
+          ? (overrides.findFunction(undefined, name) ?? this.#ask('function', undefined, name))
+          : undefined,
+      findImplied: () => this.#answer(this.#implied),
+      findNamed: () => this.#answer(this.#named),
       findType: (schema, name) => this.#ask('type', schema, name),
       ...(overrides.inventory === undefined ? {} : { inventory: overrides.inventory }),
     }
+  }
+
+  /** What the operators need that a word may stand for. */
+  get implied(): Known {
+    return this.#implied.known
   }
 
   get objects(): Iterable<CatalogObject> {
@@ -52,6 +75,7 @@ export class CatalogGraph {
       this.#nameOf(kind, schema, name)
       this.#nameOf(kind, undefined, name)
     }
+    if (evidence.isAttribute === true) this.#attributes.add(name)
     object.evidence.push(evidence)
     this.#wait(object)
   }
@@ -100,7 +124,7 @@ export class CatalogGraph {
       const target = this.#objects.get(ref)
       if (target === undefined) continue
       target.dependents.add(object)
-      known = stricter(known, this.#overridden(target) ?? target.known)
+      known = stricter(known, asReferred(this.#overridden(target) ?? target.known, text !== undefined))
     }
     return known
   }
@@ -110,19 +134,33 @@ export class CatalogGraph {
   }
 
   #raise(object: GraphObject, known: Known): void {
-    object.known = Object.freeze({ access: known.access, reason: reasonByName(known) })
+    const { access, runsArguments } = known
+    object.known = Object.freeze({
+      access,
+      reason: reasonByName(known),
+      ...(runsArguments === true ? { runsArguments } : {}),
+    })
+    if (object.evidence.some(({ isImplied }) => isImplied === true)) this.#raiseName(this.#implied, object.known)
+    const mayBeNamed = object.kind === 'relation' || (object.kind === 'function' && this.#attributes.has(object.name))
+    if (mayBeNamed && isReadInSilence(object.known)) this.#raiseName(this.#named, object.known)
     for (const dependent of object.dependents) this.#wait(dependent)
     for (const schema of [object.schema, undefined]) {
-      const name = this.#nameOf(object.kind, schema, object.name)
-      if (rankOf(known) <= rankOf(name.known)) continue
-      name.known = object.known
-      for (const dependent of name.dependents) this.#wait(dependent)
+      this.#raiseName(this.#nameOf(object.kind, schema, object.name), object.known)
     }
+  }
+
+  #raiseName(name: Name, known: Known): void {
+    if (rankOf(known) <= rankOf(name.known)) return
+    name.known = known
+    for (const dependent of name.dependents) this.#wait(dependent)
   }
 
   #ask(kind: NameKind, schema: string | undefined, name: string): Known | undefined {
     const found = this.#names[kind].get(keyOf(schema, name))
-    if (found === undefined) return undefined
+    return found === undefined ? undefined : this.#answer(found)
+  }
+
+  #answer(found: Name): Known {
     if (this.#judged !== undefined) found.dependents.add(this.#judged)
     return found.known
   }
@@ -169,9 +207,16 @@ function stricter(left: Known, right: Known): Known {
   return rankOf(right) > rankOf(left) ? right : left
 }
 
-/** A call of something that does not exist is not tried on a standby, unlike other unknowns. */
-function rankOf({ access, reason }: Known): number {
-  return reason === 'newer-than-catalog' ? RANK[access] + 0.5 : RANK[access]
+/** What refers to a function by name shows what it gives it; what calls it in another way (an operator, a cast) does not. */
+function asReferred(known: Known, isShown: boolean): Known {
+  if (known.runsArguments !== true) return known
+  return isShown ? { access: known.access, reason: known.reason } : RUNS_ARGUMENTS_UNSEEN
+}
+
+/** A call of something that does not exist is not tried on a standby, unlike other unknowns; what runs its arguments is not always. */
+function rankOf({ access, reason, runsArguments }: Known): number {
+  if (reason === 'newer-than-catalog') return RANK[access] + 0.5
+  return runsArguments === true ? RANK[access] + 0.25 : RANK[access]
 }
 
 /** What a caller sees: that a name writes, not which statement inside does. */

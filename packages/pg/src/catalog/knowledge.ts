@@ -28,7 +28,16 @@ export function buildKnowledge(
     // `domain(x)` is a cast that looks like a call.
     if (kind === 'type') functions.push([`${schema}.${name}`, known])
   }
-  const known = createKnowledge({ functions, operators, relations, types, attributes, overrides, inventory })
+  const known = createKnowledge({
+    functions,
+    operators,
+    relations,
+    types,
+    attributes,
+    overrides,
+    inventory,
+    implied: graph.implied,
+  })
   return Object.freeze({
     ...known,
     findType: (schema: string | undefined, name: string) => known.findType?.(schema, name),

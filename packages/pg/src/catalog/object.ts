@@ -5,6 +5,10 @@ export interface Evidence {
   readonly text?: { readonly language: string; readonly body: string } | undefined
   readonly refs?: readonly string[] | undefined
   readonly fact?: Known | undefined
+  /** A function that `x.f` calls when x is a row. */
+  readonly isAttribute?: boolean
+  /** An operator that a word may stand for, whatever the types in the text: IN, LIKE, BETWEEN. */
+  readonly isImplied?: boolean
 }
 
 /** One object of the database. */

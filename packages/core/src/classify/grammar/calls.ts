@@ -53,6 +53,9 @@ export function isCall(
       return previousKeyword !== K.FETCH
     case K.BY:
       return previousKeyword !== K.GROUP && previousKeyword !== K.ORDER && previousKeyword !== K.PARTITION
+    // `interval '1' day to second(2)`
+    case K.SECOND:
+      return previousKeyword !== K.TO
     case K.ZONE:
       return previousKeyword !== K.TIME
     default:

@@ -1,3 +1,4 @@
+import { decodeString } from '../sql/decode-string.ts'
 import { K } from '../sql/keywords.ts'
 import { T } from '../sql/tokens.ts'
 import { seeBody } from './body.ts'
@@ -16,7 +17,7 @@ export function seeDo(scan: Scan): void {
   let body: string | undefined
   while (lexer.kind !== T.END && lexer.kind !== T.SEMICOLON) {
     if (lexer.kind === T.STRING && body === undefined) {
-      body = decodeBody(lexer.sql.slice(lexer.start, lexer.end))
+      body = decodeString(lexer.sql.slice(lexer.start, lexer.end))
       lexer.next()
     } else if (take(scan, K.LANGUAGE)) {
       language = lexer.kind === T.WORD || lexer.kind === T.QUOTED ? '' : 'unknown'
@@ -30,17 +31,4 @@ export function seeDo(scan: Scan): void {
   const verdict = seeBody('plpgsql', body, scan.knowledge)
   for (const name of verdict.functions) scan.addFunction(name)
   scan.raise(verdict.access, verdict.reason, start, end)
-}
-
-/** What a string constant holds; `undefined` when that would take more than undoubling quotes. */
-export function decodeBody(text: string): string | undefined {
-  if (text.startsWith('$')) {
-    const tag = text.indexOf('$', 1) + 1
-    return text.slice(tag, -tag)
-  }
-  // What a backslash means in there is up to the session.
-  if (text.includes('\\')) return undefined
-  if (text.startsWith("'")) return text.slice(1, -1).replaceAll("''", "'")
-  if (/^e'/i.test(text)) return text.slice(2, -1).replaceAll("''", "'")
-  return undefined
 }

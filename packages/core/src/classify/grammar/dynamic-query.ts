@@ -1,8 +1,8 @@
 import { WRITING_WORDS } from '../names/writing-words.ts'
+import { decodeString } from '../sql/decode-string.ts'
 import { K } from '../sql/keywords.ts'
 import { T } from '../sql/tokens.ts'
 import { findName, getInformation, getKeyword } from '../sql/words.ts'
-import { decodeBody } from './do.ts'
 import { Scan } from './scan.ts'
 import { seeStatement } from './statements.ts'
 import { seeNamesInText } from './text-to-run.ts'
@@ -23,7 +23,7 @@ export function seeDynamicQuery(scan: Scan): void {
   let following = lexer.next()
   const isFormat = keywordHere(scan) === K.FORMAT
   if (isFormat) following = lexer.next() === T.OPEN ? lexer.next() : T.END
-  const text = following === T.STRING ? decodeBody(lexer.sql.slice(lexer.start, lexer.end)) : undefined
+  const text = following === T.STRING ? decodeString(lexer.sql.slice(lexer.start, lexer.end)) : undefined
   const isWhole = text !== undefined && endsQuery(scan, lexer.next(), isFormat ? text : undefined)
   lexer.start = start
   lexer.end = end
@@ -87,7 +87,7 @@ const FIRST_WORDS = /^\s*([a-z]{2,12})\s+([a-z]{0,12})/i
 export function seeTextToRun(scan: Scan): void {
   const { sql, start, end } = scan.lexer
   const constant = sql.slice(start, end)
-  const text = decodeBody(constant)
+  const text = decodeString(constant)
   if (text !== undefined && STATEMENT.test(text)) scan.raiseHere('write', 'procedural-code')
   seeNamesInText(scan, text ?? constant, start, end)
 }

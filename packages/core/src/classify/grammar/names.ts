@@ -1,10 +1,11 @@
 import type { AccessReason } from '../../statement/statement.ts'
 import { findExtensionReason } from '../names/extension-names.ts'
-import { type Known, strictest } from '../names/knowledge.ts'
+import type { Knowledge, Known } from '../names/knowledge.ts'
 import { READS_NAMED } from '../names/reads-named.ts'
 import { CATEGORY_NAME, K } from '../sql/keywords.ts'
 import { decodeQuoted, T } from '../sql/tokens.ts'
 import {
+  COLUMN_OF_SEQUENCE,
   FUNCTION_CURRENT_SETTING,
   FUNCTION_KINDS,
   FUNCTION_READS,
@@ -158,6 +159,8 @@ export const RUNS_SECOND = -3
 /** What it returns for a function that reads the relation, or makes a value of the type, which an argument names. */
 export const READS_NAMED_FIRST = -4
 export const READS_NAMED_SECOND = -5
+/** What it returns for a user's function that runs what it is given, whichever argument that is. */
+export const RUNS_ANY = -6
 
 /**
  * Classifies a call of `name`; the current token is its `(`. Returns the function kind, so that the caller can watch
@@ -217,10 +220,11 @@ function seeNaming(scan: Scan, named: 'first' | 'second' | 'all', start: number,
 function seeForeign(scan: Scan, schema: string | undefined, name: string, start: number, end: number): number {
   const known = scan.knowledge?.findFunction(schema, name)
   if (known !== undefined) {
-    scan.raiseKnown(known, start, end)
-    if (known.access !== 'unknown') return 0
+    const { access, reason } = known
+    scan.raiseKnown({ access, reason }, start, end)
+    if (access !== 'unknown') return 0
     scan.addFunction(schema === undefined ? name : `${schema}.${name}`)
-    return FUNCTION_MAY_RUN_TEXT
+    return known.runsArguments === true ? RUNS_ANY : FUNCTION_MAY_RUN_TEXT
   }
   if (scan.cursors.has(name)) return FUNCTION_READS
   const reason = findExtensionReason(name)
@@ -244,7 +248,7 @@ function isNewer({ inventory }: Scan, schema: string | undefined, name: string):
 /** Looks at the name of a relation: one that the database did not have when its catalog was read may be a view that writes. */
 export function seeRelation(scan: Scan, name: DottedName): void {
   const { inventory, knowledge } = scan
-  if (inventory === undefined) return
+  if (inventory === undefined || scan.isProcedural) return
   const schema = name.count > 1 ? getText(scan, name.schema) : undefined
   const text = getText(scan, name.last)
   if (inventory.has('relation', schema, text) || knowledge?.findRelation(schema, text) !== undefined) return
@@ -254,9 +258,12 @@ export function seeRelation(scan: Scan, name: DottedName): void {
   else scan.raise('unknown', 'newer-than-catalog', start, end)
 }
 
-/** Looks at a name that is not called: it may be a relation that a standby answers for itself, or cannot read. */
-export function seeName(scan: Scan, name: DottedName): void {
-  if (scan.knowledge !== undefined) seeKnownRelation(scan, name)
+/**
+ * Looks at a name that is not called. Where a relation may stand, it may be one that a standby answers for itself, or cannot read;
+ * anywhere else it is a column, whatever relation has the same name, or a function in attribute notation.
+ */
+export function seeName(scan: Scan, name: DottedName, mayBeRelation: boolean): void {
+  if (scan.knowledge !== undefined) seeKnown(scan, name, mayBeRelation)
   seePart(scan, name.first)
   if (name.count > 1) seePart(scan, name.last)
   if (name.count > 2) seePart(scan, name.schema)
@@ -267,7 +274,9 @@ function seePart(scan: Scan, part: Part): void {
     const information = getInformation(part.word)
     const kind = getRelationKind(information)
     if (kind === RELATION_NODE_LOCAL) scan.raise('write', 'node-local', part.start, part.end)
-    else if (kind === RELATION_SEQUENCE) scan.raise('write', 'sequence', part.start, part.end)
+    // A catalog knows the sequences themselves.
+    else if (kind === RELATION_SEQUENCE || (kind === COLUMN_OF_SEQUENCE && scan.inventory === undefined))
+      scan.raise('write', 'sequence', part.start, part.end)
     return
   }
   if (part.decoded === undefined) {
@@ -289,24 +298,23 @@ function mayBeKnown({ knowledge, lexer }: Scan, { start, end, isQuoted, decoded 
   return isQuoted ? names.mayHave(lexer.bytes, start + 1, end - 1) : names.mayHave(lexer.bytes, start, end)
 }
 
-function seeKnownRelation(scan: Scan, name: DottedName): void {
+function seeKnown(scan: Scan, name: DottedName, mayBeRelation: boolean): void {
   const knowledge = scan.knowledge
   if (knowledge === undefined) return
   const { count, first, last, schema } = name
   if (!mayBeKnown(scan, first) && (count < 2 || !mayBeKnown(scan, last)) && (count < 3 || !mayBeKnown(scan, schema)))
     return
-  // `a.b` is a table of a schema or a column of a table: look at both.
-  let known = knowledge.findRelation(undefined, getText(scan, name.first))
-  if (name.count > 1) {
-    const qualified = knowledge.findRelation(getText(scan, name.schema), getText(scan, name.last))
-    if (qualified !== undefined) known = known === undefined ? qualified : strictest(known, qualified)
+  if (mayBeRelation) {
+    const qualifier = count > 1 ? getText(scan, schema) : undefined
+    const known = knowledge.findRelation(qualifier, getText(scan, last))
+    // To plan a read of a sequence, or of another server's table, runs nothing.
+    if (!scan.isDry || (known?.reason !== 'sequence' && known?.reason !== 'remote-server'))
+      raiseKnown(scan, known, name)
   }
-  if (name.count > 2) {
-    const qualified = knowledge.findRelation(getText(scan, name.first), getText(scan, name.schema))
-    if (qualified !== undefined) known = known === undefined ? qualified : strictest(known, qualified)
+  if (count > 1 && (!mayBeRelation || scan.isLoose)) {
+    raiseKnown(scan, findAttribute(knowledge, getText(scan, first), getText(scan, last)), name)
+    if (count > 2) raiseKnown(scan, findAttribute(knowledge, getText(scan, first), getText(scan, schema)), name)
   }
-  // To plan a read of a sequence, or of another server's table, runs nothing.
-  if (!scan.isDry || (known?.reason !== 'sequence' && known?.reason !== 'remote-server')) raiseKnown(scan, known, name)
   // A column's definition, RETURNING, a declaration: a type may stand where any name may.
   seeType(scan, name)
 }
@@ -343,7 +351,11 @@ export function seeCertainType(scan: Scan, name: DottedName): void {
 /** Looks at a field of a row, `(t).f`: without such a column it calls the function f(t). */
 export function seeField(scan: Scan, name: DottedName): void {
   if (scan.knowledge === undefined) return
-  raiseKnown(scan, scan.knowledge.findRelation('', getText(scan, name.first)), name)
+  raiseKnown(scan, findAttribute(scan.knowledge, '', getText(scan, name.first)), name)
+}
+
+function findAttribute(knowledge: Knowledge, row: string, name: string): Known | undefined {
+  return knowledge.findAttribute === undefined ? knowledge.findRelation(row, name) : knowledge.findAttribute(name)
 }
 
 function raiseKnown(scan: Scan, known: Known | undefined, name: DottedName): void {

@@ -30,7 +30,6 @@ import {
 } from './relation-list.ts'
 import { F, P, type Scan } from './scan.ts'
 import { watchSetting } from './settings.ts'
-import { seeNamedInText } from './text-to-run.ts'
 
 const {
   END,
@@ -82,7 +81,6 @@ function scanTokens(scan: Scan, stopsAtClose: boolean): void {
   scan.previous = AFTER_START
   scan.previousKeyword = 0
   scan.depth = 0
-  scan.brackets = 0
   scan.flags[0] = 0
   for (;;) {
     switch (kind) {
@@ -108,7 +106,7 @@ function scanTokens(scan: Scan, stopsAtClose: boolean): void {
         kind = lexer.next()
         break
       case OPEN:
-        openParenthesis(scan, scan.inventory === undefined ? 0 : flagsOfOpened(scan))
+        openParenthesis(scan, scan.knowledge === undefined ? 0 : flagsOfOpened(scan))
         kind = lexer.next()
         break
       case CLOSE:
@@ -140,17 +138,17 @@ function scanTokens(scan: Scan, stopsAtClose: boolean): void {
         kind = lexer.nextBehindConstants()
         break
       case STRING:
-        if (((scan.flags[scan.depth] as number) & TEXT_COUNTS) !== 0) seeText(scan)
+        if (((scan.flags[scan.depth] as number) & F.MAY_RUN_TEXT) !== 0) seeTextToRun(scan)
         pass(scan, AFTER_OPERAND)
         kind = lexer.next()
         break
       case OPEN_BRACKET:
-        scan.brackets++
+        openParenthesis(scan, 0)
         pass(scan, AFTER_OTHER)
         kind = lexer.next()
         break
       case CLOSE_BRACKET:
-        scan.brackets--
+        if (scan.depth > 0) scan.depth--
         pass(scan, AFTER_OPERAND)
         kind = lexer.next()
         break
@@ -163,13 +161,6 @@ function scanTokens(scan: Scan, stopsAtClose: boolean): void {
         kind = lexer.next()
     }
   }
-}
-
-const TEXT_COUNTS = F.MAY_RUN_TEXT | F.NAMES
-
-function seeText(scan: Scan): void {
-  if (((scan.flags[scan.depth] as number) & F.NAMES) !== 0) seeNamedInText(scan)
-  else seeTextToRun(scan)
 }
 
 function seeWord(scan: Scan): number {
@@ -197,7 +188,8 @@ function seeWord(scan: Scan): number {
     }
   }
   if (keyword === OPERATOR_WORD && scan.lexer.peek() === OPEN) return readOperator(scan)
-  if (keyword === VALUES) endWithList(scan)
+  // `values` is a column, or a label, unless a row follows.
+  if (keyword === VALUES && scan.lexer.peek() === OPEN) endWithList(scan)
   if (category !== CATEGORY_NAME && keyword !== ORDINALITY && !isLookedUp(scan)) {
     const kind = seePlainKeyword(scan)
     if (kind >= 0) {
@@ -224,14 +216,14 @@ function mayBeginStatement(scan: Scan): boolean {
 const hasMeaning: Uint8Array = new Uint8Array(256)
 for (const keyword of [
   ...[K.SELECT, K.TABLE, K.HAVING, K.ORDER, K.LIMIT, K.OFFSET, K.FETCH, K.UNION, K.INTERSECT, K.EXCEPT, K.WINDOW],
-  ...[K.WHERE, K.GROUP, K.WITH, K.INTO, K.FOR, K.ON, K.TRUE, K.FALSE, K.NULL, K.END, K.FROM],
+  ...[K.DISTINCT, K.WHERE, K.GROUP, K.WITH, K.INTO, K.FOR, K.ON, K.TRUE, K.FALSE, K.NULL, K.END, K.FROM],
 ])
   hasMeaning[keyword] = 1
 
 function seeReserved(scan: Scan, keyword: number): number {
   const lexer = scan.lexer
   if (keyword === AS) return seeLabel(scan)
-  if (hasMeaning[keyword] === 0 || (keyword === K.FROM && scan.inventory === undefined)) {
+  if (hasMeaning[keyword] === 0 || (keyword === K.FROM && scan.knowledge === undefined)) {
     scan.previous = AFTER_OTHER
     scan.previousKeyword = keyword
     return lexer.next()
@@ -245,9 +237,21 @@ function seeReserved(scan: Scan, keyword: number): number {
       endWithList(scan)
       beginRelations(scan)
       break
+    case K.DISTINCT:
+      // `IS DISTINCT FROM` and `IS NOT DISTINCT FROM` begin no list; `SELECT 1 DISTINCT FROM t` does, of a column so labelled.
+      if (scan.previousKeyword === K.IS || scan.previousKeyword === K.NOT) {
+        scan.previous = AFTER_OTHER
+        scan.previousKeyword = K.IS
+        return lexer.next()
+      }
+      break
     case K.FROM:
-      // `extract(year FROM x)` and `IS DISTINCT FROM` begin no list.
-      if (((scan.flags[scan.depth] as number) & SELECTS) !== 0 && scan.previousKeyword !== K.DISTINCT)
+      if (scan.previousKeyword === K.IS) {
+        pass(scan, AFTER_OTHER)
+        return lexer.next()
+      }
+      // `extract(year FROM x)` begins none. In a body an expression may: `n := count(*) FROM t`.
+      if (((scan.flags[scan.depth] as number) & SELECTS) !== 0 || (scan.isProcedural && scan.depth === 0))
         beginRelations(scan)
       break
     case K.HAVING:
@@ -333,7 +337,7 @@ function seeFor(scan: Scan): number {
 
 function readName(scan: Scan, category: number, keyword: number): number {
   const { previous, previousKeyword } = scan
-  const isRelationName = scan.inventory !== undefined && isRelation(scan)
+  const isRelationName = scan.knowledge !== undefined && isRelation(scan)
   const isExpressionName = ((scan.flags[scan.depth] as number) & WITH_LIST) !== 0 && isTableExpressionName(scan)
   const kind = dotted.read(scan)
   const isSimple = dotted.count === 1
@@ -345,11 +349,12 @@ function readName(scan: Scan, category: number, keyword: number): number {
       seeUnlikelyCall(scan, dotted)
     } else if (!isExpressionName && isCall(scan, category, isSimple ? keyword : 0, previous, previousKeyword)) {
       flags = watchSetting(scan, seeCall(scan, dotted), dotted.last)
-    } else if (!isExpressionName && category === CATEGORY_FUNCTION) seeUnlikelyCall(scan, dotted)
+    } else if (!isExpressionName && (category === CATEGORY_FUNCTION || keyword === K.SECOND))
+      seeUnlikelyCall(scan, dotted)
     openParenthesis(scan, flags)
     return scan.lexer.next()
   }
-  seeName(scan, dotted)
+  seeName(scan, dotted, isRelationName || scan.isLoose)
   // `ROWS FROM (f(), g())` names none.
   if (isRelationName && !(kind === WORD && getKeyword(getInformation(scan.lexer.word)) === K.FROM))
     seeRelation(scan, dotted)

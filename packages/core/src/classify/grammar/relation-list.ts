@@ -24,24 +24,27 @@ export function flagsOfOpened(scan: Scan): number {
 /** What ends where another clause begins. */
 export const ENDED: number = WITH_LIST | F.GROUP_BY | SELECTS | RELATIONS
 
-/** From here on names may be those of relations. A body has variables, and words of its own. */
+/** From here on names may be those of relations. */
 export function beginRelations(scan: Scan): void {
-  if (scan.inventory === undefined || scan.isProcedural) return
+  if (scan.knowledge === undefined) return
   scan.flags[scan.depth] = (scan.flags[scan.depth] as number) | RELATIONS
 }
 
-/** Whether the name here is looked up as a whole: that of a relation, or of a table expression. */
+/**
+ * Whether the name here is looked up as a whole: that of a relation, or of a table expression. Not in a body, which has variables,
+ * and words of its own.
+ */
 export function isLookedUp(scan: Scan): boolean {
-  if (scan.inventory === undefined || ((scan.flags[scan.depth] as number) & (RELATIONS | WITH_LIST)) === 0) return false
+  if (scan.inventory === undefined || scan.isProcedural) return false
+  if (((scan.flags[scan.depth] as number) & (RELATIONS | WITH_LIST)) === 0) return false
   return isRelation(scan) || isTableExpressionName(scan)
 }
 
 /** Whether a name here names a relation: behind FROM, JOIN, TABLE, ONLY, a comma of the list, or a parenthesis in it. */
-export function isRelation({ flags, depth, previous, previousKeyword, brackets }: Scan): boolean {
+export function isRelation({ flags, depth, previous, previousKeyword }: Scan): boolean {
   if (((flags[depth] as number) & RELATIONS) === 0) return false
   switch (previous) {
     case AFTER_COMMA:
-      return brackets === 0
     case AFTER_START:
       return true
     case AFTER_OTHER:

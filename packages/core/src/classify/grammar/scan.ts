@@ -40,8 +40,6 @@ export const F = {
   RELATIONS: 128,
   /** `CAST(`: behind AS stands a type. */
   CAST: 256,
-  /** The arguments of a function that reads the relation, or makes a value of the type, which they name. */
-  NAMES: 512,
 } as const
 
 const COUNTS_WHEN_PLANNED: ReadonlySet<AccessReason> = new Set(['syntax', 'unlogged', 'newer-than-catalog'])
@@ -59,10 +57,10 @@ export class Scan {
   readonly cursors: Set<string> = new Set()
   /** Relations that the database does not have; a table expression may be named so further on. */
   missingRelations: { readonly name: string; readonly start: number; readonly end: number }[] = []
-  /** How many `[` are open. */
-  brackets = 0
   /** Whether the text is a PL/pgSQL body: statements also begin after THEN, LOOP and so on; INTO assigns. */
   isProcedural = false
+  /** Whether a relation may stand anywhere: the text is no query but a statement around one, which EXPLAIN plans. */
+  isLoose = false
   /** EXPLAIN without ANALYZE: nothing runs but what the planner runs; so only that, a syntax error or an unreadable relation counts. */
   isDry = false
 
@@ -79,6 +77,8 @@ export class Scan {
   /** PL/pgSQL only. */
   hasExceptionBlock = false
   hasDynamicQuery = false
+  /** Whether the text that it makes up holds what its callers give it. */
+  runsArguments = false
 
   previous = 0
   previousKeyword = 0
@@ -93,8 +93,8 @@ export class Scan {
     if (this.expressions.size > 0) this.expressions.clear()
     if (this.cursors.size > 0) this.cursors.clear()
     if (this.missingRelations.length > 0) this.missingRelations = []
-    this.brackets = 0
     this.isProcedural = isProcedural
+    this.isLoose = false
     this.isDry = false
     this.rank = 0
     this.reason = 'reads-only'
@@ -107,6 +107,7 @@ export class Scan {
     this.isTransactionLocal = false
     this.hasExceptionBlock = false
     this.hasDynamicQuery = false
+    this.runsArguments = false
     if (this.flags.length > 1024) this.flags = [0]
   }
 
@@ -129,10 +130,11 @@ export class Scan {
    * Raises the verdict for what a database's own object needs, under EXPLAIN too: the planner runs functions that say they are
    * immutable, or stable, to make constants and estimates of them.
    */
-  raiseKnown({ access, reason }: Known, start: number, end: number): void {
+  raiseKnown({ access, reason, runsArguments }: Known, start: number, end: number): void {
     const { isDry } = this
     this.isDry = false
-    this.raise(access, reason, start, end)
+    // Only a call shows what it is given.
+    this.raise(runsArguments === true ? 'write' : access, reason, start, end)
     this.isDry = isDry
   }
 

@@ -1,6 +1,6 @@
 import type { AccessReason } from '../../statement/statement.ts'
 import { CATEGORY_RESERVED, K } from '../sql/keywords.ts'
-import { T } from '../sql/tokens.ts'
+import { decodeQuoted, T } from '../sql/tokens.ts'
 import { getCategory, getInformation } from '../sql/words.ts'
 import { seeDo } from './do.ts'
 import { scanQuery } from './query.ts'
@@ -11,6 +11,7 @@ import { keywordHere, seePrepareTransaction, seeTransaction, take } from './tran
 /** Classifies the statement at the current token and leaves the `;` or the end behind it as the current token. */
 export function seeStatement(scan: Scan): void {
   scan.isDry = false
+  scan.isLoose = false
   if (scan.lexer.kind === T.OPEN) return scanQuery(scan)
   const keyword = keywordHere(scan)
   switch (keyword) {
@@ -212,7 +213,9 @@ function seeExplain(scan: Scan): void {
 
 /** The rest of a statement that EXPLAIN only plans: names of unreadable relations still count, words do not. */
 function scanAround(scan: Scan): void {
-  return scan.isDry && scan.knowledge !== undefined ? scanQuery(scan) : skip(scan)
+  if (!scan.isDry || scan.knowledge === undefined) return skip(scan)
+  scan.isLoose = true
+  scanQuery(scan)
 }
 
 /** `EXPLAIN (SELECT …)`: what looked like options is the query; the current token is behind its first parenthesis. */
@@ -281,18 +284,21 @@ function seeCopy(scan: Scan): void {
         if (target !== K.STDOUT && target !== K.STDIN) scan.raise('write', 'copy-to-server', start, end)
         return skip(scan)
       }
-      seeCopiedTable(scan)
-    } else if (kind === T.QUOTED) seeCopiedTable(scan)
+      seeCopiedTable(scan, kind)
+    } else if (kind === T.QUOTED) seeCopiedTable(scan, kind)
     else if (kind === T.BAD) scan.raiseHere('write', 'syntax')
   }
   scan.raise('write', 'syntax', start, end)
 }
 
-function seeCopiedTable(scan: Scan): void {
+/** A view or a sequence is not copied; a table may have a policy that writes, or be unlogged. Its columns are looked at too. */
+function seeCopiedTable(scan: Scan, kind: number): void {
   const { lexer, knowledge } = scan
   if (knowledge === undefined) return
-  const name = lexer.sql.slice(lexer.start, lexer.end)
-  const known = knowledge.findRelation(undefined, lexer.kind === T.QUOTED ? name.slice(1, -1) : name.toLowerCase())
+  const { start, end } = lexer
+  const name =
+    kind === T.WORD ? lexer.sql.slice(start, end).toLowerCase() : decodeQuoted(lexer.sql.slice(start, end), '\\')
+  const known = name === undefined ? undefined : knowledge.findRelation(undefined, name)
   if (known !== undefined) scan.raiseHere(known.access, known.reason)
 }
 
@@ -348,6 +354,7 @@ function seeMerge(scan: Scan): void {
   lexer.end = end
   lexer.next()
   take(scan, K.INTO)
+  scan.isLoose = true
   scanQuery(scan)
 }
 

@@ -1,6 +1,7 @@
 import type { AccessReason } from '../../statement/statement.ts'
 import { findExtensionReason } from '../names/extension-names.ts'
 import type { Known } from '../names/knowledge.ts'
+import { decodeString } from '../sql/decode-string.ts'
 import {
   FUNCTION_CURRENT_SETTING,
   FUNCTION_KINDS,
@@ -10,7 +11,6 @@ import {
   getFunctionKind,
   getInformation,
 } from '../sql/words.ts'
-import { decodeBody } from './do.ts'
 import type { Scan } from './scan.ts'
 
 const WORDS = /[a-z_\u0080-\uffff][\w$\u0080-\uffff]*/gi
@@ -48,10 +48,13 @@ function seeNameInText(scan: Scan, name: string, mayBeCall: boolean, start: numb
   const { knowledge } = scan
   const call = mayBeCall ? knowledge?.findFunction(undefined, name) : undefined
   const own = mayBeCall && call?.reason !== 'override' ? knownOfOwn(name) : undefined
+  if (!mayBeCall && SEQUENCE_COLUMNS.has(name)) scan.raise('write', 'sequence', start, end)
   for (const known of [call, own, knowledge?.findRelation(undefined, name), knowledge?.findType?.(undefined, name)]) {
-    if (known !== undefined) scan.raise(known.access, known.reason, start, end)
+    if (known !== undefined) scan.raise(known.runsArguments === true ? 'write' : known.access, known.reason, start, end)
   }
 }
+
+const SEQUENCE_COLUMNS: ReadonlySet<string> = new Set(['last_value', 'is_called', 'log_cnt'])
 
 function knownOfOwn(name: string): Known | undefined {
   const kind = getFunctionKind(getInformation(findName(name)))
@@ -64,10 +67,9 @@ function knownOfOwn(name: string): Known | undefined {
   return { access: reason === 'session-state' ? 'session' : 'write', reason }
 }
 
-/** The constant at the current token, an argument of a function that names what it reads: a relation, or a type. */
-export function seeNamedInText(scan: Scan): void {
-  const { sql, start, end } = scan.lexer
-  const text = decodeBody(sql.slice(start, end))
+/** The constant at `start`, an argument of a function that names what it reads: a relation, or a type. */
+export function seeNamedInText(scan: Scan, start: number, end: number): void {
+  const text = decodeString(scan.lexer.sql.slice(start, end))
   // An oid.
   if (text === undefined || /^\s*\d+\s*$/.test(text)) return scan.raise('write', 'procedural-code', start, end)
   seeNamesInText(scan, text, start, end)

@@ -5,6 +5,8 @@ import { NameFilter } from './name-filter.ts'
 export interface Known {
   readonly access: Access
   readonly reason: AccessReason
+  /** A function that runs text which it is given: `access` holds where that is constant, any other call is a `write`. */
+  readonly runsArguments?: boolean
 }
 
 /**
@@ -18,14 +20,21 @@ export interface Knowledge {
   findFunction(schema: string | undefined, name: string): Known | undefined
   findOperator(schema: string | undefined, name: string): Known | undefined
   /**
-   * Only relations that need more than a read: views that write, unlogged or foreign tables, sequences. Also asked for
-   * `x.f`, which may call f(x); `schema` is then what stands before the dot, or `''` behind a parenthesis.
+   * Only relations that need more than a read: views that write, unlogged or foreign tables, sequences. Asked where a relation
+   * may stand; where there is no `findAttribute`, for `x.f` too: `schema` is then what stands before the dot, or `''` behind a
+   * parenthesis.
    */
   findRelation(schema: string | undefined, name: string): Known | undefined
+  /** Only functions that need more than a read, and that `x.f` calls when the row x has no column f. */
+  findAttribute?(name: string): Known | undefined
   /** Only types whose use needs more than a read: a domain's check that writes, a cast by a function. */
   findType?(schema: string | undefined, name: string): Known | undefined
+  /** The strictest of {@link IMPLIED_OPERATORS} between types of Postgres's own; those of other types are known by the type. */
+  findImplied?(): Known | undefined
+  /** The strictest relation or attribute that a standby would read without a word of refusal: what a name may name that only a value holds. */
+  findNamed?(): Known | undefined
   /**
-   * Holds every name that `findRelation`, `findType` and `findOperator` may know; others are not looked up, which saves
+   * Holds every name that `findRelation`, `findAttribute`, `findType` and `findOperator` may know; others are not looked up, which saves
    * most of the time that knowledge costs. Without it each name is. {@link createKnowledge} makes it.
    */
   readonly names?: NameFilter
@@ -50,8 +59,10 @@ export interface KnowledgeTables {
   readonly operators?: Iterable<readonly [string, Known]>
   readonly relations?: Iterable<readonly [string, Known]>
   readonly types?: Iterable<readonly [string, Known]>
-  /** Functions that `x.f` calls when x is a row without such a column; looked up where no relation is found. */
+  /** Functions that `x.f` calls when x is a row without such a column. */
   readonly attributes?: Iterable<readonly [string, Known]>
+  /** The strictest of {@link IMPLIED_OPERATORS} between types of Postgres's own, when it needs more than a read. */
+  readonly implied?: Known | undefined
   /** Present when the tables above are those of the whole database. */
   readonly inventory?: Inventory | undefined
   /** What the user declares, by name: it overrides everything else that is known. */
@@ -64,7 +75,18 @@ export const ACCESS_RANK: Readonly<Record<Access, number>> = { read: 0, unknown:
 /** The stricter of two; the first when they are equal. */
 export function strictest(left: Known, right: Known): Known {
   const difference = ACCESS_RANK[right.access] - ACCESS_RANK[left.access]
-  return difference > 0 || (difference === 0 && isGivingWay(left.reason, right.reason)) ? right : left
+  if (difference !== 0) return difference > 0 ? right : left
+  if (left.runsArguments !== right.runsArguments && !isGivingWay(right.reason, left.reason))
+    return left.runsArguments === true && !isGivingWay(left.reason, right.reason) ? left : right
+  return isGivingWay(left.reason, right.reason) ? right : left
+}
+
+/** Operators that IN, LIKE, BETWEEN, NULLIF, CASE, USING and the like call, without their signs in the text. */
+export const IMPLIED_OPERATORS: readonly string[] = ['=', '<>', '<', '<=', '>', '>=', '~~', '!~~', '~~*', '!~~*', '~']
+
+/** Whether a standby reads it in silence: it refuses what is unlogged, and no value is expected to name a sequence. */
+export function isReadInSilence({ access, reason }: Known): boolean {
+  return (access === 'write' || access === 'session') && reason !== 'unlogged' && reason !== 'sequence'
 }
 
 /** Whether the second of two reasons for `unknown` counts: a standby may be tried with the others, not with what is newer. */
@@ -83,6 +105,7 @@ export function createKnowledge(tables: KnowledgeTables): Knowledge {
   const types = index(tables.types ?? [])
   const attributes = index(tables.attributes ?? [])
   const overrides = new Map<string, Known>()
+  const named = [...relations.values(), ...attributes.values()].find(isReadInSilence)
   for (const [name, access] of Object.entries(tables.overrides ?? {})) {
     overrides.set(name, Object.freeze({ access, reason: 'override' as const }))
   }
@@ -99,17 +122,18 @@ export function createKnowledge(tables: KnowledgeTables): Knowledge {
     return table.get(qualified ?? name)
   }
 
-  function findRelation(schema: string | undefined, name: string): Known | undefined {
-    const relation = find(relations, schema, name)
-    if (relation !== undefined || schema === undefined) return relation
-    const attribute = attributes.get(name)
+  function findAttribute(name: string): Known | undefined {
+    const attribute = find(attributes, undefined, name)
     return attribute?.access === 'read' ? undefined : attribute
   }
 
   return Object.freeze({
     findFunction: (schema: string | undefined, name: string) => find(functions, schema, name),
     findOperator: (schema: string | undefined, name: string) => find(operators, schema, name),
-    findRelation,
+    findRelation: (schema: string | undefined, name: string) => find(relations, schema, name),
+    findAttribute,
+    findImplied: () => tables.implied,
+    findNamed: () => named,
     findType: (schema: string | undefined, name: string) =>
       types.get(schema === undefined ? name : `${schema}.${name}`),
     names: createNameFilter([operators, relations, types, attributes, overrides]),

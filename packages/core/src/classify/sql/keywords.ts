@@ -155,6 +155,8 @@ export const K = {
   USING: 153,
   FORMAT: 154,
   CAST: 155,
+  IS: 156,
+  SECOND: 157,
 } as const
 
 /** How the grammar treats a word: which names it may be. */

@@ -19,6 +19,7 @@ export const FUNCTION_CURRENT_SETTING: number = FUNCTION_KINDS.indexOf('current-
 
 export const RELATION_NODE_LOCAL = 1
 export const RELATION_SEQUENCE = 2
+export const COLUMN_OF_SEQUENCE = 3
 
 const CATEGORY_BITS = 7
 const KEYWORD_SHIFT = 3
@@ -85,7 +86,7 @@ for (const [kind, functions] of Object.entries(catalog.FUNCTIONS)) {
 addAll(catalog.NODE_LOCAL_VIEWS, RELATION_NODE_LOCAL << RELATION_SHIFT)
 add('pg_sequences', RELATION_SEQUENCE << RELATION_SHIFT)
 // `SELECT last_value FROM s`: of a sequence nothing else tells it from a table.
-add('last_value', RELATION_SEQUENCE << RELATION_SHIFT)
+add('last_value', COLUMN_OF_SEQUENCE << RELATION_SHIFT)
 
 const informationSchema: ReadonlySet<string> = new Set(catalog.INFORMATION_SCHEMA_FUNCTIONS.split(' '))
 /** Whether information_schema itself has a function of this name; all of them only read. */

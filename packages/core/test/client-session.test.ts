@@ -390,3 +390,21 @@ describe("F7: the primary's position against what was seen", () => {
     expect(settledWith(minPosition, at(20n))).toEqual(seen(20n))
   })
 })
+
+describe('what is on its way', () => {
+  test('P11: until its last answer has come, and whoever waits is told once', () => {
+    const session = new ClientSession()
+    const told: string[] = []
+    session.answerAwaited()
+    session.answerAwaited()
+    session.whenAnswered(() => told.push('first'))
+    session.whenAnswered(() => told.push('second'))
+    session.answered()
+    expect([session.isAnswerAwaited, told]).toEqual([true, []])
+    session.answered()
+    expect([session.isAnswerAwaited, told]).toEqual([false, ['first', 'second']])
+    session.answerAwaited()
+    session.answered()
+    expect(told).toEqual(['first', 'second'])
+  })
+})

@@ -20,6 +20,8 @@ async function serve(
   const server = createServer((_request, response) => {
     before(response)
     gateResponse(response, {
+      isSpent: false,
+      whenSpent: () => {},
       mustCapturePosition: false,
       hasTokenToWrite: false,
       capturePosition: async () => {},

@@ -13,10 +13,24 @@ export const WAIT_MILLIS = 30
 export class SlowKeeper implements HeadKeeper {
   mustCapturePosition = true
   hasTokenToWrite = true
-  replay: ReplayAnswer | undefined
   asked = 0
+  #replay: ReplayAnswer | undefined
+  #spent: (() => void) | undefined
   readonly #events = new EventEmitter()
   readonly #settled = once(this.#events, 'settled')
+
+  set replay(replay: ReplayAnswer | undefined) {
+    this.#replay = replay
+    if (replay !== undefined) this.#spent?.()
+  }
+
+  get isSpent(): boolean {
+    return this.#replay !== undefined
+  }
+
+  whenSpent(listener: () => void): void {
+    this.#spent = listener
+  }
 
   async capturePosition(): Promise<void> {
     await this.#settled
@@ -28,7 +42,7 @@ export class SlowKeeper implements HeadKeeper {
 
   decide(): ReplayAnswer | undefined {
     this.asked += 1
-    return this.replay
+    return this.#replay
   }
 
   refusalInstead(): undefined {}

@@ -40,6 +40,8 @@ export class ClientSession {
   #primaryReads = 0
   #writes = 0
   #underway = 0
+  #unanswered = 0
+  #whenAnswered: readonly (() => void)[] = NOBODY
   /** Counts what the primary did for this scope: a position counts only when it was taken after all of it. */
   #done = 0
   #known: { readonly position: Position; readonly done: number } | undefined
@@ -83,6 +85,30 @@ export class ClientSession {
     this.#underway -= 1
     this.#writes -= 1
     if (this.#writes === 0) this.hasWritten = false
+  }
+
+  /** Call before a write is sent, or the end of a transaction that wrote: its answer is on its way until `answered()`. */
+  answerAwaited(): void {
+    this.#unanswered += 1
+  }
+
+  /** Call once for each `answerAwaited()`: when it was answered, or will not be. */
+  answered(): void {
+    this.#unanswered -= 1
+    if (this.#unanswered > 0 || this.#whenAnswered.length === 0) return
+    const listeners = this.#whenAnswered
+    this.#whenAnswered = NOBODY
+    for (const listener of listeners) listener()
+  }
+
+  /** Whether a write, or the end of a transaction that wrote, is on its way (P11). */
+  get isAnswerAwaited(): boolean {
+    return this.#unanswered > 0
+  }
+
+  /** Calls `listener` once, as soon as nothing is on its way that has written. */
+  whenAnswered(listener: () => void): void {
+    this.#whenAnswered = [...this.#whenAnswered, listener]
   }
 
   /** Call before a read is sent to the primary. Returns whether it counts. */
@@ -161,6 +187,8 @@ export class ClientSession {
     this.#sources.add(source)
   }
 }
+
+const NOBODY: readonly (() => void)[] = []
 
 /** Adds the mark of the replica that was read from: a replica is only read from when it has all of `minPosition`. */
 function withNode(minPosition: ReadPosition | undefined, replica: ReadPosition | undefined): ReadPosition | undefined {

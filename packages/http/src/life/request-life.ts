@@ -24,6 +24,7 @@ import { RequestToken, type TokenAnswer } from '../token/request-token.ts'
 import { adapterMisused } from './adapter-misused.ts'
 import type { ForgottenResponses } from './forgotten-responses.ts'
 import { warnOfMissingProxy } from './missing-proxy.ts'
+import { WriteWait } from './write-wait.ts'
 
 /**
  * One request, as the adapter of a framework sees it. An adapter makes two calls:
@@ -52,8 +53,8 @@ export interface RequestLife {
    * written before the error counts.
    *
    * Returns the answer to send instead of the response, with an empty body; otherwise it puts the client's token on the
-   * head and returns `undefined`. Returns a promise only when it has to ask the primary for its position (F2): one round
-   * trip at most. That promise never rejects.
+   * head and returns `undefined`. Returns a promise only when a write is still on its way (P11), for which it waits a second
+   * at most, or when it has to ask the primary for its position (F2): one round trip. That promise never rejects.
    *
    * @throws {TypeError} when called twice, or before `run()`; its code is HEADWATER_ADAPTER_MISUSED.
    */
@@ -93,8 +94,10 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   readonly #isEarly: boolean
   /** `undefined` where nothing carries tokens. */
   readonly #token: RequestToken | undefined
+  #writeWait: WriteWait | undefined
   #captured: { readonly seen: ReadPosition | undefined } | undefined
   #tokenAnswer: TokenAnswer | undefined
+  #whenSpent: (() => void) | undefined
   #phase: 'open' | 'run' | 'responded' = 'open'
   #hasEnded = false
 
@@ -121,7 +124,10 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
       topology: () => options.pool.topology,
       retryAfterSeconds: options.retryAfterSeconds,
       steer: (region) => options.replayTarget.steer?.(region) ?? {},
-      onPrimaryNeeded: () => this.#learnLateNeed(),
+      onPrimaryNeeded: () => {
+        this.#learnLateNeed()
+        if (this.isSpent) this.#whenSpent?.()
+      },
     })
     const early = topology.isAtHome ? 'never' : options.earlyReplay(facts)
     this.#route = early === undefined ? options.route(facts) : undefined
@@ -197,11 +203,36 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   }
 
   get mustCapturePosition(): boolean {
-    return this.#token !== undefined && !this.isSpent && this.scope.session.mustAskPrimary
+    return this.#isWriteOnItsWay || this.#mustAskPrimary
   }
 
   async capturePosition(): Promise<void> {
-    this.#captured = { seen: await this.scope.session.capturePosition() }
+    do {
+      if (this.#isWriteOnItsWay) {
+        this.#writeWait ??= new WriteWait()
+        await this.#writeWait.until(this.scope.session)
+      }
+      // Also when there is nothing to ask: what is still on its way after this second has no position.
+      if (!this.isSpent) this.#captured = { seen: await this.scope.session.capturePosition() }
+    } while (this.#isWriteOnItsWay)
+  }
+
+  whenSpent(listener: () => void): void {
+    this.#whenSpent = listener
+  }
+
+  get #mustAskPrimary(): boolean {
+    return this.#token !== undefined && !this.isSpent && this.scope.session.mustAskPrimary
+  }
+
+  /** Where nothing carries tokens, there is nothing to wait for. */
+  get #isWriteOnItsWay(): boolean {
+    return (
+      this.#token !== undefined &&
+      !this.isSpent &&
+      this.scope.session.isAnswerAwaited &&
+      this.#writeWait?.isOver !== true
+    )
   }
 
   decide(): ReplayAnswer | undefined {

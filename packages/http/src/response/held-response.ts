@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { HeldBody } from './held-body.ts'
 
 /** The methods that change the head. They throw once the head counts as sent. */
 const SETTERS = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader'] as const
@@ -12,20 +13,23 @@ export class HeldResponse {
   readonly #status: number
   /** `undefined`: Node's own message for the status. */
   readonly #message: string | undefined
+  /** What is known of its body so far. */
+  readonly body: HeldBody
   readonly #calls: (() => unknown)[] = []
   readonly #shadows = new Map<string, PropertyDescriptor | undefined>()
   #isHeld = true
-  #hasEnded = false
   #isSomebodyWaiting = false
 
-  constructor(response: ServerResponse) {
+  /** `declaredLength`: the content-length that its head was given apart from the headers set before. */
+  constructor(response: ServerResponse, declaredLength: number | undefined) {
+    this.body = new HeldBody(response, declaredLength)
     this.#response = response
     this.#status = response.statusCode
     // HTTP/2 has no message, and warns whoever asks for it.
     this.#message = Object.hasOwn(response, 'statusMessage') ? response.statusMessage : undefined
     this.#shadow('headersSent', { get: () => this.#isHeld })
-    this.#shadow('writableEnded', { get: () => this.#hasEnded })
-    this.#shadow('writableNeedDrain', { get: () => this.#isSomebodyWaiting && !this.#hasEnded })
+    this.#shadow('writableEnded', { get: () => this.body.hasEnded })
+    this.#shadow('writableNeedDrain', { get: () => this.#isSomebodyWaiting && !this.body.hasEnded })
     for (const name of SETTERS) this.#shadowSetter(name)
   }
 
@@ -34,17 +38,30 @@ export class HeldResponse {
     this.#calls.push(call)
   }
 
-  /** Keeps a write for later; its sender waits for 'drain'. */
-  holdWrite(chunk: unknown, call: () => unknown): false {
+  /**
+   * Keeps a write for later. Where the head waits for more of the body, the write counts as done: whoever waits for its callback
+   * or for 'drain' would never send the rest. Elsewhere it returns `false`, and 'drain' follows; `takesMore`: unless it is little.
+   */
+  holdWrite(args: readonly unknown[], takesMore: boolean, write: (args: readonly unknown[]) => unknown): boolean {
+    const [chunk, encoding] = args
     refuseChunk(chunk)
+    this.body.add(chunk, encoding)
+    const callback = args.at(-1)
+    if (this.body.isShort) {
+      const own = typeof callback === 'function' ? args.slice(0, -1) : args
+      this.#calls.push(() => write(own))
+      if (typeof callback === 'function') process.nextTick(callback)
+      return true
+    }
+    this.#calls.push(() => write(args))
+    if (takesMore && this.body.isLittle) return true
     this.#isSomebodyWaiting = true
-    this.#calls.push(call)
     return false
   }
 
   holdEnd(chunk: unknown, call: () => unknown): void {
     if (chunk !== undefined && chunk !== null && typeof chunk !== 'function') refuseChunk(chunk)
-    this.#hasEnded = true
+    this.body.end()
     this.#calls.push(call)
   }
 
@@ -79,7 +96,7 @@ export class HeldResponse {
       }
     }
     // When Node's own buffer is full, Node emits 'drain' itself, later.
-    if (this.#isSomebodyWaiting && !isFull && !this.#hasEnded && !response.destroyed) response.emit('drain')
+    if (this.#isSomebodyWaiting && !isFull && !this.body.hasEnded && !response.destroyed) response.emit('drain')
   }
 
   #shadow(name: string, descriptor: PropertyDescriptor): void {

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import { type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
 
 /**
  * The head of a response that was not sent yet, in any framework: the smallest subset that we need. Header names are in
@@ -47,12 +47,35 @@ export function headOf(response: ServerResponse): ResponseHead {
  */
 export function applyHead(response: ServerResponse, args: readonly unknown[]): unknown[] {
   const [status, message] = args
-  const headers = typeof message === 'string' ? args[2] : (args[2] ?? message)
+  const headers = headersIn(args)
   if (Array.isArray(headers)) applyList(response, headers)
   else if (typeof headers === 'object' && headers !== null) {
     for (const [name, value] of Object.entries(headers)) if (name !== '') response.setHeader(name, value)
   }
   return typeof message === 'string' ? [status, message] : [status]
+}
+
+/**
+ * Refuses at once what Node would refuse later, in the headers that `writeHead()` was given. Returns the value of their
+ * content-length; `undefined` without one.
+ */
+export function checkHead(args: readonly unknown[]): unknown {
+  const headers = headersIn(args)
+  if (typeof headers !== 'object' || headers === null) return undefined
+  let length: unknown
+  for (const [name, value] of Array.isArray(headers) ? pairsOf(headers) : Object.entries(headers)) {
+    const text = String(name)
+    if (text === '' || text.startsWith(':')) continue
+    validateHeaderName(text)
+    for (const each of Array.isArray(value) ? value : [value])
+      Reflect.apply(validateHeaderValue, undefined, [text, each])
+    if (text.toLowerCase() === 'content-length') length = value
+  }
+  return length
+}
+
+function headersIn([, message, headers]: readonly unknown[]): unknown {
+  return typeof message === 'string' ? headers : (headers ?? message)
 }
 
 /** As Node does: these headers replace those set before, and a name that comes twice is sent twice. */

@@ -5,6 +5,8 @@ import { type Position, type PositionSource, type ReadPosition, toLsn } from '@h
 export class Primary implements PositionSource {
   /** How long it takes to report its position. */
   delayMillis = 5
+  /** How long a write takes, in ms; 0: until the next turn of the event loop. */
+  writeMillis = 0
   /** Whether it cannot be reached. */
   isGone = false
   /** Whether a COMMIT returns the position. */
@@ -33,9 +35,13 @@ export class Primary implements PositionSource {
   async write(): Promise<string> {
     const session = currentScope()?.session
     if (session === undefined) throw new Error('there is no scope here')
+    session.answerAwaited()
     session.writeSent(this)
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) =>
+      this.writeMillis > 0 ? setTimeout(resolve, this.writeMillis) : setImmediate(resolve),
+    )
     session.writeEnded()
+    session.answered()
     if (this.reportsWithCommit) session.committedAt(this.position)
     return 'written'
   }

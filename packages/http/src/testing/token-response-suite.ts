@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { currentScope, type ReplayReason } from '@headwater/core'
-import type { ReadPosition } from '@headwater/core/internal'
+import { type ReadPosition, UNKNOWN_POSITION } from '@headwater/core/internal'
 import { expect, test } from 'vitest'
 import type { HttpAdapter, Outcome } from './app-under-test.ts'
 import { askAtHomeThrough } from './ask.ts'
@@ -45,6 +45,43 @@ export function testTokensOfResponses(adapter: HttpAdapter): void {
       expect(performance.now() - started).toBeGreaterThanOrEqual(55)
     },
   )
+
+  test('P11: a write that the handler does not wait for is in the token', async () => {
+    const primary = new Primary()
+    primary.writeMillis = 60
+    const sent = await ask(async () => {
+      void primary.write()
+      return { json: 'x' }
+    })
+    expect([sent.status, sent.text, stateIn(sent), primary.asked]).toEqual([200, '"x"', primary.state, 1])
+  })
+
+  test('P11: what the handler does behind that write is in the token, too', async () => {
+    const primary = new Primary()
+    primary.writeMillis = 30
+    const sent = await ask(async () => {
+      void primary.write().then(() => {
+        primary.lsn += 7n
+        return primary.write()
+      })
+      return { json: 'x' }
+    })
+    expect([sent.text, stateIn(sent), primary.asked]).toEqual(['"x"', primary.state, 1])
+  })
+
+  test('P11: a write that takes longer than a second is not waited for, and keeps reads at the primary', async () => {
+    const primary = new Primary()
+    const started = performance.now()
+    const sent = await ask(async () => {
+      void primary.write().then(() => {
+        primary.writeMillis = 1500
+        return primary.write()
+      })
+      return { json: 'x' }
+    })
+    expect([sent.text, stateIn(sent)]).toEqual(['"x"', UNKNOWN_POSITION])
+    expect(performance.now() - started).toBeLessThan(1450)
+  })
 
   test("F1: when a handler fails after its write, the app's error page carries the token", async () => {
     const primary = new Primary()

@@ -137,10 +137,12 @@ export class Decisions {
       session.isCommitAsync = true
     }
     if (mayWrite(query.statement, situation)) {
+      query.answerAwaited()
       query.writeSent(this.#fleet, ownWrites)
       this.#reads.noteWrite(query)
-    } else if (situation.consistency !== 'eventual') {
-      query.readSent(this.#fleet)
+    } else {
+      if (query.statement.control !== undefined && query.holder.isWriting) query.answerAwaited()
+      if (situation.consistency !== 'eventual') query.readSent(this.#fleet)
     }
   }
 }

@@ -81,6 +81,7 @@ export class RoutedQuery {
   lostTo: unknown
   #writesIn: ClientSession | OwnWrites | undefined
   #readsIn: ClientSession | undefined
+  #awaitedIn: ClientSession | undefined
   #sees: OwnWrites | undefined
   #changesSchemaOf: SchemaWatch | undefined
 
@@ -131,6 +132,13 @@ export class RoutedQuery {
     if (session?.readAtPrimary(source) === true) this.#readsIn = session
   }
 
+  /** Call before it is sent as a write, or as the end of a transaction that wrote. */
+  answerAwaited(): void {
+    if (this.#awaitedIn !== undefined) return
+    this.#awaitedIn = this.frame?.scope?.session
+    this.#awaitedIn?.answerAwaited()
+  }
+
   /** Call when there was no connection to the primary. */
   notSent(): void {
     this.#writesIn?.writeNotSent()
@@ -156,6 +164,7 @@ export class RoutedQuery {
   end(error: unknown, result: unknown): void {
     // The connection that it leaves is free now: the next read comes home without another one.
     this.#sees?.place()
+    this.#awaitedIn?.answered()
     this.settle(error, result)
   }
 

@@ -243,7 +243,7 @@ describe('R10: code of the app that throws', () => {
     ['onConnect', { onConnect: thrower }],
     ['a function for the password', { password: thrower }],
   ] as const)('%s: rejects the query, holds up nothing, and the pool ends', async (name, options) => {
-    const pool = world.pool('ams', { max: 1, ...(options as pg.PoolConfig) })
+    const pool = world.pool('ams', { max: 1, promotionWaitMillis: 0, ...(options as pg.PoolConfig) })
     const isAsked = name !== 'a function for the password'
     for (const text of [WRITE, 'select 1', 'begin']) {
       for (const holder of ['pool', 'client'] as const) {

@@ -229,14 +229,15 @@ describe('a full pool', () => {
 describe('a primary that gives no session', () => {
   it('because it is full (53300) is a PrimaryUnavailable: 503, retry later', async () => {
     await world.admin.query(
-      'create role busy login connection limit 1; grant insert on note to busy; grant select on server to busy',
+      'create role busy login connection limit 2; grant insert on note to busy; grant select on server to busy',
     )
-    const holder = new pg.Client(as(world.cluster.primary, 'busy'))
-    await holder.connect()
-    const pool = world.pool('ams', { primary: { region: 'ams', ...as(world.cluster.primary, 'busy') } })
+    // The monitor has one connection of its own.
+    const holders = [1, 2].map(() => new pg.Client(as(world.cluster.primary, 'busy')))
+    for (const holder of holders) await holder.connect()
+    const pool = world.pool('ams', { primary: { region: 'ams', ...as(world.cluster.primary, 'busy') }, promotionWaitMillis: 0 })
     const insert = () => pool.query("insert into note (body) values ('busy')")
     const error = await insert().catch((reason: unknown) => reason)
-    await holder.end()
+    for (const holder of holders) await holder.end()
     expect(error).toBeInstanceOf(PrimaryUnavailable)
     expect(error).toMatchObject({ status: 503, retryable: true, cause: { code: '53300' } })
     await expect.poll(() => insert().then(({ rowCount }) => rowCount, String)).toBe(1)

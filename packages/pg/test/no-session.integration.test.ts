@@ -234,7 +234,10 @@ describe('a primary that gives no session', () => {
     // The monitor has one connection of its own.
     const holders = [1, 2].map(() => new pg.Client(as(world.cluster.primary, 'busy')))
     for (const holder of holders) await holder.connect()
-    const pool = world.pool('ams', { primary: { region: 'ams', ...as(world.cluster.primary, 'busy') }, promotionWaitMillis: 0 })
+    const pool = world.pool('ams', {
+      primary: { region: 'ams', ...as(world.cluster.primary, 'busy') },
+      promotionWaitMillis: 0,
+    })
     const insert = () => pool.query("insert into note (body) values ('busy')")
     const error = await insert().catch((reason: unknown) => reason)
     for (const holder of holders) await holder.end()

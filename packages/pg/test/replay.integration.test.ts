@@ -153,11 +153,17 @@ describe('away from home', () => {
       expect(scope.refusal).toBe(error)
       return [error, scope] as const
     }
-    const gone = world.pool('ams', { primary: { region: 'ams', connectionString: 'postgres://127.0.0.1:1/postgres' }, promotionWaitMillis: 0 })
+    const gone = world.pool('ams', {
+      primary: { region: 'ams', connectionString: 'postgres://127.0.0.1:1/postgres' },
+      promotionWaitMillis: 0,
+    })
     const [unavailable, scope] = await refusedBy(gone)
     expect(unavailable).toMatchObject({ code: 'HEADWATER_PRIMARY_UNAVAILABLE', status: 503 })
     // A primary that was demoted says no by itself.
-    const demoted = world.pool('ams', { primary: { region: 'ams', connectionString: world.replica().url }, replicas: [] })
+    const demoted = world.pool('ams', {
+      primary: { region: 'ams', connectionString: world.replica().url },
+      replicas: [],
+    })
     expect((await refusedBy(demoted))[0]).toMatchObject({ code: 'HEADWATER_PRIMARY_UNAVAILABLE', status: 503 })
     // It may have happened: nobody must be told to try again.
     await runInScope(scope, () => world.pool('ams').query(insert))

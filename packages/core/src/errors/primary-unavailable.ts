@@ -17,10 +17,14 @@ export class PrimaryUnavailable extends HeadwaterError {
   readonly expose = false
 
   constructor(cause: unknown) {
-    super('HEADWATER_PRIMARY_UNAVAILABLE', 'there is no primary, or no connection to it could be made; nothing was sent. Try again.', {
-      retryable: true,
-      cause,
-    })
+    super(
+      'HEADWATER_PRIMARY_UNAVAILABLE',
+      'there is no primary, or no connection to it could be made; nothing was sent. Try again.',
+      {
+        retryable: true,
+        cause,
+      },
+    )
   }
 
   static {

@@ -126,8 +126,11 @@ export class Fleet implements PositionSource, Monitored {
   connectToPrimary(connected: Connected, deadline?: number): void {
     const node = this.primary
     if (!this.hasPrimary) return this.#waitForPrimary(connected, new Error(NO_PRIMARY), deadline)
-    // A server that is known to be down is knocked at by one caller only.
-    if (this.#isMonitored && !node.tryProbe()) return this.#waitForPrimary(connected, node.lastError, deadline)
+    // A server that is known to be down is knocked at by one caller only. A refused login is each caller's own error.
+    const { lastError } = node
+    if (this.#isMonitored && isOutOfService(lastError) && !node.tryProbe()) {
+      return this.#waitForPrimary(connected, lastError, deadline)
+    }
     node.connect(connected, (error) => {
       const isMoved = !this.hasPrimary || node !== this.primary || node.isStandby === true
       if (!node.hasEnded && (isMoved || isOutOfService(error))) this.#waitForPrimary(connected, error, deadline)

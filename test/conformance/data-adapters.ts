@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { RoutedPool } from '@headwater/pg'
 import type * as orm045 from 'drizzle-orm'
 import type * as core045 from 'drizzle-orm/pg-core'
@@ -8,14 +9,21 @@ import { drizzleData } from './drizzle-data.ts'
 import { kyselyData } from './kysely-data.ts'
 import { pgData } from './pg-data.ts'
 
+/**
+ * What an adapter finds when it imports this. It may have a copy of the library of its own, beside other libraries than ours, and a
+ * mock is one of a file: so the file is found as the adapter finds it.
+ */
+const fileFor = (adapter: string, name: string): string =>
+  createRequire(import.meta.resolve(adapter)).resolve(name).replace(/\.cjs$/, '.js')
+
 /** What of the libraries the adapters import, by version. */
 const LIBRARIES: Readonly<Record<'older' | 'newer', Readonly<Record<string, () => Promise<object>>>>> = {
   older: {
     kysely: () => import('kysely-0.28'),
   },
   newer: {
-    'drizzle-orm/node-postgres': () => import('drizzle-orm-1.0/node-postgres'),
-    'drizzle-orm/cache/core': () => import('drizzle-orm-1.0/cache/core'),
+    [fileFor('@headwater/drizzle', 'drizzle-orm/node-postgres')]: () => import('drizzle-orm-1.0/node-postgres'),
+    [fileFor('@headwater/drizzle', 'drizzle-orm/cache/core')]: () => import('drizzle-orm-1.0/cache/core'),
   },
 }
 

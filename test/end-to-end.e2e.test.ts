@@ -229,7 +229,7 @@ describe('what goes wrong', () => {
     const nowhere = 'postgres://postgres@127.0.0.1:1/postgres'
     await using stage = await open({
       // The catalog of ams would be read from where nobody is.
-      pool: () => ({ primary: { region: 'ams', connectionString: nowhere }, catalog: false }),
+      pool: () => ({ primary: { region: 'ams', connectionString: nowhere }, catalog: false, promotionWaitMillis: 0 }),
     })
     for (const from of ['ams', 'nrt'] as const) {
       const started = performance.now()

@@ -36,7 +36,7 @@ export interface Case {
 }
 
 /** Names of the servers in the stage. */
-const REPLICA = 'nrt'
+export const REPLICA = 'nrt'
 const PRIMARY = 'primary'
 
 const base = { uses: [], isStreamed: false } as const

@@ -14,7 +14,9 @@ import { pgData } from './pg-data.ts'
  * mock is one of a file: so the file is found as the adapter finds it.
  */
 const fileFor = (adapter: string, name: string): string =>
-  createRequire(import.meta.resolve(adapter)).resolve(name).replace(/\.cjs$/, '.js')
+  createRequire(import.meta.resolve(adapter))
+    .resolve(name)
+    .replace(/\.cjs$/, '.js')
 
 /** What of the libraries the adapters import, by version. */
 const LIBRARIES: Readonly<Record<'older' | 'newer', Readonly<Record<string, () => Promise<object>>>>> = {

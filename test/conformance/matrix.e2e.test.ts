@@ -1,7 +1,7 @@
 import type { RoutedPool } from '@headwater/pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { listen, REGIONS, type Region, SECRET, Stage } from '../stage.ts'
-import { CASES, type Case, type Place } from './cases.ts'
+import { CASES, type Case, type Place, REPLICA } from './cases.ts'
 import { type Data, type DataAdapter, SCHEMA } from './data.ts'
 import { loadDataAdapters } from './data-adapters.ts'
 import { frontOf, HOSTS } from './hosts.ts'
@@ -69,6 +69,8 @@ async function request(region: Region, path: string, { method, isStreamed }: Cas
 async function direct(adapter: DataAdapter, { run, isStreamed }: Case, body: string): Promise<Outcome> {
   const data = abroad.get(adapter)
   if (data === undefined) throw new Error(`${adapter.name} is not open`)
+  // R9: behind a write of the case before, the primary answers until the replica has it.
+  await expect.poll(() => data.read(), { timeout: 10_000, interval: 2 }).toBe(REPLICA)
   const lines: string[] = []
   const write = async (line: string) => void lines.push(line)
   try {

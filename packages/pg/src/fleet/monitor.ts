@@ -20,6 +20,8 @@ const ALARM_MILLIS = 30_000
 const LEADERLESS_PAUSE_MILLIS = 250
 /** How long they are asked at all after the last query. */
 const PATIENCE_MILLIS = 60_000
+/** How much of a slower answer counts for the round trip. */
+const SLOWER_SHARE = 0.3
 
 /** What the monitor needs of the fleet whose servers it asks. */
 export interface Monitored {
@@ -54,6 +56,7 @@ export class Monitor {
   /** The servers that gave no answer last. */
   readonly #silent = new Set<PoolNode>()
   #hasEnded = false
+  #roundTripMillis: number | undefined
   #sampled: ((node: PoolNode, state: ReplicaState) => void) | undefined
 
   constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis }: MonitorOptions) {
@@ -92,6 +95,11 @@ export class Monitor {
     this.#alarmUntil = now + ALARM_MILLIS
     this.#start()
     if (isNew) for (const { watcher } of this.#watches.values()) watcher.hurry()
+  }
+
+  /** How long the primary takes to answer, in ms, without its slow answers; `undefined` before the first. */
+  get roundTripMillis(): number | undefined {
+    return this.#roundTripMillis
   }
 
   /** Has `sampled` called whenever a server has said how far it is. */
@@ -183,8 +191,17 @@ export class Monitor {
   #heard(node: PoolNode, sample: ServerSample): void {
     this.#silent.delete(node)
     this.#fleet.report(node, sample)
-    if (node === this.#fleet.primary && !sample.isStandby) this.#history.add(sample)
+    if (node === this.#fleet.primary && !sample.isStandby) {
+      this.#history.add(sample)
+      this.#measure(sample.receivedAt - sample.sentAt)
+    }
     this.#sampled?.(node, sample)
+  }
+
+  /** Follows a faster answer at once, and a slower one little by little: it may be a busy moment. */
+  #measure(tookMillis: number): void {
+    const before = this.#roundTripMillis ?? tookMillis
+    this.#roundTripMillis = Math.min(tookMillis, before + (tookMillis - before) * SLOWER_SHARE)
   }
 
   #failed(node: PoolNode, failure: Failure, error: unknown): void {

@@ -6,8 +6,9 @@ import type { PoolNode } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
 import { type ReadRequirement, type StaleReason, whyStale } from './read-requirement.ts'
 
-/** The default wait outside the primary's region, where a replay may cross an ocean, which takes longer. */
-const DEFAULT_WAIT_MILLIS = 50
+/** The default wait outside the primary's region: as long as the crossing would take, within these limits. */
+const SHORTEST_WAIT_MILLIS = 50
+const LONGEST_WAIT_MILLIS = 300
 /** Only a replica that is behind is worth waiting for; a client that has read on another replica, or another timeline, would wait in vain. */
 const WORTH_WAITING: ReadonlySet<StaleReason> = new Set(['behind'])
 /** The reason that is given for several stale replicas: the first of these that holds for one. */
@@ -26,9 +27,13 @@ export class ReplicaChooser {
     this.watch = fleet.monitor
   }
 
-  /** How long a read may wait for a replica. */
+  /** How long a read may wait for a replica, in ms. */
   get maxWaitMillis(): number {
-    return this.#options.maxWaitMillis ?? (this.#fleet.topology.isAtHome ? 0 : DEFAULT_WAIT_MILLIS)
+    const { maxWaitMillis } = this.#options
+    if (maxWaitMillis !== undefined) return maxWaitMillis
+    if (this.#fleet.topology.isAtHome) return 0
+    const crossingMillis = this.watch.roundTripMillis ?? SHORTEST_WAIT_MILLIS
+    return Math.min(LONGEST_WAIT_MILLIS, Math.max(SHORTEST_WAIT_MILLIS, crossingMillis))
   }
 
   /**

@@ -21,7 +21,7 @@ async function warm(...pools: RoutedPool[]): Promise<void> {
 }
 
 describe('a promotion', () => {
-  it('X4, X7, X8: the writes follow the primary, and so do the regions, without a restart', async () => {
+  it('X4, X7, X8: node-postgres#1470, #2781, #3154, postgres#815, prisma#13493, pg-boss#447: the writes follow the primary, and so do the regions, without a restart', async () => {
     await using world = await World.start()
     const [ams, nrt] = [poolIn(world, 'ams'), poolIn(world, 'nrt')]
     await warm(ams, nrt)

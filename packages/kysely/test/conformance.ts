@@ -487,14 +487,14 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
       it('R6: of a handle inside a transaction that writes it makes one that only reads there', async () => {
         const seen = await app.run(() =>
           db.transaction().execute(async (trx) => {
-            if (!isReplayed) await insert(trx, 'inner')
+            if (!isReplayed) await insert(trx, `inner ${setting.setting}`)
             const inside = readonlyKysely(trx)
             const server = await who(inside)
             const refused = await errorOf(insert(inside as unknown as Kysely<Database>, 'refused'))
             return [
               server,
               nameOf(refused),
-              (await trx.selectFrom('note').where('body', '=', 'inner').execute()).length > 0,
+              (await trx.selectFrom('note').where('body', '=', `inner ${setting.setting}`).execute()).length > 0,
             ]
           }),
         )

@@ -206,7 +206,9 @@ class RoutedPoolImplementation extends PgPool {
       forwarded.add(event)
       for (const node of this.#engine.fleet.nodes) {
         node.eachPool((pool) =>
-          emitterOf(pool).on(event, (...args: unknown[]) => runOutside(() => runAppCode(() => this.emit(event, ...args)))),
+          emitterOf(pool).on(event, (...args: unknown[]) =>
+            runOutside(() => runAppCode(() => this.emit(event, ...args))),
+          ),
         )
       }
     }

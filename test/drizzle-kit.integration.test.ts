@@ -15,20 +15,28 @@ beforeAll(async () => {
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
-const kit = pgSchema('kit')
-const first = { kit, pushed: kit.table('pushed', { id: integer().primaryKey() }) }
-const second = { kit, pushed: kit.table('pushed', { id: integer().primaryKey(), body: text() }) }
+/** What runs pushSchema: the process as it is (R9), or the app's own word, which holds also for what another process has pushed. */
+const WAYS: Readonly<Record<string, (push: () => Promise<string[]>) => Promise<string[]>>> = {
+  'outside any scope': (push) => push(),
+  'inside withPrimary': (push) => withPrimary(push),
+}
 
-test('drizzle-kit’s pushSchema is right inside withPrimary, however late the replica', async () => {
+test.each(Object.keys(WAYS))('R9: drizzle-kit’s pushSchema %s is right, however late the replica', async (way) => {
+  const name = `kit_${way.replaceAll(' ', '_')}`
+  const kit = pgSchema(name)
+  const first = { kit, pushed: kit.table('pushed', { id: integer().primaryKey() }) }
+  const second = { kit, pushed: kit.table('pushed', { id: integer().primaryKey(), body: text() }) }
   const database = drizzle(world.pool('ams'))
   type Pushed = Parameters<Kit['pushSchema']>[1]
   /** Pushes a schema, and tells what had to be done. */
-  const push = (schema: Record<string, unknown>): Promise<string[]> =>
-    withPrimary(async () => {
-      const { statementsToExecute, apply } = await pushSchema(schema, database as unknown as Pushed, ['kit'])
+  const push = async (schema: Record<string, unknown>): Promise<string[]> => {
+    const run = async (): Promise<string[]> => {
+      const { statementsToExecute, apply } = await pushSchema(schema, database as unknown as Pushed, [name])
       await apply()
       return statementsToExecute
-    })
+    }
+    return (await WAYS[way]?.(run)) ?? []
+  }
   await world.replica().pauseReplay()
   try {
     expect(await push(first)).toEqual([
@@ -42,7 +50,8 @@ test('drizzle-kit’s pushSchema is right inside withPrimary, however late the r
     await world.replica().resumeReplay()
   }
   const { rows } = await world.admin.query(
-    `select column_name from information_schema.columns where table_name = 'pushed'`,
+    `select column_name from information_schema.columns where table_schema = $1 order by ordinal_position`,
+    [name],
   )
   expect(rows.map(({ column_name }) => column_name)).toEqual(['id', 'body'])
 })

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { route, type Situation, type Statement } from '../src/internal.ts'
 import { ALONE_AT_HOME, ALONE_AWAY, HOME, held, JOB, LOCAL, open, situation, statement, WROTE } from './statements.ts'
 
+const QUESTION: Statement = { ...statement('write', [], 'node-local'), isNodeQuestion: true }
+
 /** What is changed of a request away from home, with a replica, a catalog, and nothing open, written or forced. */
 type Case = readonly [name: string, given: Statement, changes: Partial<Situation>, to: string, reason: string]
 
@@ -49,7 +51,7 @@ describe('route, case by case', () => {
     ],
     [
       'it stays so in withReplica',
-      statement('write'),
+      statement('read'),
       { isPinned: true, forced: 'replica', topology: HOME },
       'primary',
       'pinned',
@@ -291,10 +293,35 @@ describe('route, case by case', () => {
     ],
     [
       'withReplica in a transaction at the primary',
-      statement('write'),
+      statement('read'),
       { forced: 'replica', ...open('primary') },
       'direct',
       'open-transaction',
+    ],
+    [
+      'the same, a write: a handle that only reads, of a transaction that may write',
+      statement('write'),
+      { forced: 'replica', ...open('primary') },
+      'refuse',
+      'write-in-with-replica',
+    ],
+    [
+      'withReplica, a write on a lease that has written',
+      statement('write'),
+      { isPinned: true, forced: 'replica', topology: HOME },
+      'refuse',
+      'write-in-with-replica',
+    ],
+    ['withReplica, which server is this', QUESTION, { forced: 'replica' }, 'replica', 'forced-replica'],
+    ['the same outside it', QUESTION, {}, 'replay', 'write'],
+    ['the same in withPrimary', QUESTION, { forced: 'primary' }, 'replay', 'forced-primary'],
+    ['withReplica in BEGIN, the same', QUESTION, { forced: 'replica', ...held() }, 'replica', 'forced-replica'],
+    [
+      'withReplica in a transaction on a replica, the same',
+      QUESTION,
+      { forced: 'replica', ...open('replica') },
+      'replica',
+      'undecided-transaction',
     ],
   ])('R6: %s', (_name, given, changes, to, reason) => {
     expect(route(given, situation(changes))).toEqual({ route: to, reason })

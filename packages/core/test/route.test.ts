@@ -121,6 +121,8 @@ describe('route', () => {
     always((_given, where, { route: to }) => {
       if (where.transaction.phase !== 'open') return true
       if (where.transaction.on === 'replica') return to !== 'primary' && to !== 'direct'
+      // R6: a write is refused there too.
+      if (to === 'refuse') return where.forced === 'replica'
       return to === (where.topology.isAtHome ? 'primary' : 'direct')
     })
   })

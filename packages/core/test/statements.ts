@@ -26,6 +26,7 @@ export function statement(
     count: 1,
     control: undefined,
     isTransactionLocal: false,
+    isNodeQuestion: false,
   }
 }
 

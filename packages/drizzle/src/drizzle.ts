@@ -26,13 +26,24 @@ export type RoutedDatabase<Shape extends AnyShape = NoShape> = NodePgDatabase<Sh
 /** The options of each database, for the handles that are derived from it. */
 const configs = new WeakMap<object, RoutedDrizzleConfig<AnyShape>>()
 
+/** Drizzle's own `drizzle()`, over a `RoutedPool`. */
+export interface RoutedDrizzle {
+  <Shape extends AnyShape = NoShape>(config: RoutedDrizzleConfig<Shape>): RoutedDatabase<Shape>
+  <Shape extends AnyShape = NoShape>(
+    pool: RoutedPool,
+    config?: Omit<RoutedDrizzleConfig<Shape>, 'client'>,
+  ): RoutedDatabase<Shape>
+  /** Drizzle's own mock, which has no connection. */
+  readonly mock: typeof overPool.mock
+}
+
 /**
  * Makes Drizzle's own database over a `RoutedPool`: every statement is routed by the SQL that Drizzle sends.
  *
- * It takes the options of Drizzle's own `drizzle()`: `{ client, schema }` in 0.45, `{ client, relations }` in 1.0. Migrations
- * run at the primary, including their reads.
+ * It takes what Drizzle's own `drizzle()` takes, except a URL: `{ client, schema }` or `pool, { schema }` in 0.45, `relations`
+ * instead in 1.0. Migrations run at the primary, including their reads.
  *
- * @throws {OptionsInvalid} when `client` is not a `RoutedPool`.
+ * @throws {OptionsInvalid} when the pool is not a `RoutedPool`, and for a URL or `connection`: one URL is one server.
  * @example
  * ```ts
  * const pool = new RoutedPool()
@@ -40,18 +51,36 @@ const configs = new WeakMap<object, RoutedDrizzleConfig<AnyShape>>()
  * const posts = await db.select().from(schema.post)
  * ```
  */
-export function drizzle<Shape extends AnyShape = NoShape>(config: RoutedDrizzleConfig<Shape>): RoutedDatabase<Shape> {
-  // Not instanceof: a pool of another copy of the package works as well.
-  if (typeof config?.client?.topology !== 'object') {
+export const drizzle: RoutedDrizzle = Object.assign(overRoutedPool, { mock: overPool.mock })
+
+function overRoutedPool<Shape extends AnyShape = NoShape>(
+  first: RoutedPool | RoutedDrizzleConfig<Shape>,
+  second?: Omit<RoutedDrizzleConfig<Shape>, 'client'>,
+): RoutedDatabase<Shape> {
+  const config = isRouted(first) ? ({ ...second, client: first } as RoutedDrizzleConfig<Shape>) : first
+  if (!isRouted(config?.client)) {
     throw new OptionsInvalid(
       'client',
-      'is not a RoutedPool; expected drizzle({ client: new RoutedPool({ … }), schema }). Over a plain pg.Pool, use drizzle from drizzle-orm/node-postgres.',
+      `${nameOf(first)}; expected drizzle({ client: new RoutedPool({ … }), schema }). ${HINT}`,
     )
   }
   const database = overPool<Shape, RoutedPool>(config)
   readMigrationsAtPrimary(database._.session)
   configs.set(database, config)
   return database
+}
+
+const HINT = 'Over a plain pg.Pool, use drizzle from drizzle-orm/node-postgres.'
+
+/** Not instanceof: a pool of another copy of the package works as well. */
+function isRouted(candidate: unknown): candidate is RoutedPool {
+  return typeof candidate === 'object' && candidate !== null && typeof Reflect.get(candidate, 'topology') === 'object'
+}
+
+/** What was given instead of a pool. A URL may hold a password: it is not repeated. */
+function nameOf(first: unknown): string {
+  const isUrl = typeof first === 'string' || Reflect.get(Object(first), 'connection') !== undefined
+  return isUrl ? 'is the address of one server, which has no replicas' : 'is not a RoutedPool'
 }
 
 /** The options that a database was made with; `undefined` when `drizzle()` of this package did not make it. */

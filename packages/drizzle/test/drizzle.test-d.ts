@@ -85,6 +85,13 @@ describe('types of Drizzle', () => {
     drizzle({ schema })
     // @ts-expect-error no string
     drizzle('postgres://localhost/app')
+    // @ts-expect-error no connection
+    drizzle({ connection: 'postgres://localhost/app' })
+    expectTypeOf(drizzle(pool)).toEqualTypeOf<RoutedDatabase>()
+    expectTypeOf(drizzle(pool, { schema, logger: true })).toEqualTypeOf<RoutedDatabase<typeof schema>>()
+    // @ts-expect-error the pool is given already
+    drizzle(pool, { client: pool })
+    expectTypeOf(drizzle.mock({ schema })).toExtend<NodePgDatabase<typeof schema>>()
   })
 
   it('every member of the database is accounted for, in both versions', () => {

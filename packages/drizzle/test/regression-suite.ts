@@ -2,6 +2,7 @@ import { findReplay } from '@headwater/core'
 import { inJob, inRequest } from '@headwater/test-world'
 import { Cache, type MutationOption } from 'drizzle-orm/cache/core'
 import { describe, expect, it } from 'vitest'
+import { drizzle } from '../src/index.ts'
 import type { Stage } from './stage.ts'
 
 /** What went wrong in others. */
@@ -16,6 +17,31 @@ export function regressions(stage: Stage): void {
         expect(typeof stage.atHome[method]).toBe('function')
       }
       expect(await stage.atHome.$count(note)).toBeGreaterThan(0)
+    })
+
+    it('R1: drizzle(pool) and drizzle(pool, config) are the same database as drizzle({ client: pool })', async () => {
+      const logged: string[] = []
+      const logger = { logQuery: (text: string) => void logged.push(text) }
+      const forms = [drizzle(stage.home), drizzle(stage.home, { logger }), drizzle({ client: stage.home, logger })]
+      for (const database of forms) {
+        expect(database).toBeInstanceOf(version.NodePgDatabase)
+        expect(database.$client).toBe(stage.home)
+        expect((await database.select({ who: server.who }).from(server))[0]?.who).toBe('nrt')
+      }
+      expect(logged).toHaveLength(2)
+    })
+
+    it('an address instead of a pool is refused without being repeated, and mock() is Drizzle’s own', () => {
+      const url = 'postgres://app:secret@localhost/app'
+      for (const given of [url, { connection: url }, { connection: { connectionString: url } }]) {
+        const make = () => Reflect.apply(drizzle, undefined, [given])
+        expect(make).toThrow(/^\[headwater\] option client: is the address of one server.*RoutedPool/)
+        expect(make).not.toThrow(/secret/)
+      }
+      expect(() => Reflect.apply(drizzle, undefined, [])).toThrow(/is not a RoutedPool/)
+      const mock = drizzle.mock()
+      expect(mock).toBeInstanceOf(version.NodePgDatabase)
+      expect(mock.select({ who: server.who }).from(server).toSQL().sql).toBe('select "who" from "server"')
     })
 
     it('drizzle-orm#6161, #6198: $with keeps its second argument', async () => {

@@ -1,8 +1,9 @@
 import type { OrmPool, RoutedPool } from '@headwater/pg'
-import { CompiledQuery, type DatabaseConnection, PostgresDriver } from 'kysely'
+import { CompiledQuery, type DatabaseConnection, PostgresDriver, type TransactionSettings } from 'kysely'
 import { Backends } from './backends.ts'
 import type { CursorConstructor } from './cursor-constructor.ts'
 import { QueryRoute } from './query-route.ts'
+import { ReadonlyConnection } from './readonly-connection.ts'
 import { RoutedConnection } from './routed-connection.ts'
 
 export interface HeadwaterDriverOptions {
@@ -44,6 +45,11 @@ export class HeadwaterDriver extends PostgresDriver {
     if (pool === undefined || this.#backends === undefined) throw new Error('driver has already been destroyed')
     const connection = this.#idle.pop() ?? new RoutedConnection(pool, this.#route, this.#backends, this.#options.cursor)
     return connection.take()
+  }
+
+  override async beginTransaction(connection: DatabaseConnection, settings: TransactionSettings): Promise<void> {
+    const isReadonly = connection instanceof ReadonlyConnection
+    await super.beginTransaction(connection, isReadonly ? { ...settings, accessMode: 'read only' } : settings)
   }
 
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {

@@ -1,15 +1,7 @@
-import { withPrimary, withReplica } from '@headwater/core'
+import { withPrimary } from '@headwater/core'
 import { currentFrame } from '@headwater/core/internal'
 import type { CompiledQuery } from 'kysely'
 import { type Need, NodeNeeds } from './node-need.ts'
-
-/** The ids that Kysely gave to queries of a read-only handle. */
-const readOnlyQueries = new WeakSet<object>()
-
-/** Marks a query as one of a read-only handle: it runs as inside `withReplica`. */
-export function markReadOnly(queryId: object): void {
-  readOnlyQueries.add(queryId)
-}
 
 /**
  * Routes a query by its operation node in addition to its text.
@@ -28,9 +20,8 @@ export class QueryRoute {
     return this.#needs.of(query.query, query.sql)
   }
 
-  /** Sends a query inside `withPrimary` or `withReplica` when it needs that: `send` is called at once. */
-  run<Sent>(query: CompiledQuery, need: Need, send: () => Sent): Sent {
-    if (readOnlyQueries.has(query.queryId)) return withReplica(send)
+  /** Sends a query inside `withPrimary` when it needs that: `send` is called at once. */
+  run<Sent>(need: Need, send: () => Sent): Sent {
     return need === 'primary' && currentFrame()?.forced !== 'replica' ? withPrimary(send) : send()
   }
 }

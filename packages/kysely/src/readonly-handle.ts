@@ -1,12 +1,16 @@
 import type {
   Command,
+  CompiledQuery,
+  ConnectionBuilder,
   DrainOuterGeneric,
   Expression,
   IsolationLevel,
   Kysely,
   KyselyPlugin,
   QueryCreator,
+  QueryResult,
   SelectQueryBuilder,
+  SelectQueryNode,
 } from 'kysely'
 
 /** 'notes' of 'notes(id, body)'. */
@@ -67,6 +71,9 @@ export interface ReadonlyQueryCreator<DB> extends Pick<QueryCreator<DB>, 'select
   readonly replaceInto: never
 }
 
+/** What a method of Kysely takes after its first argument: 0.29 has options that 0.28 does not have. */
+type Later<Method extends (...args: never) => unknown> = Parameters<Method> extends [unknown, ...infer Rest] ? Rest : []
+
 /** The parts of a handle that are the same in and out of a transaction. */
 interface ReadonlyCommon<DB>
   extends ReadonlyQueryCreator<DB>,
@@ -75,10 +82,13 @@ interface ReadonlyCommon<DB>
   readonly schema: never
   /** Not to be called. Its type lets raw SQL take the handle: sql`…`.execute(read) is rejected when it writes. */
   readonly getExecutor: never
-  /** Not on a read-only handle: run the query through its builder, or raw SQL through sql`…`.execute(read). */
-  readonly executeQuery: never
-  /** Not on a read-only handle: a plugin makes it one. */
-  readonly withoutPlugins: never
+  /** Runs a query that was built on this handle or another one, compiled or not. */
+  executeQuery<Row>(
+    query: SelectQueryBuilder<DB, never, Row> | (CompiledQuery<Row> & { readonly query: SelectQueryNode }),
+    ...options: Later<Kysely<unknown>['executeQuery']>
+  ): Promise<Pick<QueryResult<Row>, 'rows'>>
+  /** No other query compiles here. */
+  executeQuery(...args: never[]): never
 }
 
 /** Methods of Kysely 0.29 that 0.28 does not have. */
@@ -95,6 +105,7 @@ interface ReadonlyHandle<DB> extends ReadonlyCommon<DB>, Pick<Kysely<DB>, 'destr
   transaction(): ReadonlyTransactionBuilder<DB>
   startTransaction(): ReadonlyControlledTransactionBuilder<DB>
   withPlugin(plugin: KyselyPlugin): ReadonlyKysely<DB>
+  withoutPlugins(): ReadonlyKysely<DB>
   withSchema(schema: string): ReadonlyKysely<DB>
   withTables<Tables extends Record<string, object>>(): ReadonlyKysely<DrainOuterGeneric<DB & Tables>>
 }
@@ -105,7 +116,10 @@ export type ReadonlyKysely<DB> = ReadonlyHandle<DB> &
 
 /** One connection for several reads. */
 export interface ReadonlyConnectionBuilder<DB> {
-  execute<Result>(callback: (db: ReadonlyKysely<DB>) => Promise<Result>): Promise<Result>
+  execute<Result>(
+    callback: (db: ReadonlyKysely<DB>) => Promise<Result>,
+    ...options: Later<ConnectionBuilder<unknown>['execute']>
+  ): Promise<Result>
 }
 
 /** A transaction that only reads; it runs on a replica from its first statement to its end. */
@@ -115,26 +129,21 @@ export interface ReadonlyTransactionBuilder<DB> {
   execute<Result>(callback: (transaction: ReadonlyTransaction<DB>) => Promise<Result>): Promise<Result>
 }
 
-/** Not on a transaction's handle: it is in a transaction already, and has the tables of the handle that began it. */
-type NotInTransaction = Readonly<
-  Record<
-    | 'connection'
-    | 'destroy'
-    | 'startTransaction'
-    | 'transaction'
-    | 'withTables'
-    | '$extendTables'
-    | '$omitTables'
-    | '$pickTables',
-    never
-  >
->
+/** Not on a transaction's handle: it is in a transaction already. */
+type NotInTransaction = Readonly<Record<'connection' | 'destroy' | 'startTransaction' | 'transaction', never>>
 
 /** The handle of a transaction that only reads. */
 export interface ReadonlyTransaction<DB> extends ReadonlyCommon<DB>, NotInTransaction {
   readonly isTransaction: true
-  withPlugin(plugin: KyselyPlugin): this
-  withSchema(schema: string): this
+  withPlugin(plugin: KyselyPlugin): ReadonlyTransaction<DB>
+  withoutPlugins(): ReadonlyTransaction<DB>
+  withSchema(schema: string): ReadonlyTransaction<DB>
+  withTables<Tables extends Record<string, object>>(): ReadonlyTransaction<DrainOuterGeneric<DB & Tables>>
+  $extendTables<Tables extends Record<string, object>>(): ReadonlyTransaction<DrainOuterGeneric<DB & Tables>>
+  /** Not on a read-only handle: leave tables out of `db` before it is made one. */
+  readonly $omitTables: never
+  /** Not on a read-only handle: pick the tables of `db` before it is made one. */
+  readonly $pickTables: never
 }
 
 /** A transaction that only reads, ended by hand. */
@@ -144,12 +153,54 @@ export interface ReadonlyControlledTransactionBuilder<DB> {
   execute(): Promise<ReadonlyControlledTransaction<DB>>
 }
 
-/** The handle of a read-only transaction that is ended by hand. It has no savepoints: there is nothing to undo. */
-export interface ReadonlyControlledTransaction<DB>
-  extends ReadonlyTransaction<DB>,
-    Readonly<Record<'savepoint' | 'rollbackToSavepoint' | 'releaseSavepoint', never>> {
+/** Copies of Kysely's own types, which it does not export: the savepoints that are left after one was released, or returned to. */
+type ReleaseSavepoint<Names extends string[], Name extends Names[number]> = Names extends [...infer Before, infer Last]
+  ? Last extends Name
+    ? Before
+    : ReleaseSavepoint<Before extends string[] ? Before : never, Name>
+  : never
+
+type RollbackToSavepoint<Names extends string[], Name extends Names[number]> = Names extends [
+  ...infer Before,
+  infer Last,
+]
+  ? Last extends Name
+    ? Names
+    : RollbackToSavepoint<Before extends string[] ? Before : never, Name>
+  : never
+
+/** The handle of a read-only transaction that is ended by hand. */
+export interface ReadonlyControlledTransaction<DB, Names extends string[] = []> extends ReadonlyTransaction<DB> {
   readonly isCommitted: boolean
   readonly isRolledBack: boolean
   commit(): Command<void>
   rollback(): Command<void>
+  withPlugin(plugin: KyselyPlugin): ReadonlyControlledTransaction<DB, Names>
+  withoutPlugins(): ReadonlyControlledTransaction<DB, Names>
+  withSchema(schema: string): ReadonlyControlledTransaction<DB, Names>
+  withTables<Tables extends Record<string, object>>(): ReadonlyControlledTransaction<
+    DrainOuterGeneric<DB & Tables>,
+    Names
+  >
+  $extendTables<Tables extends Record<string, object>>(): ReadonlyControlledTransaction<
+    DrainOuterGeneric<DB & Tables>,
+    Names
+  >
+  /** Not on a read-only handle: leave tables out of `db` before it is made one. */
+  readonly $omitTables: never
+  /** Not on a read-only handle: pick the tables of `db` before it is made one. */
+  readonly $pickTables: never
+  savepoint<Name extends string>(
+    name: Name extends Names ? never : Name,
+  ): Command<ReadonlyControlledTransaction<DB, [...Names, Name]>>
+  releaseSavepoint<Name extends Names[number]>(
+    name: Name,
+  ): ReleaseSavepoint<Names, Name> extends string[]
+    ? Command<ReadonlyControlledTransaction<DB, ReleaseSavepoint<Names, Name>>>
+    : never
+  rollbackToSavepoint<Name extends Names[number]>(
+    name: Name,
+  ): RollbackToSavepoint<Names, Name> extends string[]
+    ? Command<ReadonlyControlledTransaction<DB, RollbackToSavepoint<Names, Name>>>
+    : never
 }

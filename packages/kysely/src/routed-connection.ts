@@ -51,10 +51,10 @@ export class RoutedConnection implements DatabaseConnection {
     try {
       // A query with a signal may have to be cancelled, for which its server must be known.
       const isForPool = need !== 'write' && this.#client === undefined && !options?.signal
-      let sent = isForPool ? this.#route.run(query, need, () => this.#pool.queryPlainRead(sql, parameters)) : undefined
+      let sent = isForPool ? this.#route.run(need, () => this.#pool.queryPlainRead(sql, parameters)) : undefined
       if (sent === undefined) {
         const client = this.#lease()
-        sent = this.#route.run(query, need, () => send(client, need, sql, parameters))
+        sent = this.#route.run(need, () => send(client, need, sql, parameters))
       }
       this.#running = sent
       return resultOf<Row>(await sent)
@@ -89,7 +89,7 @@ export class RoutedConnection implements DatabaseConnection {
     chunkSize: number,
   ): AsyncIterableIterator<QueryResult<Row>> {
     const need = this.#route.needOf(query)
-    this.#route.run(query, need, () => (need === 'write' ? client.queryWrite(cursor) : client.query(cursor)))
+    this.#route.run(need, () => (need === 'write' ? client.queryWrite(cursor) : client.query(cursor)))
     let isOver = false
     try {
       while (!isOver) {

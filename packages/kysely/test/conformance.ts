@@ -1,6 +1,6 @@
 import { runInScope, Scope, WriteOnReplica, withPrimary, withReplica } from '@headwater/core'
 import { errorOf, inJob, untilHome, type World } from '@headwater/test-world'
-import { CamelCasePlugin, Kysely, sql } from 'kysely'
+import { CamelCasePlugin, CompiledQuery, Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { HeadwaterDialect, readonlyKysely } from '../src/index.ts'
@@ -15,6 +15,8 @@ export interface Capabilities {
 
 const who = async (db: Pick<Kysely<Database>, 'selectFrom'>): Promise<string> =>
   (await db.selectFrom('server').select('who').executeTakeFirstOrThrow()).who
+
+const nameOf = (error: unknown): string => (error instanceof Error ? error.name : String(error))
 
 const insert = (db: Kysely<Database>, body: string) => db.insertInto('note').values({ body }).execute()
 
@@ -403,6 +405,101 @@ export function describeConformance(version: string, { hasAbortedTransactionErro
         expect(refused).toEqual(Array.from({ length: 4 }, () => expect.any(WriteOnReplica)))
         expect(await world.notes('cast')).toBe(0)
         expect((await app.run(() => insert(db, 'not cast'))) === 'replay').toBe(isReplayed)
+      })
+
+      it('R6: it holds on every path: what another handle compiled, raw SQL, streams, plugins, transactions of all kinds', async () => {
+        const forced = readonlyKysely(db) as unknown as Kysely<Database>
+        const added = db.insertInto('note').values({ body: 'path' }).returning('id')
+        const paths: Readonly<Record<string, (handle: Kysely<Database>) => Promise<unknown>>> = {
+          'executeQuery of a compiled query': (handle) => handle.executeQuery(added.compile()),
+          'executeQuery of a builder': (handle) => handle.executeQuery(added),
+          'the executor': (handle) => handle.getExecutor().executeQuery(added.compile()),
+          'CompiledQuery.raw': (handle) =>
+            handle.executeQuery(CompiledQuery.raw("insert into note (body) values ('path')")),
+          'raw SQL': (handle) => sql`insert into note (body) values ('path')`.execute(handle),
+          withoutPlugins: (handle) => insert(handle.withoutPlugins(), 'path'),
+          withPlugin: (handle) => insert(handle.withPlugin(new CamelCasePlugin()), 'path'),
+          withSchema: (handle) => insert(handle.withSchema('public'), 'path'),
+          'a writing CTE': (handle) =>
+            handle
+              .with('added', () => added)
+              .selectFrom('added')
+              .selectAll()
+              .execute(),
+          stream: async (handle) => {
+            for await (const row of handle.insertInto('note').values({ body: 'path' }).returning('id').stream())
+              return row
+            return undefined
+          },
+          connection: (handle) => handle.connection().execute((connection) => insert(connection, 'path')),
+          'a transaction after a read': (handle) =>
+            handle.transaction().execute(async (trx) => {
+              await who(trx)
+              await insert(trx, 'path')
+            }),
+          'a READ WRITE transaction': (handle) =>
+            handle
+              .transaction()
+              .setAccessMode('read write')
+              .execute((trx) => sql`select write_note('path')`.execute(trx)),
+          'a SERIALIZABLE transaction': (handle) =>
+            handle
+              .transaction()
+              .setIsolationLevel('serializable')
+              .execute((trx) => insert(trx, 'path')),
+          'a controlled transaction': async (handle) => {
+            const trx = await handle.startTransaction().execute()
+            try {
+              await who(trx)
+              await insert(trx, 'path')
+            } finally {
+              await trx.rollback().execute()
+            }
+          },
+        }
+        const outcomes: Record<string, string> = {}
+        for (const [name, path] of Object.entries(paths)) {
+          const error = await app.run(() => errorOf(path(forced)))
+          outcomes[name] = nameOf(error)
+        }
+        const expected = Object.fromEntries(Object.keys(paths).map((name) => [name, 'WriteOnReplica']))
+        // No standby runs SERIALIZABLE: away from home its request goes to the primary, and there it is READ ONLY.
+        if (isReplayed) expected['a SERIALIZABLE transaction'] = 'ReplayToPrimary'
+        expect(outcomes).toEqual(expected)
+        expect(await world.notes('path')).toBe(0)
+      })
+
+      it('R6: a query that it built is routed as any other when another handle runs it', async () => {
+        const readonly = readonlyKysely(db)
+        const query = readonly.selectFrom('server').select('who').compile()
+        const seen = await app.run(() =>
+          runInScope(new Scope(), async () => {
+            if (isReplayed) return ['nrt', 'primary']
+            await insert(db, 'behind a write')
+            const own = await readonly.executeQuery(db.selectFrom('server').select('who'))
+            const other = await db.executeQuery(query)
+            return [own.rows[0]?.who, other.rows[0]?.who]
+          }),
+        )
+        expect(seen).toEqual(['nrt', 'primary'])
+      })
+
+      it('R6: of a handle inside a transaction that writes it makes one that only reads there', async () => {
+        const seen = await app.run(() =>
+          db.transaction().execute(async (trx) => {
+            if (!isReplayed) await insert(trx, `inner ${setting.setting}`)
+            const inside = readonlyKysely(trx)
+            const server = await who(inside)
+            const refused = await errorOf(insert(inside as unknown as Kysely<Database>, 'refused'))
+            return [
+              server,
+              nameOf(refused),
+              (await trx.selectFrom('note').where('body', '=', `inner ${setting.setting}`).execute()).length > 0,
+            ]
+          }),
+        )
+        expect(seen).toEqual(isReplayed ? ['nrt', 'WriteOnReplica', false] : ['primary', 'WriteOnReplica', true])
+        expect(await world.notes('refused')).toBe(0)
       })
 
       it('over another dialect it throws', () => {

@@ -79,8 +79,10 @@ describe('readonlyKysely', () => {
     read.schema.dropTable('note')
     // @ts-expect-error nor by way of a query of another handle
     read.executeQuery(db.insertInto('note').values({ body: '' }))
-    // @ts-expect-error a plugin is what makes it read-only
-    read.withoutPlugins()
+    // @ts-expect-error nor compiled
+    read.executeQuery(db.insertInto('note').values({ body: '' }).compile())
+    // @ts-expect-error no insert without plugins
+    read.withoutPlugins().insertInto('note')
     // @ts-expect-error no insert in a common table expression
     read.with('added', (creator) => creator.insertInto('note').values({ body: '' }).returningAll())
     // @ts-expect-error nor beside one
@@ -101,5 +103,22 @@ describe('readonlyKysely', () => {
   it('can be used wherever Kysely’s own ReadonlyKysely can', () => {
     const takes = (own: KyselysOwn<Database>) => own.selectFrom('note').selectAll()
     expectTypeOf(takes).toBeCallableWith(read)
+    expectTypeOf<keyof KyselysOwn<Database>>().toExtend<keyof ReadonlyKysely<Database>>()
+  })
+
+  it('has what Kysely’s own ReadonlyKysely has', async () => {
+    type Note = Selectable<Database['note']>
+    const query = db.selectFrom('note').selectAll()
+    expectTypeOf(read.executeQuery(read.selectFrom('note').selectAll())).resolves.toExtend<{ rows: Note[] }>()
+    expectTypeOf(read.withoutPlugins()).toEqualTypeOf<ReadonlyKysely<Database>>()
+    read.connection().execute(async (connection) => connection.executeQuery(query), { signal: AbortSignal.timeout(1) })
+    const transaction = await read.startTransaction().setIsolationLevel('repeatable read').execute()
+    const inside = await transaction.savepoint('a').execute()
+    expectTypeOf(inside.selectFrom('note').selectAll().execute()).resolves.toEqualTypeOf<Note[]>()
+    // @ts-expect-error there is no such savepoint
+    inside.rollbackToSavepoint('b')
+    const outside = await inside.withSchema('public').releaseSavepoint('a').execute()
+    // @ts-expect-error it was released
+    outside.releaseSavepoint('a')
   })
 })

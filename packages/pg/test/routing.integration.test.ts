@@ -111,6 +111,53 @@ describe('at home', () => {
     expect(seen).toEqual(['read', 'write'])
   })
 
+  it('R6: inside withReplica the replica says which server it is, and how far; outside it is the primary', async () => {
+    const questions = [
+      'select pg_is_in_recovery() as answer',
+      "select current_setting('in_hot_standby')::bool as answer",
+      'select pg_last_wal_replay_lsn() is not null and pg_last_xact_replay_timestamp() is not null as answer',
+      `select inet_server_port() = ${new URL(world.replica().url).port} as answer`,
+      'select count(*) = 1 as answer from pg_stat_wal_receiver',
+    ]
+    const answers = (target: RoutedPool | pg.PoolClient) => async () => {
+      const rows: unknown[] = []
+      for (const text of questions) rows.push((await target.query(text)).rows[0].answer)
+      rows.push((await target.query('show transaction_read_only')).rows[0].transaction_read_only === 'on')
+      return rows
+    }
+    const onReplica = [...questions, 'show'].map(() => true)
+    const onPrimary = onReplica.map(() => false)
+    await inJob(async () => {
+      await pool.query("insert into note (body) values ('asked')")
+      expect(await withReplica(answers(pool))).toEqual(onReplica)
+      expect(await answers(pool)()).toEqual(onPrimary)
+      await leased(pool, async (client) => {
+        expect(await withReplica(answers(client))).toEqual(onReplica)
+        await client.query('begin')
+        expect(await withReplica(answers(client))).toEqual(onReplica)
+        await client.query('commit')
+        expect(await answers(client)()).toEqual(onPrimary)
+      })
+    })
+    const refused = [
+      'select pg_is_in_recovery(), pg_advisory_lock(1)',
+      'select pg_is_in_recovery(); listen news',
+      'create temp table t as select pg_is_in_recovery()',
+      "select nextval('note_id_seq'), pg_is_in_recovery()",
+      'select pg_reload_conf()',
+    ]
+    for (const text of refused) await expect(withReplica(() => pool.query(text))).rejects.toThrow(WriteOnReplica)
+  })
+  it('R6: a write inside withReplica is refused in a transaction at the primary too, which goes on', async () => {
+    await leased(pool, async (client) => {
+      await client.query('begin')
+      await client.query("insert into note (body) values ('R6 outer')")
+      const inner = withReplica(() => client.query("insert into note (body) values ('R6 inner')"))
+      await expect(inner).rejects.toThrow(WriteOnReplica)
+      await client.query('commit')
+    })
+    expect([await world.notes('R6 outer'), await world.notes('R6 inner')]).toEqual([1, 0])
+  })
   it('R8: opt-in routing reads from the replica only inside withReplica; eventual consistency also after a write', async () => {
     const optIn = await world.informedPool('ams', { routing: 'opt-in' })
     expect(await who(optIn)).toBe('primary')

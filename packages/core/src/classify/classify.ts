@@ -20,6 +20,7 @@ function plain(reason: AccessReason, count: number): Statement {
     count,
     control: undefined,
     isTransactionLocal: false,
+    isNodeQuestion: false,
   })
 }
 
@@ -79,7 +80,7 @@ function classifyAs(escapes: Escapes, sql: string, knowledge: Knowledge | undefi
 }
 
 function result(
-  { lexer, rank, reason, tokenStart, tokenEnd, functions, control, isTransactionLocal }: Scan,
+  { lexer, rank, reason, tokenStart, tokenEnd, functions, control, isTransactionLocal, isMoreThanQuestion }: Scan,
   count: number,
 ): Statement {
   const isHinted = rank < 3 && (lexer.hint & HINT_PRIMARY) !== 0
@@ -95,5 +96,6 @@ function result(
     count,
     control,
     isTransactionLocal: isTransactionLocal && rank < 3,
+    isNodeQuestion: reason === 'node-local' && !isMoreThanQuestion && (lexer.hint & HINT_PRIMARY) === 0,
   })
 }

@@ -1,11 +1,15 @@
 import type { Statement, TransactionModes } from '../statement/statement.ts'
-import { accessIn } from './access-in.ts'
+import { accessOf } from './access-in.ts'
 import { type Decision, PRIMARY, REFUSE, REPLICA } from './decision.ts'
 import type { PrimaryReason } from './reasons.ts'
 import type { Situation } from './situation.ts'
 
 /** Decides where a statement goes (R1–R6, R8, P1, P4, P6). Pure: the same arguments give the same object. */
 export function route(statement: Statement, situation: Situation): Decision {
+  // R6, also where the transaction is at the primary.
+  if (situation.forced === 'replica' && accessOf(statement, situation) === 'write') {
+    return REFUSE['write-in-with-replica']
+  }
   switch (situation.transaction.phase) {
     case 'open':
       return inOpenTransaction(statement, situation, situation.transaction)
@@ -31,7 +35,7 @@ function mustSeeOwnWrites({ scope, consistency, isOwnWriteUnplaced }: Situation)
 }
 
 function alone(statement: Statement, situation: Situation): Decision {
-  const { access } = statement
+  const access = accessOf(statement, situation)
   if (situation.isPinned) return routeToPrimary('pinned', situation)
   if (situation.forced === 'primary') return routeToPrimary('forced-primary', situation)
   if (access === 'write' || access === 'session') {
@@ -66,7 +70,7 @@ function isNewerThanCatalog({ reason }: Statement, { isCatalogOutdated }: Situat
 }
 
 function atFirstStatement(statement: Statement, situation: Situation, modes: TransactionModes): Decision {
-  const { access } = statement
+  const access = accessOf(statement, situation)
   const needsPrimary = access === 'write' || access === 'session'
   if (situation.isPinned) return routeToPrimary('pinned', situation)
   if (situation.forced === 'primary') return routeToPrimary('forced-primary', situation)
@@ -100,7 +104,7 @@ function inOpenTransaction(
   if (transaction.on === 'primary') {
     return situation.topology.isAtHome ? PRIMARY['open-transaction'].primary : PRIMARY['open-transaction'].direct
   }
-  const access = accessIn(statement, situation.transaction)
+  const access = accessOf(statement, situation)
   const here = transaction.isReadOnly ? REPLICA['read-only-transaction'] : REPLICA['undecided-transaction']
   const askedForPrimary = reasonToReadAtPrimary(statement, situation, transaction.isReadOnly)
   if (askedForPrimary !== undefined) return startAgain(askedForPrimary, situation)

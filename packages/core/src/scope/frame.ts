@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import type { Consistency } from '../route/consistency.ts'
 import type { Scope } from './scope.ts'
 
@@ -12,15 +12,15 @@ export interface Frame {
 const STORAGE = Symbol.for('headwater.scope.1')
 
 /** Two loaded copies of this package share one storage; the version in the symbol separates incompatible copies. */
-function sharedStorage(): AsyncLocalStorage<Frame> {
+function sharedStorage(): AsyncLocalStorage<Frame | undefined> {
   const existing: unknown = Reflect.get(globalThis, STORAGE)
   if (existing instanceof AsyncLocalStorage) return existing
-  const created = new AsyncLocalStorage<Frame>()
+  const created = new AsyncLocalStorage<Frame | undefined>()
   Object.defineProperty(globalThis, STORAGE, { value: created, enumerable: false })
   return created
 }
 
-const storage: AsyncLocalStorage<Frame> = sharedStorage()
+const storage: AsyncLocalStorage<Frame | undefined> = sharedStorage()
 
 /** The frame of the calling code; `undefined` outside any scope. */
 export function currentFrame(): Frame | undefined {
@@ -54,6 +54,17 @@ export function runIn(frame: Frame, fn: () => unknown): unknown {
     if (result instanceof Promise || !isThenable(result)) return result
     return new Promise((resolve, reject) => result.then(resolve, reject))
   })
+}
+
+const atLoad = new AsyncResource('HeadwaterOutside')
+
+/**
+ * Runs `fn` in no scope, nor in what else the calling request has in its async context (a span, a logger's fields).
+ *
+ * For what outlives the request that happens to start it: a connection that others will use, a watch, the load of a catalog.
+ */
+export function runOutside<Result>(fn: () => Result): Result {
+  return atLoad.runInAsyncScope(() => storage.run(undefined, fn))
 }
 
 function isThenable(result: unknown): result is PromiseLike<unknown> {

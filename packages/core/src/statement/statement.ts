@@ -51,6 +51,11 @@ export interface Statement {
    * (`SET LOCAL`, `set_config(…, true)`, `FETCH`, `SHOW`).
    */
   readonly isTransactionLocal: boolean
+  /**
+   * Whether all that needs the primary in it only asks a server about itself (`pg_is_in_recovery()`, `SHOW
+   * transaction_read_only`): where the app has chosen a replica, the replica answers.
+   */
+  readonly isNodeQuestion: boolean
 }
 
 /** Why a statement has its access: a closed list, so that a table over it is exhaustive. */

@@ -47,6 +47,8 @@ export async function itsTypesAreThoseOfDrizzle1(pool: RoutedPool, codecs: PgCod
   drizzle({ client: {} as pg.Pool, relations })
   // @ts-expect-error a pool is needed
   drizzle({ relations })
+  expectTypeOf(drizzle(pool, { relations })).toEqualTypeOf<RoutedDatabase<Relations>>()
+  expectTypeOf(drizzle.mock({ relations })).toExtend<NodePgDatabase<Relations>>()
   // @ts-expect-error no string
   drizzle('postgres://localhost/app')
 }

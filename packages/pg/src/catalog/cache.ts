@@ -4,6 +4,7 @@ import {
   createKnowledge,
   type Knowledge,
   pauseMillis,
+  runOutside,
   type Statement,
 } from '@headwater/core/internal'
 import type pg from 'pg'
@@ -187,9 +188,11 @@ export class CatalogCache {
    * Rejects with the driver's error, or the signal's reason when the cache has ended.
    */
   refresh(): Promise<Knowledge> {
-    this.#running ??= this.#load().finally(() => {
-      this.#running = undefined
-    })
+    this.#running ??= runOutside(() =>
+      this.#load().finally(() => {
+        this.#running = undefined
+      }),
+    )
     return this.#running
   }
 

@@ -110,6 +110,13 @@ export function emitterOf(emitter: object): EventEmitter {
   return emitter as EventEmitter
 }
 
+/** Lets `run` call what opens the client's socket. */
+export function wrapOpening({ connection }: pg.Client, run: (open: () => unknown) => unknown): void {
+  const inner = connection as unknown as { connect(...address: unknown[]): unknown }
+  const { connect } = inner
+  inner.connect = (...address) => run(() => connect.apply(connection, address))
+}
+
 /** Calls back with each setting that the server reports unasked (ParameterStatus). */
 export function onParameterStatus({ connection }: pg.Client, heard: (name: string, value: string) => void): void {
   connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {

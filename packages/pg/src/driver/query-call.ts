@@ -1,5 +1,6 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { QueryConfig, Submittable } from 'pg'
+import { bindToCaller } from './bind-submittable.ts'
+import { boundHere } from './bound-here.ts'
 import { runAppCode } from './run-app-code.ts'
 import { type AppConfig, copyConfig } from './sent-query.ts'
 import type { Settle } from './settle.ts'
@@ -21,7 +22,8 @@ export interface QueryCall {
 /**
  * Brings the arguments of `query` into one shape.
  *
- * A callback is bound to its caller's async context: pg calls it from its socket's, where the scope is lost. A Submittable
+ * A callback is bound to its caller's async context: pg calls it from its socket's, where the scope is lost; so are the events and
+ * handlers of a Submittable. A Submittable
  * without a callback is given this one, as pg does.
  *
  * @throws {TypeError} for null, undefined, or a callback that is not a function, in pg's own words; and what a getter of the
@@ -35,6 +37,7 @@ export function toQueryCall(first: unknown, second: unknown, third: unknown): Qu
   if (typeof first === 'string') return { text: first, config: first, values, callback, submittable: undefined }
   if (isSubmittable(first)) {
     giveCallback(first, callback)
+    bindToCaller(first)
     return { text: findText(first), config: first, values, callback, submittable: first }
   }
   // pg checks the rest of the shape.
@@ -65,6 +68,6 @@ function toCallback(candidate: unknown): Settle | undefined {
 
 /** Binds a callback to its caller's async context. An error that it throws goes to the process, not to us. */
 export function boundToCaller(callback: (...given: unknown[]) => void): (...given: unknown[]) => void {
-  const bound = AsyncLocalStorage.bind(callback)
+  const bound = boundHere(callback)
   return (...given) => runAppCode(() => bound(...given))
 }

@@ -1,7 +1,8 @@
 import type { EventEmitter } from 'node:events'
 import { OptionsInvalid } from '@headwater/core'
+import { runOutside } from '@headwater/core/internal'
 import type pg from 'pg'
-import { emitterOf, internalsOf, onParameterStatus } from './pg-internals.ts'
+import { emitterOf, internalsOf, onParameterStatus, wrapOpening } from './pg-internals.ts'
 import { runAppCode } from './run-app-code.ts'
 
 /** What ReadyForQuery says of the session; `undefined` before the first and after the connection ended. */
@@ -69,6 +70,8 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
           "its instances have no connection of pg's own (is it pg-native?); expected pg.Client or a subclass of it",
         )
       }
+      // What a socket reports runs in the async context that opened it, and many callers will use it.
+      wrapOpening(this, runOutside)
       if (options.asksForReadOnly()) {
         forceReadOnly(this)
         const hear = (error: unknown): void => {

@@ -1,4 +1,5 @@
 import { accessIn, type Decision, type Position, type PrimaryReason } from '@headwater/core/internal'
+import { boundHere } from '../driver/bound-here.ts'
 import { isStatementLost } from '../driver/named-statement.ts'
 import { isReadTimeout } from '../driver/pg-errors.ts'
 import { sendQuery } from '../driver/send.ts'
@@ -124,10 +125,11 @@ export class Execution {
     const { holder } = query
     holder.use(connection, query)
     if (holder.transaction.phase !== 'held') return this.#send(query, connection)
-    holder.begin(connection, (error) => {
+    const begun = boundHere((error: unknown): void => {
       if (error) this.#answered(query, connection, error)
       else this.#send(query, connection)
     })
+    holder.begin(connection, begun)
   }
 
   #send(query: RoutedQuery, connection: Connection): void {
@@ -177,7 +179,7 @@ export class Execution {
     }
     // ReadyForQuery follows an error, or the connection's end; only then is the state of the transaction known.
     if (isRunning) failed()
-    else connection.client.whenSettled(failed)
+    else connection.client.whenSettled(boundHere(failed))
   }
 
   #failed(query: RoutedQuery, connection: Connection, error: unknown): void {

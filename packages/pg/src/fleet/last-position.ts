@@ -1,4 +1,4 @@
-import { NO_NODE, type Position, type PositionSource, type ReadPosition } from '@headwater/core/internal'
+import { NO_NODE, type Position, type PositionSource, type ReadPosition, runOutside } from '@headwater/core/internal'
 
 /** How far apart two questions to the primary are at least, in ms: clients bring them about. */
 const PAUSE_MILLIS = 1_000
@@ -22,7 +22,7 @@ export class LastPosition {
     if (this.#known !== undefined && this.#known.askedAt >= time) return { ...this.#known.position, node: NO_NODE }
     const now = Date.now()
     const isTooSoon = now >= this.#askedAt && now < this.#askedAt + PAUSE_MILLIS
-    if (now >= time && !this.#isAsking && !isTooSoon) void this.#ask(now)
+    if (now >= time && !this.#isAsking && !isTooSoon) void runOutside(() => this.#ask(now))
     return undefined
   }
 

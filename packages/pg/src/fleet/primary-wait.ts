@@ -1,3 +1,5 @@
+import { boundHere } from '../driver/bound-here.ts'
+
 /** A caller that waits for a primary: called once, with an error when none came in time. */
 type Waiting = (error: unknown) => void
 
@@ -23,11 +25,13 @@ export class PrimaryWait {
   add(done: Waiting, deadline: number, error: unknown): void {
     const left = deadline - performance.now()
     if (left <= 0 || this.#waiting.size >= MOST_WAITING) return done(error)
+    // Whoever finds the primary calls back: the caller goes on where it began.
+    const resume = boundHere(done)
     const timer = setTimeout(() => {
-      this.#waiting.delete(done)
-      done(error)
+      this.#waiting.delete(resume)
+      resume(error)
     }, left)
-    this.#waiting.set(done, timer)
+    this.#waiting.set(resume, timer)
   }
 
   /** There is one: all of them go on. With an error: none will come. */

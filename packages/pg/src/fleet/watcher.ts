@@ -1,4 +1,4 @@
-import { type Backoff, type Lsn, pauseMillis, spread } from '@headwater/core/internal'
+import { type Backoff, type Lsn, pauseMillis, runOutside, spread } from '@headwater/core/internal'
 import pg from 'pg'
 import { clientClassOf, internalsOf, onParameterStatus } from '../driver/pg-internals.ts'
 import { AS_TEXT } from '../driver/send.ts'
@@ -101,7 +101,7 @@ export class Watcher<Sample> {
 
   /** Begins to ask, unless it does already or has ended. */
   start(): void {
-    if (this.#run === undefined && !this.#abort.signal.aborted) this.#run = this.#watchOn()
+    if (this.#run === undefined && !this.#abort.signal.aborted) this.#run = runOutside(() => this.#watchOn())
   }
 
   /**

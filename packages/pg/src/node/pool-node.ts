@@ -9,9 +9,11 @@ import {
   nextHealth,
   PRIMARY_BACKOFF,
   REPLICA_BACKOFF,
+  runOutside,
   withFound,
 } from '@headwater/core/internal'
 import pg from 'pg'
+import { boundHere } from '../driver/bound-here.ts'
 import { clientClassOf, clientsOf, forgetPending } from '../driver/pg-internals.ts'
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
 import { unconnectedClient } from '../driver/unconnected-client.ts'
@@ -89,7 +91,8 @@ export class PoolNode {
     const config: pg.PoolConfig = { ...this.config, Client: this.#Client }
     // A spread loses what pg hides.
     if (this.config.password !== undefined) config.password = this.config.password
-    const { verify } = this.config
+    const { onConnect, verify } = this.config
+    if (onConnect !== undefined) config.onConnect = (client) => runOutside(() => onConnect(client))
     if (verify !== undefined) config.verify = guarded(verify)
     if (this.role === 'replica') config.verify = this.#verifyReadOnly(config.verify)
     return new pg.Pool(config)
@@ -188,7 +191,8 @@ export class PoolNode {
   connect(connected: Connected, failed: (error: unknown) => void): void {
     // One that is free comes at once: nobody waits.
     if (this.pool.idleCount > this.pool.waitingCount) return this.#takeIdle(connected, failed)
-    const waiting: Waiting = { connected, failed }
+    // Whoever gives a connection back or opens one calls back: the caller goes on where it began.
+    const waiting: Waiting = { connected: boundHere(connected), failed: boundHere(failed) }
     this.#waiting.add(waiting)
     try {
       this.#ask(waiting, true)
@@ -284,7 +288,9 @@ export class PoolNode {
 
   #publish(change: NodeEvent['change'], error: unknown): void {
     if (!diagnostics.node.hasSubscribers) return
-    diagnostics.node.publish({ node: this.name, region: this.region, change, error } satisfies NodeEvent)
+    const event: NodeEvent = { node: this.name, region: this.region, change, error }
+    // It is news of the server, not of the query that met it.
+    runOutside(() => diagnostics.node.publish(event))
   }
 
   /** Fails all callers that wait. A connection that still comes for one of them goes back at once. */
@@ -341,7 +347,7 @@ type Verify = NonNullable<pg.PoolConfig['verify']>
 function guarded(verify: Verify): Verify {
   return (client, done) => {
     try {
-      verify(client, done)
+      runOutside(() => verify(client, done))
     } catch (error) {
       done(error as Error)
     }

@@ -1,5 +1,6 @@
 import { currentFrame } from '@headwater/core/internal'
 import pg from 'pg'
+import { boundHere } from '../driver/bound-here.ts'
 import { LazyEmitter } from '../driver/lazy-emitter.ts'
 import { findStatementName } from '../driver/named-statement.ts'
 import { internalsOf } from '../driver/pg-internals.ts'
@@ -24,7 +25,8 @@ export class LeasedClient extends LazyEmitter {
   readonly #engine: Engine
   readonly #connections: ConnectionSet = new ConnectionSet(this)
   readonly #lease: Lease = new Lease(this.#connections, () => this.#next())
-  readonly #waiting: RoutedQuery[] = []
+  /** Runs the queries that wait, each where it was asked for. */
+  readonly #waiting: (() => void)[] = []
   #isBusy = false
   #isReleased = false
   /** The texts of prepared statements by name: as in pg, the app need give each text only once. */
@@ -231,7 +233,7 @@ export class LeasedClient extends LazyEmitter {
     const statement = isWrite ? verdicts.ofWrite(call.text) : verdicts.of(call.text)
     const query = new RoutedQuery(call, currentFrame(), settle, statement, this.#lease, verdicts.generation)
     if (this.#isBusy) {
-      this.#waiting.push(query)
+      this.#waiting.push(boundHere(() => this.#engine.execution.run(query)))
     } else {
       this.#isBusy = true
       if (this.#lease.wasRefused) this.#setOpen(true)
@@ -240,9 +242,9 @@ export class LeasedClient extends LazyEmitter {
   }
 
   #next(): void {
-    const query = this.#waiting.length === 0 ? undefined : this.#waiting.shift()
-    this.#isBusy = query !== undefined
-    if (query !== undefined) this.#engine.execution.run(query)
+    const run = this.#waiting.length === 0 ? undefined : this.#waiting.shift()
+    this.#isBusy = run !== undefined
+    if (run !== undefined) run()
     else if (this.#isReleased || this.#lease.isLost) this.#letGo()
     // Drizzle 0.45 never releases a client whose BEGIN was refused, and this one holds nothing that `end()` must wait for.
     else if (this.#lease.wasRefused) this.#setOpen(false)

@@ -1,5 +1,5 @@
 import { currentScope, type Topology } from '@headwater/core'
-import { currentFrame, type ReadPosition, type Statement } from '@headwater/core/internal'
+import { currentFrame, type ReadPosition, runOutside, type Statement } from '@headwater/core/internal'
 import type pg from 'pg'
 import { cancelQuery } from '../driver/cancel-query.ts'
 import { emitterOf, PgPool, poolInternalsOf } from '../driver/pg-internals.ts'
@@ -195,7 +195,10 @@ class RoutedPoolImplementation extends PgPool {
     execution.run(new RoutedQuery(call, frame, settle, statement, LONE_QUERIES, verdicts.generation))
   }
 
-  /** Passes on an event of the nodes' pools once something listens for it: two are emitted for every query. */
+  /**
+   * Passes on an event of the nodes' pools once something listens for it: two are emitted for every query. A connection is nobody's
+   * own, so its events belong to no scope.
+   */
   #forwardEvents(): void {
     const forwarded = new Set<string>()
     const forward = (event: string): void => {
@@ -203,7 +206,9 @@ class RoutedPoolImplementation extends PgPool {
       forwarded.add(event)
       for (const node of this.#engine.fleet.nodes) {
         node.eachPool((pool) =>
-          emitterOf(pool).on(event, (...args: unknown[]) => runAppCode(() => this.emit(event, ...args))),
+          emitterOf(pool).on(event, (...args: unknown[]) =>
+            runOutside(() => runAppCode(() => this.emit(event, ...args))),
+          ),
         )
       }
     }
@@ -212,7 +217,7 @@ class RoutedPoolImplementation extends PgPool {
       node.eachPool((pool) =>
         pool.on('error', (error: Error, client: pg.PoolClient) => {
           // Without this check an idle connection that dies would end the process; the pool makes another.
-          if (this.listenerCount('error') > 0) runAppCode(() => this.emit('error', error, client))
+          if (this.listenerCount('error') > 0) runOutside(() => runAppCode(() => this.emit('error', error, client)))
         }),
       )
     }

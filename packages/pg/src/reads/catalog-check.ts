@@ -1,7 +1,8 @@
-import { AsyncResource } from 'node:async_hooks'
+import { runOutside } from '@headwater/core/internal'
 import type pg from 'pg'
 import type { CatalogStanding, CatalogState } from '../catalog/catalog-age.ts'
 import { CATALOG_STATE, parseCatalogState } from '../catalog/fingerprint.ts'
+import { boundHere } from '../driver/bound-here.ts'
 import { sendQuestion } from '../driver/send.ts'
 import type { Connection, PoolNode } from '../node/pool-node.ts'
 
@@ -35,8 +36,6 @@ export class CatalogCheck {
   /** Who waits for the answer of a server that was asked. */
   readonly #asked = new Map<object, (() => void)[]>()
   readonly #due = new Set<object>()
-  /** What is asked beside a read belongs to no request. */
-  readonly #resource = new AsyncResource('HEADWATER_CATALOG')
 
   constructor(catalog: KnownCatalog) {
     this.#catalog = catalog
@@ -64,8 +63,12 @@ export class CatalogCheck {
     const isAhead = this.#catalog.standingOf(server, performance.now()) === 'ahead'
     if (isAhead || !this.#isJudged(judgedBy)) return checked(false)
     const waiting = this.#asked.get(server)
-    if (waiting !== undefined) return void waiting.push(() => this.check(connection, judgedBy, checked))
-    this.#ask(connection, (failure) => checked(failure === undefined && this.mayBeSent(connection, judgedBy), failure))
+    if (waiting !== undefined) return void waiting.push(boundHere(() => this.check(connection, judgedBy, checked)))
+    // Others may wait for the same answer: each read goes on where it began.
+    const answered = boundHere((failure?: unknown): void => {
+      checked(failure === undefined && this.mayBeSent(connection, judgedBy), failure)
+    })
+    this.#ask(connection, answered)
   }
 
   /** Asks a server when it is due, without a read: what the catalog keeps from the replicas may have become a read. */
@@ -98,7 +101,8 @@ export class CatalogCheck {
         connection.release(failure !== undefined)
       })
     }
-    this.#resource.runInAsyncScope(() => node.connect(connected, over))
+    // It belongs to no request.
+    runOutside(() => node.connect(connected, over))
   }
 
   #ask(connection: Connection, answered: (failure?: unknown) => void): void {

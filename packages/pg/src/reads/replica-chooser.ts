@@ -1,5 +1,6 @@
 import { diagnostics, type FreshnessEvent } from '@headwater/core'
 import type { Frame, ReadPosition } from '@headwater/core/internal'
+import { boundHere } from '../driver/bound-here.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Monitor } from '../fleet/monitor.ts'
 import type { PoolNode } from '../node/pool-node.ts'
@@ -69,13 +70,14 @@ export class ReplicaChooser {
     }
     const startedAt = performance.now()
     let isDone = false
-    const settled = (left: number): void => {
+    // The watch, which others use too, calls back: the read goes on where it began.
+    const settled = boundHere((left: number): void => {
       if (isDone) return
       const { node, why } = this.#look(nodes, requirement)
       if (node === undefined && left > 0) return
       isDone = true
       tell(node, node === undefined ? 'primary' : 'waited', why, performance.now() - startedAt)
-    }
+    })
     const isFit = (state: Parameters<typeof whyStale>[0]) => whyStale(state, requirement, this.watch) === undefined
     const isWaiting = this.watch.waitForAny(nodes, isFit, requirement.seen?.lsn, maxWaitMillis, settled)
     if (!isWaiting) tell(undefined, 'primary', first.why)

@@ -1,6 +1,8 @@
 import { ReplicaBehind } from '@headwater/core'
 import { isTried, type ReplicaState, type Situation } from '@headwater/core/internal'
+import { boundHere } from '../driver/bound-here.ts'
 import { askReplica } from '../fleet/ask-replica.ts'
+import type { ServerSample } from '../fleet/server-sample.ts'
 import type { Connected, Connection, PoolNode } from '../node/pool-node.ts'
 import { processIdOf } from '../node/read-only-session.ts'
 import type { CatalogCheck } from './catalog-check.ts'
@@ -97,7 +99,7 @@ export class ReplicaSearch {
     const { node, client } = connection
     const { chooser } = this.#ground
     const isEnough = (state: ReplicaState) => whyStale(state, requirement, chooser.watch) !== 'behind'
-    askReplica(client, isEnough, node.traits.isOneServer ? 0 : chooser.maxWaitMillis, (failure, state) => {
+    const answered = boundHere((failure: unknown, state?: ServerSample): void => {
       if (state === undefined) {
         connection.release(true)
         node.learn({ kind: 'connection-error', error: failure })
@@ -111,6 +113,7 @@ export class ReplicaSearch {
         this.#takeIfFresh(connection, state, requirement)
       }
     })
+    askReplica(client, isEnough, node.traits.isOneServer ? 0 : chooser.maxWaitMillis, answered)
   }
 
   #takeIfFresh(connection: Connection, state: ReplicaState, requirement: ReadRequirement): void {

@@ -1,6 +1,7 @@
 import type { AccessReason } from '../../statement/statement.ts'
 import { findExtensionReason } from '../names/extension-names.ts'
 import type { Knowledge, Known } from '../names/knowledge.ts'
+import { isNodeQuestion } from '../names/node-questions.ts'
 import { READS_NAMED } from '../names/reads-named.ts'
 import { CATEGORY_NAME, K } from '../sql/keywords.ts'
 import { decodeQuoted, T } from '../sql/tokens.ts'
@@ -207,7 +208,8 @@ function seeOwn(
     scan.raise('unknown', reason, start, end)
     return name === 'ts_rewrite' ? RUNS_SECOND : RUNS_FIRST
   }
-  scan.raise(reason === 'session-state' ? 'session' : 'write', reason, start, end)
+  if (reason === 'node-local' && isNodeQuestion(name)) scan.raiseQuestion('write', start, end)
+  else scan.raise(reason === 'session-state' ? 'session' : 'write', reason, start, end)
   return kind
 }
 
@@ -273,7 +275,7 @@ function seePart(scan: Scan, part: Part): void {
   if (part.word !== 0) {
     const information = getInformation(part.word)
     const kind = getRelationKind(information)
-    if (kind === RELATION_NODE_LOCAL) scan.raise('write', 'node-local', part.start, part.end)
+    if (kind === RELATION_NODE_LOCAL) scan.raiseQuestion('write', part.start, part.end)
     // A catalog knows the sequences themselves.
     else if (kind === RELATION_SEQUENCE || (kind === COLUMN_OF_SEQUENCE && scan.inventory === undefined))
       scan.raise('write', 'sequence', part.start, part.end)
@@ -286,7 +288,7 @@ function seePart(scan: Scan, part: Part): void {
     if (((bytes[from + 1] as number) | 32) !== 103 || bytes[from + 2] !== 95) return
   }
   const text = getText(scan, part)
-  if (text.startsWith('pg_stat_') && text !== 'pg_stat_') scan.raise('write', 'node-local', part.start, part.end)
+  if (text.startsWith('pg_stat_') && text !== 'pg_stat_') scan.raiseQuestion('write', part.start, part.end)
   else if (text === 'pg_temp' || text.startsWith('pg_temp_'))
     scan.raise('session', 'session-state', part.start, part.end)
 }

@@ -74,6 +74,8 @@ export class Scan {
   hasUnseenCall = false
   control: TransactionControl | undefined
   isTransactionLocal = false
+  /** Whether something needs the primary that is more than a question to a server about itself. */
+  isMoreThanQuestion = false
   /** PL/pgSQL only. */
   hasExceptionBlock = false
   hasDynamicQuery = false
@@ -105,6 +107,7 @@ export class Scan {
     this.hasUnseenCall = false
     this.control = undefined
     this.isTransactionLocal = false
+    this.isMoreThanQuestion = false
     this.hasExceptionBlock = false
     this.hasDynamicQuery = false
     this.runsArguments = false
@@ -117,6 +120,7 @@ export class Scan {
    */
   raise(access: Access, reason: AccessReason, start: number, end: number): void {
     const rank = ACCESS_RANK[access]
+    if (rank > UNKNOWN_RANK) this.isMoreThanQuestion = true
     if (rank < this.rank) return
     if (rank === this.rank && (rank !== UNKNOWN_RANK || !isGivingWay(this.reason, reason))) return
     if (this.isDry && !COUNTS_WHEN_PLANNED.has(reason)) return
@@ -124,6 +128,13 @@ export class Scan {
     this.reason = reason
     this.tokenStart = start
     this.tokenEnd = end
+  }
+
+  /** Raises the verdict for a question to a server about itself: the primary is asked unless the app chose the server. */
+  raiseQuestion(access: 'session' | 'write', start: number, end: number): void {
+    const { isMoreThanQuestion } = this
+    this.raise(access, 'node-local', start, end)
+    this.isMoreThanQuestion = isMoreThanQuestion
   }
 
   /**

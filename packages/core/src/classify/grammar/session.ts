@@ -67,7 +67,8 @@ export function seeShow(scan: Scan): void {
   dotted.read(scan)
   const name = getText(scan, dotted.last)
   if (dotted.count === 1 && CONSTANT_SETTINGS.has(name)) return
-  scan.raise('session', isNodeSetting(name) ? 'node-local' : 'session-state', start, end)
+  if (isNodeSetting(name)) scan.raiseQuestion('session', start, end)
+  else scan.raise('session', 'session-state', start, end)
   // It leaves nothing behind, and inside a transaction it asks about the session that the transaction is in.
   scan.isTransactionLocal = true
 }

@@ -17,8 +17,7 @@ export function watchSetting(scan: Scan, functionKind: number, { start, end }: P
       scan.raise('write', 'transaction-control', start, end)
     return F.SET_CONFIG
   }
-  if (setting === undefined || setting.includes('\\') || isNodeSetting(setting))
-    scan.raise('write', 'node-local', start, end)
+  if (setting === undefined || setting.includes('\\') || isNodeSetting(setting)) scan.raiseQuestion('write', start, end)
   return 0
 }
 

@@ -269,7 +269,9 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   }
 
   writeToken(head: ResponseHead): void {
-    writeServerTiming(head, (this.#serverTiming ??= this.#timing()))
+    // The same when a head is written again.
+    this.#serverTiming ??= this.#timing()
+    writeServerTiming(head, this.#serverTiming)
     if (this.#token === undefined) return
     this.#token.writeTo(head, this.#tokenAnswerOf(this.#token), this.scope.hasWritten)
   }

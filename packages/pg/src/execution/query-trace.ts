@@ -15,13 +15,15 @@ export function traceDecision(query: RoutedQuery, decision: Decision): void {
 }
 
 /** Tells that a query is sent now, and to whom. */
-export function traceServer(
-  { frame }: RoutedQuery,
-  { node: { name, region } }: Connection,
-  trace: QueryTrace,
-): void {
+export function traceServer({ frame }: RoutedQuery, { node: { name, region } }: Connection, trace: QueryTrace): void {
   const now = performance.now()
-  const event = { server: name, region, decision: trace.decision, waited: now - trace.since, scope: frame?.scope?.number }
+  const event = {
+    server: name,
+    region,
+    decision: trace.decision,
+    waited: now - trace.since,
+    scope: frame?.scope?.number,
+  }
   // The time that a server took before it failed is no wait for the next one.
   trace.since = now
   frame?.scope?.trail?.add(event)

@@ -12,6 +12,7 @@ import { LONE_QUERIES } from '../execution/lone-queries.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
 import { type PoolStatus, statusOf } from '../fleet/pool-status.ts'
 import { type RoutedPoolOptions, resolveOptions } from '../options/options.ts'
+import { warnOfGaps } from '../options/wiring-gaps.ts'
 import { LeasedClient } from './leased-client.ts'
 import { OpenLeases } from './open-leases.ts'
 
@@ -69,6 +70,7 @@ class RoutedPoolImplementation extends PgPool {
     super(resolved.primary.config)
     this.#engine = new Engine(resolved)
     this.#isEager = resolved.connect === 'eager'
+    warnOfGaps(resolved.gaps)
     this.#suspectAfterMillis = resolved.suspectAfterMillis
     this.#forwardEvents()
   }

@@ -13,6 +13,22 @@ export interface RouteEvent {
   readonly scope: number | undefined
 }
 
+/**
+ * Published for every statement each time it is sent to a server, which `RouteEvent` cannot know yet: who answers, and how long the
+ * statement waited for it. A statement that goes on to another server is published again.
+ */
+export interface QueryEvent {
+  /** `primary`, or `replica-0` and so on, as configured. */
+  readonly server: string
+  /** The server's region, as configured. */
+  readonly region: string | undefined
+  /** The decision that led there: its reason says why a read went to the primary. */
+  readonly decision: Decision
+  /** How long it waited for a server that may answer and for a connection, in ms. */
+  readonly waited: number
+  readonly scope: number | undefined
+}
+
 /** Published when a request is replayed, or would have been if nothing blocked it. */
 export interface ReplayEvent {
   readonly reason: ReplayReason
@@ -57,7 +73,7 @@ export interface UnverifiedEvent {
  * The `node:diagnostics_channel` channels that Headwater publishes on. Without a subscriber nothing is built; the cost is one
  * boolean that is read.
  *
- * Their names are `headwater:route` (messages are `RouteEvent`), `headwater:replay` (`ReplayEvent`), `headwater:node`
+ * Their names are `headwater:route` (messages are `RouteEvent`), `headwater:query` (`QueryEvent`), `headwater:replay` (`ReplayEvent`), `headwater:node`
  * (`NodeEvent`), `headwater:freshness` (`FreshnessEvent`) and `headwater:unverified` (`UnverifiedEvent`).
  *
  * @example
@@ -68,12 +84,14 @@ export interface UnverifiedEvent {
  */
 export const diagnostics: {
   readonly route: Channel
+  readonly query: Channel
   readonly replay: Channel
   readonly node: Channel
   readonly freshness: Channel
   readonly unverified: Channel
 } = {
   route: channel('headwater:route'),
+  query: channel('headwater:query'),
   replay: channel('headwater:replay'),
   node: channel('headwater:node'),
   freshness: channel('headwater:freshness'),

@@ -3,6 +3,7 @@ export {
   diagnostics,
   type FreshnessEvent,
   type NodeEvent,
+  type QueryEvent,
   type ReplayEvent,
   type RouteEvent,
   type UnverifiedEvent,

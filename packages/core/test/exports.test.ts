@@ -33,6 +33,7 @@ const TYPES = [
   'FreshnessEvent',
   'HeadwaterErrorCode',
   'NodeEvent',
+  'QueryEvent',
   'ReplayBlocker',
   'ReplayEvent',
   'ReplayReason',

@@ -342,6 +342,7 @@ describe('scope', () => {
     ])
     expect(Object.values(diagnostics).map(({ name }) => name)).toEqual([
       'headwater:route',
+      'headwater:query',
       'headwater:replay',
       'headwater:node',
       'headwater:freshness',

@@ -112,6 +112,14 @@ export interface HeadwaterOptions extends FlyReplayOptions {
    * valid for a minute. `false`: nothing is carried, and every request starts anew.
    */
   readonly token?: false | TokenCarrierOptions | undefined
+  /**
+   * Whether each answer says in `Server-Timing` where it was made: this region, each server that its statements went to before the
+   * head was sent, with the reason, their number and how long they waited, and whether the request was replayed, and why. For
+   * development, and to look into one instance: everybody who asks reads it. It holds no SQL text, no address and no token.
+   *
+   * @default false
+   */
+  readonly serverTiming?: boolean | undefined
 }
 
 /** The options, checked and complete. */
@@ -131,6 +139,7 @@ export interface ResolvedOptions {
   readonly replayTarget: ReplayTarget
   /** `undefined`: nothing carries tokens. */
   readonly token: TokenCarriers | undefined
+  readonly serverTiming: boolean
 }
 
 /**
@@ -153,6 +162,7 @@ export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
     retryAfterSeconds: checkWhole('retryAfterSeconds', options.retryAfterSeconds ?? 1, 'seconds'),
     replayTarget: resolveReplayTarget(options),
     token: resolveTokenCarriers(options.token),
+    serverTiming: checkType('serverTiming', options.serverTiming ?? false, 'boolean'),
   })
 }
 

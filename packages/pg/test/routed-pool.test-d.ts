@@ -1,7 +1,7 @@
 import type { Topology } from '@headwater/core'
 import type pg from 'pg'
 import { describe, expectTypeOf, it } from 'vitest'
-import { RoutedPool, type RoutedPoolOptions } from '../src/index.ts'
+import { type PoolStatus, RoutedPool, type RoutedPoolOptions } from '../src/index.ts'
 
 const pool = {} as RoutedPool
 
@@ -10,6 +10,12 @@ describe('types of pg', () => {
     expectTypeOf<RoutedPool>().toExtend<pg.Pool>()
     expectTypeOf<RoutedPool>().toExtend<{ readonly topology: Topology }>()
     expectTypeOf(pool.topology).toEqualTypeOf<Topology>()
+  })
+
+  it('O4: status() is there at once, and its roles and verdicts are closed unions', () => {
+    expectTypeOf(pool.status()).toEqualTypeOf<PoolStatus>()
+    expectTypeOf<PoolStatus['servers'][number]['verdict']>().toEqualTypeOf<'unknown' | 'up' | 'suspect' | 'down'>()
+    expectTypeOf(pool.status().servers[0]?.role).not.toEqualTypeOf<string | undefined>()
   })
 
   it('query and connect have pg’s own types', () => {

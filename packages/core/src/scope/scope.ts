@@ -6,6 +6,7 @@ import { type ReplayDetails, ReplayToPrimary } from '../replay/replay-to-primary
 import { type Consistency, parseConsistency } from '../route/consistency.ts'
 import type { ReplayBlocker, ReplayReason } from '../route/reasons.ts'
 import { ClientSession, type ClientSessionOptions } from '../session/client-session.ts'
+import { ScopeTrail } from './scope-trail.ts'
 
 /** Options of a `Scope`. */
 export interface ScopeOptions {
@@ -30,6 +31,12 @@ export interface ScopeOptions {
    * @default 'primary'
    */
   readonly whenBehind?: 'primary' | 'throw' | undefined
+  /**
+   * Whether it remembers which servers its statements were sent to, and why.
+   *
+   * @default false
+   */
+  readonly keepsTrail?: boolean | undefined
 }
 
 /** A replica that is down or behind now, or a catalog that is, says nothing about what the route will need next time (P5). */
@@ -63,6 +70,8 @@ export class Scope {
   readonly whenBehind: 'primary' | 'throw'
   /** What it has seen and written (F1, F5). */
   readonly session: ClientSession
+  /** Which servers its statements were sent to; `undefined` where nobody asked for it. */
+  readonly trail: ScopeTrail | undefined
   /** Whether any statement or call here needed the primary by its nature: what the route's record learns (P5). */
   hasNeededPrimary = false
   #blocker: ReplayBlocker | undefined
@@ -75,6 +84,7 @@ export class Scope {
     this.consistency = parseConsistency('consistency', options.consistency)
     this.whenBehind = options.whenBehind ?? 'primary'
     this.session = new ClientSession(options.session)
+    this.trail = options.keepsTrail === true ? new ScopeTrail() : undefined
     this.#blocker = options.blocker ?? (this.kind === 'job' ? 'no-request' : undefined)
   }
 

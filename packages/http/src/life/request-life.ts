@@ -12,7 +12,7 @@ import {
 import { type ReadPosition, type RouteMemory, reportUnverified } from '@headwater/core/internal'
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
-import { readState, type StateReading, signState } from '../replay/replay-state.ts'
+import { readState, reasonIn, type StateReading, signState } from '../replay/replay-state.ts'
 import type { Arrival, ReplayAnswer } from '../replay/replay-target.ts'
 import { hasBeenUpgraded } from '../request/node-request.ts'
 import { bodyLengthOf, type RequestFacts } from '../request/request-facts.ts'
@@ -20,6 +20,7 @@ import { RequestScope } from '../request/request-scope.ts'
 import { refuseHead } from '../response/refuse-head.ts'
 import type { HeadKeeper } from '../response/response-gate.ts'
 import type { ResponseHead } from '../response/response-head.ts'
+import { serverTimingOf, writeServerTiming } from '../response/server-timing.ts'
 import { RequestToken, type TokenAnswer } from '../token/request-token.ts'
 import { adapterMisused } from './adapter-misused.ts'
 import type { ForgottenResponses } from './forgotten-responses.ts'
@@ -98,6 +99,9 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   #captured: { readonly seen: ReadPosition | undefined } | undefined
   #tokenAnswer: TokenAnswer | undefined
   #whenSpent: (() => void) | undefined
+  /** Why the request was replayed to here; `undefined` when it was not. */
+  readonly #replayedFor: string | undefined
+  #serverTiming: string | undefined
   #phase: 'open' | 'run' | 'responded' = 'open'
   #hasEnded = false
 
@@ -115,6 +119,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     const { topology } = options.pool
     this.#token =
       options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis(), options.pool)
+    if (state.startsWith('replayed')) this.#replayedFor = reasonIn(this.#arrival.state)
     if (state === 'unverified') reportUnverified('replay state')
     if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn)
     this.scope = new RequestScope({
@@ -122,6 +127,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
       session: this.#token && { ...this.#token.session, isVisiting: state === 'replayed' && topology.isAtHome },
       blocker,
       topology: () => options.pool.topology,
+      keepsTrail: options.serverTiming,
       retryAfterSeconds: options.retryAfterSeconds,
       steer: (region) => options.replayTarget.steer?.(region) ?? {},
       onPrimaryNeeded: () => {
@@ -256,14 +262,30 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   }
 
   get hasTokenToWrite(): boolean {
+    if (this.scope.trail !== undefined) return true
     if (this.#token === undefined) return false
     const { cookies, header } = this.#tokenAnswerOf(this.#token)
     return this.#token.minPosition !== undefined || cookies.length > 0 || header !== undefined
   }
 
   writeToken(head: ResponseHead): void {
+    // The same when a head is written again.
+    this.#serverTiming ??= this.#timing()
+    writeServerTiming(head, this.#serverTiming)
     if (this.#token === undefined) return
     this.#token.writeTo(head, this.#tokenAnswerOf(this.#token), this.scope.hasWritten)
+  }
+
+  /** What the head says about where the answer was made; `undefined` where nobody asked for it. */
+  #timing(): string | undefined {
+    const { trail, topology, replay, blocker } = this.scope
+    if (trail === undefined) return undefined
+    const hasFailed = blocker === 'replay-failed'
+    return serverTimingOf({
+      region: topology?.().region,
+      entries: trail.entries,
+      replay: replay ?? (hasFailed ? 'failed' : this.#replayedFor),
+    })
   }
 
   /** Fixed when first asked for: what the request sees after that is not in the token. */
@@ -311,7 +333,9 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     const { replayTarget, secrets } = options
     if (!this.#arrival.isBehindProxy) warnOfMissingProxy(replayTarget.name)
     const answer = replayTarget.answer({ region, state: signState(secrets, this.facts, reason, clocks.wallMillis()) })
-    return { ...answer, headers: { 'cache-control': 'no-store', ...answer.headers } }
+    const timing = this.#timing()
+    const own = { 'cache-control': 'no-store', ...(timing === undefined ? undefined : { 'server-timing': timing }) }
+    return { ...answer, headers: { ...own, ...answer.headers } }
   }
 }
 

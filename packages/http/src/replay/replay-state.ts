@@ -62,6 +62,11 @@ export function readState(
   return Math.abs(now - Number.parseInt(time, 36)) <= GOOD_FOR_MILLIS ? 'replayed' : 'replayed-at-another-time'
 }
 
+/** Why a request was replayed, by a state that `readState()` has verified. */
+export function reasonIn(state: string | undefined): string | undefined {
+  return state?.split('.')[2]
+}
+
 /** Kept in the state, so that a state of ours for another request is not taken for one that nobody here has signed. */
 function hashOf({ method, url }: ReplayedRequest): string {
   return createHash('sha256').update(`${method}\n${url}`).digest().toString('base64url', 0, 16)

@@ -16,6 +16,8 @@ export interface RequestScopeOptions {
   readonly topology: () => Topology
   /** What the client has seen, by its token; `undefined` where no token is carried. */
   readonly session: ClientSessionOptions | undefined
+  /** Whether it remembers which servers its statements were sent to. */
+  readonly keepsTrail: boolean
   /** The `Retry-After` of a 503. */
   readonly retryAfterSeconds: number
   /** The request headers with which a client reaches a region at once: told where the body is too large for a replay. */
@@ -31,7 +33,8 @@ export class RequestScope extends Scope {
   readonly #onPrimaryNeeded: () => void
 
   constructor(options: RequestScopeOptions) {
-    super({ kind: options.kind, blocker: options.blocker, topology: options.topology, session: options.session })
+    const { kind, blocker, topology, session, keepsTrail } = options
+    super({ kind, blocker, topology, session, keepsTrail })
     this.#retryAfterSeconds = options.retryAfterSeconds
     this.#steer = options.steer
     this.#onPrimaryNeeded = options.onPrimaryNeeded

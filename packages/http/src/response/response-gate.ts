@@ -29,7 +29,10 @@ export interface HeadKeeper {
   decide(): ReplayAnswer | undefined
   /** The refusal whose status a head with `status` gets (P10); `undefined` when the app's own stays. */
   refusalInstead(status: number): ReplayImpossible | PrimaryUnavailable | undefined
-  /** Whether `writeToken()` has something to write. Asked after `decide()` only: what the client has seen is fixed then. */
+  /**
+   * Whether `writeToken()` has something to write: a token, or where the answer was made. Asked after `decide()` only: what the client has
+   * seen is fixed then.
+   */
   readonly hasTokenToWrite: boolean
   /** Puts the token on a head that passes, and keeps it out of shared caches. Called again when that head was not sent. */
   writeToken(head: ResponseHead): void

@@ -4,6 +4,7 @@ import { testEarlyReplays } from './early-replay-suite.ts'
 import { testRefusals } from './refusal-suite.ts'
 import { testReplays } from './replay-suite.ts'
 import { testRequests } from './request-suite.ts'
+import { testServerTiming } from './timing-suite.ts'
 import { testTokensOfResponses } from './token-response-suite.ts'
 import { testTokens } from './token-suite.ts'
 
@@ -22,6 +23,7 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
     testReplays(adapter)
     testEarlyReplays(adapter)
     testRefusals(adapter)
+    testServerTiming(adapter)
     describe('tokens', () => {
       testTokens(adapter)
       testTokensOfResponses(adapter)

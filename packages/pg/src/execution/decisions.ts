@@ -14,6 +14,7 @@ import type { Fleet } from '../fleet/fleet.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 import type { Reads } from '../reads/reads.ts'
 import { TablePolicy } from '../reads/table-policy.ts'
+import { isTraced, traceDecision } from './query-trace.ts'
 import type { RoutedQuery } from './routed-query.ts'
 import type { Verdicts } from './verdicts.ts'
 
@@ -115,7 +116,9 @@ export class Decisions {
     return decision
   }
 
-  #publish(decision: Decision, { access }: Statement, { frame }: RoutedQuery, { topology }: Situation): void {
+  #publish(decision: Decision, { access }: Statement, query: RoutedQuery, { topology }: Situation): void {
+    const { frame } = query
+    if (isTraced(frame)) traceDecision(query, decision)
     if (!diagnostics.route.hasSubscribers) return
     const { isAtHome } = topology
     diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)

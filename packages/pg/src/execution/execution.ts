@@ -9,6 +9,7 @@ import type { Connection } from '../node/pool-node.ts'
 import type { Reads } from '../reads/reads.ts'
 import type { Decisions } from './decisions.ts'
 import type { Outcomes } from './outcomes.ts'
+import { traceServer } from './query-trace.ts'
 import type { RoutedQuery } from './routed-query.ts'
 import { mayBringPosition, sendWithPosition } from './send-with-position.ts'
 
@@ -123,6 +124,7 @@ export class Execution {
 
   #begin(query: RoutedQuery, connection: Connection): void {
     const { holder } = query
+    if (query.trace !== undefined) traceServer(query, connection, query.trace)
     holder.use(connection, query)
     if (holder.transaction.phase !== 'held') return this.#send(query, connection)
     const begun = boundHere((error: unknown): void => {

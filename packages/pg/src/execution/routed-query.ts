@@ -1,5 +1,6 @@
 import type {
   ClientSession,
+  Decision,
   Frame,
   Position,
   PositionSource,
@@ -66,6 +67,14 @@ export interface SchemaWatch {
   changeEnded(): void
 }
 
+/** What is noted of a query while somebody wants to know who answers. */
+export interface QueryTrace {
+  /** The decision that it follows now. */
+  decision: Decision
+  /** Since when it waits for a connection, in ms of this process's monotonic clock. */
+  since: number
+}
+
 /** One query on its way: its statement, its scope, its callback, and the replicas that it has tried. */
 export class RoutedQuery {
   readonly call: QueryCall
@@ -79,6 +88,8 @@ export class RoutedQuery {
   #triedAfter: PoolNode[] | undefined
   /** The error that ended the last replica's connection. */
   lostTo: unknown
+  /** `undefined` while nobody wants to know who answers. */
+  trace: QueryTrace | undefined
   #writesIn: ClientSession | OwnWrites | undefined
   #readsIn: ClientSession | undefined
   #awaitedIn: ClientSession | undefined

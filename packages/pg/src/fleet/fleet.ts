@@ -43,6 +43,7 @@ export class Fleet implements PositionSource, Monitored {
   readonly #region: string | undefined
   readonly #guess: number
   readonly #reports: LastReport[]
+  #roles: readonly ServerRole[] = []
   readonly #wait: PrimaryWait
   readonly #isMonitored: boolean
   #lineage: Lineage = NO_LINEAGE
@@ -92,6 +93,16 @@ export class Fleet implements PositionSource, Monitored {
   /** The highest timeline that was seen; 0 before the first answer. */
   get timeline(): number {
     return this.#lineage.timeline
+  }
+
+  /** The cluster's system identifier; `undefined` before it is known. */
+  get cluster(): bigint | undefined {
+    return this.#lineage.cluster
+  }
+
+  /** What a server is, by the last election; `unknown` before it was asked, and where it is not asked. */
+  roleOf(node: PoolNode): ServerRole {
+    return this.#roles[this.nodes.indexOf(node)] ?? 'unknown'
   }
 
   isLocal({ region }: PoolNode): boolean {
@@ -161,6 +172,7 @@ export class Fleet implements PositionSource, Monitored {
   #elect(): void {
     const { lineage, roles, primary } = elect(this.#lineage, this.#reports, this.#guess)
     this.#lineage = lineage
+    this.#roles = roles
     for (const [index, node] of this.nodes.entries()) applyRole(node, roles[index] ?? 'unknown')
     const elected = primary === undefined ? undefined : this.nodes[primary]
     if (elected !== undefined) {

@@ -125,6 +125,23 @@ export class Monitor {
     return this.#history.lagOf(state, performance.now())
   }
 
+  /** Whether it asks this server by itself. */
+  asks(node: PoolNode): boolean {
+    return this.#watches.size > 1 && this.#watches.has(node)
+  }
+
+  /** What is known of a server, as of its last answer; asks nothing, and keeps no watch going. */
+  knownOf(node: PoolNode): {
+    readonly sample: ServerSample | undefined
+    readonly lag: Lag | undefined
+    readonly openSince: number | undefined
+  } {
+    const watcher = this.#watches.get(node)?.watcher
+    const sample = watcher?.known
+    const lag = sample?.isStandby === true ? this.#history.lagOf(sample, performance.now()) : undefined
+    return { sample, lag, openSince: watcher?.openSince }
+  }
+
   /** Asks these servers now, unless that was done in the last 10 ms: it helps the next read. */
   hurry(nodes: readonly PoolNode[]): void {
     for (const node of nodes) this.#watches.get(node)?.watcher.hurry()

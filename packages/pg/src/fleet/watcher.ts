@@ -84,6 +84,7 @@ export class Watcher<Sample> {
   #lookedAt = 0
   #isLookedAt = false
   #askedAt = 0
+  #openSince: number | undefined
   #run: Promise<void> | undefined
   #wake: (() => void) | undefined
 
@@ -97,6 +98,16 @@ export class Watcher<Sample> {
     this.#isLookedAt = true
     this.start()
     return this.#latest
+  }
+
+  /** The last sample, without a look: it keeps no watch going. */
+  get known(): Sample | undefined {
+    return this.#latest
+  }
+
+  /** When it began to wait for an answer, or for a connection; `undefined` while it waits for neither. */
+  get openSince(): number | undefined {
+    return this.#openSince
   }
 
   /** Begins to ask, unless it does already or has ended. */
@@ -183,6 +194,7 @@ export class Watcher<Sample> {
     })
     this.#abort.signal.addEventListener('abort', leave, { once: true })
     try {
+      this.#openSince = performance.now()
       const connected = client.connect()
       // This connection alone keeps no process alive, not while it is made and not with TLS around it.
       internalsOf(client).unref()
@@ -203,6 +215,7 @@ export class Watcher<Sample> {
         if (failure !== undefined) throw failure
       }
     } finally {
+      this.#openSince = undefined
       this.#forget()
       this.#abort.signal.removeEventListener('abort', leave)
       await client.end().catch(() => undefined)
@@ -235,7 +248,9 @@ export class Watcher<Sample> {
     const { textFor, read, timeoutMillis = TIMEOUT_MILLIS } = this.#watch
     const sentAt = performance.now()
     this.#askedAt = sentAt
+    this.#openSince = sentAt
     const [row] = await ask(client, textFor(client, sentAt), timeoutMillis)
+    this.#openSince = undefined
     if (row === undefined)
       throw new Error(`[headwater] ${client.host}:${client.port} answered a watcher without a row; expected one`)
     return read(row, { connection: client, sentAt, receivedAt: performance.now() })

@@ -42,6 +42,12 @@ interface Waiting {
   readonly failed: (error: unknown) => void
 }
 
+/** What went wrong with a server last, and when, in ms of the wall clock. */
+export interface NodeProblem {
+  readonly error: unknown
+  readonly at: number
+}
+
 /** One Postgres server: its connections, the role that it reports, and whether it gives sessions. */
 export class PoolNode {
   readonly name: string
@@ -68,6 +74,10 @@ export class PoolNode {
   /** Whether it has refused to report its position in the WAL: then it is not asked again, and clients that wrote read here. */
   refusesPosition = false
   #health: Health = HEALTHY
+  /** Whether it gave its last session, or answered its last question; `undefined` before the first. */
+  #isReachable: boolean | undefined
+  #reachableSince = 0
+  #lastProblem: NodeProblem | undefined
   #unconnected: pg.Client | undefined
 
   /** `onNews` is called when the server reports another role than its own. */
@@ -147,6 +157,16 @@ export class PoolNode {
   /** The error of its last failure. */
   get lastError(): unknown {
     return this.#health.error
+  }
+
+  /** What went wrong last, also when all is well again. */
+  get lastProblem(): NodeProblem | undefined {
+    return this.#lastProblem
+  }
+
+  /** Whether it can be reached, and since when, by a monotonic clock in ms. */
+  get reachability(): { readonly isReachable: boolean | undefined; readonly since: number } {
+    return { isReachable: this.#isReachable, since: this.#reachableSince }
   }
 
   /** Whether it was ended with its fleet. */
@@ -255,6 +275,7 @@ export class PoolNode {
   /** Takes what was learned about its server into the verdict, and tells of it. */
   learn(evidence: Evidence): void {
     const { failures } = this.#health
+    if (evidence.kind === 'answered') this.#noteReachable(true)
     if (evidence.kind === 'answered' && failures === 0) return
     const backoff = this.role === 'primary' ? PRIMARY_BACKOFF : REPLICA_BACKOFF
     this.#health = nextHealth(this.#health, evidence, performance.now(), Math.random(), backoff)
@@ -264,8 +285,11 @@ export class PoolNode {
       case 'answered':
         return this.#publish('up', undefined)
       case 'connection-error':
+        this.#lastProblem = { error: evidence.error, at: Date.now() }
         return this.#publish('connection-error', evidence.error)
       case 'failed':
+        this.#lastProblem = { error: evidence.error, at: Date.now() }
+        this.#noteReachable(false)
         if (failures === 0) this.#publish('down', evidence.error)
         // A caller that waits for the primary has nowhere else to go.
         if (this.role === 'replica') this.#sendAway(evidence.error)
@@ -277,7 +301,13 @@ export class PoolNode {
     const { failures, error } = this.#health
     const code = databaseErrorIn(error)?.code
     // 57P01 to 57P03: it was stopping or starting; other errors of a login are not disproved by an open session.
-    if (failures > 0 && (code === undefined || code.startsWith('57P0'))) this.learn({ kind: 'answered' })
+    if (failures === 0 || code === undefined || code.startsWith('57P0')) this.learn({ kind: 'answered' })
+  }
+
+  #noteReachable(isReachable: boolean): void {
+    if (this.#isReachable === isReachable) return
+    this.#isReachable = isReachable
+    this.#reachableSince = performance.now()
   }
 
   positionRefused(error: unknown): void {

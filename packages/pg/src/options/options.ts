@@ -10,7 +10,9 @@ import {
 } from '@headwater/core/internal'
 import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog-options.ts'
+import { flyReplicaUrl } from './fly-replica-url.ts'
 import { type FreshnessOptions, type ResolvedFreshness, resolveFreshness } from './freshness-options.ts'
+import { gapsIn, type WiringGap } from './wiring-gaps.ts'
 
 /** One Postgres server: the options of pg's own pool, and the region. */
 export interface NodeOptions extends PoolConfig {
@@ -53,9 +55,11 @@ export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
    */
   readonly primary?: NodeOptions | undefined
   /**
-   * The streaming replicas. Only the local ones are read: those in this process's region, and those that name no region.
+   * The streaming replicas. Only the local ones are read: those in this process's region, and those that name no region. `[]` says
+   * that there are none.
    *
-   * @default one in this region at DATABASE_REPLICA_URL, when that is set
+   * @default one in this region at DATABASE_REPLICA_URL; where that is not set, on Fly, away from the primary's region, the members of
+   * Fly Postgres in this region, if DATABASE_URL leads to one
    */
   readonly replicas?: readonly ReplicaOptions[] | undefined
   /**
@@ -134,6 +138,8 @@ export interface ResolvedOptions {
   readonly catalog: ResolvedCatalog
   readonly primary: ResolvedNode
   readonly replicas: readonly ResolvedNode[]
+  /** What the pool goes without, and should perhaps not: to warn of. */
+  readonly gaps: readonly WiringGap[]
 }
 
 export interface ResolvedNode {
@@ -190,16 +196,18 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
   }
   const region = resolveRegion('region', ownRegion ?? environment['FLY_REGION'])
   const primaryRegion = resolveRegion('primary.region', primary?.region ?? environment['PRIMARY_REGION'])
-  const resolvedReplicas = resolveReplicas(replicas, shared, region, environment)
+  const primaryConfig: PoolConfig = { ...shared, ...withHidden(primary ?? {}, primary ?? {}) }
+  if (!hasLocation(primaryConfig) && environment['DATABASE_URL'] !== undefined) {
+    primaryConfig.connectionString = environment['DATABASE_URL']
+  }
+  const isAway = region !== undefined && primaryRegion !== undefined && region !== primaryRegion
+  const given = replicas ?? replicasIn(environment, region, isAway ? primaryConfig.connectionString : undefined)
+  const resolvedReplicas = resolveReplicas(given, shared)
   if (region !== undefined && primaryRegion === undefined && resolvedReplicas.length > 0) {
     throw new OptionsInvalid(
       'primary.region',
       `is missing although this process is in ${JSON.stringify(region)} and has replicas; set it, or PRIMARY_REGION, to the region of the server that accepts writes`,
     )
-  }
-  const primaryConfig: PoolConfig = { ...shared, ...withHidden(primary ?? {}, primary ?? {}) }
-  if (!hasLocation(primaryConfig) && environment['DATABASE_URL'] !== undefined) {
-    primaryConfig.connectionString = environment['DATABASE_URL']
   }
   return Object.freeze({
     region,
@@ -217,6 +225,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
     primary: resolveNode('primary', primaryRegion, primaryConfig),
     replicas: Object.freeze(resolvedReplicas),
+    gaps: gapsIn({ region, primaryRegion, hasReplicas: replicas !== undefined || resolvedReplicas.length > 0 }),
   })
 }
 
@@ -232,14 +241,20 @@ function resolveFreshnessFor(
   return freshness
 }
 
-function resolveReplicas(
-  replicas: readonly ReplicaOptions[] | undefined,
-  shared: PoolConfig,
+/** The replicas that the environment knows of; `awayFrom` is the primary's URL when it is in another region. */
+function replicasIn(
+  { DATABASE_REPLICA_URL: url, DATABASE_URL: attached, FLY_REGION: flyRegion }: Environment,
   region: string | undefined,
-  environment: Environment,
-): ResolvedNode[] {
-  const url = environment['DATABASE_REPLICA_URL']
-  const given = replicas ?? (url === undefined ? [] : [{ region, connectionString: url }])
+  awayFrom: string | undefined,
+): readonly ReplicaOptions[] {
+  if (url !== undefined) return [{ region, connectionString: url }]
+  if (awayFrom === undefined || awayFrom !== attached || flyRegion === undefined || flyRegion !== region) return []
+  const connectionString = flyReplicaUrl(attached, flyRegion)
+  // A region may have several members.
+  return connectionString === undefined ? [] : [{ region, connectionString, endpoint: 'load-balancer' }]
+}
+
+function resolveReplicas(given: readonly ReplicaOptions[], shared: PoolConfig): ResolvedNode[] {
   if (!Array.isArray(given)) throw new OptionsInvalid('replicas', 'expected an array of { region, connectionString }')
   // A replica must not inherit the primary's address.
   const { connectionString: _url, host: _host, port: _port, ...common } = shared

@@ -10,7 +10,9 @@ import { settleSubmittable } from '../driver/submittable.ts'
 import { Engine } from '../execution/engine.ts'
 import { LONE_QUERIES } from '../execution/lone-queries.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
+import { type PoolStatus, statusOf } from '../fleet/pool-status.ts'
 import { type RoutedPoolOptions, resolveOptions } from '../options/options.ts'
+import { warnOfGaps } from '../options/wiring-gaps.ts'
 import { LeasedClient } from './leased-client.ts'
 import { OpenLeases } from './open-leases.ts'
 
@@ -35,6 +37,12 @@ import { OpenLeases } from './open-leases.ts'
 export interface RoutedPool extends pg.Pool {
   /** Where this process stands, as of now: its region, the primary's, and whether it has a replica. */
   readonly topology: Topology
+  /**
+   * What the pool knows of itself and of each server, as of now: for health checks and pages of operators (O4).
+   *
+   * Sends no query and waits for nothing. Like `topology`, it keeps the pool's watch of its servers going, so the next call knows.
+   */
+  status(): PoolStatus
   /** Whether every replica of the app is known to have replayed all that was seen; `false` unless `replicasComplete`. */
   hasEveryReplica(seen: ReadPosition): boolean
 }
@@ -55,17 +63,24 @@ class RoutedPoolImplementation extends PgPool {
   readonly #engine: Engine
   readonly #openLeases = new OpenLeases()
   readonly #isEager: boolean
+  readonly #suspectAfterMillis: number
 
   constructor(options: RoutedPoolOptions = {}) {
     const resolved = resolveOptions(options, process.env)
     super(resolved.primary.config)
     this.#engine = new Engine(resolved)
     this.#isEager = resolved.connect === 'eager'
+    warnOfGaps(resolved.gaps)
+    this.#suspectAfterMillis = resolved.suspectAfterMillis
     this.#forwardEvents()
   }
 
   get topology(): Topology {
     return this.#engine.fleet.topology
+  }
+
+  status(): PoolStatus {
+    return statusOf(this.#engine.fleet, this.#suspectAfterMillis)
   }
 
   hasEveryReplica(seen: ReadPosition): boolean {

@@ -1,6 +1,8 @@
 export type { CatalogTarget } from './catalog/catalog-query.ts'
 export { type LoadCatalogOptions, loadCatalog } from './catalog/load.ts'
 export type { CatalogKnowledge } from './catalog/object.ts'
+export { ONCE_ONLY_MIGRATION, onceOnly } from './once/once-only.ts'
+export type { OnceTransaction } from './once/once-transaction.ts'
 export type { CatalogOptions } from './options/catalog-options.ts'
 export type { NodeOptions, RoutedPoolOptions } from './options/options.ts'
 export type { OrmClient, OrmPool } from './pool/orm-face.ts'

@@ -26,7 +26,7 @@ const ROOMS: Readonly<Record<string, Floors>> = {
   'cluster/src': ['errors', ['options', 'machine', 'postgres'], ['nodes', 'local', 'containers']],
   'core/src': ['errors', ['nodes', 'statement'], 'classify', 'route', 'replay', 'session', 'diagnostics.ts', 'scope'],
   'core/src/classify': ['sql', 'names', 'grammar'],
-  'pg/src': ['options', 'driver', ['node', 'catalog'], 'fleet', 'reads', 'execution', 'pool'],
+  'pg/src': [['options', 'once'], 'driver', ['node', 'catalog'], 'fleet', 'reads', 'execution', 'pool'],
   'http/src': [
     ['request', 'replay', 'own-error.ts'],
     'response',

@@ -8,8 +8,10 @@ export {
   type RouteEvent,
   type UnverifiedEvent,
 } from './diagnostics.ts'
+export { ConnectionLost } from './errors/connection-lost.ts'
 export { HeadwaterError, type HeadwaterErrorCode } from './errors/headwater-error.ts'
 export { OptionsInvalid } from './errors/options-invalid.ts'
+export { type CommitOutcome, OutcomeUnknown } from './errors/outcome-unknown.ts'
 export { PrimaryUnavailable } from './errors/primary-unavailable.ts'
 export { ReplicaBehind } from './errors/replica-behind.ts'
 export { WriteOnReplica } from './errors/write-on-replica.ts'

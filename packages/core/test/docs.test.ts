@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
+  ConnectionLost,
   type HeadwaterError,
   type HeadwaterErrorCode,
   OptionsInvalid,
+  OutcomeUnknown,
   PrimaryUnavailable,
   type ReplayBlocker,
   ReplayImpossible,
@@ -24,6 +26,8 @@ const ERRORS: Record<HeadwaterErrorCode, HeadwaterError> = {
   HEADWATER_REPLAY_IMPOSSIBLE: new ReplayImpossible('at-home'),
   HEADWATER_WRITE_ON_REPLICA: new WriteOnReplica('no'),
   HEADWATER_REPLICA_BEHIND: new ReplicaBehind(),
+  HEADWATER_CONNECTION_LOST: new ConnectionLost(new Error('ECONNRESET'), true),
+  HEADWATER_OUTCOME_UNKNOWN: new OutcomeUnknown(new Error('ECONNRESET')),
   HEADWATER_PRIMARY_UNAVAILABLE: new PrimaryUnavailable(new Error('connect')),
 }
 
@@ -78,7 +82,8 @@ describe('the README of core', () => {
       const cells = row(`| \`${code}\``).split('|')
       expect(error.code).toBe(code)
       expect(cells[2]).toContain(error.name)
-      if (!(error instanceof ReplayImpossible)) expect(cells[4]?.trim()).toBe(error.retryable ? 'yes' : 'no')
+      if (!(error instanceof ReplayImpossible || error instanceof ConnectionLost))
+        expect(cells[4]?.trim()).toBe(error.retryable ? 'yes' : 'no')
       expect(error.message).toMatch(/^\[headwater\] /)
     }
   })

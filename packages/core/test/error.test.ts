@@ -1,8 +1,10 @@
 import { describe, expect, it, vi } from 'vitest'
 import {
+  ConnectionLost,
   findReplay,
   HeadwaterError,
   OptionsInvalid,
+  OutcomeUnknown,
   PrimaryUnavailable,
   type ReplayBlocker,
   ReplayImpossible,
@@ -21,6 +23,9 @@ describe('an error of ours', () => {
     [new ReplayImpossible('at-home'), ReplayImpossible, 'ReplayImpossible', 'HEADWATER_REPLAY_IMPOSSIBLE', true],
     [new WriteOnReplica('no'), WriteOnReplica, 'WriteOnReplica', 'HEADWATER_WRITE_ON_REPLICA', false],
     [new ReplicaBehind(), ReplicaBehind, 'ReplicaBehind', 'HEADWATER_REPLICA_BEHIND', true],
+    [new ConnectionLost(new Error('x'), true), ConnectionLost, 'ConnectionLost', 'HEADWATER_CONNECTION_LOST', true],
+    [new ConnectionLost(new Error('x'), false), ConnectionLost, 'ConnectionLost', 'HEADWATER_CONNECTION_LOST', false],
+    [new OutcomeUnknown(new Error('x')), OutcomeUnknown, 'OutcomeUnknown', 'HEADWATER_OUTCOME_UNKNOWN', false],
     [
       new PrimaryUnavailable(new Error('x')),
       PrimaryUnavailable,
@@ -42,6 +47,8 @@ describe('an error of ours', () => {
       WriteOnReplica,
       ReplicaBehind,
       PrimaryUnavailable,
+      ConnectionLost,
+      OutcomeUnknown,
     ]
     for (const other of others) if (other !== errorClass) expect(error).not.toBeInstanceOf(other)
   })
@@ -172,6 +179,38 @@ describe('P4: the status that an HTTP framework answers with', () => {
 
   it('the message of a replay says where the request goes, and why', () => {
     expect(replay().message).toContain('needs the primary in ams (write) and is replayed there from nrt')
+  })
+})
+
+describe('X6: an answer that was lost', () => {
+  it('has the words of the driver, which apps look for, and its error as cause', () => {
+    const cause = new Error('Connection terminated unexpectedly')
+    for (const error of [
+      new ConnectionLost(cause, true),
+      new ConnectionLost(cause, false),
+      new OutcomeUnknown(cause),
+    ]) {
+      expect(error.message).toContain(cause.message)
+      expect(error.cause).toBe(cause)
+      expect(error.expose).toBe(false)
+      expect(error.statusCode).toBe(error.status)
+    }
+    expect(new OutcomeUnknown(undefined).message).toContain('no reason was given')
+  })
+
+  it('asks a proxy to come back only when nothing was committed', () => {
+    const cause = new Error('x')
+    expect(new ConnectionLost(cause, true)).toMatchObject({ status: 503, headers: { ...NO_STORE, 'retry-after': '1' } })
+    for (const error of [new ConnectionLost(cause, false), new OutcomeUnknown(cause)]) {
+      expect([error.status, error.headers]).toEqual([500, NO_STORE])
+    }
+  })
+
+  it('can be resolved by who knows how, and is unknown for good otherwise', async () => {
+    expect(await new OutcomeUnknown(new Error('x')).resolve()).toBe('unknown')
+    const error = new OutcomeUnknown(new Error('x'), async () => 'committed')
+    expect(await error.resolve()).toBe('committed')
+    expect(Object.keys(error)).not.toContain('ask')
   })
 })
 

@@ -4,8 +4,10 @@ import * as core from '../src/index.ts'
 
 /** What an app calls, and the types it names. A name more or less is a decision: it is kept stable from then on. */
 const VALUES = [
+  'ConnectionLost',
   'HeadwaterError',
   'OptionsInvalid',
+  'OutcomeUnknown',
   'PrimaryUnavailable',
   'ReplayImpossible',
   'ReplayToPrimary',
@@ -29,6 +31,7 @@ const VALUES = [
 ]
 
 const TYPES = [
+  'CommitOutcome',
   'Consistency',
   'FreshnessEvent',
   'HeadwaterErrorCode',

@@ -1,8 +1,8 @@
-import { PrimaryUnavailable, ReplayImpossible, ReplayToPrimary } from '@headwater/core'
+import { ConnectionLost, PrimaryUnavailable, ReplayImpossible, ReplayToPrimary } from '@headwater/core'
 import { errorPrototypes } from '@headwater/core/internal'
 
 /** The errors of ours that have an answer of their own when the app does not catch them. */
-type AnsweringError = PrimaryUnavailable | ReplayImpossible | ReplayToPrimary
+type AnsweringError = ConnectionLost | PrimaryUnavailable | ReplayImpossible | ReplayToPrimary
 
 /**
  * Gives those errors the method `getResponse()`, in every copy of core that is loaded.
@@ -27,14 +27,18 @@ export function responseTo(error: AnsweringError): Response {
   // Nobody gets this one: the middleware puts the replay in its place.
   if (error instanceof ReplayToPrimary) return new Response(null, { status: 409 })
   const own = error.expose ? error.message : null
-  const text = error instanceof PrimaryUnavailable ? 'Service Unavailable' : own
+  const isOfDatabase = error instanceof PrimaryUnavailable || error instanceof ConnectionLost
+  const text = isOfDatabase ? STATUS_TEXTS[error.status] : own
   return new Response(text, { status: error.status, headers: { ...error.headers } })
 }
+
+const STATUS_TEXTS = { 500: 'Internal Server Error', 503: 'Service Unavailable' } as const
 
 function isAnswering(prototype: object): prototype is AnsweringError {
   return (
     prototype instanceof ReplayToPrimary ||
     prototype instanceof ReplayImpossible ||
-    prototype instanceof PrimaryUnavailable
+    prototype instanceof PrimaryUnavailable ||
+    prototype instanceof ConnectionLost
   )
 }

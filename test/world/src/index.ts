@@ -1,3 +1,4 @@
+export { AnswerWire, type Cut } from './answer-wire.ts'
 export { CuttingWire } from './cutting-wire.ts'
 export { errorOf } from './error-of.ts'
 export { inJob, inRequest, requestScope } from './scopes.ts'

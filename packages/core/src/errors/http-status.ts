@@ -7,6 +7,8 @@ export type HttpStatus = 413 | 500 | 503
 /** The status of each error that has one: by its class, and where a replay is impossible by what speaks against it. */
 export const HTTP_STATUS = {
   primaryUnavailable: 503,
+  connectionLost: { retryable: 503, final: 500 },
+  outcomeUnknown: 500,
   replayImpossible: {
     'at-home': 503,
     'no-request': 500,

@@ -1,4 +1,11 @@
-import { currentScope, ensurePrimary, forbidReplay, PrimaryUnavailable } from '@headwater/core'
+import {
+  ConnectionLost,
+  currentScope,
+  ensurePrimary,
+  forbidReplay,
+  OutcomeUnknown,
+  PrimaryUnavailable,
+} from '@headwater/core'
 import { expect, test } from 'vitest'
 import type { HttpAdapter, Outcome, RouteUnderTest } from './app-under-test.ts'
 import { askThrough } from './ask.ts'
@@ -28,6 +35,21 @@ export function testRequests(adapter: HttpAdapter): void {
     const sent = await askOnce({ handle }, {}, { topology: home })
     expect([sent.status, sent.headers['retry-after']]).toEqual([503, '1'])
     expect(sent.headers['fly-replay']).toBeUndefined()
+  })
+
+  test('X6: a lost connection is a 503 with Retry-After when nothing was committed; an unknown outcome is a 500 without', async () => {
+    const cause = new Error('Connection terminated unexpectedly')
+    const answers: (readonly [Error, number, string | undefined])[] = [
+      [new ConnectionLost(cause, true), 503, '1'],
+      [new ConnectionLost(cause, false), 500, undefined],
+      [new OutcomeUnknown(cause), 500, undefined],
+      [new Error('Failed query', { cause: new OutcomeUnknown(cause) }), 500, undefined],
+    ]
+    for (const [error, status, retryAfter] of answers) {
+      const handle = (): Promise<Outcome> => Promise.reject(error)
+      const sent = await askOnce({ handle }, {}, { topology: home })
+      expect([sent.status, sent.headers['retry-after']]).toEqual([status, retryAfter])
+    }
   })
 
   test('an error of the app passes untouched', async () => {

@@ -38,7 +38,9 @@ export function sendQuestion(
 ): void {
   const config = { text, rowMode: 'array', types: AS_TEXT, query_timeout: timeoutMillis }
   const settle: Settle = (error, result) => {
-    answered(error, error ? [] : (result as { readonly rows: readonly (readonly (string | null)[])[] }).rows)
+    // Of several statements in one text the last one is the question.
+    const last: unknown = Array.isArray(result) ? result.at(-1) : result
+    answered(error, error ? [] : (last as { readonly rows: readonly (readonly (string | null)[])[] }).rows)
   }
   internalsOf(client).query(config, settle)
 }

@@ -6,6 +6,7 @@ import { Reads } from '../reads/reads.ts'
 import { connectEarly } from './connect-early.ts'
 import { Decisions } from './decisions.ts'
 import { Execution } from './execution.ts'
+import { Losses } from './losses.ts'
 import { Outcomes } from './outcomes.ts'
 import { Verdicts } from './verdicts.ts'
 
@@ -16,16 +17,19 @@ export class Engine {
   readonly verdicts: Verdicts
   readonly decisions: Decisions
   readonly execution: Execution
+  /** Whether a lease finds out the numbers of its transactions (X6). */
+  readonly tracksCommits: boolean
   readonly #routing: ResolvedOptions['routing']
 
   constructor(options: ResolvedOptions) {
     this.#routing = options.routing
+    this.tracksCommits = options.trackCommits
     this.fleet = new Fleet(options)
     this.verdicts = new Verdicts(options.catalog, this.fleet)
     this.reads = new Reads(this.fleet, options.freshness, this.verdicts.catalog)
     this.decisions = new Decisions(options, this.fleet, this.reads, this.verdicts)
     const outcomes = new Outcomes(this.fleet, this.decisions, this.verdicts)
-    this.execution = new Execution(this.fleet, this.reads, this.decisions, outcomes)
+    this.execution = new Execution(this.fleet, this.reads, this.decisions, outcomes, new Losses(this.fleet))
   }
 
   /** See `connectEarly`. */

@@ -1,3 +1,4 @@
+import { OutcomeUnknown } from '@headwater/core'
 import { accessIn, type Decision, type Position, type PrimaryReason } from '@headwater/core/internal'
 import { boundHere } from '../driver/bound-here.ts'
 import { isStatementLost } from '../driver/named-statement.ts'
@@ -8,6 +9,7 @@ import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { Reads } from '../reads/reads.ts'
 import type { Decisions } from './decisions.ts'
+import type { Losses } from './losses.ts'
 import type { Outcomes } from './outcomes.ts'
 import { traceServer } from './query-trace.ts'
 import type { RoutedQuery } from './routed-query.ts'
@@ -22,12 +24,14 @@ export class Execution {
   readonly #reads: Reads
   readonly #decisions: Decisions
   readonly #outcomes: Outcomes
+  readonly #losses: Losses
 
-  constructor(fleet: Fleet, reads: Reads, decisions: Decisions, outcomes: Outcomes) {
+  constructor(fleet: Fleet, reads: Reads, decisions: Decisions, outcomes: Outcomes, losses: Losses) {
     this.#fleet = fleet
     this.#reads = reads
     this.#decisions = decisions
     this.#outcomes = outcomes
+    this.#losses = losses
   }
 
   /** Runs a query until its holder's `finish`, which is called once. */
@@ -126,7 +130,7 @@ export class Execution {
     const { holder } = query
     if (query.trace !== undefined) traceServer(query, connection, query.trace)
     holder.use(connection, query)
-    if (holder.transaction.phase !== 'held') return this.#send(query, connection)
+    if (holder.transaction.phase !== 'held') return this.#sendNext(query, connection)
     const begun = boundHere((error: unknown): void => {
       if (error) this.#answered(query, connection, error)
       else this.#send(query, connection)
@@ -134,10 +138,23 @@ export class Execution {
     holder.begin(connection, begun)
   }
 
+  #sendNext(query: RoutedQuery, connection: Connection): void {
+    const { holder, statement } = query
+    const { control } = statement
+    if (!holder.isWriting || (control?.kind !== 'commit' && control?.kind !== 'two-phase')) {
+      return this.#send(query, connection)
+    }
+    holder.identify(connection, (error) => {
+      if (error) this.#answered(query, connection, error)
+      else this.#send(query, connection)
+    })
+  }
+
   #send(query: RoutedQuery, connection: Connection): void {
     const { call, holder } = query
     const { client } = connection
     if (isAbandoned(call)) return this.#end(query, connection)
+    query.sentIn = holder.transaction.phase
     let isAnswered = false
     const answered = (error: unknown, result?: unknown, position?: Position): void => {
       if (isAnswered) return
@@ -147,7 +164,8 @@ export class Execution {
     if (call.submittable !== undefined) {
       sendSubmittable(client, call.submittable, (error) => {
         if (isStatementLost(call, error)) connection.mustClose = true
-        return holder.isLost ? error : this.#outcomes.errorInPlace(query, connection, error)
+        const told = this.#losses.errorOf(query, connection, error)
+        return holder.isLost ? told : this.#outcomes.errorInPlace(query, connection, told)
       })
       client.whenSettled(() => this.#end(query, connection))
     } else if (holder.isWriting && mayBringPosition(query, connection)) {
@@ -161,7 +179,12 @@ export class Execution {
   #end(query: RoutedQuery, connection: Connection): void {
     const { holder } = query
     // It may have been a cursor, which exists on this connection only.
-    if (connection.client.lostTo !== undefined) holder.lose(connection.client.lostTo)
+    const { lostTo } = connection.client
+    if (lostTo !== undefined) {
+      const error = this.#losses.errorOf(query, connection, lostTo)
+      if (error instanceof OutcomeUnknown) query.writeEnded(true)
+      holder.lose(error)
+    }
     holder.answered(connection)
     holder.finish(query, undefined)
   }
@@ -184,8 +207,9 @@ export class Execution {
     else connection.client.whenSettled(boundHere(failed))
   }
 
-  #failed(query: RoutedQuery, connection: Connection, error: unknown): void {
+  #failed(query: RoutedQuery, connection: Connection, cause: unknown): void {
     const { holder } = query
+    const error = this.#losses.errorOf(query, connection, cause)
     // The app has closed it, so it goes nowhere else.
     if (holder.isLost) return holder.finish(query, error)
     const { transaction } = holder

@@ -1,5 +1,5 @@
-import { isConnectionLoss, type TransactionState } from '@headwater/core/internal'
-import { isReadTimeout } from '../driver/pg-errors.ts'
+import { OutcomeUnknown } from '@headwater/core'
+import type { TransactionState } from '@headwater/core/internal'
 import type { Connection } from '../node/pool-node.ts'
 import type { Holder, RoutedQuery } from './routed-query.ts'
 
@@ -11,6 +11,8 @@ export const LONE_QUERIES: Holder = Object.freeze({
   isPinned: false,
   isWriting: false,
   isLost: false,
+  hasCommitted: false,
+  commitIdentity: undefined,
   reasonToRefuse: () => undefined,
   hold: () => undefined,
   forgetHeld: () => undefined,
@@ -22,6 +24,7 @@ export const LONE_QUERIES: Holder = Object.freeze({
   giveUp: () => undefined,
   pin: () => undefined,
   begin: (_connection: Connection, begun: (error?: unknown) => void) => begun(),
+  identify: (_connection: Connection, identified: (error?: unknown) => void) => identified(),
   answered: ({ client, mustClose, release }: Connection) => {
     // After a BEGIN through the pool the next caller would be inside that transaction.
     release(mustClose || client.isLost || client.sessionStatus !== 'I' || undefined)
@@ -30,12 +33,7 @@ export const LONE_QUERIES: Holder = Object.freeze({
   lose: () => undefined,
   finish: (query: RoutedQuery, error: unknown, result?: unknown) => {
     // A lone statement is its own transaction: it has ended when it is answered.
-    query.writeEnded(isOutcomeLost(error))
+    query.writeEnded(error instanceof OutcomeUnknown)
     query.end(error, result)
   },
 })
-
-/** Whether the server may commit the statement yet: nobody waits for its answer any more. */
-export function isOutcomeLost(error: unknown): boolean {
-  return Boolean(error) && (isReadTimeout(error) || isConnectionLoss(error))
-}

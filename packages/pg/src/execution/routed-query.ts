@@ -10,6 +10,7 @@ import type {
 import type pg from 'pg'
 import type { QueryCall } from '../driver/query-call.ts'
 import type { Settle } from '../driver/settle.ts'
+import type { CommitIdentity } from '../fleet/commit-identity.ts'
 import type { Connection, NodeRole, PoolNode } from '../node/pool-node.ts'
 import type { OwnWrites } from '../reads/own-writes.ts'
 
@@ -26,6 +27,10 @@ export interface Holder {
   readonly isWriting: boolean
   /** Whether its transaction or session is gone: the connection was lost, or the app has closed it (X11). */
   readonly isLost: boolean
+  /** Whether what it did before may be committed: then not all of it can be done again. */
+  readonly hasCommitted: boolean
+  /** What finds its open transaction again, where that is known (X6). */
+  readonly commitIdentity: CommitIdentity | undefined
   /** Why its next query must not run; `undefined` when it may. */
   reasonToRefuse(query: RoutedQuery): unknown
   /**
@@ -51,6 +56,8 @@ export interface Holder {
   use(connection: Connection, query: RoutedQuery): void
   /** Sends what it held back before the first statement on `connection`. */
   begin(connection: Connection, begun: (error?: unknown) => void): void
+  /** Before a COMMIT is sent: finds out what `commitIdentity` gives. An error means that nothing more can be sent. */
+  identify(connection: Connection, identified: (error?: unknown) => void): void
   /** A query was answered to its end: gives its connection back, or keeps it. */
   answered(connection: Connection): void
   /** Drops connections that are gone. Without the one of its transaction or session, the holder is lost itself. */
@@ -86,6 +93,8 @@ export class RoutedQuery {
   readonly judgedBy: number
   #triedFirst: PoolNode | undefined
   #triedAfter: PoolNode[] | undefined
+  /** Whether it was sent outside a transaction or inside one; `undefined` before that. */
+  sentIn: TransactionState['phase'] | undefined
   /** The error that ended the last replica's connection. */
   lostTo: unknown
   /** `undefined` while nobody wants to know who answers. */

@@ -103,6 +103,14 @@ export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
    */
   readonly promotionWaitMillis?: number | undefined
   /**
+   * Whether a leased client finds out the number of each transaction that writes, so that `OutcomeUnknown.resolve()` can ask what became
+   * of it (X6). It comes with BEGIN when the first statement is a write; a transaction that reads first asks before its COMMIT,
+   * one round trip more. Each connection asks one question at its first transaction.
+   *
+   * @default false
+   */
+  readonly trackCommits?: boolean | undefined
+  /**
    * Whether to read the database's catalog, in the background from the first statement on, to learn which functions and
    * views only read and which write. Without it a statement that uses one goes to the primary, unless `functions` says what it
    * does.
@@ -135,6 +143,7 @@ export interface ResolvedOptions {
   readonly suspectAfterMillis: number
   readonly promotionWaitMillis: number
   readonly connect: 'lazy' | 'eager'
+  readonly trackCommits: boolean
   readonly catalog: ResolvedCatalog
   readonly primary: ResolvedNode
   readonly replicas: readonly ResolvedNode[]
@@ -171,6 +180,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     suspectAfterMillis = 1_000,
     promotionWaitMillis = 5_000,
     connect = 'lazy',
+    trackCommits = false,
     catalog,
     functions,
     maxWaitMillis,
@@ -193,6 +203,9 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
   }
   if (connect !== 'lazy' && connect !== 'eager') {
     throw new OptionsInvalid('connect', `${JSON.stringify(connect)} is unknown; expected "lazy" or "eager"`)
+  }
+  if (typeof trackCommits !== 'boolean') {
+    throw new OptionsInvalid('trackCommits', `${JSON.stringify(trackCommits)} is unknown; expected true or false`)
   }
   const region = resolveRegion('region', ownRegion ?? environment['FLY_REGION'])
   const primaryRegion = resolveRegion('primary.region', primary?.region ?? environment['PRIMARY_REGION'])
@@ -222,6 +235,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     suspectAfterMillis: parseMillis('suspectAfterMillis', suspectAfterMillis, 50, 60_000),
     promotionWaitMillis: parseMillis('promotionWaitMillis', promotionWaitMillis, 0, 600_000),
     connect,
+    trackCommits,
     catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
     primary: resolveNode('primary', primaryRegion, primaryConfig),
     replicas: Object.freeze(resolvedReplicas),

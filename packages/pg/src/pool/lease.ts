@@ -1,10 +1,13 @@
+import { OutcomeUnknown } from '@headwater/core'
 import type { Position, TransactionState } from '@headwater/core/internal'
 import type pg from 'pg'
 import { hasValues } from '../driver/query-call.ts'
-import { sendText } from '../driver/send.ts'
-import { isOutcomeLost, STANDS_ALONE } from '../execution/lone-queries.ts'
+import { STANDS_ALONE } from '../execution/lone-queries.ts'
+import { connectionLost } from '../execution/losses.ts'
 import type { Holder, RoutedQuery } from '../execution/routed-query.ts'
+import { askIdentity, type CommitIdentity } from '../fleet/commit-identity.ts'
 import type { Connection, NodeRole } from '../node/pool-node.ts'
+import { beginTransaction } from './begin-transaction.ts'
 import type { ConnectionSet } from './connection-set.ts'
 import { HeldTransaction } from './held-transaction.ts'
 
@@ -17,8 +20,10 @@ export class Lease implements Holder {
   #isPinned = false
   /** The error of every query, once its transaction or session is lost or closed. */
   #lostTo: unknown
-  /** Whether it was lost inside a transaction. */
-  #hasLostTransaction = false
+  /** Whether a write of it was answered as done, outside a transaction or by its COMMIT. */
+  #hasCommitted = false
+  readonly #tracksCommits: boolean
+  #commitIdentity: CommitIdentity | undefined
   /** Whether its last query failed before anything was sent, and it holds no connection. */
   wasRefused = false
   /** The query that waits for a connection. */
@@ -28,9 +33,10 @@ export class Lease implements Holder {
   /** The writes of the transaction that is open. */
   readonly #underway: RoutedQuery[] = []
 
-  /** `finished` is called after each query. */
-  constructor(connections: ConnectionSet, finished: () => void) {
+  /** `finished` is called after each query. With `tracksCommits` it finds out the numbers of its transactions (X6). */
+  constructor(connections: ConnectionSet, tracksCommits: boolean, finished: () => void) {
     this.connections = connections
+    this.#tracksCommits = tracksCommits
     this.#finished = finished
   }
 
@@ -48,6 +54,14 @@ export class Lease implements Holder {
 
   get isLost(): boolean {
     return this.#lostTo !== undefined
+  }
+
+  get hasCommitted(): boolean {
+    return this.#hasCommitted
+  }
+
+  get commitIdentity(): CommitIdentity | undefined {
+    return this.#commitIdentity
   }
 
   /** The state of the transaction as pg's client reports it: BEGIN counts from the call on. */
@@ -138,14 +152,25 @@ export class Lease implements Holder {
   begin(connection: Connection, begun: (error?: unknown) => void): void {
     const held = this.#held
     if (held === undefined) return begun()
-    sendEach(connection, held.texts, (error) => {
+    const isTracked = this.#tracksCommits && connection.role === 'primary' && held.modes.isReadOnly !== true
+    const isWrite = this.#sent !== undefined && this.#sent.statement.access !== 'read'
+    beginTransaction(connection, held.texts, isTracked, isWrite, (error, identity) => {
       if (error) {
         this.cannotBegin(error)
         return begun(error)
       }
+      this.#commitIdentity = identity
       this.#held = undefined
       this.#transaction = { phase: 'open', on: connection.role, isReadOnly: held.modes.isReadOnly === true }
       begun()
+    })
+  }
+
+  identify({ client }: Connection, identified: (error?: unknown) => void): void {
+    if (!this.#tracksCommits || this.#commitIdentity !== undefined || client.sessionStatus !== 'T') return identified()
+    askIdentity(client, (error, identity) => {
+      this.#commitIdentity = identity
+      identified(error)
     })
   }
 
@@ -162,11 +187,10 @@ export class Lease implements Holder {
     const hasTransaction = this.#transaction.phase === 'open' && connection === this.connections.latest
     const hasSession = this.#isPinned && connection.role === 'primary'
     this.connections.drop(connection, true)
-    if (hasTransaction || hasSession) this.lose(cause)
+    if (hasTransaction || hasSession) this.lose(connectionLost(cause, !this.#hasCommitted))
   }
 
   lose(error: unknown): void {
-    if (this.#lostTo === undefined) this.#hasLostTransaction = this.#transaction.phase === 'open'
     this.#lostTo ??= error
     this.#held = undefined
     this.#transaction = STANDS_ALONE
@@ -185,10 +209,18 @@ export class Lease implements Holder {
 
   finish(query: RoutedQuery, error: unknown, result?: unknown, position?: Position): void {
     if (!error) this.#noteReadOnly(query)
+    // Its COMMIT may run yet: nothing may be asked behind it, and ROLLBACK has to say so too.
+    if (error instanceof OutcomeUnknown && query.sentIn === 'open') this.lose(error)
     this.noticeLoss()
-    this.#syncTransaction()
+    if (!this.isLost) this.#syncTransaction()
     if (query.isUnderway) this.#underway.push(query)
-    if (this.#transaction.phase !== 'open') this.#endWrites(this.#mayCommitYet(query, error))
+    const { kind } = query.statement.control ?? {}
+    if (this.#transaction.phase !== 'open') {
+      if (!error && kind !== 'rollback' && this.isWriting) this.#hasCommitted = true
+      this.#endWrites((error ?? this.#lostTo) instanceof OutcomeUnknown)
+    }
+    // After AND CHAIN it is another transaction.
+    if (this.#transaction.phase !== 'open' || kind === 'commit' || kind === 'rollback') this.#commitIdentity = undefined
     this.wasRefused = Boolean(error) && this.connections.clients.length === 0
     if (position !== undefined) query.frame?.scope?.session.committedAt(position)
     query.end(error, result)
@@ -199,14 +231,6 @@ export class Lease implements Holder {
   letGo(): void {
     this.#endWrites(false)
     this.connections.dropAll(false)
-  }
-
-  /** Whether the server may commit after this answer: it rolls back what was lost before its COMMIT was sent. */
-  #mayCommitYet(query: RoutedQuery, error: unknown): boolean {
-    if (!this.isLost) return isOutcomeLost(error)
-    if (!this.#hasLostTransaction) return true
-    const { control, count } = query.statement
-    return query === this.#sent && (control?.kind === 'commit' || control?.kind === 'two-phase' || count > 1)
   }
 
   /** Call when the transaction was committed, rolled back, or lost. */
@@ -234,11 +258,4 @@ export class Lease implements Holder {
       this.#transaction = { phase: 'open', on: latest.role, isReadOnly: false }
     }
   }
-}
-
-/** Sends texts one after the other, until one fails. */
-function sendEach(connection: Connection, texts: readonly string[], done: (error?: unknown) => void, index = 0): void {
-  const text = texts[index]
-  if (text === undefined) return done()
-  sendText(connection.client, text, (error) => (error ? done(error) : sendEach(connection, texts, done, index + 1)))
 }

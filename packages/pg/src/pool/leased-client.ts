@@ -24,7 +24,7 @@ import type { OpenLeases } from './open-leases.ts'
 export class LeasedClient extends LazyEmitter {
   readonly #engine: Engine
   readonly #connections: ConnectionSet = new ConnectionSet(this)
-  readonly #lease: Lease = new Lease(this.#connections, () => this.#next())
+  readonly #lease: Lease
   /** Runs the queries that wait, each where it was asked for. */
   readonly #waiting: (() => void)[] = []
   #isBusy = false
@@ -39,6 +39,7 @@ export class LeasedClient extends LazyEmitter {
   constructor(engine: Engine, open: OpenLeases, Own: PromiseConstructor = Promise) {
     super()
     this.#engine = engine
+    this.#lease = new Lease(this.#connections, engine.tracksCommits, () => this.#next())
     this.#open = open
     this.#Promise = Own
     this.#setOpen(true)

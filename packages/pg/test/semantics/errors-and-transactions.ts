@@ -210,6 +210,45 @@ export const ERRORS_AND_TRANSACTIONS: Area = {
       differs: { here: 'with the error that ended it (57P01)', why: 'it says more', gives: 'rejects with 57P01' },
     },
     {
+      says: 'a connection that breaks without a word in a transaction rejects with `Connection terminated unexpectedly`, no code',
+      run: async ({ open }) => {
+        const client = await open().connect()
+        client.on('error', () => undefined)
+        await client.query('begin')
+        await client.query("insert into note (body) values ('broken')")
+        const running = endOf(() => client.query("insert into note (body) select 'broken' from pg_sleep(5)"))
+        await breakConnection(client)
+        const end = await running
+        client.release()
+        return end
+      },
+      gives: 'rejects with Error: Connection terminated unexpectedly',
+      differs: {
+        here: 'with `ConnectionLost`, which has these words in its message and that error as `cause`',
+        why: 'it says whether all may be done again (X6)',
+        gives: 'rejects with HEADWATER_CONNECTION_LOST',
+      },
+    },
+    {
+      says: 'a write whose connection breaks before its answer comes rejects with the same words',
+      run: async ({ open }) => {
+        const client = await open().connect()
+        client.on('error', () => undefined)
+        await client.query("insert into note (body) values ('whole')")
+        const running = endOf(() => client.query("insert into note (body) select 'broken' from pg_sleep(5)"))
+        await breakConnection(client)
+        const end = await running
+        client.release()
+        return end
+      },
+      gives: 'rejects with Error: Connection terminated unexpectedly',
+      differs: {
+        here: 'with `OutcomeUnknown`, likewise; a COMMIT and a time-out of pg’s own (`query_timeout`) too',
+        why: 'it may be committed, so it must not be tried again unseen (X6)',
+        gives: 'rejects with HEADWATER_OUTCOME_UNKNOWN',
+      },
+    },
+    {
       says: 'a client that lost its connection with nothing open on it rejects too',
       run: async (subject) => {
         const application_name = named('idle')
@@ -311,6 +350,12 @@ export const ERRORS_AND_TRANSACTIONS: Area = {
       },
     },
   ],
+}
+
+/** Closes the socket under a query that runs. */
+async function breakConnection(client: pg.PoolClient): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  client.connection.stream.destroy()
 }
 
 const TERMINATE = `

@@ -1,0 +1,34 @@
+import { sendText } from '../driver/send.ts'
+import { type CommitIdentity, sendAndIdentify, whenHistoryIsKnown } from '../fleet/commit-identity.ts'
+import type { Connection } from '../node/pool-node.ts'
+
+/** Gives an error, or what finds the transaction again where that is known by now. */
+type Begun = (error?: unknown, identity?: CommitIdentity) => void
+
+/**
+ * Sends the texts that begin a transaction, one after the other, until one fails. In a transaction that is tracked and begins with
+ * a write, its number comes with the last answer: no round trip more (X6).
+ */
+export function beginTransaction(
+  connection: Connection,
+  texts: readonly string[],
+  isTracked: boolean,
+  isWrite: boolean,
+  begun: Begun,
+): void {
+  if (!isTracked) return sendEach(connection, texts, begun)
+  const { client } = connection
+  whenHistoryIsKnown(client, () => {
+    if (!isWrite) return sendEach(connection, texts, begun)
+    sendEach(connection, texts.slice(0, -1), (error) => {
+      if (error) begun(error)
+      else sendAndIdentify(client, texts.at(-1) ?? 'begin', begun)
+    })
+  })
+}
+
+function sendEach(connection: Connection, texts: readonly string[], done: (error?: unknown) => void, index = 0): void {
+  const text = texts[index]
+  if (text === undefined) return done()
+  sendText(connection.client, text, (error) => (error ? done(error) : sendEach(connection, texts, done, index + 1)))
+}

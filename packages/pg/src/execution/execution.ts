@@ -125,11 +125,10 @@ export class Execution {
     const { holder } = query
     holder.use(connection, query)
     if (holder.transaction.phase !== 'held') return this.#send(query, connection)
-    const begun = boundHere((error: unknown): void => {
+    holder.begin(connection, (error) => {
       if (error) this.#answered(query, connection, error)
       else this.#send(query, connection)
     })
-    holder.begin(connection, begun)
   }
 
   #send(query: RoutedQuery, connection: Connection): void {

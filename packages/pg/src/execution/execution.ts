@@ -131,11 +131,10 @@ export class Execution {
     if (query.trace !== undefined) traceServer(query, connection, query.trace)
     holder.use(connection, query)
     if (holder.transaction.phase !== 'held') return this.#sendNext(query, connection)
-    const begun = boundHere((error: unknown): void => {
+    holder.begin(connection, (error) => {
       if (error) this.#answered(query, connection, error)
       else this.#send(query, connection)
     })
-    holder.begin(connection, begun)
   }
 
   #sendNext(query: RoutedQuery, connection: Connection): void {

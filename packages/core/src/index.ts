@@ -1,5 +1,6 @@
 // What an app calls. What the sibling packages need beyond it is in internal.ts.
 export {
+  type BackgroundEvent,
   diagnostics,
   type FreshnessEvent,
   type NodeEvent,
@@ -7,6 +8,7 @@ export {
   type RouteEvent,
   type UnverifiedEvent,
 } from './diagnostics.ts'
+export { BackgroundAbandoned } from './errors/background-abandoned.ts'
 export { HeadwaterError, type HeadwaterErrorCode } from './errors/headwater-error.ts'
 export { OptionsInvalid } from './errors/options-invalid.ts'
 export { PrimaryUnavailable } from './errors/primary-unavailable.ts'
@@ -18,8 +20,15 @@ export { ReplayImpossible } from './replay/replay-impossible.ts'
 export { findReplay, ReplayToPrimary } from './replay/replay-to-primary.ts'
 export type { Consistency } from './route/consistency.ts'
 export type { ReplayBlocker, ReplayReason } from './route/reasons.ts'
+export type { BackgroundDefaults } from './scope/background-options.ts'
 export { withConsistency, withPrimary, withReplica } from './scope/forcing.ts'
 export { currentScope, runInScope } from './scope/frame.ts'
+export {
+  type BackgroundOptions,
+  backgroundSettled,
+  configureBackground,
+  inBackground,
+} from './scope/in-background.ts'
 export { isReplay } from './scope/is-replay.ts'
 export { replayOn } from './scope/replay-on.ts'
 export { ensurePrimary, forbidReplay } from './scope/request-control.ts'

@@ -346,6 +346,7 @@ describe('scope', () => {
       'headwater:node',
       'headwater:freshness',
       'headwater:unverified',
+      'headwater:background',
     ])
   })
 

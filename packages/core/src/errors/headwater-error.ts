@@ -28,6 +28,7 @@ export type HeadwaterErrorCode =
   | 'HEADWATER_WRITE_ON_REPLICA'
   | 'HEADWATER_PRIMARY_UNAVAILABLE'
   | 'HEADWATER_REPLICA_BEHIND'
+  | 'HEADWATER_BACKGROUND_ABANDONED'
 
 /**
  * The base of all errors that Headwater raises itself; a database's own error passes through untouched.

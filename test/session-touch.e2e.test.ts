@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { backgroundSettled, inBackground } from '@headwater/core'
 import { headwater as headwaterForExpress, replayErrorHandler } from '@headwater/http/express'
@@ -148,4 +149,13 @@ describe.each<[string, StartApp, StartApp]>([
     const before = await visit(plain)
     expect(before.crossed).toBeGreaterThan(20)
   }, 120_000)
+})
+
+test('P12: the page shows the recipes that run here', () => {
+  const [page = '', source = ''] = ['../docs/background.md', './session-touch.e2e.test.ts'].map((path) =>
+    readFileSync(new URL(path, import.meta.url), 'utf8'),
+  )
+  const recipes = source.match(/^(?:class BackgroundTouchStore|function touchInBackground).*?^\}$/gms) ?? []
+  expect(recipes).toHaveLength(2)
+  for (const recipe of recipes) expect(page).toContain(recipe)
 })

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
+  BackgroundAbandoned,
   type HeadwaterError,
   type HeadwaterErrorCode,
   OptionsInvalid,
@@ -24,6 +25,7 @@ const ERRORS: Record<HeadwaterErrorCode, HeadwaterError> = {
   HEADWATER_REPLAY_IMPOSSIBLE: new ReplayImpossible('at-home'),
   HEADWATER_WRITE_ON_REPLICA: new WriteOnReplica('no'),
   HEADWATER_REPLICA_BEHIND: new ReplicaBehind(),
+  HEADWATER_BACKGROUND_ABANDONED: new BackgroundAbandoned('full', 1000),
   HEADWATER_PRIMARY_UNAVAILABLE: new PrimaryUnavailable(new Error('connect')),
 }
 

@@ -69,12 +69,25 @@ export interface UnverifiedEvent {
   readonly count: number
 }
 
+/** Published when a piece of background work has ended (P12). */
+export interface BackgroundEvent {
+  /** `abandoned`: it took too long, or was not begun because too many waited. */
+  readonly outcome: 'done' | 'failed' | 'abandoned'
+  /** The name that the app gave it. */
+  readonly name: string | undefined
+  /** Why it failed or was abandoned. */
+  readonly error: unknown
+  /** How many pieces of work wait for their turn now. */
+  readonly waiting: number
+}
+
 /**
  * The `node:diagnostics_channel` channels that Headwater publishes on. Without a subscriber nothing is built; the cost is one
  * boolean that is read.
  *
- * Their names are `headwater:route` (messages are `RouteEvent`), `headwater:query` (`QueryEvent`), `headwater:replay` (`ReplayEvent`), `headwater:node`
- * (`NodeEvent`), `headwater:freshness` (`FreshnessEvent`) and `headwater:unverified` (`UnverifiedEvent`).
+ * Their names are `headwater:route` (messages are `RouteEvent`), `headwater:query` (`QueryEvent`), `headwater:replay`
+ * (`ReplayEvent`), `headwater:node` (`NodeEvent`), `headwater:freshness` (`FreshnessEvent`), `headwater:unverified`
+ * (`UnverifiedEvent`) and `headwater:background` (`BackgroundEvent`).
  *
  * @example
  * diagnostics.route.subscribe((message) => {
@@ -89,6 +102,7 @@ export const diagnostics: {
   readonly node: Channel
   readonly freshness: Channel
   readonly unverified: Channel
+  readonly background: Channel
 } = {
   route: channel('headwater:route'),
   query: channel('headwater:query'),
@@ -96,4 +110,5 @@ export const diagnostics: {
   node: channel('headwater:node'),
   freshness: channel('headwater:freshness'),
   unverified: channel('headwater:unverified'),
+  background: channel('headwater:background'),
 }

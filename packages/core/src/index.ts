@@ -1,5 +1,6 @@
 // What an app calls. What the sibling packages need beyond it is in internal.ts.
 export {
+  type BackgroundEvent,
   diagnostics,
   type FreshnessEvent,
   type NodeEvent,
@@ -8,6 +9,7 @@ export {
   type RouteEvent,
   type UnverifiedEvent,
 } from './diagnostics.ts'
+export { BackgroundAbandoned } from './errors/background-abandoned.ts'
 export { ConnectionLost } from './errors/connection-lost.ts'
 export { HeadwaterError, type HeadwaterErrorCode } from './errors/headwater-error.ts'
 export { OptionsInvalid } from './errors/options-invalid.ts'
@@ -21,8 +23,15 @@ export { ReplayImpossible } from './replay/replay-impossible.ts'
 export { findReplay, ReplayToPrimary } from './replay/replay-to-primary.ts'
 export type { Consistency } from './route/consistency.ts'
 export type { ReplayBlocker, ReplayReason } from './route/reasons.ts'
+export type { BackgroundDefaults } from './scope/background-options.ts'
 export { withConsistency, withPrimary, withReplica } from './scope/forcing.ts'
 export { currentScope, runInScope } from './scope/frame.ts'
+export {
+  type BackgroundOptions,
+  backgroundSettled,
+  configureBackground,
+  inBackground,
+} from './scope/in-background.ts'
 export { isReplay } from './scope/is-replay.ts'
 export { replayOn } from './scope/replay-on.ts'
 export { ensurePrimary, forbidReplay } from './scope/request-control.ts'

@@ -51,6 +51,7 @@ export type { PrimaryReason, RefusalReason, ReplicaReason } from './route/reason
 export { isTried, route, routeToPrimary } from './route/route.ts'
 export type { Routing } from './route/routing.ts'
 export type { Situation, TransactionState } from './route/situation.ts'
+export { type Background, theBackground } from './scope/background.ts'
 export { currentFrame, type Frame, runOutside } from './scope/frame.ts'
 export { TOKEN_TTL_MILLIS } from './scope/run-with-token.ts'
 export { ScopeTrail, type TrailEntry } from './scope/scope-trail.ts'

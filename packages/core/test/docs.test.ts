@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
+  BackgroundAbandoned,
   ConnectionLost,
   type HeadwaterError,
   type HeadwaterErrorCode,
@@ -28,6 +29,7 @@ const ERRORS: Record<HeadwaterErrorCode, HeadwaterError> = {
   HEADWATER_REPLICA_BEHIND: new ReplicaBehind(),
   HEADWATER_CONNECTION_LOST: new ConnectionLost(new Error('ECONNRESET'), true),
   HEADWATER_OUTCOME_UNKNOWN: new OutcomeUnknown(new Error('ECONNRESET')),
+  HEADWATER_BACKGROUND_ABANDONED: new BackgroundAbandoned('full', 1000),
   HEADWATER_PRIMARY_UNAVAILABLE: new PrimaryUnavailable(new Error('connect')),
 }
 

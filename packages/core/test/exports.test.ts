@@ -4,6 +4,7 @@ import * as core from '../src/index.ts'
 
 /** What an app calls, and the types it names. A name more or less is a decision: it is kept stable from then on. */
 const VALUES = [
+  'BackgroundAbandoned',
   'ConnectionLost',
   'HeadwaterError',
   'OptionsInvalid',
@@ -14,12 +15,15 @@ const VALUES = [
   'ReplicaBehind',
   'Scope',
   'WriteOnReplica',
+  'backgroundSettled',
+  'configureBackground',
   'currentScope',
   'diagnostics',
   'ensurePrimary',
   'findReplay',
   'forbidReplay',
   'getToken',
+  'inBackground',
   'isReplay',
   'needsPrimary',
   'replayOn',
@@ -31,6 +35,9 @@ const VALUES = [
 ]
 
 const TYPES = [
+  'BackgroundDefaults',
+  'BackgroundEvent',
+  'BackgroundOptions',
   'CommitOutcome',
   'Consistency',
   'FreshnessEvent',

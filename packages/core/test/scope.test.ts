@@ -347,6 +347,7 @@ describe('scope', () => {
       'headwater:node',
       'headwater:freshness',
       'headwater:unverified',
+      'headwater:background',
     ])
   })
 

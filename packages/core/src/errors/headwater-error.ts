@@ -30,6 +30,7 @@ export type HeadwaterErrorCode =
   | 'HEADWATER_REPLICA_BEHIND'
   | 'HEADWATER_CONNECTION_LOST'
   | 'HEADWATER_OUTCOME_UNKNOWN'
+  | 'HEADWATER_BACKGROUND_ABANDONED'
 
 /**
  * The base of all errors that Headwater raises itself; a database's own error passes through untouched.

@@ -29,9 +29,9 @@ export function routeToPrimary(reason: PrimaryReason, situation: Situation): Dec
   return situation.scope.blocker === undefined ? choices.replay : choices.impossible
 }
 
-/** R4, and R9 outside any scope. */
+/** R4, and R9 outside any scope. A request is short: only elsewhere the position of what was written is worth a question. */
 function mustSeeOwnWrites({ scope, consistency, isOwnWriteUnplaced }: Situation): boolean {
-  return (scope === undefined ? isOwnWriteUnplaced : scope.hasWritten) && consistency !== 'eventual'
+  return (scope?.kind === 'request' ? scope.hasWritten : isOwnWriteUnplaced) && consistency !== 'eventual'
 }
 
 function alone(statement: Statement, situation: Situation): Decision {

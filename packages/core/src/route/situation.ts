@@ -44,8 +44,8 @@ export interface Situation {
    */
   readonly isCatalogOutdated: boolean
   /**
-   * Whether this pool has written outside any scope, and no position is known that a replica would have to reach. Counts
-   * outside any scope only (R9).
+   * Whether the job (R4), or this pool outside any scope (R9), has written, and no position is known that a replica would have to
+   * reach. Counts outside requests only.
    */
   readonly isOwnWriteUnplaced: boolean
 }

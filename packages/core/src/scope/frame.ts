@@ -36,7 +36,7 @@ export function currentScope(): Scope | undefined {
  * Runs `fn` in `scope`. A scope inside a scope hides the outer one until `fn` is done.
  *
  * @example
- * await runInScope(new Scope(), () => sendReminders()) // a job: its reads go to the primary once it has written
+ * await runInScope(new Scope(), () => sendReminders()) // a job: it sees what it writes
  */
 export function runInScope<Result>(scope: Scope, fn: () => PromiseLike<Result>): Promise<Result>
 export function runInScope<Result>(scope: Scope, fn: () => Result): Result

@@ -77,6 +77,8 @@ export class Scope {
   #blocker: ReplayBlocker | undefined
   #replay: ReplayDetails | undefined
   #refusal: ReplayImpossible | PrimaryUnavailable | undefined
+  /** What begins once this scope cannot be replayed any more. */
+  #held: (() => void)[] | undefined
 
   constructor(options: ScopeOptions = {}) {
     this.#kind = options.kind ?? 'job'
@@ -146,6 +148,21 @@ export class Scope {
   /** Notes something that makes a replay impossible from now on. The first blocker stays. */
   blockReplay(blocker: ReplayBlocker): void {
     this.#blocker ??= blocker
+    const held = this.#held
+    this.#held = undefined
+    if (held !== undefined && !this.isSpent) for (const begin of held) begin()
+  }
+
+  /**
+   * Calls `begin` once nothing can run this scope again elsewhere: at once at home, in a job, and where a replay is impossible; else when
+   * the head of the answer passes. Never when the scope is replayed: the replay comes by here again (P12).
+   */
+  whenKept(begin: () => void): void {
+    if (this.isSpent) return
+    const isKept = this.#kind === 'job' || this.#blocker !== undefined || this.topology?.().isAtHome === true
+    if (isKept) return begin()
+    this.#held ??= []
+    this.#held.push(begin)
   }
 
   /**
@@ -166,6 +183,7 @@ export class Scope {
       return this.refuse(new ReplayImpossible(blocker ?? 'at-home', { cause }))
     }
     this.#replay = { region: primaryRegion, from: region, reason, cause }
+    this.#held = undefined
     return new ReplayToPrimary(this.#replay)
   }
 }

@@ -27,10 +27,10 @@ export interface ClientSessionOptions {
 
 /** What one scope has seen and written, and so what its client must see from then on. */
 export class ClientSession {
-  readonly minPosition: ReadPosition | undefined
   readonly isTracked: boolean
   readonly isVisiting: boolean
   readonly isWanted: boolean
+  #minPosition: ReadPosition | undefined
   /** Whether a commit here may be answered before it is flushed. */
   isCommitAsync = false
   /** Whether a write was sent (R4). */
@@ -42,16 +42,27 @@ export class ClientSession {
   #underway = 0
   #unanswered = 0
   #whenAnswered: readonly (() => void)[] = NOBODY
+  /** The writes since `place()`; more where the position was doubted. */
+  #unplaced = 0
+  /** Whether the outcome of a write was lost: the server may commit it later than any position that it says now. */
+  #hasLostWrite = false
+  #hasBeenPlaced = false
+  #placing: Promise<void> | undefined
   /** Counts what the primary did for this scope: a position counts only when it was taken after all of it. */
   #done = 0
   #known: { readonly position: Position; readonly done: number } | undefined
   #sources: Set<PositionSource> | undefined
 
   constructor(options: ClientSessionOptions = {}) {
-    this.minPosition = options.minPosition
+    this.#minPosition = options.minPosition
     this.isTracked = options.isTracked ?? options.minPosition !== undefined
     this.isVisiting = options.isVisiting ?? false
     this.isWanted = options.isWanted ?? false
+  }
+
+  /** What it must see whatever it does here: what its client had seen before, and since `place()` what it had done by then. */
+  get minPosition(): ReadPosition | undefined {
+    return this.#minPosition
   }
 
   /** What the next read here must not be older than: `minPosition`, and what this scope has already read (F5). */
@@ -66,24 +77,37 @@ export class ClientSession {
     return this.hasWritten || this.#primaryReads > 0 || this.#readOn !== undefined
   }
 
+  /** Where what this scope has done was known to be at the last `place()`; `undefined` before it. */
+  get placed(): ReadPosition | undefined {
+    return this.#hasBeenPlaced ? this.#minPosition : undefined
+  }
+
+  /** Whether something was written since `place()`: then only the primary is sure to have it. Counts outside requests only (R4). */
+  get isUnplaced(): boolean {
+    return this.#unplaced > 0
+  }
+
   /** Call before a write is sent. It is under way until `writeEnded()`: committed, rolled back, or lost. */
   writeSent(source: PositionSource): void {
     this.hasWritten = true
     this.#writes += 1
+    this.#unplaced += 1
     this.#underway += 1
     this.#from(source)
   }
 
-  /** Call once for each `writeSent()`, when its transaction has ended. */
-  writeEnded(): void {
+  /** Call once for each `writeSent()`, when its transaction has ended; `isLost` when nobody knows how. */
+  writeEnded(isLost = false): void {
     this.#underway -= 1
     this.#done += 1
+    if (isLost) this.#hasLostWrite = true
   }
 
   /** Call instead of `writeEnded()` when no connection could be made: then nothing was written. */
   writeNotSent(): void {
     this.#underway -= 1
     this.#writes -= 1
+    this.#unplaced -= 1
     if (this.#writes === 0) this.hasWritten = false
   }
 
@@ -122,7 +146,8 @@ export class ClientSession {
 
   /** Takes back a `readAtPrimary()` that counted, when no connection could be made. */
   readNotSent(): void {
-    this.#primaryReads -= 1
+    // It may be among those that `place()` took away; one too many costs a question, one too few a stale read.
+    if (!this.#hasBeenPlaced) this.#primaryReads -= 1
   }
 
   /** Call before a read is sent to a replica. */
@@ -138,6 +163,51 @@ export class ClientSession {
   /** Takes the position that the primary reported right after a commit. */
   committedAt(position: Position): void {
     if (this.#underway === 0) this.#known = { position, done: this.#done }
+  }
+
+  /** Call when the position does not say any more what a read must see: after a promotion. */
+  doubt(source: PositionSource): void {
+    this.#unplaced += 1
+    this.#done += 1
+    this.#from(source)
+  }
+
+  /** Whether only the primary is sure to have what was seen here, and its position would change that. */
+  get canBePlaced(): boolean {
+    const mustAsk = this.#unplaced > 0 || (this.isTracked && this.#primaryReads > 0)
+    if (this.isVisiting) return false
+    return mustAsk && this.#underway === 0 && !this.#hasLostWrite && this.#onlySource !== undefined
+  }
+
+  /**
+   * Asks the primary for its position, and has `minPosition` stand for all that was seen and written here: from then on a replica
+   * that has it may answer. For scopes that are no requests; never rejects.
+   */
+  place(): Promise<void> {
+    if (!this.canBePlaced) return Promise.resolve()
+    this.#placing ??= this.#placeNow().finally(() => {
+      this.#placing = undefined
+    })
+    return this.#placing
+  }
+
+  async #placeNow(): Promise<void> {
+    const [done, unplaced, primaryReads] = [this.#done, this.#unplaced, this.#primaryReads]
+    let position: Position | undefined
+    try {
+      position = await this.#onlySource?.whereIsPrimary(this.isCommitAsync)
+    } catch {
+      // It stays unknown, and reads stay at the primary.
+    }
+    // What was sent meanwhile may be later than this position.
+    const isOutdated = this.#underway > 0 || this.#unplaced !== unplaced || this.#hasLostWrite
+    if (position === undefined || isOutdated || (this.isTracked && this.#primaryReads !== primaryReads)) return
+    if (this.#done === done) this.#known = { position, done }
+    this.#minPosition = positionAtPrimary(this.#minPosition, position)
+    this.#unplaced = 0
+    this.#primaryReads = 0
+    this.#readOn = undefined
+    this.#hasBeenPlaced = true
   }
 
   /**

@@ -39,7 +39,7 @@ export class Decisions {
     const seen = frame?.scope?.session.seen
     if (seen !== undefined && seen.timeline > this.#fleet.timeline && seen.lsn !== NEVER_REACHED) this.#fleet.hear(seen)
     const { routing, consistency, writesOutsideRequest } = this.#options
-    const { isUnplaced } = this.#reads.ownWrites
+    const { isUnplaced } = frame?.scope?.session ?? this.#reads.ownWrites
     return {
       topology: this.#fleet.topology,
       routing,
@@ -111,7 +111,7 @@ export class Decisions {
     const isSent = decision.route === 'primary' || decision.route === 'direct'
     if (!isSent) return decision
     this.#mark(query, situation)
-    if (query.frame?.scope === undefined) this.#noteWhy(query, decision)
+    if (query.frame?.scope?.kind !== 'request') this.#noteWhy(query, decision)
     this.#verdicts.noteSchemaChange(query)
     return decision
   }
@@ -124,12 +124,18 @@ export class Decisions {
     diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)
   }
 
-  /** Notes why a read outside any scope goes to the primary (R9). */
+  /** Notes why a read outside a request goes to the primary (R9, and R4 in a job): behind it the position is asked for. */
   #noteWhy(query: RoutedQuery, { reason }: Decision): void {
-    const { ownWrites } = this.#reads
-    // After a promotion the position is one of another history.
-    if (reason === 'another-timeline') ownWrites.doubt()
-    if (NOT_FRESH.has(reason)) query.mustSee(ownWrites)
+    const { ownWrites, jobs } = this.#reads
+    const session = query.frame?.scope?.session
+    if (session === undefined) {
+      // After a promotion the position is one of another history.
+      if (reason === 'another-timeline') ownWrites.doubt()
+      if (NOT_FRESH.has(reason)) query.mustSee(ownWrites)
+      return
+    }
+    if (reason === 'another-timeline') session.doubt(this.#fleet)
+    if (NOT_FRESH.has(reason) || reason === 'seen-elsewhere') query.placeBehind(jobs.of(session))
   }
 
   /** Notes what a statement does at the primary: in the scope's session, or outside any scope among the pool's own writes. */

@@ -12,6 +12,7 @@ import type { QueryCall } from '../driver/query-call.ts'
 import type { Settle } from '../driver/settle.ts'
 import type { CommitIdentity } from '../fleet/commit-identity.ts'
 import type { Connection, NodeRole, PoolNode } from '../node/pool-node.ts'
+import type { Placing } from '../reads/job-writes.ts'
 import type { OwnWrites } from '../reads/own-writes.ts'
 
 /**
@@ -103,6 +104,7 @@ export class RoutedQuery {
   #readsIn: ClientSession | undefined
   #awaitedIn: ClientSession | undefined
   #sees: OwnWrites | undefined
+  #places: Placing | undefined
   #changesSchemaOf: SchemaWatch | undefined
 
   constructor(
@@ -146,6 +148,11 @@ export class RoutedQuery {
     this.#sees = ownWrites
   }
 
+  /** Call when it goes to the primary because its job must see what it did there. */
+  placeBehind(placing: Placing): void {
+    this.#places = placing
+  }
+
   /** Call before it is sent to the primary as a read. */
   readSent(source: PositionSource): void {
     const session = this.frame?.scope?.session
@@ -185,6 +192,7 @@ export class RoutedQuery {
     // The connection that it leaves is free now: the next read comes home without another one.
     this.#sees?.place()
     this.#awaitedIn?.answered()
+    this.#places?.place()
     this.settle(error, result)
   }
 

@@ -1,5 +1,5 @@
-import { currentScope, type Topology } from '@headwater/core'
-import { currentFrame, type ReadPosition, runOutside, type Statement } from '@headwater/core/internal'
+import { currentScope, OptionsInvalid, type Topology } from '@headwater/core'
+import { currentFrame, type ReadPosition, runOutside, type Statement, theBackground } from '@headwater/core/internal'
 import type pg from 'pg'
 import { cancelQuery } from '../driver/cancel-query.ts'
 import { emitterOf, PgPool, poolInternalsOf } from '../driver/pg-internals.ts'
@@ -45,6 +45,22 @@ export interface RoutedPool extends pg.Pool {
   status(): PoolStatus
   /** Whether every replica of the app is known to have replayed all that was seen; `false` unless `replicasComplete`. */
   hasEveryReplica(seen: ReadPosition): boolean
+  /**
+   * Waits until a replica next door has all that the current scope has written and seen, or outside any scope this pool. Then reads
+   * outside requests run there again.
+   *
+   * `true`: one has, or there is nothing to wait for (nothing was written, or there is no replica). `false`: none had in time, or nobody
+   * knows what it would have to have (a write that is under way or whose answer was lost, two databases in one scope, a primary
+   * that does not answer, replicas behind a load balancer): the next read runs at the primary. Never rejects for these.
+   *
+   * @default timeoutMillis: 5_000; 0 to 2147483647
+   * @throws {OptionsInvalid} for another `timeoutMillis`.
+   *
+   * @example
+   * await pool.query('insert into message …')
+   * if (await pool.caughtUp()) socket.send(await newMessages()) // read next door
+   */
+  caughtUp(options?: { readonly timeoutMillis?: number | undefined }): Promise<boolean>
 }
 
 interface RoutedPoolClass {
@@ -64,6 +80,7 @@ class RoutedPoolImplementation extends PgPool {
   readonly #openLeases = new OpenLeases()
   readonly #isEager: boolean
   readonly #suspectAfterMillis: number
+  #isAwaitingBackground = false
 
   constructor(options: RoutedPoolOptions = {}) {
     const resolved = resolveOptions(options, process.env)
@@ -85,6 +102,16 @@ class RoutedPoolImplementation extends PgPool {
 
   hasEveryReplica(seen: ReadPosition): boolean {
     return this.#engine.reads.hasEveryReplica(seen)
+  }
+
+  async caughtUp({ timeoutMillis = 5_000 }: { readonly timeoutMillis?: number | undefined } = {}): Promise<boolean> {
+    if (Number.isInteger(timeoutMillis) && timeoutMillis >= 0 && timeoutMillis <= 0x7fff_ffff) {
+      return this.#engine.reads.caughtUp(currentFrame(), timeoutMillis)
+    }
+    throw new OptionsInvalid(
+      'timeoutMillis',
+      `${String(timeoutMillis)} is not a valid time; expected 0 to 2147483647 milliseconds, no fraction`,
+    )
   }
 
   positionSince(time: number): ReadPosition | undefined {
@@ -156,7 +183,12 @@ class RoutedPoolImplementation extends PgPool {
 
   /** Why this pool takes no query, here and now; `undefined` when it does. */
   #reasonToRefuse(): Error | undefined {
-    return this.ending ? new Error('Cannot use a pool after calling end on the pool') : currentScope()?.replay
+    return this.#isClosed ? new Error('Cannot use a pool after calling end on the pool') : currentScope()?.replay
+  }
+
+  /** Whether `end()` was called, except for the background work that it waits for (P12). */
+  get #isClosed(): boolean {
+    return this.ending && !(this.#isAwaitingBackground && theBackground().isScope(currentScope()))
   }
 
   connect(callback?: (error: unknown, client?: LeasedClient, release?: LeasedClient['release']) => void): unknown {
@@ -191,8 +223,15 @@ class RoutedPoolImplementation extends PgPool {
     return undefined
   }
 
-  /** As in pg, the pool ends only after all leased clients were released. */
+  /** As in pg, the pool ends only after all leased clients were released; and after the background work that was begun. */
   async #endAll(): Promise<void> {
+    const background = theBackground()
+    // Work that ends its own pool would wait for itself.
+    if (background.isBusy && !background.isScope(currentScope())) {
+      this.#isAwaitingBackground = true
+      await background.settled()
+      this.#isAwaitingBackground = false
+    }
     await this.#openLeases.none()
     await this.#engine.end().finally(() => {
       poolInternalsOf(this).ended = true
@@ -200,7 +239,8 @@ class RoutedPoolImplementation extends PgPool {
   }
 
   #dispatch(call: QueryCall, settle: Settle, known?: Statement): void {
-    if (this.ending) return later(settle, new Error('Cannot use a pool after calling end on the pool'))
+    if (this.ending && this.#isClosed)
+      return later(settle, new Error('Cannot use a pool after calling end on the pool'))
     // P3, before the text is read.
     const frame = currentFrame()
     const spentBy = frame?.scope?.replay

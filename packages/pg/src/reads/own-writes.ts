@@ -4,6 +4,7 @@ import {
   positionAtPrimary,
   type ReadPosition,
   type ReplicaState,
+  UNKNOWN_POSITION,
 } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Monitor } from '../fleet/monitor.ts'
@@ -32,7 +33,7 @@ export class OwnWrites {
   #writes = 0
   #underway = 0
   #position: ReadPosition | undefined
-  #isAsking = false
+  #asking: Promise<void> | undefined
   /** When it was last asked for, in ms of this process's monotonic clock; so are the next two. */
   #askedAt = Number.NEGATIVE_INFINITY
   /** When the outcome of a write was last lost: the server may commit it yet. */
@@ -89,24 +90,37 @@ export class OwnWrites {
 
   /** Asks the primary for its position, if that helps: call after a read that had to go there. Never throws. */
   place(): void {
-    if (this.#writes === 0 || this.#underway > 0 || this.#isAsking) return
+    if (this.#writes === 0 || this.#underway > 0 || this.#asking !== undefined) return
     const now = performance.now()
     if (now - this.#askedAt < ASK_PAUSE_MILLIS || now - this.#lostAt < KEPT_MILLIS) return
     if (!this.#fleet.topology.hasReplica || this.#fleet.primary.hasEnded) return
-    this.#isAsking = true
+    this.#asking = this.#ask(now)
+  }
+
+  /** The position that a replica must have reached, asked for if need be; `UNKNOWN_POSITION` where it cannot be had. Never rejects. */
+  async placeNow(): Promise<ReadPosition | undefined> {
+    // A question that is under way may be older than the last write.
+    await this.#asking
+    const now = performance.now()
+    if (this.#writes > 0 && this.#underway === 0 && now - this.#lostAt >= KEPT_MILLIS) {
+      this.#asking ??= this.#ask(now)
+      await this.#asking
+    }
+    return this.isUnplaced ? UNKNOWN_POSITION : this.position
+  }
+
+  async #ask(now: number): Promise<void> {
     this.#askedAt = now
     const writes = this.#writes
-    this.#fleet.whereIsPrimary(this.isCommitAsync).then(
-      (position) => {
-        this.#isAsking = false
-        // What was sent meanwhile may be later than this position.
-        if (this.#underway === 0 && this.#writes === writes) this.#take(position)
-      },
+    try {
+      const position = await this.#fleet.whereIsPrimary(this.isCommitAsync)
+      // What was sent meanwhile may be later than this position.
+      if (this.#underway === 0 && this.#writes === writes) this.#take(position)
+    } catch {
       // It stays unknown, and reads stay at the primary.
-      () => {
-        this.#isAsking = false
-      },
-    )
+    } finally {
+      this.#asking = undefined
+    }
   }
 
   #take(position: Position): void {

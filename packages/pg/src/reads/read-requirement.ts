@@ -33,7 +33,10 @@ export function requirementFor(
     const seen = ownWrites.position
     return seen === undefined && maxLag === undefined ? undefined : { seen, isTracked: false, maxLag }
   }
-  if (consistency === 'bounded') return maxLag === undefined ? undefined : { seen: undefined, isTracked: false, maxLag }
+  if (consistency === 'bounded') {
+    const seen = session.placed
+    return seen === undefined && maxLag === undefined ? undefined : { seen, isTracked: false, maxLag }
+  }
   const { seen } = session
   const { isTracked } = session
   return seen === undefined && !isTracked && maxLag === undefined ? undefined : { seen, isTracked, maxLag }

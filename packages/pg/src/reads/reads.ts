@@ -1,8 +1,16 @@
-import type { ReadPosition, Situation } from '@headwater/core/internal'
+import type { Scope } from '@headwater/core'
+import {
+  type Frame,
+  NEVER_REACHED,
+  type ReadPosition,
+  type Situation,
+  UNKNOWN_POSITION,
+} from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
 import { CatalogCheck, type KnownCatalog } from './catalog-check.ts'
+import { JobWrites } from './job-writes.ts'
 import { OwnWrites } from './own-writes.ts'
 import type { ConnectedToReplica, ReadInSearch } from './read-in-search.ts'
 import { type ReadRequirement, requirementFor, whyStale } from './read-requirement.ts'
@@ -16,8 +24,11 @@ export class Reads {
   readonly #options: ResolvedFreshness
   readonly #ground: SearchGround
   readonly #fleet: Fleet
+  readonly #chooser: ReplicaChooser
   /** What was written outside any scope (R9). */
   readonly ownWrites: OwnWrites
+  /** What was written in scopes that are no requests (R4). */
+  readonly jobs: JobWrites
 
   /** `catalog` is the one that verdicts come from; none when it is never read. */
   constructor(fleet: Fleet, options: ResolvedFreshness, catalog: KnownCatalog | undefined) {
@@ -25,6 +36,8 @@ export class Reads {
     this.#options = options
     this.#fleet = fleet
     this.ownWrites = new OwnWrites(fleet, chooser.watch)
+    this.jobs = new JobWrites(fleet, chooser.watch)
+    this.#chooser = chooser
     this.#ground = {
       chooser,
       order: new ReplicaOrder(fleet),
@@ -37,6 +50,25 @@ export class Reads {
   /** Whether every replica of the app is known to have replayed all that was seen. */
   hasEveryReplica(seen: ReadPosition): boolean {
     return this.#ground.chooser.hasEveryReplica(seen)
+  }
+
+  /**
+   * Waits until a local replica has all that was seen and written in `frame`'s scope, or outside any. `false` when none has in time, or
+   * no position is known that it would have to reach.
+   */
+  async caughtUp(frame: Frame | undefined, timeoutMillis: number): Promise<boolean> {
+    const seen = await this.#seenIn(frame?.scope)
+    if (seen === undefined || this.#fleet.local.length === 0) return true
+    if (seen.lsn === NEVER_REACHED) return false
+    return this.#chooser.waitFor(this.#fleet.local, { seen, isTracked: false, maxLag: undefined }, timeoutMillis)
+  }
+
+  async #seenIn(scope: Scope | undefined): Promise<ReadPosition | undefined> {
+    if (scope === undefined) return this.ownWrites.placeNow()
+    const { session } = scope
+    if (scope.kind === 'request') return session.capturePosition()
+    await session.place()
+    return session.isUnplaced ? UNKNOWN_POSITION : session.seen
   }
 
   /** Notes a write that goes to the primary, for the warning about reads that may miss it. */

@@ -83,6 +83,20 @@ export class ReplicaChooser {
     if (!isWaiting) tell(undefined, 'primary', first.why)
   }
 
+  /** Whether one of `nodes` is fresh enough, now or within `timeoutMillis`. Behind a load balancer nobody can say: `false`. */
+  waitFor(nodes: readonly PoolNode[], requirement: ReadRequirement, timeoutMillis: number): Promise<boolean> {
+    const servers = nodes.filter((node) => node.traits.isOneServer)
+    if (servers.length === 0) return Promise.resolve(false)
+    const isFit = (state: Parameters<typeof whyStale>[0]) => whyStale(state, requirement, this.watch) === undefined
+    const isAnyFit = (): boolean => servers.some((node) => isFit(this.watch.stateOf(node)))
+    if (isAnyFit()) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      this.watch.waitForAny(servers, isFit, requirement.seen?.lsn, timeoutMillis, (left) => {
+        if (left === 0 || isAnyFit()) resolve(isAnyFit())
+      })
+    })
+  }
+
   /** Whether every replica is known to have replayed all that was seen; `false` while one is unknown, or not all are listed. */
   hasEveryReplica(seen: ReadPosition): boolean {
     return this.#options.replicasComplete && this.watch.isEverywhere(seen)

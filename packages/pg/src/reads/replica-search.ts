@@ -1,5 +1,5 @@
 import { ReplicaBehind } from '@headwater/core'
-import { isTried, type ReplicaState, type Situation } from '@headwater/core/internal'
+import { type Frame, isTried, type ReplicaState, type Situation } from '@headwater/core/internal'
 import { boundHere } from '../driver/bound-here.ts'
 import { askReplica } from '../fleet/ask-replica.ts'
 import type { ServerSample } from '../fleet/server-sample.ts'
@@ -63,7 +63,7 @@ export class ReplicaSearch {
     if (nodes.length === 0) return this.#connected(undefined, undefined, whyNotTheLast)
     chooser.choose(nodes, requirement, query.frame, (node, why) => {
       if (node !== undefined) this.#takeFresh(node, requirement)
-      else if (query.frame?.scope?.whenBehind === 'throw') this.#connected(new ReplicaBehind())
+      else if (mustThrowWhenBehind(query.frame)) this.#connected(new ReplicaBehind())
       else this.#settleForOlder(why)
     })
   }
@@ -154,6 +154,11 @@ export class ReplicaSearch {
       else this.goOn('replica-lost')
     })
   }
+}
+
+/** Whether a job would rather run again later. Not once it has written: then it has begun, and its reads go on at the primary. */
+function mustThrowWhenBehind(frame: Frame | undefined): boolean {
+  return frame?.scope?.whenBehind === 'throw' && !frame.scope.hasWritten
 }
 
 /** Whether a statement goes to a replica by what the catalog says, and not by the app's own word (R6). */

@@ -1,0 +1,38 @@
+import type { ClientSession } from '@headwater/core/internal'
+import type { Fleet } from '../fleet/fleet.ts'
+import type { Monitor } from '../fleet/monitor.ts'
+
+/** The shortest pause between two questions of one job: a loop of writes and reads asks no more often. */
+const ASK_PAUSE_MILLIS = 10
+
+/** Finds out behind a read how far a replica must be for the next one. */
+export interface Placing {
+  /** Never throws. */
+  place(): void
+}
+
+/** Brings the reads of jobs and long connections home again, once a replica has what they wrote (R4). */
+export class JobWrites {
+  readonly #fleet: Fleet
+  readonly #watch: Monitor
+  /** When each was asked for, in ms of this process's monotonic clock. */
+  readonly #askedAt = new WeakMap<ClientSession, number>()
+
+  constructor(fleet: Fleet, watch: Monitor) {
+    this.#fleet = fleet
+    this.#watch = watch
+  }
+
+  /** What to call behind a read at the primary. */
+  of(session: ClientSession): Placing {
+    return { place: () => this.#place(session) }
+  }
+
+  #place(session: ClientSession): void {
+    if (!session.canBePlaced || !this.#fleet.topology.hasReplica || this.#fleet.primary.hasEnded) return
+    const now = performance.now()
+    if (now - (this.#askedAt.get(session) ?? Number.NEGATIVE_INFINITY) < ASK_PAUSE_MILLIS) return
+    this.#askedAt.set(session, now)
+    void session.place().then(() => this.#watch.hurry(this.#fleet.local))
+  }
+}

@@ -23,6 +23,7 @@ const VALUES = [
   'replayOn',
   'runInScope',
   'runWithToken',
+  'see',
   'withConsistency',
   'withPrimary',
   'withReplica',

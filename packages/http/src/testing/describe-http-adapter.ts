@@ -6,6 +6,7 @@ import { testReplays } from './replay-suite.ts'
 import { testRequests } from './request-suite.ts'
 import { testTokensOfResponses } from './token-response-suite.ts'
 import { testTokens } from './token-suite.ts'
+import { testTokensOfUsers } from './user-token-suite.ts'
 
 /**
  * Describes the conformance suite for one adapter: what a client gets over real HTTP, on 127.0.0.1. Call it at the top of
@@ -25,6 +26,7 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
     describe('tokens', () => {
       testTokens(adapter)
       testTokensOfResponses(adapter)
+      testTokensOfUsers(adapter)
     })
   })
 }

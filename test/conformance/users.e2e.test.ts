@@ -6,6 +6,7 @@ import { listen, REGIONS, type Region, SECRET, Stage } from '../stage.ts'
 import { SCHEMA } from './data.ts'
 import { frontOf } from './hosts.ts'
 import { pgData } from './pg-data.ts'
+import { hasRedis, Redis } from './redis.ts'
 
 const TIMES = 40
 const LAG_MILLIS = 400
@@ -32,7 +33,7 @@ const STORES: Readonly<Record<string, (pool: RoutedPool) => TokenCarrierOptions>
     },
     save: async ({ header }, token, covered) => {
       await pool.query(
-        `with gone as (delete from user_token where user_id = $1 and token = any($3))
+        `with gone as (delete from user_token where user_id = $1 and (token = any($3) or saved < now() - interval '1 minute'))
          insert into user_token (user_id, token) values ($1, $2) on conflict do nothing`,
         [header('x-user') ?? '', token, covered],
       )
@@ -40,6 +41,17 @@ const STORES: Readonly<Record<string, (pool: RoutedPool) => TokenCarrierOptions>
   }),
 }
 const SETS = new Map<string, Set<string>>()
+
+let redis: Redis | undefined
+/** As in the README of `@headwater/http`. */
+const redisStore = (store: Redis): TokenCarrierOptions => ({
+  load: ({ header }) => store.sMembers(`seen:${header('x-user')}`),
+  async save({ header }, token, covered) {
+    const key = `seen:${header('x-user')}`
+    await Promise.all([store.sAdd(key, token), store.expire(key, 60)])
+    if (covered.length > 0) await store.sRem(key, [...covered])
+  },
+})
 
 const TABLE = `create table user_token (user_id text, token text, saved timestamptz not null default now(), primary key (user_id, token));`
 
@@ -133,12 +145,20 @@ async function count(attempt: () => Promise<unknown>): Promise<number> {
 
 const PLACES = FRAMEWORKS.flatMap((framework) => REGIONS.map((region) => ({ framework, region })))
 
-describe.each(Object.keys(STORES))('tokens by user, in %s', (name) => {
+const REDIS = 'Redis (where redis-server is on the PATH)'
+
+describe.each([...Object.keys(STORES), REDIS])('tokens by user, in %s', (name) => {
+  if (name === REDIS && !hasRedis()) return test.skip('there is no redis-server on the PATH')
   let stage: Stage
   beforeAll(async () => {
-    stage = await open((pool) => ({ cookie: false, header: false, ...STORES[name]?.(pool) }))
+    if (name === REDIS) redis = await Redis.start()
+    const store = (pool: RoutedPool) => (redis === undefined ? STORES[name]?.(pool) : redisStore(redis))
+    stage = await open((pool) => ({ cookie: false, header: false, ...store(pool) }))
   }, 60_000)
-  afterAll(() => stage?.[Symbol.asyncDispose]())
+  afterAll(async () => {
+    await stage?.[Symbol.asyncDispose]()
+    await redis?.[Symbol.asyncDispose]()
+  })
 
   test.each(PLACES)(
     'F8: a phone in $region and a laptop in nrt share no cookie, and each sees what the other wrote, through $framework',
@@ -182,7 +202,7 @@ describe('tokens by client', () => {
   afterAll(() => stage?.[Symbol.asyncDispose]())
 
   test.each(PLACES)(
-    "F8: a link with a token shows its reader in $region the writer's note, and so does the reader's next request, through $framework",
+    'F8: a link with a token shows its reader in $region the note of its writer, and so does the next request of that reader, through $framework',
     async ({ framework, region }) => {
       const seen = await count(async () => {
         const body = newBody()

@@ -167,7 +167,7 @@ describe('F9: a read that the app asked the primary for', () => {
       new Scope({ kind: 'request', topology, session: { isTracked: false, isWanted } })
     const [scope, untold] = [scopeOf(true), scopeOf(false)]
     for (const one of [scope, untold]) {
-      runInScope(one, ensurePrimary)
+      runInScope(one, () => ensurePrimary())
       one.session.readAtReplica(seen(6n, 3))
     }
     expect([scope.session.positionNow(), untold.session.positionNow()]).toEqual([seen(0n, 3), undefined])

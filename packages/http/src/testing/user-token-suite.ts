@@ -1,5 +1,5 @@
 import { currentScope, see } from '@headwater/core'
-import { type ReadPosition, toLsn, UNKNOWN_POSITION } from '@headwater/core/internal'
+import { type ReadPosition, signToken, toLsn, UNKNOWN_POSITION } from '@headwater/core/internal'
 import { expect, test } from 'vitest'
 import type { RequestFacts } from '../request/request-facts.ts'
 import type { TokenCarrierOptions } from '../token/token-options.ts'
@@ -71,6 +71,8 @@ export function testTokensOfUsers(adapter: HttpAdapter): void {
 
   test('F8: what one client of a user wrote, another one sees: the store is asked before the handler, and has saved before the head', async () => {
     const [primary, tokens] = [new Primary(), new Tokens()]
+    const expired = { ...primary.state, issuedAt: Date.now() - 60_000, expires: Date.now() - 1 }
+    tokens.byUser.set('ana', new Set([signToken(expired, [SECRET])]))
     const options = { token: { cookie: false, header: false, ...tokens.options } } as const
     const wrote = await ask(async () => ({ json: await primary.write() }), ana, options)
     expect([wrote.text, wrote.headers['set-cookie'], wrote.headers['headwater-token']]).toEqual([

@@ -74,6 +74,7 @@ export class RequestToken {
   readonly #headers: readonly Carried[]
   /** What the app's store had for the user, once it was asked. */
   #stored: readonly Carried[] = []
+  #storedInVain: readonly string[] = []
   /** Cookies that look like ours and are not: taken away, so that they cannot pile up. */
   readonly #junk: readonly string[]
   /** The wall clock in milliseconds: positions that the primary reports for this request are later. */
@@ -127,6 +128,9 @@ export class RequestToken {
     const texts = parseTokens(list).map((text) => ({ key: text, text }))
     const { tokens, hasUnverified } = readCarried(texts, this.#secrets, this.#arrivedAt)
     this.#stored = tokens
+    // What nobody here has sealed may be an instance's that has a newer secret.
+    const valid = new Set(tokens.map(({ key }) => key))
+    this.#storedInVain = hasUnverified ? [] : texts.map(({ key }) => key).filter((key) => !valid.has(key))
     const seen = seenBefore(
       tokens.map(({ token }) => token),
       this.#arrivedAt,

@@ -17,8 +17,8 @@ export interface TokenStoreOptions {
    * Keeps a token for the user who sent this request. The head of the answer waits for it. Called only when what is to be seen changes:
    * by a write, or by a read at the primary that counts.
    *
-   * Two requests of one user may save at once, so keep a set: add `token`, and remove those in `covered`, which `load` gave and
-   * which `token` says all of. Keep each no longer than `timeToLiveMillis`. A failure is warned of once; the answer goes out.
+   * Two requests of one user may save at once, so keep a set: add `token`, and remove those in `covered`, which `load` gave:
+   * they have expired, or `token` says all that they do. Keep each no longer than `timeToLiveMillis`. A failure is warned of once; the answer goes out.
    */
   readonly save?: ((request: RequestFacts, token: string, covered: readonly string[]) => unknown) | undefined
   /**

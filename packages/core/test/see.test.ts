@@ -167,8 +167,11 @@ describe('F9: a read that the app asked the primary for', () => {
       new Scope({ kind: 'request', topology, session: { isTracked: false, isWanted } })
     const [scope, untold] = [scopeOf(true), scopeOf(false)]
     for (const one of [scope, untold]) {
-      runInScope(one, () => ensurePrimary())
-      one.session.readAtReplica(seen(6n, 3))
+      const { session } = runInScope(one, () => {
+        ensurePrimary()
+        return one
+      })
+      session.readAtReplica(seen(6n, 3))
     }
     expect([scope.session.positionNow(), untold.session.positionNow()]).toEqual([seen(0n, 3), undefined])
   })

@@ -134,10 +134,10 @@ describe('options', () => {
     ['token.timeToLiveMillis', { pool, secret, token: { timeToLiveMillis: 2 ** 32 } }],
     ['token.timeToLiveMillis', { pool, secret, token: { timeToLiveMillis: '60s' } }],
     ['token.trackReads', { pool, secret, token: { trackReads: 'sometimes' } }],
-    ['token.save', { pool, secret, token: { load: () => undefined } }],
-    ['token.load', { pool, secret, token: { load: 'redis', save: () => undefined } }],
+    ['token.save', { pool, secret, token: { load: () => {} } }],
+    ['token.load', { pool, secret, token: { load: 'redis', save: () => {} } }],
     ['token.storeTimeoutMillis', { pool, secret, token: { storeTimeoutMillis: 5 } }],
-    ['token.storeTimeoutMillis', { pool, secret, token: { load: () => null, save: () => 0, storeTimeoutMillis: 0 } }],
+    ['token.storeTimeoutMillis', { pool, secret, token: { load: () => {}, save: () => {}, storeTimeoutMillis: 0 } }],
     ['pool.topology.primaryRegion', { pool: { topology: { region: 'a', primaryRegion: 'a;b' } }, secret }],
   ])('a wrong %s is refused by its name', (option, options) => {
     expect(classifyRefusal(options).option).toBe(option)

@@ -1,4 +1,4 @@
-import { currentScope, see } from '@headwater/core'
+import { currentScope, runInScope, type Scope, see } from '@headwater/core'
 import { type ReadPosition, signToken, toLsn, UNKNOWN_POSITION } from '@headwater/core/internal'
 import { expect, test } from 'vitest'
 import type { RequestFacts } from '../request/request-facts.ts'
@@ -104,6 +104,33 @@ export function testTokensOfUsers(adapter: HttpAdapter): void {
     const get = (path: string) => fetch(`http://127.0.0.1:${app.port}${path}`, ana).then((answer) => answer.text())
     await Promise.all([get('/other'), get('/one')])
     expect([tokens.statesOf('ana').length, await get('/floor')]).toEqual([2, '"300"'])
+  })
+
+  test('F8: a write that ends while the store saves is saved too, and is in the cookie', async () => {
+    const [primary, tokens] = [new Primary(), new Tokens()]
+    let scope: Scope | undefined
+    const writeOnce = async (): Promise<void> => {
+      if (scope === undefined) return
+      const own = scope
+      scope = undefined
+      primary.lsn = 300n
+      await runInScope(own, () => primary.write())
+    }
+    const { load, save } = tokens.options
+    const saving: TokenCarrierOptions = {
+      load,
+      save: async (...said) => {
+        await writeOnce()
+        await save?.(...said)
+      },
+    }
+    const handle = async (): Promise<Outcome> => {
+      scope = currentScope()
+      return { json: await primary.write() }
+    }
+    const sent = await ask(handle, ana, { token: saving })
+    expect([stateIn(sent), tokens.statesOf('ana').at(-1)]).toEqual([primary.state, primary.state])
+    expect(tokens.calls).toEqual(['load', 'save', 'save'])
   })
 
   test('F8: beside cookie and header: what the store has is not said again, and a mark of a replica is not stored', async () => {

@@ -38,6 +38,11 @@ const ALREADY_THERE: readonly { readonly name: string; readonly when: RegExp; re
     when: /\bSentry\./,
     type: '{ init(options: { beforeSend(event: object, hint: { originalException?: unknown }): object | null }): void }',
   },
+  {
+    name: 'redis',
+    when: /\bredis\./,
+    type: '{ sMembers(key: string): Promise<string[]>; sAdd(key: string, member: string): Promise<number>; sRem(key: string, members: string[]): Promise<number>; expire(key: string, seconds: number): Promise<number> }',
+  },
   { name: 'otherPool', when: /\botherPool\b/, type: "import('pg').Pool" },
   { name: 'store', when: /\bstore\(/, type: '(request: Request) => Promise<object>' },
   { name: 'app', when: /@headwater\/http\/hono/, type: "import('hono').Hono" },

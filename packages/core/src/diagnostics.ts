@@ -63,8 +63,8 @@ export interface FreshnessEvent {
 
 /** Published for each token and replay state of our form that none of this process's secrets has made. */
 export interface UnverifiedEvent {
-  /** How it came. `replay state`: in the header of the proxy that replays. `job's token`: through `runWithToken`. */
-  readonly carrier: 'cookie' | 'header token' | 'replay state' | "job's token"
+  /** How it came. `replay state`: in the header of the proxy that replays. `job's token`: through `runWithToken`. `stored token`: from `token.load`. */
+  readonly carrier: 'cookie' | 'header token' | 'stored token' | 'replay state' | "job's token" | 'token in see()'
   /** How many this process has seen, with this one. */
   readonly count: number
 }

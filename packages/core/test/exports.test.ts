@@ -29,6 +29,7 @@ const VALUES = [
   'replayOn',
   'runInScope',
   'runWithToken',
+  'see',
   'withConsistency',
   'withPrimary',
   'withReplica',

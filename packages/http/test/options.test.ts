@@ -37,6 +37,8 @@ describe('options', () => {
       hasHeader: true,
       timeToLiveMillis: 60_000,
       isTrackingAll: false,
+      isForWritesOnly: false,
+      store: undefined,
     })
     const token = {
       cookie: { name: '__Host-seen' },
@@ -49,10 +51,17 @@ describe('options', () => {
       hasHeader: false,
       timeToLiveMillis: 5000,
       isTrackingAll: true,
+      isForWritesOnly: false,
+      store: undefined,
     })
+    expect(resolveOptions({ pool, secret, token: { trackReads: 'never' } }).token?.isForWritesOnly).toBe(true)
     const longest = 'a'.repeat(55)
     expect(resolveOptions({ pool, secret, token: { cookie: { name: longest } } }).token?.cookie?.name).toBe(longest)
     expect(resolveOptions({ pool, secret, token: { cookie: false } }).token?.cookie).toBeUndefined()
+    const store = { load: () => undefined, save: () => undefined }
+    expect(
+      resolveOptions({ pool, secret, token: { cookie: false, header: false, ...store } }).token?.store,
+    ).toBeDefined()
     for (const off of [false, { cookie: false, header: false }] as const) {
       expect(resolveOptions({ pool, secret, token: off }).token).toBeUndefined()
     }
@@ -124,7 +133,11 @@ describe('options', () => {
     ['token.timeToLiveMillis', { pool, secret, token: { timeToLiveMillis: 0 } }],
     ['token.timeToLiveMillis', { pool, secret, token: { timeToLiveMillis: 2 ** 32 } }],
     ['token.timeToLiveMillis', { pool, secret, token: { timeToLiveMillis: '60s' } }],
-    ['token.trackReads', { pool, secret, token: { trackReads: 'never' } }],
+    ['token.trackReads', { pool, secret, token: { trackReads: 'sometimes' } }],
+    ['token.save', { pool, secret, token: { load: () => {} } }],
+    ['token.load', { pool, secret, token: { load: 'redis', save: () => {} } }],
+    ['token.storeTimeoutMillis', { pool, secret, token: { storeTimeoutMillis: 5 } }],
+    ['token.storeTimeoutMillis', { pool, secret, token: { load: () => {}, save: () => {}, storeTimeoutMillis: 0 } }],
     ['pool.topology.primaryRegion', { pool: { topology: { region: 'a', primaryRegion: 'a;b' } }, secret }],
   ])('a wrong %s is refused by its name', (option, options) => {
     expect(classifyRefusal(options).option).toBe(option)

@@ -117,7 +117,7 @@ describe('what a request carries', () => {
       const token = arrive(headers)
       expect([token.minPosition, token.session]).toEqual([
         undefined,
-        { minPosition: undefined, isTracked: false, isWanted: true },
+        { minPosition: undefined, isTracked: false, isForWritesOnly: false, isWanted: true },
       ])
       const answer = token.answer(outcome(undefined))
       expect([settingOf(answer), answer.header]).toEqual([undefined, undefined])

@@ -22,7 +22,8 @@ export function forbidReplay(): void {
 /**
  * Makes sure that the rest of this request runs in the primary's region: away from home it replays now, before any work (P5).
  *
- * Does nothing at home, and nothing outside a request: a job cannot be replayed.
+ * At home it begins the client's session, if there is none: what is read after it does not vanish in the client's next request (F9).
+ * Does nothing outside a request: a job cannot be replayed.
  *
  * @throws {ReplayToPrimary} away from home.
  * @throws {ReplayImpossible} away from home, when a replay cannot work.
@@ -39,4 +40,5 @@ export function ensurePrimary(): void {
   scope.hasNeededPrimary = true
   const topology = scope.topology()
   if (!topology.isAtHome) throw scope.askForReplay(topology, 'ensure-primary')
+  if (scope.session.isWanted) scope.session.begin()
 }

@@ -1,5 +1,6 @@
+import type { UnverifiedEvent } from '../diagnostics.ts'
 import { OptionsInvalid } from '../errors/options-invalid.ts'
-import { mergeAllPositions } from '../session/read-position.ts'
+import { mergeAllPositions, type ReadPosition } from '../session/read-position.ts'
 import { parseSecrets } from '../session/secrets.ts'
 import { parseTokens, readToken, signToken } from '../session/token.ts'
 import { withPrimary } from './forcing.ts'
@@ -7,7 +8,7 @@ import { currentScope, runInScope } from './frame.ts'
 import { Scope } from './scope.ts'
 import { reportUnverified } from './unverified.ts'
 
-/** Options of `getToken` and `runWithToken`. */
+/** Options of `getToken`, `runWithToken` and `see`. */
 export interface TokenOptions {
   /**
    * The same secret as that of `headwater()`, 16 characters or more. Of several, the first seals and all open.
@@ -82,15 +83,24 @@ export function runWithToken<Result>(
   if (level !== 'always' && level !== 'sticky' && level !== 'delayed') {
     throw new OptionsInvalid('level', `${JSON.stringify(level)} is unknown; expected "sticky", "delayed" or "always"`)
   }
-  const [secrets, now] = [getSecrets(options), Date.now()]
-  const tokens = parseTokens(token).map((text) => readToken(text, secrets, now))
-  if (tokens.includes('unverified')) reportUnverified("job's token")
-  const minPosition = mergeAllPositions(tokens.filter((one) => typeof one === 'object'))
+  const minPosition = positionIn(token, getSecrets(options), "job's token")
   const scope = new Scope({ session: { minPosition }, whenBehind: level === 'delayed' ? 'throw' : 'primary' })
   return runInScope(scope, level === 'always' ? () => withPrimary(fn) : fn)
 }
 
-function getSecrets({ secret }: TokenOptions): readonly string[] {
+/** What a list of tokens stands for; `undefined` when none of them is valid (F3). */
+export function positionIn(
+  list: string | undefined,
+  secrets: readonly string[],
+  carrier: UnverifiedEvent['carrier'],
+): ReadPosition | undefined {
+  const now = Date.now()
+  const tokens = parseTokens(list).map((text) => readToken(text, secrets, now))
+  if (tokens.includes('unverified')) reportUnverified(carrier)
+  return mergeAllPositions(tokens.filter((one) => typeof one === 'object'))
+}
+
+export function getSecrets({ secret }: TokenOptions): readonly string[] {
   const { HEADWATER_SECRET } = process.env
   return parseSecrets(secret ?? HEADWATER_SECRET)
 }

@@ -1,4 +1,12 @@
-import { joinNodes, type Position, positionAtPrimary, type ReadPosition, UNKNOWN_POSITION } from './read-position.ts'
+import { NEVER_REACHED } from './lsn.ts'
+import {
+  joinNodes,
+  mergePositions,
+  type Position,
+  positionAtPrimary,
+  type ReadPosition,
+  UNKNOWN_POSITION,
+} from './read-position.ts'
 
 /** What can report the primary's position: the pool that wrote there. */
 export interface PositionSource {
@@ -15,6 +23,8 @@ export interface ClientSessionOptions {
   readonly minPosition?: ReadPosition | undefined
   /** Whether what reads see here counts for the client's next request too (F5). Default: when there is a `minPosition`. */
   readonly isTracked?: boolean | undefined
+  /** Whether only writes may count, whatever happens here: `isTracked` stays `false`. Default `false`. */
+  readonly isForWritesOnly?: boolean | undefined
   /**
    * Whether the client's own replicas are elsewhere: its request was replayed here. Then tracked reads run
    * at the primary, so that its token holds a position and not the mark of a server here; with a mark, every later read at
@@ -27,10 +37,14 @@ export interface ClientSessionOptions {
 
 /** What one scope has seen and written, and so what its client must see from then on. */
 export class ClientSession {
-  readonly isTracked: boolean
   readonly isVisiting: boolean
   readonly isWanted: boolean
+  readonly #isForWritesOnly: boolean
   #minPosition: ReadPosition | undefined
+  #isTracked: boolean
+  /** Whether more was seen than is known here, so that reads go to the primary. */
+  #isUnsure = false
+  #wasShownMore = false
   /** Whether a commit here may be answered before it is flushed. */
   isCommitAsync = false
   /** Whether a write was sent (R4). */
@@ -55,18 +69,30 @@ export class ClientSession {
 
   constructor(options: ClientSessionOptions = {}) {
     this.#minPosition = options.minPosition
-    this.isTracked = options.isTracked ?? options.minPosition !== undefined
+    this.#isForWritesOnly = options.isForWritesOnly ?? false
+    this.#isTracked = !this.#isForWritesOnly && (options.isTracked ?? options.minPosition !== undefined)
     this.isVisiting = options.isVisiting ?? false
     this.isWanted = options.isWanted ?? false
   }
 
-  /** What it must see whatever it does here: what its client had seen before, and since `place()` what it had done by then. */
+  /** What it must see whatever it does here: what its client had seen before, what the app brought since (F8), and what it had done by `place()`. */
   get minPosition(): ReadPosition | undefined {
     return this.#minPosition
   }
 
+  /** Whether what reads see here counts for the client's next request too (F5, F9). */
+  get isTracked(): boolean {
+    return this.#isTracked
+  }
+
+  /** Whether the app brought a token into this scope (F8). */
+  get wasShownMore(): boolean {
+    return this.#wasShownMore
+  }
+
   /** What the next read here must not be older than: `minPosition`, and what this scope has already read (F5). */
   get seen(): ReadPosition | undefined {
+    if (this.#isUnsure) return UNKNOWN_POSITION
     if (!this.isTracked) return this.minPosition
     if (this.#primaryReads > 0 || this.isVisiting) return UNKNOWN_POSITION
     return withNode(this.minPosition, this.#readOn)
@@ -74,7 +100,33 @@ export class ClientSession {
 
   /** Whether this scope itself has seen or written something that counts. */
   get hasSeenMore(): boolean {
-    return this.hasWritten || this.#primaryReads > 0 || this.#readOn !== undefined
+    return this.hasWritten || this.#primaryReads > 0 || this.#readOn !== undefined || this.#wasShownMore
+  }
+
+  /** Takes what the app says that the client has seen: a token from elsewhere (F8). Later reads here are not older. */
+  see(position: ReadPosition): void {
+    this.#wasShownMore = true
+    this.arriveWith(position)
+  }
+
+  /** Takes what a carrier brought that is read after the session has begun: the client knows it already. */
+  arriveWith(position: ReadPosition): void {
+    const before = withNode(this.#minPosition, this.#readOn)
+    this.#minPosition = before === undefined ? position : mergePositions(before, position)
+    // What the primary has reported may be older than that.
+    this.#done += 1
+    this.begin()
+  }
+
+  /** Notes that a carrier could not say what it holds: reads go to the primary. Nothing of it is left for the next request. */
+  arriveUnsure(): void {
+    this.#isUnsure = true
+    this.begin()
+  }
+
+  /** Begins a session: from now on reads count for the client's next request (F9). */
+  begin(): void {
+    if (!this.#isForWritesOnly) this.#isTracked = true
   }
 
   /** Where what this scope has done was known to be at the last `place()`; `undefined` before it. */
@@ -135,8 +187,12 @@ export class ClientSession {
     this.#whenAnswered = [...this.#whenAnswered, listener]
   }
 
-  /** Call before a read is sent to the primary. Returns whether it counts. */
-  readAtPrimary(source: PositionSource): boolean {
+  /**
+   * Call before a read is sent to the primary. Returns whether it counts. `isAskedFor`: the app itself asked for the primary; then a session
+   * begins, if there is a client to tell (F9).
+   */
+  readAtPrimary(source: PositionSource, isAskedFor = false): boolean {
+    if (isAskedFor && this.isWanted) this.begin()
     if (!this.isTracked && !this.hasWritten) return false
     this.#primaryReads += 1
     this.#done += 1
@@ -262,7 +318,7 @@ const NOBODY: readonly (() => void)[] = []
 
 /** Adds the mark of the replica that was read from: a replica is only read from when it has all of `minPosition`. */
 function withNode(minPosition: ReadPosition | undefined, replica: ReadPosition | undefined): ReadPosition | undefined {
-  if (replica === undefined) return minPosition
+  if (replica === undefined || minPosition?.lsn === NEVER_REACHED) return minPosition
   if (minPosition === undefined || minPosition.cluster !== replica.cluster) return { ...replica, lsn: LOWEST }
   if (minPosition.node === replica.node) return minPosition
   return { ...minPosition, node: joinNodes(minPosition.node, replica.node) }

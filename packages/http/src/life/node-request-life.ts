@@ -86,6 +86,8 @@ class GatedRequestLife implements NodeRequestLife {
 
   enter(next: () => void): void {
     if (this.isSpent) this.#response.end()
+    // Outside the promise, where an error that `next` throws would be an unhandled rejection.
+    else if (this.#life.mustLoadToken) void this.#life.loadToken().then(() => setImmediate(() => this.enter(next)))
     else runInScope(this.scope, next)
   }
 

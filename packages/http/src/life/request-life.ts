@@ -9,7 +9,7 @@ import {
   runInScope,
   type Scope,
 } from '@headwater/core'
-import { type ReadPosition, type RouteMemory, reportUnverified } from '@headwater/core/internal'
+import { isSamePosition, type ReadPosition, type RouteMemory, reportUnverified } from '@headwater/core/internal'
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
 import { readState, reasonIn, type StateReading, signState } from '../replay/replay-state.ts'
@@ -21,7 +21,7 @@ import { refuseHead } from '../response/refuse-head.ts'
 import type { HeadKeeper } from '../response/response-gate.ts'
 import type { ResponseHead } from '../response/response-head.ts'
 import { serverTimingOf, writeServerTiming } from '../response/server-timing.ts'
-import { RequestToken, type TokenAnswer } from '../token/request-token.ts'
+import { RequestToken, type StoredAnswer, type TokenAnswer, type TokenOutcome } from '../token/request-token.ts'
 import { adapterMisused } from './adapter-misused.ts'
 import type { ForgottenResponses } from './forgotten-responses.ts'
 import { warnOfMissingProxy } from './missing-proxy.ts'
@@ -55,7 +55,8 @@ export interface RequestLife {
    *
    * Returns the answer to send instead of the response, with an empty body; otherwise it puts the client's token on the
    * head and returns `undefined`. Returns a promise only when a write is still on its way (P11), for which it waits a second
-   * at most, or when it has to ask the primary for its position (F2): one round trip. That promise never rejects.
+   * at most, when it has to ask the primary for its position (F2): one round trip, or when the app's store has a token to
+   * save (F8). That promise never rejects.
    *
    * @throws {TypeError} when called twice, or before `run()`; its code is HEADWATER_ADAPTER_MISUSED.
    */
@@ -102,6 +103,9 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   /** Why the request was replayed to here; `undefined` when it was not. */
   readonly #replayedFor: string | undefined
   #serverTiming: string | undefined
+  #hasLoaded = false
+  /** What the app's store was told. */
+  #saved: ReadPosition | undefined
   #phase: 'open' | 'run' | 'responded' = 'open'
   #hasEnded = false
 
@@ -159,12 +163,30 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
 
   /** What `run()` does, for responses that a gate guards: those need no `respond()`. */
   async runHandler(handler: () => Promise<unknown>): Promise<void> {
+    if (this.mustLoadToken) await this.loadToken()
     if (this.isSpent) return
     try {
       await runInScope(this.scope, handler)
     } catch (error) {
       if (!this.handOver(error)) throw unwrapOwnError(error) ?? error
     }
+  }
+
+  /** Whether `loadToken()` has to come before the handler. */
+  get mustLoadToken(): boolean {
+    return !this.#hasLoaded && this.#shared.options.token?.store !== undefined && !this.isSpent
+  }
+
+  /** Asks the app's store what the user has seen (F8). A store that does not say sends the reads of this request to the primary. Never rejects. */
+  async loadToken(): Promise<void> {
+    this.#hasLoaded = true
+    const { pool, token: carriers } = this.#shared.options
+    const list = await carriers?.store?.load(this.facts)
+    const { session } = this.scope
+    if (list === undefined) return session.arriveUnsure()
+    const stored = this.#token?.takeStored(list, pool)
+    if (stored?.hasUnverified === true) reportUnverified('stored token')
+    if (stored?.seen !== undefined) session.arriveWith(stored.seen)
   }
 
   handOver(error: unknown): boolean {
@@ -209,7 +231,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   }
 
   get mustCapturePosition(): boolean {
-    return this.#isWriteOnItsWay || this.#mustAskPrimary
+    return this.#isWriteOnItsWay || this.#mustAskPrimary || this.#toStore !== undefined
   }
 
   async capturePosition(): Promise<void> {
@@ -220,7 +242,27 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
       }
       // Also when there is nothing to ask: what is still on its way after this second has no position.
       if (!this.isSpent) this.#captured = { seen: await this.scope.session.capturePosition() }
-    } while (this.#isWriteOnItsWay)
+    } while (this.#isWriteOnItsWay || (await this.#save()))
+  }
+
+  /** Tells the app's store (F8). Returns whether the scope did more meanwhile that has to be told, too. */
+  async #save(): Promise<boolean> {
+    const stored = this.#toStore
+    if (stored === undefined) return false
+    const { session } = this.scope
+    const [isFirst, before] = [this.#saved === undefined, session.positionNow()]
+    this.#saved = this.#captured?.seen
+    await this.#shared.options.token?.store?.save(this.facts, stored.token, stored.covered)
+    const after = session.positionNow()
+    return isFirst && after !== undefined && (before === undefined || !isSamePosition(before, after))
+  }
+
+  /** What the app's store is to be told now; asked again as long as the head waits. */
+  get #toStore(): StoredAnswer | undefined {
+    if (this.#token === undefined || this.isSpent || this.#shared.options.token?.store === undefined) return undefined
+    const outcome = this.#outcome
+    const isTold = this.#saved !== undefined && outcome.seen !== undefined && isSamePosition(this.#saved, outcome.seen)
+    return isTold ? undefined : this.#token.toStore(outcome)
   }
 
   whenSpent(listener: () => void): void {
@@ -273,7 +315,8 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     this.#serverTiming ??= this.#timing()
     writeServerTiming(head, this.#serverTiming)
     if (this.#token === undefined) return
-    this.#token.writeTo(head, this.#tokenAnswerOf(this.#token), this.scope.hasWritten)
+    const { hasWritten, session } = this.scope
+    this.#token.writeTo(head, this.#tokenAnswerOf(this.#token), hasWritten || session.wasShownMore)
   }
 
   /** What the head says about where the answer was made; `undefined` where nobody asked for it. */
@@ -290,14 +333,16 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
 
   /** Fixed when first asked for: what the request sees after that is not in the token. */
   #tokenAnswerOf(token: RequestToken): TokenAnswer {
+    this.#tokenAnswer ??= token.answer(this.#outcome)
+    return this.#tokenAnswer
+  }
+
+  get #outcome(): TokenOutcome {
     const { options, clocks } = this.#shared
-    if (this.#tokenAnswer !== undefined) return this.#tokenAnswer
     const { session } = this.scope
     const { seen } = this.#captured ?? { seen: session.positionNow() }
     const isEverywhere = seen !== undefined && options.pool.hasEveryReplica?.(seen) === true
-    const now = clocks.wallMillis()
-    this.#tokenAnswer = token.answer({ seen, hasSeenMore: session.hasSeenMore, isEverywhere, now })
-    return this.#tokenAnswer
+    return { seen, hasSeenMore: session.hasSeenMore, isEverywhere, now: clocks.wallMillis() }
   }
 
   /** Notes that more of the body has come than the proxy can replay. */

@@ -13,13 +13,13 @@ export interface HeadKeeper {
   /** Calls `listener` when that comes true; only the last listener. */
   whenSpent(listener: () => void): void
   /**
-   * Whether the head must wait for `capturePosition()`: a write is on its way (P11), or the primary has to say how far it
-   * is (F2).
+   * Whether the head must wait for `capturePosition()`: a write is on its way (P11), the primary has to say how far it
+   * is (F2), or the app's store has a token to save (F8).
    */
   readonly mustCapturePosition: boolean
   /**
-   * Finds out what the client has seen. Takes what is left of a write and one round trip to the primary, and a second or two
-   * at most; never rejects.
+   * Finds out what the client has seen. Takes what is left of a write and one round trip to the primary, a second or two
+   * at most, and what the app's store takes; never rejects.
    */
   capturePosition(): Promise<void>
   /**

@@ -7,6 +7,7 @@ import { testRequests } from './request-suite.ts'
 import { testServerTiming } from './timing-suite.ts'
 import { testTokensOfResponses } from './token-response-suite.ts'
 import { testTokens } from './token-suite.ts'
+import { testTokensOfUsers } from './user-token-suite.ts'
 
 /**
  * Describes the conformance suite for one adapter: what a client gets over real HTTP, on 127.0.0.1. Call it at the top of
@@ -27,6 +28,7 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
     describe('tokens', () => {
       testTokens(adapter)
       testTokensOfResponses(adapter)
+      testTokensOfUsers(adapter)
     })
   })
 }

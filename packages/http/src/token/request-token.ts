@@ -5,6 +5,8 @@ import {
   isReusableAt,
   isSamePosition,
   mergePositions,
+  NEVER_REACHED,
+  NO_NODE,
   parseTokens,
   type ReadPosition,
   signToken,
@@ -42,6 +44,13 @@ export interface TokenAnswer {
   readonly header: string | undefined
 }
 
+/** What the app's store is to keep. */
+export interface StoredAnswer {
+  readonly token: string
+  /** What the store has, and need not keep beside it. */
+  readonly covered: readonly string[]
+}
+
 /** How many cookies one answer takes away at most: each costs some 80 bytes of its head. The next answer takes more. */
 const MOST_DELETIONS = 32
 
@@ -63,6 +72,9 @@ export class RequestToken {
   readonly #isSecure: boolean
   readonly #cookies: readonly Carried[]
   readonly #headers: readonly Carried[]
+  /** What the app's store had for the user, once it was asked. */
+  #stored: readonly Carried[] = []
+  #storedInVain: readonly string[] = []
   /** Cookies that look like ours and are not: taken away, so that they cannot pile up. */
   readonly #junk: readonly string[]
   /** The wall clock in milliseconds: positions that the primary reports for this request are later. */
@@ -107,7 +119,24 @@ export class RequestToken {
   /** What the session of this request begins with. */
   get session(): ClientSessionOptions {
     const { minPosition } = this
-    return { minPosition, isTracked: this.#carriers.isTrackingAll || minPosition !== undefined, isWanted: true }
+    const { isTrackingAll, isForWritesOnly } = this.#carriers
+    return { minPosition, isTracked: isTrackingAll || minPosition !== undefined, isForWritesOnly, isWanted: true }
+  }
+
+  /** Takes what the app's store had for the user; returns what the user has seen by that. */
+  takeStored(list: string, history: PositionHistory = {}): { seen: ReadPosition | undefined; hasUnverified: boolean } {
+    const texts = parseTokens(list).map((text) => ({ key: text, text }))
+    const { tokens, hasUnverified } = readCarried(texts, this.#secrets, this.#arrivedAt)
+    this.#stored = tokens
+    // What nobody here has sealed may be an instance's that has a newer secret.
+    const valid = new Set(tokens.map(({ key }) => key))
+    this.#storedInVain = hasUnverified ? [] : texts.map(({ key }) => key).filter((key) => !valid.has(key))
+    const seen = seenBefore(
+      tokens.map(({ token }) => token),
+      this.#arrivedAt,
+      history,
+    )
+    return { seen, hasUnverified }
   }
 
   /** Makes the answer: only what the client does not know yet. Reads no clock; signs at most once. */
@@ -122,7 +151,8 @@ export class RequestToken {
     }
     const known = (own: readonly Carried[], other: readonly Carried[]): Carried | undefined => {
       // A client that uses one carrier need not use the other one for what it knows already.
-      const one = knownOf(own.length > 0 ? own : other, token, hasSeenMore)
+      const first = [own, other, this.#stored].find((carried) => carried.length > 0) ?? []
+      const one = knownOf(first, token, hasSeenMore)
       const isToRenew =
         isTrackingAll && own.length > 0 && one !== undefined && one.token.expires - now < timeToLiveMillis / 2
       return isToRenew ? undefined : one
@@ -136,11 +166,27 @@ export class RequestToken {
     return { cookies: inCookie === undefined ? this.#setCookie(token, sign) : this.#keepCookie(inCookie), header }
   }
 
+  /**
+   * What the app's store does not know yet; `undefined`: nothing. Marks of replicas stay with the client that read, unless all reads
+   * are tracked: they change with every read, and each change would be saved.
+   */
+  toStore({ seen, hasSeenMore, isEverywhere, now }: TokenOutcome): StoredAnswer | undefined {
+    const { timeToLiveMillis, isTrackingAll } = this.#carriers
+    if (seen === undefined || (isEverywhere && !isTrackingAll)) return undefined
+    const isWhole = isTrackingAll || seen.lsn === NEVER_REACHED
+    if (!isWhole && seen.lsn === 0n) return undefined
+    const node = isWhole ? seen.node : NO_NODE
+    const token: Token = { ...seen, node, issuedAt: now, expires: now + timeToLiveMillis }
+    if (knownOf(this.#stored, token, hasSeenMore) !== undefined) return undefined
+    const covered = this.#stored.filter((one) => !this.#staysBeside(one.token, token)).map(({ key }) => key)
+    return { token: signToken(token, this.#secrets), covered: [...covered, ...this.#storedInVain] }
+  }
+
   /** Puts the answer on the head, and keeps it out of shared caches. Doing so twice changes nothing. */
-  writeTo(head: ResponseHead, answer: TokenAnswer, hasWritten: boolean): void {
+  writeTo(head: ResponseHead, answer: TokenAnswer, isOwed: boolean): void {
     const cacheControl = head.get('cache-control')
     // Tracking reads is not worth losing the app's shared cache.
-    if (!hasWritten && isOfferedToSharedCaches(cacheControl)) return
+    if (!isOwed && isOfferedToSharedCaches(cacheControl)) return
     for (const cookie of answer.cookies) head.addCookie(cookie)
     if (answer.header !== undefined) head.set(TOKEN_HEADER, answer.header)
     if (answer.cookies.length > 0 || answer.header !== undefined) {

@@ -1,12 +1,13 @@
 import { OptionsInvalid } from '@headwater/core'
 import { TOKEN_TTL_MILLIS } from '@headwater/core/internal'
+import { resolveTokenStore, type TokenStore, type TokenStoreOptions } from './token-store.ts'
 
 /**
  * How a client carries its token, and who gets one.
  *
  * @example headwater({ pool, token: { cookie: { name: '__Host-seen' }, timeToLiveMillis: 300_000 } })
  */
-export interface TokenCarrierOptions {
+export interface TokenCarrierOptions extends TokenStoreOptions {
   /**
    * Cookies, for browsers: HttpOnly, SameSite=Lax, and Secure when the request is. `false`: no cookies.
    *
@@ -35,11 +36,12 @@ export interface TokenCarrierOptions {
   readonly timeToLiveMillis?: number | undefined
   /**
    * Whose reads count for their next request (F5). `with-token`: reads of clients that carry a token, so a session begins
-   * with the first write. `always`: everybody's reads; each new client gets a cookie with its first read.
+   * with the first write, or when the app asks for the primary (F9). `always`: everybody's reads; each new client gets a
+   * cookie with its first read. `never`: nobody's; a client sees its own writes, and what others wrote may vanish again.
    *
    * @default 'with-token'
    */
-  readonly trackReads?: 'with-token' | 'always' | undefined
+  readonly trackReads?: 'with-token' | 'always' | 'never' | undefined
 }
 
 /** The options, checked and complete. At least one carrier is on. */
@@ -48,6 +50,9 @@ export interface TokenCarriers {
   readonly hasHeader: boolean
   readonly timeToLiveMillis: number
   readonly isTrackingAll: boolean
+  readonly isForWritesOnly: boolean
+  /** Where the app keeps tokens by user; `undefined` when it does not. */
+  readonly store: TokenStore | undefined
 }
 
 /** RFC 6265, section 4.1.1: a token of RFC 2616. With its suffix a name has 64 characters at most. */
@@ -76,15 +81,24 @@ export function resolveTokenCarriers(token: false | TokenCarrierOptions | undefi
       `${String(timeToLiveMillis)} is not a valid time; expected 1 to 4294967295 milliseconds, no fraction`,
     )
   }
-  if (trackReads !== 'with-token' && trackReads !== 'always') {
+  if (trackReads !== 'with-token' && trackReads !== 'always' && trackReads !== 'never') {
     throw new OptionsInvalid(
       'token.trackReads',
-      `${JSON.stringify(trackReads)} is unknown; expected "with-token" or "always"`,
+      `${JSON.stringify(trackReads)} is unknown; expected "with-token", "always" or "never"`,
     )
   }
   const cookie = cookieOf(token?.cookie)
-  if (cookie === undefined && !hasHeader) return undefined
-  return Object.freeze({ cookie, hasHeader, timeToLiveMillis, isTrackingAll: trackReads === 'always' })
+  const store = resolveTokenStore(token ?? {})
+  if (cookie === undefined && !hasHeader && store === undefined) return undefined
+  const isTrackingAll = trackReads === 'always'
+  return Object.freeze({
+    cookie,
+    hasHeader,
+    timeToLiveMillis,
+    isTrackingAll,
+    isForWritesOnly: trackReads === 'never',
+    store,
+  })
 }
 
 function cookieOf(cookie: TokenCarrierOptions['cookie']): TokenCarriers['cookie'] {

@@ -3,6 +3,7 @@ import {
   accessIn,
   classify,
   type Decision,
+  type Frame,
   NEVER_REACHED,
   type PrimaryReason,
   route,
@@ -151,9 +152,14 @@ export class Decisions {
       this.#reads.noteWrite(query)
     } else {
       if (query.statement.control !== undefined && query.holder.isWriting) query.answerAwaited()
-      if (situation.consistency !== 'eventual') query.readSent(this.#fleet)
+      if (situation.consistency !== 'eventual') query.readSent(this.#fleet, asksForNewest(query.frame))
     }
   }
+}
+
+/** Whether the app asked for the newest state right here (F9): where each read of the pool or table gets that, nothing can vanish. */
+function asksForNewest(frame: Frame | undefined): boolean {
+  return frame?.forced === 'primary' || (frame?.consistency ?? frame?.scope?.consistency) === 'strong'
 }
 
 /** Why a read goes to the primary that could run on a replica if that were fresh enough. */

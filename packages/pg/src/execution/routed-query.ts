@@ -153,10 +153,10 @@ export class RoutedQuery {
     this.#places = placing
   }
 
-  /** Call before it is sent to the primary as a read. */
-  readSent(source: PositionSource): void {
+  /** Call before it is sent to the primary as a read; `isAskedFor`: because the app asked for the primary here. */
+  readSent(source: PositionSource, isAskedFor: boolean): void {
     const session = this.frame?.scope?.session
-    if (session?.readAtPrimary(source) === true) this.#readsIn = session
+    if (session?.readAtPrimary(source, isAskedFor) === true) this.#readsIn = session
   }
 
   /** Call before it is sent as a write, or as the end of a transaction that wrote. */

@@ -35,12 +35,12 @@ export class ServerWatch {
       textFor: () => (node.refusesPosition ? LIVENESS : SERVER_SAMPLE),
       read: (row, { connection, sentAt, receivedAt }) => {
         if (node.refusesPosition) {
-          node.markReachable()
+          node.markReachable(sentAt)
           return undefined
         }
         const sample = parseServerSample(row, sentAt, receivedAt)
         node.find({ isDirect: sample.processId === processIdOf(connection) })
-        node.markReachable()
+        node.markReachable(sentAt)
         onSample(sample)
         return sample
       },

@@ -40,6 +40,8 @@ export type Connected = (error: unknown, connection?: Connection) => void
 interface Waiting {
   readonly connected: Connected
   readonly failed: (error: unknown) => void
+  /** When it began to, by a monotonic clock in ms. */
+  readonly since: number
 }
 
 /** What went wrong with a server last, and when, in ms of the wall clock. */
@@ -74,6 +76,9 @@ export class PoolNode {
   /** Whether it has refused to report its position in the WAL: then it is not asked again, and clients that wrote read here. */
   refusesPosition = false
   #health: Health = HEALTHY
+  /** When the monitor last had an answer, and when a session was last refused, by a monotonic clock in ms. */
+  #answeredAt = Number.NEGATIVE_INFINITY
+  #failedAt = Number.NEGATIVE_INFINITY
   /** Whether it gave its last session, or answered its last question; `undefined` before the first. */
   #isReachable: boolean | undefined
   #reachableSince = 0
@@ -212,7 +217,11 @@ export class PoolNode {
     // One that is free comes at once: nobody waits.
     if (this.pool.idleCount > this.pool.waitingCount) return this.#takeIdle(connected, failed)
     // Whoever gives a connection back or opens one calls back: the caller goes on where it began.
-    const waiting: Waiting = { connected: boundHere(connected), failed: boundHere(failed) }
+    const waiting: Waiting = {
+      connected: boundHere(connected),
+      failed: boundHere(failed),
+      since: performance.now(),
+    }
     this.#waiting.add(waiting)
     try {
       this.#ask(waiting, true)
@@ -226,7 +235,7 @@ export class PoolNode {
   #takeIdle(connected: Connected, failed: (error: unknown) => void): void {
     const { role } = this
     this.pool.connect((error, client, release) => {
-      if (client === undefined) return this.#learnWhy(error, failed)
+      if (client === undefined) return this.#learnWhy(error, failed, Number.POSITIVE_INFINITY)
       this.learn({ kind: 'answered' })
       this.#give(client as TrackedClient, role, release, connected, failed)
     })
@@ -249,9 +258,10 @@ export class PoolNode {
   }
 
   /** No session was to be had; a full pool says nothing about its server. */
-  #learnWhy(error: unknown, failed: ((error: unknown) => void) | undefined): void {
+  #learnWhy(error: unknown, failed: ((error: unknown) => void) | undefined, since: number): void {
     if (!isFullPool(error) && !this.#hasEnded) {
-      this.learn({ kind: 'failed', error })
+      // An attempt from before the server's last answer is no news: it was made while the server was gone.
+      if (since >= this.#answeredAt) this.learn({ kind: 'failed', error })
       failed?.(error)
     } else {
       // Whoever waited in vain behind others that got no session was kept waiting by the server.
@@ -265,7 +275,7 @@ export class PoolNode {
       if (error && mayAskAgain && isOptionsRefusal(error) && this.#waiting.has(waiting))
         return this.#ask(waiting, false)
       const isStillWaiting = this.#waiting.delete(waiting)
-      if (client === undefined) return this.#learnWhy(error, isStillWaiting ? waiting.failed : undefined)
+      if (client === undefined) return this.#learnWhy(error, isStillWaiting ? waiting.failed : undefined, waiting.since)
       this.learn({ kind: 'answered' })
       if (isStillWaiting) this.#give(client as TrackedClient, role, release, waiting.connected, waiting.failed)
       else release()
@@ -290,6 +300,7 @@ export class PoolNode {
       case 'failed':
         this.#lastProblem = { error: evidence.error, at: Date.now() }
         this.#noteReachable(false)
+        this.#failedAt = performance.now()
         if (failures === 0) this.#publish('down', evidence.error)
         // A caller that waits for the primary has nowhere else to go.
         if (this.role === 'replica') this.#sendAway(evidence.error)
@@ -297,7 +308,10 @@ export class PoolNode {
   }
 
   /** Its watcher was answered: the server can be reached. That does not say whether it takes new sessions. */
-  markReachable(): void {
+  markReachable(askedAt: number): void {
+    // An answer to a question from before the last failure says nothing about the time since.
+    if (askedAt < this.#failedAt) return
+    this.#answeredAt = performance.now()
     const { failures, error } = this.#health
     const code = databaseErrorIn(error)?.code
     // 57P01 to 57P03: it was stopping or starting; other errors of a login are not disproved by an open session.

@@ -186,14 +186,10 @@ describe('route', () => {
     expect(accessIn({ ...statement('unknown'), isTransactionLocal: true }, open('replica').transaction)).toBe('unknown')
   })
 
-  it('R4: after a write in the scope every read that stands alone goes to the primary', () => {
+  it('R4, R9: after a write every read that stands alone goes to the primary, outside requests until it is placed', () => {
     always((_given, where, { route: to }) => {
-      if (
-        where.scope?.hasWritten !== true ||
-        where.routing !== 'automatic' ||
-        where.consistency === 'eventual' ||
-        where.forced === 'replica'
-      )
+      const mustSee = where.scope?.kind === 'request' ? where.scope.hasWritten : where.isOwnWriteUnplaced
+      if (!mustSee || where.routing !== 'automatic' || where.consistency === 'eventual' || where.forced === 'replica')
         return true
       return where.transaction.phase === 'open' || to !== 'replica'
     })

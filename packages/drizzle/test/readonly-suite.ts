@@ -14,7 +14,7 @@ export function readOnlyHandle(stage: Stage): void {
   describe(`${name}: read-only handle`, () => {
     it('R6: reads on the local replica, after a write too, also with a transaction of its own', async () => {
       const reader = readonly(stage.atHome)
-      await inJob(async () => {
+      await inRequest(stage.home, async () => {
         await stage.add(stage.atHome, 'reader')
         expect(await stage.who(stage.atHome)).toBe('primary')
         expect(await stage.who(reader)).toBe('nrt')

@@ -86,6 +86,17 @@ describe('a promotion', () => {
     expect(await notesAt(two)).toEqual(['whole'])
   })
 
+  it('X7: two addresses of one server are no conflict', async () => {
+    await using world = await World.start()
+    const { url } = world.cluster.primary
+    const replicas = [url.replace('127.0.0.1', 'localhost'), url].map((connectionString) => ({ connectionString }))
+    const pool = world.pool('ams', { replicas, catalog: false })
+    await warm(pool)
+    await note(pool, 'one server')
+    expect(pool.status()).toMatchObject({ hasPrimary: true, hasReplica: true })
+    expect(await notesAt(world.cluster.primary)).toEqual(['one server'])
+  })
+
   it('X9: without a new primary a write fails with a 503 after promotionWaitMillis, and reads go on', async () => {
     await using world = await World.start()
     const ams = poolIn(world, 'ams', {

@@ -44,7 +44,7 @@ export class World {
   }
 
   static async start({ replicas = ['nrt'], schema = '' }: WorldOptions = {}): Promise<World> {
-    const world = new World(await startCluster({ replicas }))
+    const world = new World(await startCluster({ replicas, settings: { max_connections: '300' } }))
     try {
       await world.change(SCHEMA + schema)
       return world

@@ -8,6 +8,8 @@ export interface ServerReport {
   readonly isStandby: boolean
   /** Whether its sessions begin read-only: a manager fenced it, or its disk is full. */
   readonly isReadOnly: boolean
+  /** When it was started, as it says itself: the same for two addresses that lead to one server, and for no two servers. */
+  readonly startedAt: string
 }
 
 /** What is known of one server: what it said, that it was asked and gave no answer (`silent`), or nothing yet. */
@@ -17,7 +19,7 @@ export type LastReport = ServerReport | 'silent' | undefined
  * What a server is to this pool (X7):
  *
  * - `primary`: it takes the writes.
- * - `replica`: it is in recovery.
+ * - `replica`: it is in recovery, or it is another address of the primary.
  * - `fenced`: it accepts writes on a lower timeline than one that was seen. It is neither read nor written.
  * - `read-only`: it is not in recovery, but its sessions begin read-only.
  * - `conflict`: another server accepts writes on the same timeline. Nobody writes until one is gone, or a truth decides.
@@ -64,9 +66,10 @@ export function elect(before: Lineage, servers: readonly LastReport[], guess: nu
     !server.isReadOnly &&
     server.timeline === lineage.timeline
   const candidates = servers.flatMap((server, index) => (isElectable(server) ? [index] : []))
-  const [only] = candidates
+  const runs = new Set(candidates.map((index) => runOf(servers[index])))
   const isDecided = truth !== undefined && candidates.includes(truth)
-  const winner = isDecided ? truth : candidates.length === 1 ? only : undefined
+  const first = candidates.includes(guess) ? guess : candidates[0]
+  const winner = isDecided ? truth : runs.size === 1 ? first : undefined
   const roles = servers.map((server, index): ServerRole => {
     if (typeof server !== 'object') return 'unknown'
     if (lineage.cluster !== undefined && server.cluster !== lineage.cluster) return 'foreign'
@@ -74,9 +77,14 @@ export function elect(before: Lineage, servers: readonly LastReport[], guess: nu
     if (server.timeline < lineage.timeline) return 'fenced'
     if (server.isReadOnly) return 'read-only'
     if (winner === undefined) return candidates.length > 1 ? 'conflict' : 'unknown'
-    return index === winner ? 'primary' : 'fenced'
+    if (index === winner) return 'primary'
+    return server.startedAt === runOf(servers[winner]) ? 'replica' : 'fenced'
   })
   return { lineage, roles, primary: winner }
+}
+
+function runOf(server: LastReport): string | undefined {
+  return typeof server === 'object' ? server.startedAt : undefined
 }
 
 /**

@@ -222,6 +222,7 @@ function isSameReport(before: LastReport, said: ServerSample | 'silent'): boolea
     before.cluster === said.cluster &&
     before.timeline === said.timeline &&
     before.isStandby === said.isStandby &&
-    before.isReadOnly === said.isReadOnly
+    before.isReadOnly === said.isReadOnly &&
+    before.startedAt === said.startedAt
   )
 }

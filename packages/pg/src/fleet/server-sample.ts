@@ -31,7 +31,8 @@ export const SERVER_SAMPLE = `
                               pg_catalog.inet_server_addr(), pg_catalog.inet_server_port()),
          pg_catalog.pg_backend_pid(),
          pg_catalog.pg_is_in_recovery(),
-         pg_catalog.current_setting('default_transaction_read_only')`
+         pg_catalog.current_setting('default_transaction_read_only'),
+         extract(epoch from pg_catalog.pg_postmaster_start_time())::text`
 
 /**
  * Reads the answer to `SERVER_SAMPLE`, in the order of its columns, as text.
@@ -39,7 +40,7 @@ export const SERVER_SAMPLE = `
  * @throws {Error} when it has no position, as before a standby's first replayed record.
  */
 export function parseServerSample(row: readonly (string | null)[], sentAt: number, receivedAt: number): ServerSample {
-  const [position, timeline, cluster, incarnation, processId, recovery, readOnly] = row
+  const [position, timeline, cluster, incarnation, processId, recovery, readOnly, startedAt] = row
   const lsn = parseLsn(position ?? '')
   if (lsn === undefined || !timeline || !cluster || !incarnation) {
     throw new Error('[headwater] a server did not report its position in the WAL')
@@ -51,6 +52,7 @@ export function parseServerSample(row: readonly (string | null)[], sentAt: numbe
     node: hashIncarnation(incarnation),
     isStandby: recovery === 't',
     isReadOnly: readOnly === 'on',
+    startedAt: startedAt ?? '',
     processId: Number(processId),
     sentAt,
     receivedAt,

@@ -402,6 +402,8 @@ export const CONNECT_AND_RELEASE: Area = {
           await client.query('begin')
           note()
           await endOf(() => client.query('select 1/0'))
+          // The state comes a message behind the error; a second answer comes behind both.
+          await endOf(() => client.query('select 1'))
           note()
           await client.query('rollback')
           note()

@@ -177,8 +177,9 @@ describe('away from home', () => {
     const error = await runInScope(scope, async () => {
       const slow = errorOf(lonely.query('select pg_sleep(5)'))
       const server = world.ending(new pg.Pool({ connectionString: world.replica().url, max: 1 }))
+      // Not the connection of the pool's monitor.
       const end =
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'lonely' and state = 'active'"
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'lonely' and query = 'select pg_sleep(5)'"
       while ((await server.query(end)).rowCount === 0) await new Promise((resolve) => setTimeout(resolve, 10))
       return slow
     })

@@ -50,6 +50,9 @@ export const poolChecks = [
         }
         assert.equal(await world.notes('pg commit'), 1)
         assert.equal(await world.notes('pg rollback'), 0)
+        // Outside any scope a read sees the writes before it, at the primary until the replica has them.
+        assert.equal(await who(pool), 'primary')
+        assert.equal(await pool.caughtUp(), true)
         await withClient(pool, async (client) => {
           await client.query('begin read only')
           assert.equal(await who(client), 'replica')

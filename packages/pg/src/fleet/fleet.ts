@@ -25,6 +25,8 @@ type FleetOptions = Pick<
   'region' | 'primary' | 'replicas' | 'freshness' | 'suspectAfterMillis' | 'promotionWaitMillis'
 >
 
+/** Its place among the nodes. */
+const CONFIGURED_PRIMARY = 0
 const NO_PRIMARY = '[headwater] no server is known to be the primary now'
 
 /** All servers of a pool, who of them is the primary, and the topology of this process. */
@@ -41,7 +43,6 @@ export class Fleet implements PositionSource, Monitored {
   /** Those among them in this region, and those that name none. */
   local: readonly PoolNode[]
   readonly #region: string | undefined
-  readonly #guess: number
   readonly #reports: LastReport[]
   #roles: readonly ServerRole[] = []
   readonly #wait: PrimaryWait
@@ -60,7 +61,6 @@ export class Fleet implements PositionSource, Monitored {
     this.replicas = replicas.map((replica) => nodeFor(replica, 'replica'))
     this.local = this.replicas.filter((node) => this.isLocal(node))
     this.nodes = [this.primary, ...this.replicas]
-    this.#guess = 0
     this.#reports = this.nodes.map(() => undefined)
     this.#isMonitored = this.nodes.filter((node) => node.traits.isOneServer).length > 1
     this.#wait = new PrimaryWait(this.#isMonitored ? promotionWaitMillis : 0)
@@ -170,7 +170,7 @@ export class Fleet implements PositionSource, Monitored {
   }
 
   #elect(): void {
-    const { lineage, roles, primary } = elect(this.#lineage, this.#reports, this.#guess)
+    const { lineage, roles, primary } = elect(this.#lineage, this.#reports, CONFIGURED_PRIMARY)
     this.#lineage = lineage
     this.#roles = roles
     for (const [index, node] of this.nodes.entries()) applyRole(node, roles[index] ?? 'unknown')

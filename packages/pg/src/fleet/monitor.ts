@@ -1,5 +1,6 @@
 import { compareFreshness, databaseErrorIn, type ReadPosition, type ReplicaState } from '@headwater/core/internal'
 import type pg from 'pg'
+import { isNotRunning } from '../driver/pg-errors.ts'
 import type { PoolNode } from '../node/pool-node.ts'
 import { type Lag, PrimaryHistory } from './primary-history.ts'
 import { isPositionRefused } from './primary-sample.ts'
@@ -240,9 +241,4 @@ export class Monitor {
     // While the primary goes on unseen, a replica that stands still would look caught up.
     if (node === this.#fleet.primary) this.#history.forget()
   }
-}
-
-/** 57P01 to 57P03: the server shuts down, crashed, or is not up yet. */
-function isNotRunning(error: unknown): boolean {
-  return databaseErrorIn(error)?.code?.startsWith('57P0') === true
 }

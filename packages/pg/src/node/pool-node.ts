@@ -14,11 +14,12 @@ import {
 } from '@headwater/core/internal'
 import pg from 'pg'
 import { boundHere } from '../driver/bound-here.ts'
+import { isNotRunning } from '../driver/pg-errors.ts'
 import { clientClassOf, clientsOf, forgetPending } from '../driver/pg-internals.ts'
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
 import { unconnectedClient } from '../driver/unconnected-client.ts'
 import type { ResolvedNode } from '../options/options.ts'
-import { forceReadOnlySession } from './read-only-session.ts'
+import { guardedVerify, verifyReadOnly } from './verify-session.ts'
 
 export type NodeRole = 'primary' | 'replica'
 
@@ -108,8 +109,10 @@ export class PoolNode {
     if (this.config.password !== undefined) config.password = this.config.password
     const { onConnect, verify } = this.config
     if (onConnect !== undefined) config.onConnect = (client) => runOutside(() => onConnect(client))
-    if (verify !== undefined) config.verify = guarded(verify)
-    if (this.role === 'replica') config.verify = this.#verifyReadOnly(config.verify)
+    if (verify !== undefined) config.verify = guardedVerify(verify)
+    if (this.role === 'replica') {
+      config.verify = verifyReadOnly(config.verify, (isForced) => this.#noteReadOnly(isForced))
+    }
     return new pg.Pool(config)
   }
 
@@ -313,9 +316,8 @@ export class PoolNode {
     if (askedAt < this.#failedAt) return
     this.#answeredAt = performance.now()
     const { failures, error } = this.#health
-    const code = databaseErrorIn(error)?.code
-    // 57P01 to 57P03: it was stopping or starting; other errors of a login are not disproved by an open session.
-    if (failures === 0 || code === undefined || code.startsWith('57P0')) this.learn({ kind: 'answered' })
+    // Other errors of a login are not disproved by an open session.
+    if (failures === 0 || databaseErrorIn(error) === undefined || isNotRunning(error)) this.learn({ kind: 'answered' })
   }
 
   #noteReachable(isReachable: boolean): void {
@@ -359,19 +361,9 @@ export class PoolNode {
     if (isStandby !== (this.role === 'replica')) this.#onNews()
   }
 
-  /** Checks each new session before a caller gets it; `next` is the app's own check. */
-  #verifyReadOnly(next: Verify | undefined): Verify {
-    return (client, done) => {
-      const tracked = client as TrackedClient
-      forceReadOnlySession(tracked, (error, isForced) => {
-        if (error !== undefined) return done(error)
-        tracked.isForcedReadOnly = isForced
-        this.find({ keepsReadOnly: isForced })
-        if (!isForced) this.#warnOfPooler()
-        if (next === undefined) done()
-        else next(client, done)
-      })
-    }
+  #noteReadOnly(isForced: boolean): void {
+    this.find({ keepsReadOnly: isForced })
+    if (!isForced) this.#warnOfPooler()
   }
 
   #warnOfPooler(): void {
@@ -382,19 +374,6 @@ export class PoolNode {
         'proven to read run there, and all others need the primary. Give the URL of the replica itself. Shown once for each replica.',
       { type: 'HeadwaterWarning', code: 'HEADWATER_POOLED_REPLICA' },
     )
-  }
-}
-
-type Verify = NonNullable<pg.PoolConfig['verify']>
-
-/** pg-pool calls it from a socket event: a throw there would end the process, and cost the connection's place. */
-function guarded(verify: Verify): Verify {
-  return (client, done) => {
-    try {
-      runOutside(() => verify(client, done))
-    } catch (error) {
-      done(error as Error)
-    }
   }
 }
 

@@ -1,0 +1,33 @@
+import { runOutside } from '@headwater/core/internal'
+import type pg from 'pg'
+import type { TrackedClient } from '../driver/tracked-client.ts'
+import { forceReadOnlySession } from './read-only-session.ts'
+
+/** What pg's pool calls with each new session, before a caller gets it. */
+export type VerifySession = NonNullable<pg.PoolConfig['verify']>
+
+/** The app's own check. pg-pool calls it from a socket event: a throw there would end the process, and cost the connection's place. */
+export function guardedVerify(verify: VerifySession): VerifySession {
+  return (client, done) => {
+    try {
+      runOutside(() => verify(client, done))
+    } catch (error) {
+      done(error as Error)
+    }
+  }
+}
+
+/** Forces each session read-only (X1) where that can be had, tells whether it could, and goes on with the app's own check. */
+export function verifyReadOnly(next: VerifySession | undefined, found: (isForced: boolean) => void): VerifySession {
+  return (client, done) => {
+    // The pool makes the class that it was given.
+    const tracked = client as TrackedClient
+    forceReadOnlySession(tracked, (error, isForced) => {
+      if (error !== undefined) return done(error)
+      tracked.isForcedReadOnly = isForced
+      found(isForced)
+      if (next === undefined) done()
+      else next(client, done)
+    })
+  }
+}

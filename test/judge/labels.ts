@@ -266,7 +266,8 @@ const FUNCTIONS: readonly (readonly [string, RegExp])[] = [
   ],
 ]
 /** orafce's packages that live in the memory or the files of one server, or in one session. */
-const PACKAGES = /^(dbms_(alert|output|pipe|random|sql)|plvdate|utl_file)$/
+const PACKAGES =
+  /^((dbms_(alert|output|pipe|sql)|utl_file)\.\w+|dbms_random\.(initialize|seed|terminate)|plvdate\.(default_holidays|(no)?include_start|(un)?set_nonbizday|(un)?use_\w+))$/
 const RANDOM = /^(random(_normal)?|gen_random_(uuid|bytes)|gen_salt|normal_rand|uuidv[47]|uuid_generate_v[14]\w*)$/
 const STATE_SETTINGS = /^(in_hot_standby|(default_)?transaction_(read_only|isolation|deferrable))$/
 
@@ -276,7 +277,7 @@ function seeCall(finding: Finding, node: Node): void {
   )
   const name = path.at(-1) ?? ''
   finding.calls.push(name)
-  if (PACKAGES.test(path.at(-2) ?? '')) finding.belongsOnPrimary ??= 'node-local'
+  if (PACKAGES.test(path.slice(-2).join('.'))) finding.belongsOnPrimary ??= 'node-local'
   if (RANDOM.test(name)) finding.isRandom = true
   const args = Array.isArray(node['args']) ? (node['args'] as readonly unknown[]) : []
   if (name === 'set_config') {

@@ -62,7 +62,7 @@ const EXCEPTIONS: Readonly<Record<string, Readonly<Record<string, Known>>>> = {
   pgstattuple: { pgstathashindex: NODE_LOCAL },
   // The map is replicated; the checks look for damage in the files of one node.
   pg_visibility: { pg_check_frozen: NODE_LOCAL, pg_check_visible: NODE_LOCAL, pg_truncate_visibility_map: WRITES },
-  postgis: { gettransactionid: WRITES },
+  postgis: { gettransactionid: WRITES, st_fromflatgeobuftotable: WRITES },
   pg_trgm: { set_limit: SESSION },
   tablefunc: {
     connectby: RUNS_TEXT,

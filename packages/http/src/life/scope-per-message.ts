@@ -28,7 +28,7 @@ export interface Handshake {
  *
  * What a message reads is not older than what the client had seen when it opened the connection (by the handshake's tokens), nor than
  * what the messages before it have written and, in a session, read (F1, F5). It comes home as a job does (R4). Tokens expire on a connection as they do elsewhere:
- * what was seen counts for `timeToLiveMillis`.
+ * what was seen counts for `timeToLiveMillis`. What a message does after its promise has resolved is seen by none of the others.
  *
  * @throws {OptionsInvalid} at once, when an option is wrong.
  *
@@ -43,11 +43,19 @@ export function scopePerMessage(handshake: Handshake, options: MessageOptions = 
   const token = carriers && new RequestToken(carriers, secrets, factsOf(handshake), Date.now())
   if (token?.unverifiedIn !== undefined) reportUnverified(token.unverifiedIn)
   const messages = new Messages(carriers, token?.minPosition)
-  return <Result>(fn: () => Result): Result => messages.run(fn)
+  function inMessage<Result>(fn: () => PromiseLike<Result>): Promise<Result>
+  function inMessage<Result>(fn: () => Result): Result
+  function inMessage(fn: () => unknown): unknown {
+    return messages.run(fn)
+  }
+  return inMessage
 }
 
-/** Runs one message in a scope of its own, and returns what `fn` returns. */
-export type RunMessage = <Result>(fn: () => Result) => Result
+/** Runs one message in a scope of its own, and returns what `fn` returns; awaited there, as `runInScope()` does. */
+export interface RunMessage {
+  <Result>(fn: () => PromiseLike<Result>): Promise<Result>
+  <Result>(fn: () => Result): Result
+}
 
 /** What all messages of one connection have seen. */
 class Messages {
@@ -70,7 +78,7 @@ class Messages {
     this.#until = performance.now() + this.#timeToLiveMillis
   }
 
-  run<Result>(fn: () => Result): Result {
+  run(fn: () => unknown): unknown {
     const before = this.#current
     const scope = new Scope({ session: { ...this.#session, minPosition: this.#startOf(before) } })
     this.#open.add(scope.session)

@@ -1,3 +1,5 @@
+export { replayUpgrade, type UpgradeOptions } from './life/replay-upgrade.ts'
+export { type Handshake, type MessageOptions, type RunMessage, scopePerMessage } from './life/scope-per-message.ts'
 export type { EarlyReplay, HeadwaterOptions, PoolOfApp, Refusals } from './options.ts'
 export { type FlyReplayOptions, flyReplay } from './replay/fly-replay.ts'
 export type { Arrival, ReplayAnswer, ReplayOrder, ReplayTarget } from './replay/replay-target.ts'

@@ -26,12 +26,26 @@ export function routeToPrimary(reason: PrimaryReason, situation: Situation): Dec
   if (situation.topology.isAtHome) return choices.primary
   if (situation.scope?.kind !== 'request')
     return situation.writesOutsideRequest === 'direct' ? choices.direct : choices.impossible
-  return situation.scope.blocker === undefined ? choices.replay : choices.impossible
+  if (situation.scope.blocker === undefined) return choices.replay
+  const mayCross = situation.scope.hasBegunToAnswer === true && situation.writesOutsideRequest === 'direct'
+  return mayCross && READS.has(reason) ? choices.direct : choices.impossible
 }
 
-/** R4, and R9 outside any scope. A request is short: only elsewhere the position of what was written is worth a question. */
+/** Why reads, and nothing else, need the primary. In a stream that has begun they go on over the network, as those of a job do. */
+const READS: ReadonlySet<PrimaryReason> = new Set([
+  'after-write',
+  'behind',
+  'seen-elsewhere',
+  'another-timeline',
+  'lagging',
+  'no-replica',
+  'replica-lost',
+])
+
+/** R4, and R9 outside any scope. A request is short until it streams: only elsewhere the position of what was written is worth a question. */
 function mustSeeOwnWrites({ scope, consistency, isOwnWriteUnplaced }: Situation): boolean {
-  return (scope?.kind === 'request' ? scope.hasWritten : isOwnWriteUnplaced) && consistency !== 'eventual'
+  const isShort = scope?.kind === 'request' && scope.hasBegunToAnswer !== true
+  return (isShort ? scope.hasWritten : isOwnWriteUnplaced) && consistency !== 'eventual'
 }
 
 function alone(statement: Statement, situation: Situation): Decision {
@@ -55,7 +69,10 @@ function alone(statement: Statement, situation: Situation): Decision {
 
 /** R1: whether the standby itself may judge what an `unknown` statement does. */
 function mayBeTried({ reason }: Statement, situation: Situation): boolean {
-  if (situation.topology.isAtHome || !situation.isReadOnlyForced) return false
+  const { topology, scope } = situation
+  if (topology.isAtHome || !situation.isReadOnlyForced) return false
+  // A read would go on over the network then; what may write must not.
+  if (scope?.hasBegunToAnswer === true && !topology.hasReplica) return false
   return !situation.isCatalogMissing || reason === 'override'
 }
 

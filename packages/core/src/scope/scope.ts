@@ -74,6 +74,8 @@ export class Scope {
   readonly trail: ScopeTrail | undefined
   /** Whether any statement or call here needed the primary by its nature: what the route's record learns (P5). */
   hasNeededPrimary = false
+  /** Whether the head of its answer has passed. What runs now is a stream: its writes are refused, its reads go where a job's do (P4, R4). */
+  hasBegunToAnswer = false
   #blocker: ReplayBlocker | undefined
   #replay: ReplayDetails | undefined
   #refusal: ReplayImpossible | PrimaryUnavailable | undefined
@@ -143,6 +145,13 @@ export class Scope {
   becomeJob(): void {
     this.#kind = 'job'
     this.blockReplay('no-request')
+  }
+
+  /** Call when the head of its answer passes. */
+  beginToAnswer(): void {
+    this.hasBegunToAnswer = true
+    this.session.endVisit()
+    this.blockReplay('response-started')
   }
 
   /** Notes something that makes a replay impossible from now on. The first blocker stays. */

@@ -286,7 +286,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   decide(): ReplayAnswer | undefined {
     const { replay } = this.scope
     if (replay !== undefined) return this.#answerWith(replay)
-    this.scope.blockReplay('response-started')
+    this.scope.beginToAnswer()
     return undefined
   }
 

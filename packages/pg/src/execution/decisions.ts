@@ -112,7 +112,8 @@ export class Decisions {
     const isSent = decision.route === 'primary' || decision.route === 'direct'
     if (!isSent) return decision
     this.#mark(query, situation)
-    if (query.frame?.scope?.kind !== 'request') this.#noteWhy(query, decision)
+    const scope = query.frame?.scope
+    if (scope?.kind !== 'request' || scope.hasBegunToAnswer) this.#noteWhy(query, decision)
     this.#verdicts.noteSchemaChange(query)
     return decision
   }
@@ -125,7 +126,7 @@ export class Decisions {
     diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)
   }
 
-  /** Notes why a read outside a request goes to the primary (R9, and R4 in a job): behind it the position is asked for. */
+  /** Notes why a read outside a request, or in a stream that has begun, goes to the primary (R9, and R4 in a job): behind it the position is asked for. */
   #noteWhy(query: RoutedQuery, { reason }: Decision): void {
     const { ownWrites, jobs } = this.#reads
     const session = query.frame?.scope?.session

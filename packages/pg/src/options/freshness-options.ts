@@ -24,7 +24,7 @@ export interface FreshnessOptions {
   /**
    * How long a read may wait for a local replica to catch up with what its client has seen, in ms; 0 never waits.
    *
-   * @default outside the primary's region as long as the primary takes to answer, 50 to 300; in it 0
+   * @default outside the primary's region 1.25 times as long as the primary takes to answer, 50 to 300; in it 0
    */
   readonly maxWaitMillis?: number | undefined
   /**

@@ -7,7 +7,11 @@ import type { PoolNode } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
 import { type ReadRequirement, type StaleReason, whyStale } from './read-requirement.ts'
 
-/** The default wait outside the primary's region: as long as the crossing would take, within these limits. */
+/**
+ * The default wait outside the primary's region: as long as the crossing would take, and a quarter more, within these limits. A read that
+ * crosses brings a later position home, and while others write a client that polls would chase it, crossing by crossing.
+ */
+const SHARE_OF_CROSSING = 1.25
 const SHORTEST_WAIT_MILLIS = 50
 const LONGEST_WAIT_MILLIS = 300
 /** Only a replica that is behind is worth waiting for; a client that has read on another replica, or another timeline, would wait in vain. */
@@ -34,7 +38,7 @@ export class ReplicaChooser {
     if (maxWaitMillis !== undefined) return maxWaitMillis
     if (this.#fleet.topology.isAtHome) return 0
     const crossingMillis = this.watch.roundTripMillis ?? SHORTEST_WAIT_MILLIS
-    return Math.min(LONGEST_WAIT_MILLIS, Math.max(SHORTEST_WAIT_MILLIS, crossingMillis))
+    return Math.min(LONGEST_WAIT_MILLIS, Math.max(SHORTEST_WAIT_MILLIS, crossingMillis * SHARE_OF_CROSSING))
   }
 
   /**

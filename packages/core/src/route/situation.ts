@@ -22,7 +22,13 @@ export interface Situation {
   /** What happens to a write outside a request, away from home (P6). */
   readonly writesOutsideRequest: 'direct' | 'throw'
   readonly scope:
-    | { readonly kind: 'request' | 'job'; readonly hasWritten: boolean; readonly blocker: ReplayBlocker | undefined }
+    | {
+        readonly kind: 'request' | 'job'
+        readonly hasWritten: boolean
+        readonly blocker: ReplayBlocker | undefined
+        /** Whether a replay that one of this app's instances has signed brought the request here. */
+        readonly isReplayVerified?: boolean | undefined
+      }
     | undefined
   readonly forced: 'primary' | 'replica' | undefined
   readonly transaction: TransactionState

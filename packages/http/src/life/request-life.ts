@@ -9,10 +9,16 @@ import {
   runInScope,
   type Scope,
 } from '@headwater/core'
-import { isSamePosition, type ReadPosition, type RouteMemory, reportUnverified } from '@headwater/core/internal'
+import {
+  isSamePosition,
+  type ReadPosition,
+  type ReplayStamp,
+  type RouteMemory,
+  reportUnverified,
+} from '@headwater/core/internal'
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
-import { readState, reasonIn, type StateReading, signState } from '../replay/replay-state.ts'
+import { readState, reasonIn, type StateReading, signState, timelineIn } from '../replay/replay-state.ts'
 import type { Arrival, ReplayAnswer } from '../replay/replay-target.ts'
 import { hasBeenUpgraded } from '../request/node-request.ts'
 import { bodyLengthOf, type RequestFacts } from '../request/request-facts.ts'
@@ -120,6 +126,9 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     const isTooLarge = length !== 'unknown' && length > options.bodyLimitBytes
     const blocker = kind === 'job' ? 'no-request' : blockerOf(this.#arrival.hasFailed, state, isTooLarge)
     const isDirect = blocker === 'body-too-large' && options.tooLarge === 'direct'
+    const replayed = state === 'replayed' ? stampIn(this.#arrival.state) : undefined
+    // News of a later timeline: whoever is the primary is found out before anything is read or written here (F7).
+    if (replayed?.cluster !== undefined && replayed.timeline > 0) options.pool.hear?.(replayed)
     const { topology } = options.pool
     this.#token =
       options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis(), options.pool)
@@ -130,6 +139,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
       kind: isDirect ? 'job' : kind,
       session: this.#token && { ...this.#token.session, isVisiting: state === 'replayed' && topology.isAtHome },
       blocker,
+      replayed,
       topology: () => options.pool.topology,
       keepsTrail: options.serverTiming,
       retryAfterSeconds: options.retryAfterSeconds,
@@ -373,11 +383,13 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     memory.learn(this.facts.method, this.#route, hasNeededPrimary, clocks.monotonicMillis())
   }
 
-  #answerWith({ region, reason }: ReplayToPrimary): ReplayAnswer {
+  #answerWith(replay: ReplayToPrimary): ReplayAnswer {
     const { options, clocks } = this.#shared
     const { replayTarget, secrets } = options
     if (!this.#arrival.isBehindProxy) warnOfMissingProxy(replayTarget.name)
-    const answer = replayTarget.answer({ region, state: signState(secrets, this.facts, reason, clocks.wallMillis()) })
+    const { region, standIns, reason } = replay
+    const state = signState(secrets, this.facts, reason, clocks.wallMillis(), replay)
+    const answer = replayTarget.answer({ region, standIns, state })
     const timing = this.#timing()
     const own = { 'cache-control': 'no-store', ...(timing === undefined ? undefined : { 'server-timing': timing }) }
     return { ...answer, headers: { ...own, ...answer.headers } }
@@ -385,6 +397,11 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
 }
 
 const SWITCHING_PROTOCOLS = 101
+
+/** What a verified state says of its replay. */
+function stampIn(state: string | undefined): ReplayStamp {
+  return { ...timelineIn(state), isForRead: reasonIn(state) === 'far-replica' }
+}
 
 /**
  * A state of our form that nobody here has signed counts as a replay too (P4): where two regions have different secrets, each

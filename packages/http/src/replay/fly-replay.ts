@@ -50,11 +50,11 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
   const rest = fallback === 'none' ? `timeout=${timeout}` : `timeout=${timeout};fallback=${fallback}`
   return Object.freeze<ReplayTarget>({
     name: 'fly-replay',
-    answer: ({ region, state }) => ({
+    answer: ({ region, standIns = [], state }) => ({
       // Fly documents no status. Without a proxy in front the client sees this one: a 409 is never cached or retried.
       status: 409,
       headers: {
-        'fly-replay': `region=${region};state=${state};${rest}`,
+        'fly-replay': `region=${regionsOf(region, standIns)};state=${state};${rest}`,
         'cache-control': 'no-store',
         'content-length': '0',
       },
@@ -67,6 +67,12 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
       isBehindProxy: FLY_HEADERS.some((name) => header(name) !== undefined),
     }),
   })
+}
+
+/** A list stands in quotes; the first region with a machine that can be reached takes the request. */
+function regionsOf(region: string, standIns: readonly string[]): string {
+  const all = [region, ...standIns.filter((one) => one !== region)]
+  return all.length === 1 ? region : `"${all.join(',')}"`
 }
 
 /** What does not parse, as two headers folded into one, may still show that the request was replayed: P4 needs no more. */

@@ -2,6 +2,8 @@
 export interface ReplayOrder {
   /** The region to replay in, checked: `[a-z0-9-]`. */
   readonly region: string
+  /** The regions to try when nobody there takes it, in this order; checked too. Default: none. */
+  readonly standIns?: readonly string[] | undefined
   /** Signed. It must come back with the replayed request. It holds only the token characters of RFC 9110. */
   readonly state: string
 }

@@ -7,6 +7,7 @@ import {
   NEVER_REACHED,
   type PrimaryReason,
   route,
+  routeToFarReplica,
   routeToPrimary,
   type Situation,
   type Statement,
@@ -42,7 +43,7 @@ export class Decisions {
     const { routing, consistency, writesOutsideRequest } = this.#options
     const { isUnplaced } = frame?.scope?.session ?? this.#reads.ownWrites
     return {
-      topology: this.#fleet.topology,
+      topology: frame?.group === undefined ? this.#fleet.topology : this.#fleet.topologyOf(frame.group),
       routing,
       consistency: this.#tables.mayRead(call.text)
         ? 'strong'
@@ -71,7 +72,54 @@ export class Decisions {
   /** Decides again, for the primary, after a replica could not answer. */
   decideAgain(reason: PrimaryReason, query: RoutedQuery): Decision {
     const situation = this.situationOf(query)
-    return this.#announce(routeToPrimary(reason, situation), query, situation)
+    return this.#announce(
+      this.#afterLoss(reason, query, situation) ?? routeToPrimary(reason, situation),
+      query,
+      situation,
+    )
+  }
+
+  /** Where a read goes whose replicas next door are all lost, when that is not where the primary is (X10). */
+  #afterLoss(reason: PrimaryReason, query: RoutedQuery, situation: Situation): Decision | undefined {
+    const mayGo = reason === 'replica-lost' && !situation.topology.hasReplica && query.mayReadFar
+    return mayGo ? routeToFarReplica(situation) : undefined
+  }
+
+  /**
+   * Whether a read that goes to the primary for `reason` may run on a replica of another region when that does not answer, or has
+   * no place for it (X10).
+   */
+  mayReadFar(reason: Decision['reason'], query: RoutedQuery): boolean {
+    if (!FOR_WANT_OF_A_REPLICA.has(reason) || !query.mayReadFar || this.#options.reads.readsElsewhere === 'never')
+      return false
+    return this.#fleet.replicasOf(query.frame?.group).far.length > 0
+  }
+
+  /** Announces that such a read does so. */
+  decideForFar(query: RoutedQuery): Situation {
+    const situation = this.situationOf(query)
+    this.#announce(FAR_REPLICA, query, situation)
+    return situation
+  }
+
+  /**
+   * Where a lone read goes that the primary did not answer: to a replica, if that may answer it. `undefined` when it was to run at
+   * the primary.
+   */
+  decideAfterPrimary(query: RoutedQuery): Decision | undefined {
+    const { access, control } = query.statement
+    const { transaction, isPinned } = query.holder
+    if (access !== 'read' || control !== undefined || transaction.phase !== 'none' || isPinned) return undefined
+    const situation = this.situationOf(query)
+    const decision = route(query.statement, situation)
+    const isHere = decision.route === 'replica' && decision.reason !== 'tried'
+    const again = isHere ? decision : this.mayReadFar(decision.reason, query) ? FAR_REPLICA : undefined
+    return again === undefined ? undefined : this.#announce(again, query, situation)
+  }
+
+  /** Whether reads that go to the primary for `reason` have a limit there, because replicas should answer them (X3). */
+  isLimited(reason: Decision['reason']): boolean {
+    return (reason === 'lagging' || IN_PLACE_OF_A_REPLICA.has(reason)) && this.#fleet.expectsReplicas
   }
 
   /** Whether a read that needs the primary for its freshness alone may get an older state when that gives no connection. */
@@ -164,6 +212,21 @@ function asksForNewest(frame: Frame | undefined): boolean {
 
 /** Why a read goes to the primary that could run on a replica if that were fresh enough. */
 const NOT_FRESH: ReadonlySet<Decision['reason']> = new Set(['after-write', 'behind', 'another-timeline', 'lagging'])
+
+/** Why a read goes to the primary although a replica could answer it, if there were one that is fresh enough. */
+const FOR_WANT_OF_A_REPLICA: ReadonlySet<Decision['reason']> = new Set([
+  'no-replica',
+  'replica-lost',
+  'behind',
+  'lagging',
+  'seen-elsewhere',
+  'another-timeline',
+])
+
+/** Why a read goes there when the replicas next door are gone. */
+const IN_PLACE_OF_A_REPLICA: ReadonlySet<Decision['reason']> = new Set(['no-replica', 'replica-lost'])
+
+const FAR_REPLICA: Decision = Object.freeze({ route: 'replica', reason: 'far-replica' })
 
 const NOTHING: Statement = classify('')
 

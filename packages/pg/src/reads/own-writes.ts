@@ -33,6 +33,7 @@ export class OwnWrites {
   #writes = 0
   #underway = 0
   #position: ReadPosition | undefined
+  #lastPosition: ReadPosition | undefined
   #asking: Promise<void> | undefined
   /** When it was last asked for, in ms of this process's monotonic clock; so are the next two. */
   #askedAt = Number.NEGATIVE_INFINITY
@@ -63,6 +64,11 @@ export class OwnWrites {
     if (this.#position === undefined) return undefined
     if (this.#behind.size === 0 && performance.now() - this.#everywhereSince > KEPT_MILLIS) this.#position = undefined
     return this.#position
+  }
+
+  /** The same for a replica of another region, which may not have it when all that are next door do (X10). */
+  get positionFarAway(): ReadPosition | undefined {
+    return this.#lastPosition
   }
 
   /** Call before a write is sent. */
@@ -126,6 +132,7 @@ export class OwnWrites {
   #take(position: Position): void {
     this.#writes = 0
     this.#position = positionAtPrimary(this.#position, position)
+    this.#lastPosition = this.#position
     this.#everywhereSince = performance.now()
     const { local } = this.#fleet
     // Behind a load balancer each read asks its own connection, and no answer stands for all servers there.

@@ -1,4 +1,4 @@
-import { OptionsInvalid, OutcomeUnknown, PrimaryUnavailable } from '@headwater/core'
+import { OptionsInvalid, OutcomeUnknown } from '@headwater/core'
 import { accessIn, type Decision, type Position, type PrimaryReason, type Situation } from '@headwater/core/internal'
 import { boundHere } from '../driver/bound-here.ts'
 import { isStatementLost } from '../driver/named-statement.ts'
@@ -101,7 +101,8 @@ export class Execution {
       if (!holder.receives(query, connection)) return
       if (connection !== undefined) return this.#begin(query, connection)
       query.notSent()
-      if (mayReadFar && error instanceof PrimaryUnavailable) {
+      // Nothing was sent, so it does not matter why there is no session.
+      if (mayReadFar && !this.#fleet.primary.hasEnded) {
         return this.#onReplica(query, 'far', this.#decisions.decideForFar(query))
       }
       const situation = this.#decisions.decideForOlder(query, error)

@@ -29,6 +29,10 @@ type FleetOptions = Pick<
 
 /** Its place among the nodes. */
 const CONFIGURED_PRIMARY = 0
+/** A process that writes and reads all the time asks no more often than this for a replica next door. */
+const NEXT_DOOR_PAUSE_MILLIS = 10
+/** The same for those of other regions, which are read when the primary is gone: then it is too late to ask. */
+const FAR_PAUSE_MILLIS = 1_000
 const NO_PRIMARY = '[headwater] no server is known to be the primary now'
 
 /** All servers of a pool, who of them is the primary, and the topology of this process. */
@@ -103,6 +107,12 @@ export class Fleet implements PositionSource, Monitored {
   /** The names of the groups that the replicas were given. */
   get groups(): ReadonlySet<string> {
     return this.#groups
+  }
+
+  /** How often the primary may be asked how far a replica must be, in ms; `undefined` where no replica is read, now or ever. */
+  get placingPauseMillis(): number | undefined {
+    if (this.topology.hasReplica) return NEXT_DOOR_PAUSE_MILLIS
+    return this.#readsElsewhere !== 'never' && this.#sets.forAll.far.length > 0 ? FAR_PAUSE_MILLIS : undefined
   }
 
   /** Whether reads that may go elsewhere should not go to the primary: there is none, or it does not answer. */

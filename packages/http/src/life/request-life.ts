@@ -18,6 +18,7 @@ import {
 } from '@headwater/core/internal'
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
+import type { DeadRegions } from '../replay/dead-regions.ts'
 import { readState, reasonIn, type StateReading, signState, timelineIn } from '../replay/replay-state.ts'
 import type { Arrival, ReplayAnswer } from '../replay/replay-target.ts'
 import { hasBeenUpgraded } from '../request/node-request.ts'
@@ -87,6 +88,7 @@ export interface SharedState {
   readonly options: ResolvedOptions
   readonly clocks: Clocks
   readonly memory: RouteMemory
+  readonly deadRegions: DeadRegions
   readonly forgottenResponses: ForgottenResponses
 }
 
@@ -114,6 +116,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   #saved: ReadPosition | undefined
   #phase: 'open' | 'run' | 'responded' = 'open'
   #hasEnded = false
+  #isReplayNoted = false
 
   constructor(shared: SharedState, facts: RequestFacts, kind: 'request' | 'job', incoming?: IncomingMessage) {
     const { options, clocks } = shared
@@ -124,7 +127,11 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     const length = bodyLengthOf(facts)
     const state = readState(options.secrets, facts, this.#arrival.state, clocks.wallMillis())
     const isTooLarge = length !== 'unknown' && length > options.bodyLimitBytes
-    const blocker = kind === 'job' ? 'no-request' : blockerOf(this.#arrival.hasFailed, state, isTooLarge)
+    const { hasFailed, failedAfterMillis } = this.#arrival
+    if (hasFailed) shared.deadRegions.cameBack(facts, failedAfterMillis, clocks.monotonicMillis())
+    const isDead = shared.deadRegions.isDead(options.pool.topology.primaryRegion, clocks.monotonicMillis())
+    const blocker =
+      kind === 'job' ? 'no-request' : blockerOf(hasFailed || (isDead && state === 'absent'), state, isTooLarge)
     const isDirect = blocker === 'body-too-large' && options.tooLarge === 'direct'
     const replayed = state === 'replayed' ? stampIn(this.#arrival.state) : undefined
     // News of a later timeline: whoever is the primary is found out before anything is read or written here (F7).
@@ -386,6 +393,8 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   #answerWith(replay: ReplayToPrimary): ReplayAnswer {
     const { options, clocks } = this.#shared
     const { replayTarget, secrets } = options
+    if (!this.#isReplayNoted) this.#shared.deadRegions.asked(this.facts, replay.region, clocks.monotonicMillis())
+    this.#isReplayNoted = true
     if (!this.#arrival.isBehindProxy) warnOfMissingProxy(replayTarget.name)
     const { region, standIns, reason } = replay
     const state = signState(secrets, this.facts, reason, clocks.wallMillis(), replay)

@@ -60,12 +60,17 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
       },
     }),
     steer: (region) => ({ 'fly-prefer-region': region }),
-    arrival: (header) => ({
-      state: stateIn(header('fly-replay-src')),
-      // Nobody signs this header. A client that forges it only gets its own writes refused with 503.
-      hasFailed: /^[a-z_]{1,64}$/.test(parseHeaderPairs(header('fly-replay-failed'))?.get('reason') ?? ''),
-      isBehindProxy: FLY_HEADERS.some((name) => header(name) !== undefined),
-    }),
+    arrival: (header) => {
+      const failure = parseHeaderPairs(header('fly-replay-failed'))
+      const took = failure?.get('elapsed_ms') ?? ''
+      return {
+        state: stateIn(header('fly-replay-src')),
+        // Nobody signs this header. A client that forges it only gets its own writes refused with 503.
+        hasFailed: /^[a-z_]{1,64}$/.test(failure?.get('reason') ?? ''),
+        failedAfterMillis: /^\d{1,7}$/.test(took) ? Number(took) : undefined,
+        isBehindProxy: FLY_HEADERS.some((name) => header(name) !== undefined),
+      }
+    },
   })
 }
 

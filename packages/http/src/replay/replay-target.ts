@@ -20,6 +20,8 @@ export interface Arrival {
   readonly state: string | undefined
   /** Whether a replay of this request failed, and the proxy sent it back. */
   readonly hasFailed: boolean
+  /** How long the failed replay took, in ms, where the proxy says that. Default: unknown. */
+  readonly failedAfterMillis?: number | undefined
   /** Whether the request shows signs of a proxy that replays. */
   readonly isBehindProxy: boolean
 }

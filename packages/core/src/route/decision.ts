@@ -63,3 +63,12 @@ export const REFUSE: Readonly<Record<RefusalReason, Decision>> = {
   'write-in-with-replica': Object.freeze({ route: 'refuse', reason: 'write-in-with-replica' }),
   'transaction-on-replica': Object.freeze({ route: 'refuse', reason: 'transaction-on-replica' }),
 }
+
+/**
+ * The same decision for a scope that has written: what it wrote would be written again by a replay. It was at the primary, which has moved
+ * since, and goes on there over the wide network.
+ */
+export function withoutReplay(decision: Decision): Decision {
+  if (decision.route !== 'replay') return decision
+  return decision.reason === 'far-replica' ? REPLICA['far-replica'] : PRIMARY[decision.reason].direct
+}

@@ -11,6 +11,7 @@ import {
   routeToPrimary,
   type Situation,
   type Statement,
+  withoutReplay,
 } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { ResolvedOptions } from '../options/options.ts'
@@ -62,7 +63,7 @@ export class Decisions {
 
   decide(query: RoutedQuery): Decision {
     const situation = this.situationOf(query)
-    const decision = route(query.statement, situation)
+    const decision = routeHere(query.statement, situation)
     const isNewer = query.statement.reason === 'newer-than-catalog' && decision.reason === 'newer-than-catalog'
     if (isNewer) this.#verdicts.miss(query.statement)
     if (decision.route !== 'replica' && BY_CATALOG.has(query.statement.reason)) this.#reads.lookAtCatalog()
@@ -72,11 +73,8 @@ export class Decisions {
   /** Decides again, for the primary, after a replica could not answer. */
   decideAgain(reason: PrimaryReason, query: RoutedQuery): Decision {
     const situation = this.situationOf(query)
-    return this.#announce(
-      this.#afterLoss(reason, query, situation) ?? routeToPrimary(reason, situation),
-      query,
-      situation,
-    )
+    const decision = this.#afterLoss(reason, query, situation) ?? routeToPrimary(reason, situation)
+    return this.#announce(stay(decision, situation), query, situation)
   }
 
   /** Where a read goes whose replicas next door are all lost, when that is not where the primary is (X10). */
@@ -150,7 +148,7 @@ export class Decisions {
     if (transaction.phase !== 'held' || topology.isAtHome) return undefined
     const { isReadOnly, isolation } = transaction.modes
     if (isReadOnly !== false && isolation !== 'serializable' && forced !== 'primary') return undefined
-    const decision = route(NOTHING, situation)
+    const decision = routeHere(NOTHING, situation)
     this.#publish(decision, NOTHING, query, situation)
     return decision
   }
@@ -203,6 +201,15 @@ export class Decisions {
       if (situation.consistency !== 'eventual') query.readSent(this.#fleet, asksForNewest(query.frame))
     }
   }
+}
+
+/** Where a statement goes, in a scope that may have written before. */
+function routeHere(statement: Statement, situation: Situation): Decision {
+  return stay(route(statement, situation), situation)
+}
+
+function stay(decision: Decision, { scope }: Situation): Decision {
+  return scope?.hasWritten === true ? withoutReplay(decision) : decision
 }
 
 /** Whether the app asked for the newest state right here (F9): where each read of the pool or table gets that, nothing can vanish. */

@@ -18,12 +18,12 @@ describe('P8: a region in which nobody could be reached', () => {
 
   test('P7: a request that this instance has not had replayed says nothing, and one says it once', () => {
     const regions = new DeadRegions()
-    regions.cameBack(post('/a'), undefined, 0)
+    regions.cameBack(post('/a'), 0, 0)
     regions.asked(post('/b'), 'ams', 0)
-    regions.cameBack(post('/a'), undefined, 10)
+    regions.cameBack(post('/a'), 10, 10)
     expect(regions.isDead('ams', 10)).toBe(false)
-    regions.cameBack(post('/b'), undefined, 10)
-    regions.cameBack(post('/b'), undefined, 3_000)
+    regions.cameBack(post('/b'), 10, 10)
+    regions.cameBack(post('/b'), 1_000, 3_000)
     expect(regions.isDead('ams', 3_000)).toBe(false)
   })
 
@@ -49,10 +49,10 @@ describe('P8: a region in which nobody could be reached', () => {
   test('keeps no more than a thousand, and none for longer than a minute', () => {
     const regions = new DeadRegions()
     for (let n = 0; n < 3_000; n += 1) regions.asked(post(`/${n}`), 'ams', n)
-    regions.cameBack(post('/1999'), undefined, 3_000)
+    regions.cameBack(post('/1999'), 1_000, 3_000)
     expect(regions.isDead('ams', 3_000)).toBe(false)
     regions.asked(post('/late'), 'ams', 70_000)
-    regions.cameBack(post('/2999'), undefined, 70_000)
+    regions.cameBack(post('/2999'), 1_000, 70_000)
     expect(regions.isDead('ams', 70_000)).toBe(false)
   })
 })

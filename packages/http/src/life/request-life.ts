@@ -128,7 +128,9 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     const state = readState(options.secrets, facts, this.#arrival.state, clocks.wallMillis())
     const isTooLarge = length !== 'unknown' && length > options.bodyLimitBytes
     const { hasFailed, failedAfterMillis } = this.#arrival
-    if (hasFailed) shared.deadRegions.cameBack(facts, failedAfterMillis, clocks.monotonicMillis())
+    if (hasFailed && failedAfterMillis !== undefined) {
+      shared.deadRegions.cameBack(facts, failedAfterMillis, clocks.monotonicMillis())
+    }
     const isDead = shared.deadRegions.isDead(options.pool.topology.primaryRegion, clocks.monotonicMillis())
     const blocker =
       kind === 'job' ? 'no-request' : blockerOf(hasFailed || (isDead && state === 'absent'), state, isTooLarge)

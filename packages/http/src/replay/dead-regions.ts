@@ -29,12 +29,8 @@ export class DeadRegions {
     while (this.#asked.length > MOST_KEPT || (this.#asked[0]?.at ?? now) < now - KEPT_MILLIS) this.#asked.shift()
   }
 
-  /** Notes a request that says that its replay has failed, after `tookMillis` where it says that too. */
-  cameBack(
-    request: { readonly method: string; readonly url: string },
-    tookMillis: number | undefined,
-    now: number,
-  ): void {
+  /** Notes a request that says that the replay which this instance asked for has failed, after `tookMillis`. */
+  cameBack(request: { readonly method: string; readonly url: string }, tookMillis: number, now: number): void {
     const failed = this.#takeOut(keyOf(request), tookMillis, now)
     if (failed === undefined) return
     const { region, at } = failed
@@ -42,9 +38,9 @@ export class DeadRegions {
     if (!hasWitness) this.#deadUntil.set(region, now + DEAD_MILLIS)
   }
 
-  /** The replay that it speaks of: of several for one address the one that was asked for about then; without a time the first. */
-  #takeOut(key: string, tookMillis: number | undefined, now: number): AskedReplay | undefined {
-    const away = ({ at }: AskedReplay): number => (tookMillis === undefined ? at : Math.abs(now - tookMillis - at))
+  /** The replay that it speaks of: of several for one address the one that was asked for about then. */
+  #takeOut(key: string, tookMillis: number, now: number): AskedReplay | undefined {
+    const away = ({ at }: AskedReplay): number => Math.abs(now - tookMillis - at)
     let best: AskedReplay | undefined
     for (const one of this.#asked) if (one.key === key && (best === undefined || away(one) < away(best))) best = one
     if (best !== undefined) this.#asked.splice(this.#asked.indexOf(best), 1)

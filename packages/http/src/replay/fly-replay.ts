@@ -46,6 +46,7 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
       `${JSON.stringify(fallback)} is unknown; expected prefer_self, force_self or none`,
     )
   }
+  const { FLY_MACHINE_ID: machine } = process.env
   const timeout = timeoutMillis % 1000 === 0 ? `${timeoutMillis / 1000}s` : `${timeoutMillis}ms`
   const rest = fallback === 'none' ? `timeout=${timeout}` : `timeout=${timeout};fallback=${fallback}`
   return Object.freeze<ReplayTarget>({
@@ -62,7 +63,8 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
     steer: (region) => ({ 'fly-prefer-region': region }),
     arrival: (header) => {
       const failure = parseHeaderPairs(header('fly-replay-failed'))
-      const took = failure?.get('elapsed_ms') ?? ''
+      const isOwn = machine === undefined || failure?.get('replay_source') === machine
+      const took = isOwn ? (failure?.get('elapsed_ms') ?? '') : ''
       return {
         state: stateIn(header('fly-replay-src')),
         // Nobody signs this header. A client that forges it only gets its own writes refused with 503.

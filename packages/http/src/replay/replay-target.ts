@@ -20,7 +20,10 @@ export interface Arrival {
   readonly state: string | undefined
   /** Whether a replay of this request failed, and the proxy sent it back. */
   readonly hasFailed: boolean
-  /** How long the failed replay took, in ms, where the proxy says that. Default: unknown. */
+  /**
+   * How long that replay took, in ms, where the proxy says so and names this instance as the one that asked for it. Then it may speak for
+   * its region. Default: unknown.
+   */
   readonly failedAfterMillis?: number | undefined
   /** Whether the request shows signs of a proxy that replays. */
   readonly isBehindProxy: boolean

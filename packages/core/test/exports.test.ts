@@ -9,6 +9,7 @@ const VALUES = [
   'HeadwaterError',
   'OptionsInvalid',
   'OutcomeUnknown',
+  'PrimaryBusy',
   'PrimaryUnavailable',
   'ReplayImpossible',
   'ReplayToPrimary',

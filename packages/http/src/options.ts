@@ -17,6 +17,8 @@ export interface PoolOfApp {
    * finds it out for later calls. Without this method, nobody knows.
    */
   positionSince?(time: number): ReadPosition | undefined
+  /** Hears of a timeline by the signed state of a replay; `cluster` is in decimal digits. Without this method, nobody does. */
+  hear?(known: { readonly cluster: string | undefined; readonly timeline: number }): void
 }
 
 /** What the app says about a request: replay it before any work, or run it here first. */
@@ -173,6 +175,7 @@ function checkPool(pool: PoolOfApp | undefined): PoolOfApp {
   }
   if (pool.hasEveryReplica !== undefined) checkType('pool.hasEveryReplica', pool.hasEveryReplica, 'function')
   if (pool.positionSince !== undefined) checkType('pool.positionSince', pool.positionSince, 'function')
+  if (pool.hear !== undefined) checkType('pool.hear', pool.hear, 'function')
   // Region names go into a header.
   if (topology.region !== undefined) parseRegion('pool.topology.region', topology.region)
   if (topology.primaryRegion !== undefined) parseRegion('pool.topology.primaryRegion', topology.primaryRegion)

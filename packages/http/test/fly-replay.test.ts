@@ -45,6 +45,22 @@ describe('header pairs', () => {
 })
 
 describe('flyReplay', () => {
+  test('X8: regions that stand in are named after the primary’s, in quotes, each once', () => {
+    const answer = (region: string, standIns: string[]) =>
+      flyReplay().answer({ region, standIns, state: 'v1.x' }).headers['fly-replay']
+    expect(answer('fra', ['ams', 'lhr'])).toMatch(/^region="fra,ams,lhr";state=v1\.x;timeout=10s;/)
+    expect(answer('fra', ['fra', 'ams'])).toMatch(/^region="fra,ams";/)
+    expect(answer('fra', [])).toMatch(/^region=fra;/)
+  })
+
+  test('P8: how long a failed replay took is read where it is a number', () => {
+    const took = (value: string) => flyReplay().arrival(headers({ 'fly-replay-failed': value })).failedAfterMillis
+    expect(took('reason=timeout;elapsed_ms=10000')).toBe(10_000)
+    for (const value of ['reason=timeout', 'reason=timeout;elapsed_ms=-1', 'reason=timeout;elapsed_ms=1e9', '']) {
+      expect(took(value)).toBeUndefined()
+    }
+  })
+
   test('P9: the answer is a 409 that nobody stores, with the fields that Fly documents', () => {
     expect(flyReplay().answer({ region: 'ams', state: 'v1.x' })).toEqual({
       status: 409,

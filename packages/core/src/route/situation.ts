@@ -28,6 +28,8 @@ export interface Situation {
         readonly blocker: ReplayBlocker | undefined
         /** Whether the head of its answer has passed: what runs now is a stream, or work behind the answer. Default: no. */
         readonly hasBegunToAnswer?: boolean
+        /** Whether a replay that one of this app's instances has signed brought the request here. */
+        readonly isReplayVerified?: boolean | undefined
       }
     | undefined
   readonly forced: 'primary' | 'replica' | undefined

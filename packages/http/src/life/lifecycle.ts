@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { RouteMemory } from '@headwater/core/internal'
 import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from '../options.ts'
+import { DeadRegions } from '../replay/dead-regions.ts'
 import { limitBody } from '../request/node-request.ts'
 import type { RequestFacts } from '../request/request-facts.ts'
 import { ForgottenResponses } from './forgotten-responses.ts'
@@ -25,6 +26,7 @@ export class HttpLifecycle implements Lifecycle, SharedState {
   readonly options: ResolvedOptions
   readonly clocks: Clocks
   readonly memory: RouteMemory = new RouteMemory()
+  readonly deadRegions: DeadRegions = new DeadRegions()
   readonly forgottenResponses: ForgottenResponses = new ForgottenResponses()
 
   /** @throws {OptionsInvalid} when an option is wrong. */

@@ -9,10 +9,17 @@ import {
   runInScope,
   type Scope,
 } from '@headwater/core'
-import { isSamePosition, type ReadPosition, type RouteMemory, reportUnverified } from '@headwater/core/internal'
+import {
+  isSamePosition,
+  type ReadPosition,
+  type ReplayStamp,
+  type RouteMemory,
+  reportUnverified,
+} from '@headwater/core/internal'
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
-import { readState, reasonIn, type StateReading, signState } from '../replay/replay-state.ts'
+import type { DeadRegions } from '../replay/dead-regions.ts'
+import { readState, reasonIn, type StateReading, signState, timelineIn } from '../replay/replay-state.ts'
 import type { Arrival, ReplayAnswer } from '../replay/replay-target.ts'
 import { hasBeenUpgraded } from '../request/node-request.ts'
 import { bodyLengthOf, type RequestFacts } from '../request/request-facts.ts'
@@ -81,6 +88,7 @@ export interface SharedState {
   readonly options: ResolvedOptions
   readonly clocks: Clocks
   readonly memory: RouteMemory
+  readonly deadRegions: DeadRegions
   readonly forgottenResponses: ForgottenResponses
 }
 
@@ -108,6 +116,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   #saved: ReadPosition | undefined
   #phase: 'open' | 'run' | 'responded' = 'open'
   #hasEnded = false
+  #isReplayNoted = false
 
   constructor(shared: SharedState, facts: RequestFacts, kind: 'request' | 'job', incoming?: IncomingMessage) {
     const { options, clocks } = shared
@@ -118,8 +127,17 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     const length = bodyLengthOf(facts)
     const state = readState(options.secrets, facts, this.#arrival.state, clocks.wallMillis())
     const isTooLarge = length !== 'unknown' && length > options.bodyLimitBytes
-    const blocker = kind === 'job' ? 'no-request' : blockerOf(this.#arrival.hasFailed, state, isTooLarge)
+    const { hasFailed, failedAfterMillis } = this.#arrival
+    if (hasFailed && failedAfterMillis !== undefined) {
+      shared.deadRegions.cameBack(facts, failedAfterMillis, clocks.monotonicMillis())
+    }
+    const isDead = shared.deadRegions.isDead(options.pool.topology.primaryRegion, clocks.monotonicMillis())
+    const blocker =
+      kind === 'job' ? 'no-request' : blockerOf(hasFailed || (isDead && state === 'absent'), state, isTooLarge)
     const isDirect = blocker === 'body-too-large' && options.tooLarge === 'direct'
+    const replayed = state === 'replayed' ? stampIn(this.#arrival.state) : undefined
+    // News of a later timeline: whoever is the primary is found out before anything is read or written here (F7).
+    if (replayed?.cluster !== undefined && replayed.timeline > 0) options.pool.hear?.(replayed)
     const { topology } = options.pool
     this.#token =
       options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis(), options.pool)
@@ -130,6 +148,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
       kind: isDirect ? 'job' : kind,
       session: this.#token && { ...this.#token.session, isVisiting: state === 'replayed' && topology.isAtHome },
       blocker,
+      replayed,
       topology: () => options.pool.topology,
       keepsTrail: options.serverTiming,
       retryAfterSeconds: options.retryAfterSeconds,
@@ -373,11 +392,15 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     memory.learn(this.facts.method, this.#route, hasNeededPrimary, clocks.monotonicMillis())
   }
 
-  #answerWith({ region, reason }: ReplayToPrimary): ReplayAnswer {
+  #answerWith(replay: ReplayToPrimary): ReplayAnswer {
     const { options, clocks } = this.#shared
     const { replayTarget, secrets } = options
+    if (!this.#isReplayNoted) this.#shared.deadRegions.asked(this.facts, replay.region, clocks.monotonicMillis())
+    this.#isReplayNoted = true
     if (!this.#arrival.isBehindProxy) warnOfMissingProxy(replayTarget.name)
-    const answer = replayTarget.answer({ region, state: signState(secrets, this.facts, reason, clocks.wallMillis()) })
+    const { region, standIns, reason } = replay
+    const state = signState(secrets, this.facts, reason, clocks.wallMillis(), replay)
+    const answer = replayTarget.answer({ region, standIns, state })
     const timing = this.#timing()
     const own = { 'cache-control': 'no-store', ...(timing === undefined ? undefined : { 'server-timing': timing }) }
     return { ...answer, headers: { ...own, ...answer.headers } }
@@ -385,6 +408,11 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
 }
 
 const SWITCHING_PROTOCOLS = 101
+
+/** What a verified state says of its replay. */
+function stampIn(state: string | undefined): ReplayStamp {
+  return { ...timelineIn(state), isForRead: reasonIn(state) === 'far-replica' }
+}
 
 /**
  * A state of our form that nobody here has signed counts as a replay too (P4): where two regions have different secrets, each

@@ -46,27 +46,40 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
       `${JSON.stringify(fallback)} is unknown; expected prefer_self, force_self or none`,
     )
   }
+  const { FLY_MACHINE_ID: machine } = process.env
   const timeout = timeoutMillis % 1000 === 0 ? `${timeoutMillis / 1000}s` : `${timeoutMillis}ms`
   const rest = fallback === 'none' ? `timeout=${timeout}` : `timeout=${timeout};fallback=${fallback}`
   return Object.freeze<ReplayTarget>({
     name: 'fly-replay',
-    answer: ({ region, state }) => ({
+    answer: ({ region, standIns = [], state }) => ({
       // Fly documents no status. Without a proxy in front the client sees this one: a 409 is never cached or retried.
       status: 409,
       headers: {
-        'fly-replay': `region=${region};state=${state};${rest}`,
+        'fly-replay': `region=${regionsOf(region, standIns)};state=${state};${rest}`,
         'cache-control': 'no-store',
         'content-length': '0',
       },
     }),
     steer: (region) => ({ 'fly-prefer-region': region }),
-    arrival: (header) => ({
-      state: stateIn(header('fly-replay-src')),
-      // Nobody signs this header. A client that forges it only gets its own writes refused with 503.
-      hasFailed: /^[a-z_]{1,64}$/.test(parseHeaderPairs(header('fly-replay-failed'))?.get('reason') ?? ''),
-      isBehindProxy: FLY_HEADERS.some((name) => header(name) !== undefined),
-    }),
+    arrival: (header) => {
+      const failure = parseHeaderPairs(header('fly-replay-failed'))
+      const isOwn = machine === undefined || failure?.get('replay_source') === machine
+      const took = isOwn ? (failure?.get('elapsed_ms') ?? '') : ''
+      return {
+        state: stateIn(header('fly-replay-src')),
+        // Nobody signs this header. A client that forges it only gets its own writes refused with 503.
+        hasFailed: /^[a-z_]{1,64}$/.test(failure?.get('reason') ?? ''),
+        failedAfterMillis: /^\d{1,7}$/.test(took) ? Number(took) : undefined,
+        isBehindProxy: FLY_HEADERS.some((name) => header(name) !== undefined),
+      }
+    },
   })
+}
+
+/** A list stands in quotes; the first region with a machine that can be reached takes the request. */
+function regionsOf(region: string, standIns: readonly string[]): string {
+  const all = [region, ...standIns.filter((one) => one !== region)]
+  return all.length === 1 ? region : `"${all.join(',')}"`
 }
 
 /** What does not parse, as two headers folded into one, may still show that the request was replayed: P4 needs no more. */

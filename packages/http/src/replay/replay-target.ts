@@ -2,6 +2,8 @@
 export interface ReplayOrder {
   /** The region to replay in, checked: `[a-z0-9-]`. */
   readonly region: string
+  /** The regions to try when nobody there takes it, in this order; checked too. Default: none. */
+  readonly standIns?: readonly string[] | undefined
   /** Signed. It must come back with the replayed request. It holds only the token characters of RFC 9110. */
   readonly state: string
 }
@@ -18,6 +20,11 @@ export interface Arrival {
   readonly state: string | undefined
   /** Whether a replay of this request failed, and the proxy sent it back. */
   readonly hasFailed: boolean
+  /**
+   * How long that replay took, in ms, where the proxy says so and names this instance as the one that asked for it. Then it may speak for
+   * its region. Default: unknown.
+   */
+  readonly failedAfterMillis?: number | undefined
   /** Whether the request shows signs of a proxy that replays. */
   readonly isBehindProxy: boolean
 }

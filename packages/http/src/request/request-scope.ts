@@ -7,12 +7,14 @@ import {
   Scope,
   type Topology,
 } from '@headwater/core'
-import type { ClientSessionOptions } from '@headwater/core/internal'
+import type { ClientSessionOptions, ReplayStamp } from '@headwater/core/internal'
 
 /** What the scope of a request needs to open. */
 export interface RequestScopeOptions {
   readonly kind: 'request' | 'job'
   readonly blocker: ReplayBlocker | undefined
+  /** The replay that brought it here, when its state is verified. */
+  readonly replayed: ReplayStamp | undefined
   readonly topology: () => Topology
   /** What the client has seen, by its token; `undefined` where no token is carried. */
   readonly session: ClientSessionOptions | undefined
@@ -33,8 +35,8 @@ export class RequestScope extends Scope {
   readonly #onPrimaryNeeded: () => void
 
   constructor(options: RequestScopeOptions) {
-    const { kind, blocker, topology, session, keepsTrail } = options
-    super({ kind, blocker, topology, session, keepsTrail })
+    const { kind, blocker, replayed, topology, session, keepsTrail } = options
+    super({ kind, blocker, replayed, topology, session, keepsTrail })
     this.#retryAfterSeconds = options.retryAfterSeconds
     this.#steer = options.steer
     this.#onPrimaryNeeded = options.onPrimaryNeeded

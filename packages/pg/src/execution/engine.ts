@@ -26,7 +26,7 @@ export class Engine {
     this.tracksCommits = options.trackCommits
     this.fleet = new Fleet(options)
     this.verdicts = new Verdicts(options.catalog, this.fleet)
-    this.reads = new Reads(this.fleet, options.freshness, this.verdicts.catalog)
+    this.reads = new Reads(this.fleet, options.freshness, options.reads, this.verdicts.catalog)
     this.decisions = new Decisions(options, this.fleet, this.reads, this.verdicts)
     const outcomes = new Outcomes(this.fleet, this.decisions, this.verdicts)
     this.execution = new Execution(this.fleet, this.reads, this.decisions, outcomes, new Losses(this.fleet))

@@ -19,7 +19,11 @@ import { clientClassOf, clientsOf, forgetPending } from '../driver/pg-internals.
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
 import { unconnectedClient } from '../driver/unconnected-client.ts'
 import type { ResolvedNode } from '../options/options.ts'
+import type { ResolvedShare } from '../options/read-options.ts'
 import { guardedVerify, verifyReadOnly } from './verify-session.ts'
+
+/** How much of a slower answer counts for the round trip. */
+const SLOWER_SHARE = 0.3
 
 export type NodeRole = 'primary' | 'replica'
 
@@ -55,6 +59,16 @@ export interface NodeProblem {
 export class PoolNode {
   readonly name: string
   readonly region: string | undefined
+  /** Which reads it gets while it is a replica. */
+  readonly share: ResolvedShare
+  /** The regions that stand in for its own while it is the primary. */
+  readonly standIns: readonly string[]
+  /** Whether the monitor asks it by itself, so that no read has to find out whether it answers again. */
+  isWatched = false
+  /** Whether the monitor's question has been open for too long: new reads go elsewhere. */
+  isSuspect = false
+  /** How long it takes to answer, in ms, without its slow answers; `undefined` before the first. */
+  #roundTripMillis: number | undefined
   /** The settings of a connection of our own: the app's, without what the pool adds. */
   readonly config: pg.PoolConfig
   /** What its sessions are made for: those of a replica are read-only (X1). */
@@ -92,6 +106,8 @@ export class PoolNode {
     this.role = role
     this.region = node.region
     this.config = node.config
+    this.share = node.share
+    this.standIns = node.standIns
     this.#traits = node.traits
     this.#onNews = onNews
     this.#Client = trackedClientClass(clientClassOf(node.config), {
@@ -198,13 +214,42 @@ export class PoolNode {
     this.#traits = withFound(this.#traits, found)
   }
 
-  /** Whether it gave no session lately, so that no query is sent here for a while (X3). */
+  /** Whether it gave no session lately, or owes an answer, so that no read is sent here for a while (X3). */
   get isEjected(): boolean {
-    return isEjected(this.#health, performance.now())
+    if (this.isSuspect) return true
+    return this.#health.failures > 0 && (isEjected(this.#health, performance.now()) || this.#isLeftToMonitor)
+  }
+
+  /** Whether it has failed in a way that the monitor finds the end of: who asked it meanwhile could hang there. */
+  get #isLeftToMonitor(): boolean {
+    return this.isWatched && this.role === 'replica' && isClearedByAnswer(this.#health.error)
+  }
+
+  /** Whether reads that may go elsewhere should: it does not answer, or did not when it was asked last. */
+  get isDown(): boolean {
+    if (this.isEjected) return true
+    return this.#health.failures > 0 && this.isWatched && isClearedByAnswer(this.#health.error)
+  }
+
+  get roundTripMillis(): number | undefined {
+    return this.#roundTripMillis
+  }
+
+  /** Follows a faster answer at once, and a slower one little by little: it may be a busy moment. */
+  measure(tookMillis: number): void {
+    const before = this.#roundTripMillis ?? tookMillis
+    this.#roundTripMillis = Math.min(tookMillis, before + (tookMillis - before) * SLOWER_SHARE)
+  }
+
+  /** How many queries it has, and callers that wait. */
+  get busy(): number {
+    const { totalCount, idleCount, waitingCount } = this.pool
+    return totalCount - idleCount + waitingCount
   }
 
   /** Whether a query may be sent here. After a failure and its pause, only the first to ask is told `true`: it is the probe. */
   tryProbe(): boolean {
+    if (this.isSuspect && this.role === 'replica') return false
     if (this.#health.failures === 0) return true
     // A caller that waits here already is the probe.
     if (this.isEjected || this.#waiting.size > 0) return false
@@ -316,8 +361,8 @@ export class PoolNode {
     if (askedAt < this.#failedAt) return
     this.#answeredAt = performance.now()
     const { failures, error } = this.#health
-    // Other errors of a login are not disproved by an open session.
-    if (failures === 0 || databaseErrorIn(error) === undefined || isNotRunning(error)) this.learn({ kind: 'answered' })
+    this.isSuspect = false
+    if (failures === 0 || isClearedByAnswer(error)) this.learn({ kind: 'answered' })
   }
 
   #noteReachable(isReachable: boolean): void {
@@ -375,6 +420,11 @@ export class PoolNode {
       { type: 'HeadwaterWarning', code: 'HEADWATER_POOLED_REPLICA' },
     )
   }
+}
+
+/** Whether an answer to the monitor disproves it: other errors of a login are not disproved by an open session. */
+function isClearedByAnswer(error: unknown): boolean {
+  return databaseErrorIn(error) === undefined || isNotRunning(error)
 }
 
 /** Whether the pool had no free place. Source: pg-pool 3.14; its other two messages (and pg's `timeout expired`) mean the server. */

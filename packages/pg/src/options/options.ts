@@ -12,6 +12,16 @@ import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog-options.ts'
 import { flyReplicaUrl } from './fly-replica-url.ts'
 import { type FreshnessOptions, type ResolvedFreshness, resolveFreshness } from './freshness-options.ts'
+import {
+  type ReadOptions,
+  type ReplicaShare,
+  type ResolvedReads,
+  type ResolvedShare,
+  resolveReads,
+  resolveShare,
+  resolveStandIns,
+  WHOLE_SHARE,
+} from './read-options.ts'
 import { gapsIn, type WiringGap } from './wiring-gaps.ts'
 
 /** One Postgres server: the options of pg's own pool, and the region. */
@@ -22,10 +32,17 @@ export interface NodeOptions extends PoolConfig {
    * @default the primary: PRIMARY_REGION; a replica: read from every region
    */
   readonly region?: string | undefined
+  /**
+   * The regions whose instances stand in for those of this server's region while it is the primary, nearest first: a replay names
+   * them too, and an instance there that it reaches writes over the network (X8).
+   *
+   * @default []
+   */
+  readonly standIns?: readonly string[] | undefined
 }
 
 /** One replica. */
-export interface ReplicaOptions extends NodeOptions {
+export interface ReplicaOptions extends NodeOptions, ReplicaShare {
   /**
    * What the address leads to. `server` is one server. With `load-balancer` (a reader endpoint) each connection may lead to
    * another one, so a read that must be fresh asks its own connection first: one more round trip.
@@ -41,7 +58,7 @@ export interface ReplicaOptions extends NodeOptions {
  * Options of pg's own pool (`max`, `ssl`, `password` …) may stand at the top level and then hold for every server. `host`,
  * `port` and `connectionString` at the top level are the primary's.
  */
-export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
+export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions, ReadOptions {
   /**
    * The region that this process runs in. Without one the process counts as being in the primary's region.
    *
@@ -55,8 +72,8 @@ export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
    */
   readonly primary?: NodeOptions | undefined
   /**
-   * The streaming replicas. Only the local ones are read: those in this process's region, and those that name no region. `[]` says
-   * that there are none.
+   * The streaming replicas. The local ones are read: those in this process's region, and those that name no region; those of other
+   * regions when no local one can be (`readsElsewhere`). `[]` says that there are none.
    *
    * @default one in this region at DATABASE_REPLICA_URL; where that is not set, on Fly, away from the primary's region, the members of
    * Fly Postgres in this region, if DATABASE_URL leads to one
@@ -139,6 +156,7 @@ export interface ResolvedOptions {
   readonly routing: Routing
   readonly consistency: Consistency
   readonly freshness: ResolvedFreshness
+  readonly reads: ResolvedReads
   readonly writesOutsideRequest: 'direct' | 'throw'
   readonly suspectAfterMillis: number
   readonly promotionWaitMillis: number
@@ -157,6 +175,10 @@ export interface ResolvedNode {
   readonly config: PoolConfig
   /** What is assumed of its address until it shows otherwise. */
   readonly traits: EndpointTraits
+  /** Which reads it gets while it is a replica. */
+  readonly share: ResolvedShare
+  /** The regions that stand in for its own while it is the primary. */
+  readonly standIns: readonly string[]
 }
 
 const ROUTINGS: Readonly<Record<Routing, true>> = { automatic: true, 'opt-in': true }
@@ -185,6 +207,11 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     functions,
     maxWaitMillis,
     maxLag,
+    allLate,
+    lateLimit,
+    choice,
+    readsElsewhere,
+    primaryReads,
     primaryTables,
     onPrimaryUnreachable,
     replicasComplete,
@@ -227,10 +254,20 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     routing,
     consistency: parseConsistency('consistency', consistency) ?? 'session',
     freshness: resolveFreshnessFor(
-      { maxWaitMillis, maxLag, primaryTables, onPrimaryUnreachable, replicasComplete, warnOnStaleReads },
+      {
+        maxWaitMillis,
+        maxLag,
+        allLate,
+        lateLimit,
+        primaryTables,
+        onPrimaryUnreachable,
+        replicasComplete,
+        warnOnStaleReads,
+      },
       consistency,
       environment['NODE_ENV'] === 'development',
     ),
+    reads: resolveReads({ choice, readsElsewhere, primaryReads }),
     writesOutsideRequest,
     suspectAfterMillis: parseMillis('suspectAfterMillis', suspectAfterMillis, 50, 60_000),
     promotionWaitMillis: parseMillis('promotionWaitMillis', promotionWaitMillis, 0, 600_000),
@@ -291,6 +328,7 @@ function resolveReplicas(given: readonly ReplicaOptions[], shared: PoolConfig): 
       replicaRegion,
       config,
       endpoint === 'load-balancer' ? LOAD_BALANCER : ONE_SERVER,
+      resolveShare(option, replica),
     )
   })
 }
@@ -300,15 +338,23 @@ function resolveNode(
   region: string | undefined,
   config: PoolConfig,
   traits: EndpointTraits = ONE_SERVER,
+  share: ResolvedShare = WHOLE_SHARE,
 ): ResolvedNode {
-  const { region: _region, endpoint: _endpoint, ...own } = config as ReplicaOptions
+  const { region: _, endpoint: _e, weight: _w, group: _g, groupOnly: _o, standIns, ...own } = config as ReplicaOptions
   if ((own as { readonly pipeline?: unknown }).pipeline) {
     throw new OptionsInvalid(
       'pipeline',
       `is on for ${name}, and a leased client sends each query when the one before it was answered: it may go to another server. Leave it out, or use pg's own pool for what needs it`,
     )
   }
-  return Object.freeze({ name, region, config: withHidden(own, config), traits })
+  return Object.freeze({
+    name,
+    region,
+    config: withHidden(own, config),
+    traits,
+    share,
+    standIns: resolveStandIns(`${name}.standIns`, standIns),
+  })
 }
 
 function parseMillis(option: string, value: number, least: number, most: number): number {

@@ -118,6 +118,10 @@ class RoutedPoolImplementation extends PgPool {
     return this.#engine.fleet.lastPosition.since(time)
   }
 
+  hear({ cluster, timeline }: { readonly cluster: string | undefined; readonly timeline: number }): void {
+    if (cluster !== undefined) this.#engine.fleet.hear({ cluster: BigInt(cluster), timeline })
+  }
+
   get totalCount(): number {
     return this.#sum((pool) => pool.totalCount)
   }

@@ -24,9 +24,18 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const ROOMS: Readonly<Record<string, Floors>> = {
   'fly-proxy/src': [['report', 'http'], ['distance', 'replay'], ['routing', 'options'], 'world', 'proxy'],
   'cluster/src': ['errors', ['options', 'machine', 'postgres'], ['nodes', 'local', 'containers']],
-  'core/src': ['errors', ['nodes', 'statement'], 'classify', 'route', 'replay', 'session', 'diagnostics.ts', 'scope'],
+  'core/src': [
+    'errors',
+    ['nodes', 'statement', 'warnings'],
+    'classify',
+    'route',
+    'replay',
+    'session',
+    'diagnostics.ts',
+    'scope',
+  ],
   'core/src/classify': ['sql', 'names', 'grammar'],
-  'pg/src': [['options', 'once'], 'driver', ['node', 'catalog'], 'fleet', 'reads', 'execution', 'pool'],
+  'pg/src': [['options', 'once'], 'driver', ['node', 'catalog'], 'fleet', ['reads', 'report'], 'execution', 'pool'],
   'http/src': [
     ['request', 'replay', 'own-error.ts'],
     'response',

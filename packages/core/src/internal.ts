@@ -94,3 +94,14 @@ export type {
   TransactionControl,
   TransactionModes,
 } from './statement/statement.ts'
+export { noteCopy } from './warnings/copies.ts'
+export { log, parseLogger } from './warnings/logger.ts'
+export {
+  type Finding,
+  forgetWarnings,
+  textOf,
+  WARNINGS,
+  type WarningFacts,
+  warn,
+  warnOfAll,
+} from './warnings/warn.ts'

@@ -43,6 +43,7 @@ const TYPES = [
   'Consistency',
   'FreshnessEvent',
   'HeadwaterErrorCode',
+  'Logger',
   'NodeEvent',
   'QueryEvent',
   'ReplayBlocker',
@@ -53,6 +54,7 @@ const TYPES = [
   'TokenOptions',
   'Topology',
   'UnverifiedEvent',
+  'WarningCode',
 ]
 
 const root = new URL('../../../', import.meta.url)

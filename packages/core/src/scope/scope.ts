@@ -180,7 +180,7 @@ export class Scope {
       diagnostics.replay.publish({ reason, blocker, region: target, scope: this.number } satisfies ReplayEvent)
     }
     if (blocker !== undefined || region === undefined || primaryRegion === undefined) {
-      return this.refuse(new ReplayImpossible(blocker ?? 'at-home', { cause }))
+      return this.refuse(new ReplayImpossible(blocker ?? 'at-home', { cause, region: primaryRegion }))
     }
     this.#replay = { region: primaryRegion, from: region, reason, cause }
     this.#held = undefined

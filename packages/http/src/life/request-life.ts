@@ -9,7 +9,7 @@ import {
   runInScope,
   type Scope,
 } from '@headwater/core'
-import { isSamePosition, type ReadPosition, type RouteMemory, reportUnverified } from '@headwater/core/internal'
+import { isSamePosition, type ReadPosition, type RouteMemory, reportUnverified, warn } from '@headwater/core/internal'
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
 import { readState, reasonIn, type StateReading, signState } from '../replay/replay-state.ts'
@@ -24,7 +24,7 @@ import { serverTimingOf, writeServerTiming } from '../response/server-timing.ts'
 import { RequestToken, type StoredAnswer, type TokenAnswer, type TokenOutcome } from '../token/request-token.ts'
 import { adapterMisused } from './adapter-misused.ts'
 import type { ForgottenResponses } from './forgotten-responses.ts'
-import { warnOfMissingProxy } from './missing-proxy.ts'
+import { warnOfClocks, warnOfRefusal } from './wiring-signs.ts'
 import { WriteWait } from './write-wait.ts'
 
 /**
@@ -124,8 +124,9 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     this.#token =
       options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis(), options.pool)
     if (state.startsWith('replayed')) this.#replayedFor = reasonIn(this.#arrival.state)
-    if (state === 'unverified') reportUnverified('replay state')
-    if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn)
+    if (state === 'replayed-at-another-time') warnOfClocks(this.#arrival.state, clocks.wallMillis(), options.logger)
+    if (state === 'unverified') reportUnverified('replay state', options.logger)
+    if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn, options.logger)
     this.scope = new RequestScope({
       kind: isDirect ? 'job' : kind,
       session: this.#token && { ...this.#token.session, isVisiting: state === 'replayed' && topology.isAtHome },
@@ -138,6 +139,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
         this.#learnLateNeed()
         if (this.isSpent) this.#whenSpent?.()
       },
+      onRefused: (refusedFor, where) => warnOfRefusal(refusedFor, where, options.logger),
     })
     const early = topology.isAtHome ? 'never' : options.earlyReplay(facts)
     this.#route = early === undefined ? options.route(facts) : undefined
@@ -180,12 +182,12 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   /** Asks the app's store what the user has seen (F8). A store that does not say sends the reads of this request to the primary. Never rejects. */
   async loadToken(): Promise<void> {
     this.#hasLoaded = true
-    const { pool, token: carriers } = this.#shared.options
+    const { pool, token: carriers, logger } = this.#shared.options
     const list = await carriers?.store?.load(this.facts)
     const { session } = this.scope
     if (list === undefined) return session.arriveUnsure()
     const stored = this.#token?.takeStored(list, pool)
-    if (stored?.hasUnverified === true) reportUnverified('stored token')
+    if (stored?.hasUnverified === true) reportUnverified('stored token', logger)
     if (stored?.seen !== undefined) session.arriveWith(stored.seen)
   }
 
@@ -375,8 +377,8 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
 
   #answerWith({ region, reason }: ReplayToPrimary): ReplayAnswer {
     const { options, clocks } = this.#shared
-    const { replayTarget, secrets } = options
-    if (!this.#arrival.isBehindProxy) warnOfMissingProxy(replayTarget.name)
+    const { replayTarget, secrets, logger } = options
+    if (!this.#arrival.isBehindProxy) warn('HEADWATER_NO_PROXY', { target: replayTarget.name }, { logger })
     const answer = replayTarget.answer({ region, state: signState(secrets, this.facts, reason, clocks.wallMillis()) })
     const timing = this.#timing()
     const own = { 'cache-control': 'no-store', ...(timing === undefined ? undefined : { 'server-timing': timing }) }

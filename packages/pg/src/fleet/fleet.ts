@@ -34,6 +34,8 @@ export class Fleet implements PositionSource, Monitored {
   readonly nodes: readonly PoolNode[]
   readonly monitor: Monitor
   readonly lastPosition: LastPosition = new LastPosition(this)
+  /** Called when more is known of a server, or of who the primary is. */
+  changed: () => void = () => undefined
   /** The server that takes the writes: the configured one at first, then the one that is elected (X7). */
   primary: PoolNode
   /** Whether it may: not once it proved to be no primary, until another is elected. */
@@ -62,6 +64,7 @@ export class Fleet implements PositionSource, Monitored {
     this.local = this.replicas.filter((node) => this.isLocal(node))
     this.nodes = [this.primary, ...this.replicas]
     this.#reports = this.nodes.map(() => undefined)
+    for (const node of this.nodes) node.changed = () => this.changed()
     this.#isMonitored = this.nodes.filter((node) => node.traits.isOneServer).length > 1
     this.#wait = new PrimaryWait(this.#isMonitored ? promotionWaitMillis : 0)
     const { withReplica, withoutReplica } = this.#topologies()
@@ -75,6 +78,11 @@ export class Fleet implements PositionSource, Monitored {
     this.monitor.touch()
     for (const node of this.local) if (!node.isEjected) return this.#withReplica
     return this.#withoutReplica
+  }
+
+  /** The same without keeping the monitor going. */
+  get standing(): Topology {
+    return this.#withReplica
   }
 
   /** The pools to ask for what takes a while, nearest first: the local replicas, the primary, the replicas of other regions. */
@@ -190,6 +198,7 @@ export class Fleet implements PositionSource, Monitored {
     this.#withReplica = withReplica
     this.#withoutReplica = withoutReplica
     if (elected !== undefined) this.#wait.settleAll()
+    this.changed()
   }
 
   #topologies(): { withReplica: Topology; withoutReplica: Topology } {

@@ -1,4 +1,4 @@
-import type { Scope } from '@headwater/core'
+import type { Logger, Scope } from '@headwater/core'
 import {
   type Frame,
   NEVER_REACHED,
@@ -31,7 +31,12 @@ export class Reads {
   readonly jobs: JobWrites
 
   /** `catalog` is the one that verdicts come from; none when it is never read. */
-  constructor(fleet: Fleet, options: ResolvedFreshness, catalog: KnownCatalog | undefined) {
+  constructor(
+    fleet: Fleet,
+    options: ResolvedFreshness,
+    catalog: KnownCatalog | undefined,
+    logger: Logger | false | undefined,
+  ) {
     const chooser = new ReplicaChooser(fleet, options)
     this.#options = options
     this.#fleet = fleet
@@ -41,7 +46,7 @@ export class Reads {
     this.#ground = {
       chooser,
       order: new ReplicaOrder(fleet),
-      detector: options.warnOnStaleReads ? new StaleReadDetector() : undefined,
+      detector: options.warnOnStaleReads ? new StaleReadDetector(logger) : undefined,
       catalog: catalog === undefined ? undefined : new CatalogCheck(catalog),
       mayServeStale: options.onPrimaryUnreachable === 'serve-stale',
     }

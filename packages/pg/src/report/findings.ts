@@ -12,12 +12,12 @@ export function findingsIn(fleet: FleetFacts): readonly Finding[] {
   return [
     ...fleet.servers.flatMap((server) => [
       ...reachFindings(server),
-      ...roleFindings(server, fleet),
+      ...(fleet.isComplete ? roleFindings(server, fleet) : []),
       ...sizeFindings(server),
     ]),
     ...conflictFindings(fleet),
     ...sameServerFindings(fleet),
-    ...distanceFindings(fleet),
+    ...(fleet.isComplete ? distanceFindings(fleet) : []),
   ]
 }
 
@@ -44,10 +44,11 @@ function reachFindings(server: ServerFacts): Finding[] {
 }
 
 function roleFindings(server: ServerFacts, { primary, timeline }: FleetFacts): Finding[] {
-  const { label, role, isConfiguredPrimary, isStandby } = server
+  const { label, role, isConfiguredPrimary, isStandby, isAsked } = server
   const about = label
   const writer = primary?.label ?? 'the primary'
-  const isUndecided = role === 'unknown'
+  // Nobody asks it: what its last session said has to do.
+  const isBySession = role === 'unknown' && !isAsked
   if (role === 'foreign') {
     return [{ code: 'HEADWATER_FOREIGN_SERVER', facts: { server: label, primary: writer }, about }]
   }
@@ -59,11 +60,11 @@ function roleFindings(server: ServerFacts, { primary, timeline }: FleetFacts): F
     return [{ code: 'HEADWATER_SERVER_FENCED', facts: { server: label, timeline: own, newest: timeline }, about }]
   }
   if (role === 'read-only') return [{ code: 'HEADWATER_PRIMARY_READ_ONLY', facts: { server: label }, about }]
-  if (isConfiguredPrimary && (role === 'replica' || (isUndecided && isStandby === true))) {
+  if (isConfiguredPrimary && (role === 'replica' || (isBySession && isStandby === true))) {
     const other = primary === server ? undefined : primary?.label
     return [{ code: 'HEADWATER_PRIMARY_IS_STANDBY', facts: { server: label, primary: other }, about }]
   }
-  if (!isConfiguredPrimary && isUndecided && isStandby === false) {
+  if (!isConfiguredPrimary && isBySession && isStandby === false) {
     return [{ code: 'HEADWATER_REPLICA_IS_PRIMARY', facts: { server: label, primary: writer }, about }]
   }
   return []

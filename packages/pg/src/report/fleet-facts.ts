@@ -17,6 +17,8 @@ export interface ServerFacts {
   readonly isDirect: boolean
   readonly keepsReadOnly: boolean
   readonly refusesPosition: boolean
+  /** Whether the pool asks it by itself who it is; a lone server and one behind a load balancer are not asked. */
+  readonly isAsked: boolean
   /** By the election. */
   readonly role: ServerRole
   /** What its last session or answer said; `undefined` before the first. */
@@ -43,5 +45,7 @@ export interface FleetFacts {
   /** The server that takes the writes; `undefined` while there is none. */
   readonly primary: ServerFacts | undefined
   readonly timeline: number
+  /** Whether every server has said what it is, or has failed to: until then a role may be a first guess. */
+  readonly isComplete: boolean
   readonly servers: readonly ServerFacts[]
 }

@@ -82,25 +82,26 @@ export class Reporter {
     else if (this.#logger !== false) log(this.#logger, 'info', line)
   }
 
-  /** Whether enough is known for the line: of the primary and of all local replicas, what they are or that they do not answer. */
+  /** Whether enough is known for the line: of the primary and of all local replicas. */
   #isSettled(): boolean {
     const { nodes, primary } = this.#fleet
-    const isKnown = (node: PoolNode): boolean =>
-      !this.#fleet.monitor.asks(node)
-        ? node !== primary || node.reachability.isReachable !== undefined
-        : this.#fleet.roleOf(node) !== 'unknown' || node.lastProblem !== undefined
-    return this.#surveys.size === nodes.length && nodes.every((node) => !this.#matters(node) || isKnown(node))
+    const matters = (node: PoolNode): boolean => node === primary || this.#fleet.isLocal(node)
+    return this.#surveys.size === nodes.length && nodes.every((node) => !matters(node) || this.#isKnown(node))
   }
 
-  #matters(node: PoolNode): boolean {
-    return node === this.#fleet.primary || this.#fleet.isLocal(node)
+  /** Whether a server has said what it is, or has failed to. Behind a load balancer there is nobody to ask. */
+  #isKnown(node: PoolNode): boolean {
+    const { monitor, primary } = this.#fleet
+    if (monitor.asks(node)) return this.#fleet.roleOf(node) !== 'unknown' || node.lastProblem !== undefined
+    return node !== primary || node.reachability.isReachable !== undefined
   }
 
   #facts(): FleetFacts {
     const { region, primaryRegion, isAtHome } = this.#fleet.standing
+    const isComplete = this.#fleet.nodes.every((node) => this.#isKnown(node))
     const servers = this.#fleet.nodes.map((node, index) => this.#factsOf(node, index === 0))
     const primary = this.#fleet.hasPrimary ? servers[this.#fleet.nodes.indexOf(this.#fleet.primary)] : undefined
-    return { region, primaryRegion, isAtHome, primary, timeline: this.#fleet.timeline, servers }
+    return { region, primaryRegion, isAtHome, primary, timeline: this.#fleet.timeline, isComplete, servers }
   }
 
   #factsOf(node: PoolNode, isConfiguredPrimary: boolean): ServerFacts {
@@ -115,6 +116,7 @@ export class Reporter {
       isLocal: this.#fleet.isLocal(node),
       ...traits,
       refusesPosition: node.refusesPosition,
+      isAsked: this.#fleet.monitor.asks(node),
       role: this.#fleet.roleOf(node),
       isStandby: sample?.isStandby ?? node.isStandby,
       timeline: sample?.timeline,

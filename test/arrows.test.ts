@@ -41,7 +41,7 @@ const ROOMS: Readonly<Record<string, Floors>> = {
     'response',
     'token',
     'options.ts',
-    'life',
+    ['health', 'life'],
     'adapter.ts',
     'hono-errors.ts',
     ['hono.ts', 'express.ts', 'koa.ts', 'testing'],

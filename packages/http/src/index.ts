@@ -1,3 +1,5 @@
+export { type DrainOptions, drainOnSignal } from './health/drain-on-signal.ts'
+export type { HealthOptions, PoolOfHealth } from './health/health-options.ts'
 export type { EarlyReplay, HeadwaterOptions, PoolOfApp, Refusals } from './options.ts'
 export { type FlyReplayOptions, flyReplay } from './replay/fly-replay.ts'
 export type { Arrival, ReplayAnswer, ReplayOrder, ReplayTarget } from './replay/replay-target.ts'

@@ -21,6 +21,7 @@ import { type PoolStatus, statusOf } from '../fleet/pool-status.ts'
 import { type RoutedPoolOptions, resolveOptions } from '../options/options.ts'
 import { LeasedClient } from './leased-client.ts'
 import { OpenLeases } from './open-leases.ts'
+import { type PoolWiring, wiringOf } from './wiring.ts'
 
 /**
  * A `pg.Pool` that reads from a local replica and writes at the primary.
@@ -189,6 +190,11 @@ class RoutedPoolImplementation extends PgPool {
   /** For the ORM adapters: see `OrmPool`. */
   cancelQuery(client: pg.PoolClient, isStillThere: () => boolean): Promise<void> {
     return cancelQuery(client, isStillThere)
+  }
+
+  /** For `headwater doctor`: see `PoolWiring`. */
+  wiring(): PoolWiring {
+    return wiringOf(this.#engine.fleet)
   }
 
   /** Why this pool takes no query, here and now; `undefined` when it does. */

@@ -69,6 +69,7 @@ export { TOKEN_TTL_MILLIS } from './scope/run-with-token.ts'
 export { ScopeTrail, type TrailEntry } from './scope/scope-trail.ts'
 export { reportUnverified } from './scope/unverified.ts'
 export { ClientSession, type ClientSessionOptions, type PositionSource } from './session/client-session.ts'
+export { DOCTOR_HEADER, signAnswer, signQuestion, verifyAnswer, verifyQuestion } from './session/doctor-signature.ts'
 export { formatLsn, type Lsn, NEVER_REACHED, parseLsn, toLsn } from './session/lsn.ts'
 export { isMarkExpired, isPosition, isReusableAt, tokenName, whenMarkExpires } from './session/mark.ts'
 export { perSecret } from './session/per-secret.ts'
@@ -106,3 +107,14 @@ export type {
   TransactionControl,
   TransactionModes,
 } from './statement/statement.ts'
+export { noteCopy } from './warnings/copies.ts'
+export { log, parseLogger } from './warnings/logger.ts'
+export {
+  type Finding,
+  forgetWarnings,
+  textOf,
+  WARNINGS,
+  type WarningFacts,
+  warn,
+  warnOfAll,
+} from './warnings/warn.ts'

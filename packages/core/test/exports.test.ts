@@ -44,6 +44,7 @@ const TYPES = [
   'Consistency',
   'FreshnessEvent',
   'HeadwaterErrorCode',
+  'Logger',
   'NodeEvent',
   'QueryEvent',
   'ReplayBlocker',
@@ -54,6 +55,7 @@ const TYPES = [
   'TokenOptions',
   'Topology',
   'UnverifiedEvent',
+  'WarningCode',
 ]
 
 const root = new URL('../../../', import.meta.url)

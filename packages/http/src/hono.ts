@@ -2,6 +2,8 @@ import type { Context, MiddlewareHandler } from 'hono'
 import {
   createLifecycle,
   type HeadwaterOptions,
+  HealthChecks,
+  type HealthOptions,
   nodeRequestIn,
   type RequestFacts,
   type ResponseHead,
@@ -9,6 +11,7 @@ import {
 } from './adapter.ts'
 import { responseTo, teachErrorsToAnswer } from './hono-errors.ts'
 
+export type { HealthOptions } from './health/health-options.ts'
 export type { HeadwaterOptions } from './options.ts'
 
 /**
@@ -32,6 +35,24 @@ export function headwater(options: HeadwaterOptions): MiddlewareHandler {
     const answer = await life.respond(headOf(context))
     if (answer === undefined) return
     replaceResponse(context, new Response(null, { status: answer.status, headers: { ...answer.headers } }))
+  }
+}
+
+/**
+ * Answers `/health` (the process lives) and `/ready` (send it requests), and `headwater doctor --remote`. Use it before `headwater()`: then
+ * these requests have no scope and are never replayed.
+ *
+ * @example app.use(health({ pool }))
+ * @throws {OptionsInvalid} at once, when an option is wrong.
+ */
+export function health(options: HealthOptions): MiddlewareHandler {
+  const checks = new HealthChecks(options)
+  return async function healthMiddleware(context, next) {
+    const facts = factsOf(context)
+    if (!checks.isFor(facts)) return next()
+    const { status, headers, body } = await checks.answer(facts)
+    // A replay has the status that its proxy wants, which need not be one of Hono's.
+    return new Response(context.req.method === 'HEAD' ? null : body, { status, headers: { ...headers } })
   }
 }
 

@@ -1,6 +1,7 @@
-import { OptionsInvalid, type Topology } from '@headwater/core'
-import { parseRegion, parseSecrets, type ReadPosition } from '@headwater/core/internal'
-import { type FlyReplayOptions, flyReplay } from './replay/fly-replay.ts'
+import { randomBytes } from 'node:crypto'
+import { type Logger, OptionsInvalid, type Topology } from '@headwater/core'
+import { parseLogger, parseRegion, parseSecrets, type ReadPosition, warn } from '@headwater/core/internal'
+import { FLY_REPLAY, type FlyReplayOptions, flyReplay } from './replay/fly-replay.ts'
 import type { ReplayTarget } from './replay/replay-target.ts'
 import type { RequestFacts } from './request/request-facts.ts'
 import { routeNameOf } from './request/route-name.ts'
@@ -10,6 +11,8 @@ import { resolveTokenCarriers, type TokenCarrierOptions, type TokenCarriers } fr
 export interface PoolOfApp {
   /** Where this instance runs and where the primary is. Read again for every request. */
   readonly topology: Topology
+  /** Who is told of warnings, unless the option `logger` says otherwise. */
+  readonly logger?: Logger | false | undefined
   /** Whether every replica of the app is known to have all of `seen`. Without this method, nobody knows. */
   hasEveryReplica?(seen: ReadPosition): boolean
   /**
@@ -45,7 +48,7 @@ export interface HeadwaterOptions extends FlyReplayOptions {
    * 16 characters or more. With several, the first one is used and all of them are tried. To rotate: put the new secret in
    * front, and remove the old one a minute later.
    *
-   * @default process.env.HEADWATER_SECRET
+   * @default process.env.HEADWATER_SECRET; where no region is named (development, unit tests), a random one of this process
    */
   readonly secret?: string | readonly string[] | undefined
   /**
@@ -122,6 +125,13 @@ export interface HeadwaterOptions extends FlyReplayOptions {
    * @default false
    */
   readonly serverTiming?: boolean | undefined
+  /**
+   * Who is told of warnings: each kind once (docs/warnings.md). `console`, a logger of pino, or anything with `info` and `warn`;
+   * `false`: nobody.
+   *
+   * @default the pool's
+   */
+  readonly logger?: Logger | false | undefined
 }
 
 /** The options, checked and complete. */
@@ -142,6 +152,7 @@ export interface ResolvedOptions {
   /** `undefined`: nothing carries tokens. */
   readonly token: TokenCarriers | undefined
   readonly serverTiming: boolean
+  readonly logger: Logger | false | undefined
 }
 
 /**
@@ -150,10 +161,11 @@ export interface ResolvedOptions {
  * @throws {OptionsInvalid} naming the option, what was expected and what to do. The message never shows a secret.
  */
 export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
-  const { HEADWATER_SECRET } = process.env
-  return Object.freeze({
-    pool: checkPool(options?.pool),
-    secrets: parseSecrets(options.secret ?? HEADWATER_SECRET),
+  const pool = checkPool(options?.pool)
+  const logger = parseLogger(options.logger) ?? pool.logger
+  const resolved: ResolvedOptions = Object.freeze({
+    pool,
+    secrets: resolveSecrets(options.secret ?? process.env['HEADWATER_SECRET'], pool.topology, logger),
     bodyLimitBytes: checkWhole('bodyLimitBytes', options.bodyLimitBytes ?? 1_048_576, 'bytes'),
     tooLarge: checkOneOf('tooLarge', options.tooLarge ?? 'refuse', ['refuse', 'direct']),
     refusals: resolveRefusals(options.refusals),
@@ -163,9 +175,32 @@ export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
     skip: checkType('skip', options.skip ?? (() => false), 'function'),
     retryAfterSeconds: checkWhole('retryAfterSeconds', options.retryAfterSeconds ?? 1, 'seconds'),
     replayTarget: resolveReplayTarget(options),
-    token: resolveTokenCarriers(options.token),
+    token: resolveTokenCarriers(options.token, logger),
     serverTiming: checkType('serverTiming', options.serverTiming ?? false, 'boolean'),
+    logger,
   })
+  warnOfBodyLimit(resolved)
+  return resolved
+}
+
+/** Without regions nothing is replayed, and development needs no secret: one of this process will do. */
+function resolveSecrets(
+  secret: HeadwaterOptions['secret'],
+  { region, primaryRegion, hasReplica }: Topology,
+  logger: Logger | false | undefined,
+): readonly string[] {
+  const isMissing = secret === undefined || secret === ''
+  if (!isMissing || region !== undefined || primaryRegion !== undefined) return parseSecrets(secret)
+  if (hasReplica) warn('HEADWATER_NO_SECRET', {}, { logger })
+  return Object.freeze([randomBytes(32).toString('base64')])
+}
+
+/** What Fly's proxy can replay. Source: fly.io/docs/networking/dynamic-request-routing, "1 MB". */
+const FLY_LIMIT_BYTES = 1_048_576
+
+function warnOfBodyLimit({ replayTarget, bodyLimitBytes, logger }: ResolvedOptions): void {
+  if (replayTarget.name !== FLY_REPLAY || bodyLimitBytes <= FLY_LIMIT_BYTES) return
+  warn('HEADWATER_BODY_LIMITS', { limit: bodyLimitBytes, proxyLimit: FLY_LIMIT_BYTES }, { logger })
 }
 
 function checkPool(pool: PoolOfApp | undefined): PoolOfApp {

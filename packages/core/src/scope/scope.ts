@@ -216,7 +216,7 @@ export class Scope {
       diagnostics.replay.publish({ reason, blocker, region: target, scope: this.number } satisfies ReplayEvent)
     }
     if (blocker !== undefined || region === undefined || destination === undefined) {
-      return this.refuse(new ReplayImpossible(blocker ?? 'at-home', { cause }))
+      return this.refuse(new ReplayImpossible(blocker ?? 'at-home', { cause, region: primaryRegion }))
     }
     this.#replay = {
       region: destination,

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { RouteMemory } from '@headwater/core/internal'
+import { noteCopy, RouteMemory } from '@headwater/core/internal'
 import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from '../options.ts'
 import { DeadRegions } from '../replay/dead-regions.ts'
 import { limitBody } from '../request/node-request.ts'
@@ -27,11 +27,13 @@ export class HttpLifecycle implements Lifecycle, SharedState {
   readonly clocks: Clocks
   readonly memory: RouteMemory = new RouteMemory()
   readonly deadRegions: DeadRegions = new DeadRegions()
-  readonly forgottenResponses: ForgottenResponses = new ForgottenResponses()
+  readonly forgottenResponses: ForgottenResponses
 
   /** @throws {OptionsInvalid} when an option is wrong. */
   constructor(options: HeadwaterOptions, clocks: Clocks = CLOCKS) {
+    noteCopy('@headwater/http', import.meta.url)
     this.options = resolveOptions(options)
+    this.forgottenResponses = new ForgottenResponses(this.options.logger)
     this.clocks = clocks
   }
 

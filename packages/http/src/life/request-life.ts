@@ -15,6 +15,7 @@ import {
   type ReplayStamp,
   type RouteMemory,
   reportUnverified,
+  warn,
 } from '@headwater/core/internal'
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
@@ -31,7 +32,7 @@ import { serverTimingOf, writeServerTiming } from '../response/server-timing.ts'
 import { RequestToken, type StoredAnswer, type TokenAnswer, type TokenOutcome } from '../token/request-token.ts'
 import { adapterMisused } from './adapter-misused.ts'
 import type { ForgottenResponses } from './forgotten-responses.ts'
-import { warnOfMissingProxy } from './missing-proxy.ts'
+import { warnOfClocks, warnOfRefusal } from './wiring-signs.ts'
 import { WriteWait } from './write-wait.ts'
 
 /**
@@ -142,8 +143,9 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     this.#token =
       options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis(), options.pool)
     if (state.startsWith('replayed')) this.#replayedFor = reasonIn(this.#arrival.state)
-    if (state === 'unverified') reportUnverified('replay state')
-    if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn)
+    if (state === 'replayed-at-another-time') warnOfClocks(this.#arrival.state, clocks.wallMillis(), options.logger)
+    if (state === 'unverified') reportUnverified('replay state', options.logger)
+    if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn, options.logger)
     this.scope = new RequestScope({
       kind: isDirect ? 'job' : kind,
       session: this.#token && { ...this.#token.session, isVisiting: state === 'replayed' && topology.isAtHome },
@@ -157,6 +159,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
         this.#learnLateNeed()
         if (this.isSpent) this.#whenSpent?.()
       },
+      onRefused: (refusedFor, where) => warnOfRefusal(refusedFor, where, options.logger),
     })
     const early = topology.isAtHome ? 'never' : options.earlyReplay(facts)
     this.#route = early === undefined ? options.route(facts) : undefined
@@ -199,12 +202,12 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   /** Asks the app's store what the user has seen (F8). A store that does not say sends the reads of this request to the primary. Never rejects. */
   async loadToken(): Promise<void> {
     this.#hasLoaded = true
-    const { pool, token: carriers } = this.#shared.options
+    const { pool, token: carriers, logger } = this.#shared.options
     const list = await carriers?.store?.load(this.facts)
     const { session } = this.scope
     if (list === undefined) return session.arriveUnsure()
     const stored = this.#token?.takeStored(list, pool)
-    if (stored?.hasUnverified === true) reportUnverified('stored token')
+    if (stored?.hasUnverified === true) reportUnverified('stored token', logger)
     if (stored?.seen !== undefined) session.arriveWith(stored.seen)
   }
 
@@ -394,10 +397,10 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
 
   #answerWith(replay: ReplayToPrimary): ReplayAnswer {
     const { options, clocks } = this.#shared
-    const { replayTarget, secrets } = options
+    const { replayTarget, secrets, logger } = options
     if (!this.#isReplayNoted) this.#shared.deadRegions.asked(this.facts, replay.region, clocks.monotonicMillis())
     this.#isReplayNoted = true
-    if (!this.#arrival.isBehindProxy) warnOfMissingProxy(replayTarget.name)
+    if (!this.#arrival.isBehindProxy) warn('HEADWATER_NO_PROXY', { target: replayTarget.name }, { logger })
     const { region, standIns, reason } = replay
     const state = signState(secrets, this.facts, reason, clocks.wallMillis(), replay)
     const answer = replayTarget.answer({ region, standIns, state })

@@ -20,6 +20,9 @@ export interface FlyReplayOptions {
   readonly fallback?: 'prefer_self' | 'force_self' | 'none' | undefined
 }
 
+/** The name of this target. */
+export const FLY_REPLAY = 'fly-replay'
+
 /** Fly sets at least one of these on every request that passes its proxy. */
 const FLY_HEADERS = ['fly-request-id', 'fly-client-ip', 'fly-region', 'fly-replay-src', 'fly-forwarded-port'] as const
 
@@ -50,7 +53,7 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
   const timeout = timeoutMillis % 1000 === 0 ? `${timeoutMillis / 1000}s` : `${timeoutMillis}ms`
   const rest = fallback === 'none' ? `timeout=${timeout}` : `timeout=${timeout};fallback=${fallback}`
   return Object.freeze<ReplayTarget>({
-    name: 'fly-replay',
+    name: FLY_REPLAY,
     answer: ({ region, standIns = [], state }) => ({
       // Fly documents no status. Without a proxy in front the client sees this one: a 409 is never cached or retried.
       status: 409,

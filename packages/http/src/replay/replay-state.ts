@@ -92,6 +92,12 @@ export function timelineIn(state: string | undefined): KnownTimeline {
   return cluster === undefined ? UNKNOWN_TIMELINE : { cluster, timeline: Number(timeline) }
 }
 
+/** When a state that `readState()` has verified was made, in ms of the wall clock there. */
+export function timeIn(state: string | undefined): number | undefined {
+  const time = Number.parseInt(state?.split('.')[1] ?? '', 36)
+  return Number.isNaN(time) ? undefined : time
+}
+
 /** Kept in the state, so that a state of ours for another request is not taken for one that nobody here has signed. */
 function hashOf({ method, url }: ReplayedRequest): string {
   return createHash('sha256').update(`${method}\n${url}`).digest().toString('base64url', 0, 16)

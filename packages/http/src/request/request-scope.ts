@@ -26,6 +26,8 @@ export interface RequestScopeOptions {
   readonly steer: (region: string) => Readonly<Record<string, string>>
   /** Called each time something away from home needs the primary. */
   readonly onPrimaryNeeded: () => void
+  /** Called when a replay was needed and is impossible. */
+  readonly onRefused: (blocker: ReplayBlocker, topology: Topology) => void
 }
 
 /** The scope of one HTTP request: says on its refusals what the client may do, and reports when the primary was needed. */
@@ -33,6 +35,7 @@ export class RequestScope extends Scope {
   readonly #retryAfterSeconds: number
   readonly #steer: RequestScopeOptions['steer']
   readonly #onPrimaryNeeded: () => void
+  readonly #onRefused: RequestScopeOptions['onRefused']
 
   constructor(options: RequestScopeOptions) {
     const { kind, blocker, replayed, topology, session, keepsTrail } = options
@@ -40,11 +43,13 @@ export class RequestScope extends Scope {
     this.#retryAfterSeconds = options.retryAfterSeconds
     this.#steer = options.steer
     this.#onPrimaryNeeded = options.onPrimaryNeeded
+    this.#onRefused = options.onRefused
   }
 
   override askForReplay(topology: Topology, reason: ReplayReason, cause?: unknown): ReplayToPrimary | ReplayImpossible {
     const error = super.askForReplay(topology, reason, cause)
     this.#onPrimaryNeeded()
+    if (error instanceof ReplayImpossible) this.#onRefused(error.blocker, topology)
     const { primaryRegion } = topology
     if (!(error instanceof ReplayImpossible) || error.status !== 413 || primaryRegion === undefined) return error
     return this.refuse(new ReplayImpossible(error.blocker, { cause, steering: this.#steer(primaryRegion) }))

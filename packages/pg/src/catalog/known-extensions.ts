@@ -86,6 +86,11 @@ const KNOWN: ReadonlyMap<string, Known> = new Map(
   ).flatMap(([names, known]) => names.split(' ').map((name) => [name, known] as const)),
 )
 
+/** What its C functions do is known by their code, or they are those of a language. */
+export function isKnownExtension(name: string): boolean {
+  return KNOWN.has(name) || /^pl(?:pgsql|perlu?|python3?u|tclu?)$/.test(name)
+}
+
 /** Judges a C function of an extension; `undefined` when we have not read that extension. */
 export function judgeExtensionFunction(extension: string, functionName: string): Known | undefined {
   const exceptions = Object.hasOwn(EXCEPTIONS, extension) ? EXCEPTIONS[extension] : undefined

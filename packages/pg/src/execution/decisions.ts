@@ -11,6 +11,7 @@ import {
   routeToPrimary,
   type Situation,
   type Statement,
+  warn,
   withoutReplay,
 } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
@@ -28,12 +29,14 @@ export class Decisions {
   readonly #reads: Reads
   readonly #verdicts: Verdicts
   readonly #tables: TablePolicy
+  #warnsOfDirectWrites: boolean
 
   constructor(options: ResolvedOptions, fleet: Fleet, reads: Reads, verdicts: Verdicts) {
     this.#options = options
     this.#fleet = fleet
     this.#reads = reads
     this.#verdicts = verdicts
+    this.#warnsOfDirectWrites = options.warnsOfDirectWrites
     this.#tables = new TablePolicy(options.freshness.primaryTables)
   }
 
@@ -157,7 +160,7 @@ export class Decisions {
     this.#publish(decision, query.statement, query, situation)
     const isSent = decision.route === 'primary' || decision.route === 'direct'
     if (!isSent) return decision
-    this.#mark(query, situation)
+    this.#mark(query, situation, decision)
     const scope = query.frame?.scope
     if (scope?.kind !== 'request' || scope.hasBegunToAnswer) this.#noteWhy(query, decision)
     this.#verdicts.noteSchemaChange(query)
@@ -186,14 +189,22 @@ export class Decisions {
     if (NOT_FRESH.has(reason) || reason === 'seen-elsewhere') query.placeBehind(jobs.of(session))
   }
 
+  /** A write that crosses regions outside of any scope: a job, or an app whose middleware is missing or behind its routes. */
+  #warnOfDirectWrite({ frame }: RoutedQuery, { topology: { region, primaryRegion } }: Situation): void {
+    if (frame?.scope !== undefined || region === undefined || primaryRegion === undefined) return
+    this.#warnsOfDirectWrites = false
+    warn('HEADWATER_WRITE_OUTSIDE_REQUEST', { region, primaryRegion }, { logger: this.#options.logger })
+  }
+
   /** Notes what a statement does at the primary: in the scope's session, or outside any scope among the pool's own writes. */
-  #mark(query: RoutedQuery, situation: Situation): void {
+  #mark(query: RoutedQuery, situation: Situation, { route: way }: Decision): void {
     const { ownWrites } = this.#reads
     const session = query.frame?.scope?.session ?? ownWrites
     if (query.statement.reason !== 'reads-only' && SETS_COMMIT.test(query.call.text ?? '')) {
       session.isCommitAsync = true
     }
     if (mayWrite(query.statement, situation)) {
+      if (way === 'direct' && this.#warnsOfDirectWrites) this.#warnOfDirectWrite(query, situation)
       query.answerAwaited()
       query.writeSent(this.#fleet, ownWrites)
       this.#reads.noteWrite(query)

@@ -40,6 +40,8 @@ export class Fleet implements PositionSource, Monitored {
   readonly nodes: readonly PoolNode[]
   readonly monitor: Monitor
   readonly lastPosition: LastPosition = new LastPosition(this)
+  /** Called when more is known of a server, or of who the primary is. */
+  changed: () => void = () => undefined
   /** The server that takes the writes: the configured one at first, then the one that is elected (X7). */
   primary: PoolNode
   /** Whether it may: not once it proved to be no primary, until another is elected. */
@@ -74,6 +76,7 @@ export class Fleet implements PositionSource, Monitored {
     this.#groups = new Set(replicas.flatMap(({ share }) => share.group ?? []))
     this.nodes = [this.primary, ...this.replicas]
     this.#reports = this.nodes.map(() => undefined)
+    for (const node of this.nodes) node.changed = () => this.changed()
     this.#isMonitored = this.nodes.filter((node) => node.traits.isOneServer).length > 1
     this.#wait = new PrimaryWait(this.#isMonitored ? promotionWaitMillis : 0)
     this.#sets = new ReplicaSets(this.replicas, (node) => this.isLocal(node))
@@ -118,6 +121,11 @@ export class Fleet implements PositionSource, Monitored {
   /** Whether reads that may go elsewhere should not go to the primary: there is none, or it does not answer. */
   get isPrimaryDown(): boolean {
     return !this.hasPrimary || this.primary.isDown
+  }
+
+  /** The same without keeping the monitor going. */
+  get standing(): Topology {
+    return this.#standpoint.topologyFor(this.#sets.forAll)
   }
 
   /** The pools to ask for what takes a while, nearest first: the local replicas, the primary, the replicas of other regions. */
@@ -233,6 +241,7 @@ export class Fleet implements PositionSource, Monitored {
     this.#sets = new ReplicaSets(this.replicas, (one) => this.isLocal(one))
     this.#standpoint = this.#lookAround()
     if (elected !== undefined) this.#wait.settleAll()
+    this.changed()
   }
 
   #lookAround(): Standpoint {

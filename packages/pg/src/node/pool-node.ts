@@ -58,6 +58,8 @@ export interface NodeProblem {
 /** One Postgres server: its connections, the role that it reports, and whether it gives sessions. */
 export class PoolNode {
   readonly name: string
+  /** What configures it: an option or a variable. */
+  readonly origin: string
   readonly region: string | undefined
   /** Which reads it gets while it is a replica. */
   readonly share: ResolvedShare
@@ -86,8 +88,9 @@ export class PoolNode {
   /** The role that the server last reported; `undefined` before the first connection. */
   isStandby: boolean | undefined
   #traits: EndpointTraits
-  #hasWarned = false
   readonly #waiting = new Set<Waiting>()
+  /** Called when more is known of it: of its reachability, its traits or what went wrong. */
+  changed: () => void = () => undefined
   /** Whether it has refused to report its position in the WAL: then it is not asked again, and clients that wrote read here. */
   refusesPosition = false
   #health: Health = HEALTHY
@@ -103,6 +106,7 @@ export class PoolNode {
   /** `onNews` is called when the server reports another role than its own. */
   constructor(node: ResolvedNode, role: NodeRole, onNews: () => void = () => undefined) {
     this.name = node.name
+    this.origin = node.origin
     this.role = role
     this.region = node.region
     this.config = node.config
@@ -127,7 +131,7 @@ export class PoolNode {
     if (onConnect !== undefined) config.onConnect = (client) => runOutside(() => onConnect(client))
     if (verify !== undefined) config.verify = guardedVerify(verify)
     if (this.role === 'replica') {
-      config.verify = verifyReadOnly(config.verify, (isForced) => this.#noteReadOnly(isForced))
+      config.verify = verifyReadOnly(config.verify, (isForced) => this.find({ keepsReadOnly: isForced }))
     }
     return new pg.Pool(config)
   }
@@ -204,6 +208,33 @@ export class PoolNode {
     return this.#unconnected
   }
 
+  /** Where it is, as pg reads its configuration; `undefined` when pg cannot read it: then so says the error of each query, too. */
+  get address(): { readonly host: string; readonly port: number } | undefined {
+    try {
+      const { host, port } = this.unconnected
+      return { host, port }
+    } catch {
+      return undefined
+    }
+  }
+
+  /** What must not be shown of it. */
+  get secrets(): readonly string[] {
+    const inUrl = PASSWORD_IN_URL.exec(this.config.connectionString ?? '')?.[1] ?? ''
+    try {
+      const { password } = this.unconnected
+      return typeof password === 'string' ? [password, inUrl] : [inUrl]
+    } catch {
+      return [inUrl]
+    }
+  }
+
+  /** How a message names it: what configures it, and where it is, as `DATABASE_URL (db.ams.internal:5432)`. */
+  get label(): string {
+    const { address } = this
+    return address === undefined ? this.origin : `${this.origin} (${addressText(address)})`
+  }
+
   /** What its address gives, as far as is known. */
   get traits(): EndpointTraits {
     return this.#traits
@@ -211,7 +242,9 @@ export class PoolNode {
 
   /** Notes what its address proved to give. */
   find(found: Partial<EndpointTraits>): void {
-    this.#traits = withFound(this.#traits, found)
+    const before = this.#traits
+    this.#traits = withFound(before, found)
+    if (this.#traits !== before) this.changed()
   }
 
   /** Whether it gave no session lately, or owes an answer, so that no read is sent here for a while (X3). */
@@ -344,10 +377,12 @@ export class PoolNode {
         return this.#publish('up', undefined)
       case 'connection-error':
         this.#lastProblem = { error: evidence.error, at: Date.now() }
+        this.changed()
         return this.#publish('connection-error', evidence.error)
       case 'failed':
         this.#lastProblem = { error: evidence.error, at: Date.now() }
         this.#noteReachable(false)
+        this.changed()
         this.#failedAt = performance.now()
         if (failures === 0) this.#publish('down', evidence.error)
         // A caller that waits for the primary has nowhere else to go.
@@ -369,6 +404,7 @@ export class PoolNode {
     if (this.#isReachable === isReachable) return
     this.#isReachable = isReachable
     this.#reachableSince = performance.now()
+    this.changed()
   }
 
   positionRefused(error: unknown): void {
@@ -405,21 +441,14 @@ export class PoolNode {
     if (isChange) this.#publish(isStandby ? 'became-standby' : 'became-primary', undefined)
     if (isStandby !== (this.role === 'replica')) this.#onNews()
   }
+}
 
-  #noteReadOnly(isForced: boolean): void {
-    this.find({ keepsReadOnly: isForced })
-    if (!isForced) this.#warnOfPooler()
-  }
+/** What stands between the user and the host of a URL. */
+const PASSWORD_IN_URL = /\/\/[^/?#]*?:([^@/]*)@/
 
-  #warnOfPooler(): void {
-    if (this.#hasWarned) return
-    this.#hasWarned = true
-    process.emitWarning(
-      `${this.name} is behind a pooler that shares its sessions, so they cannot be forced read-only: only statements that are ` +
-        'proven to read run there, and all others need the primary. Give the URL of the replica itself. Shown once for each replica.',
-      { type: 'HeadwaterWarning', code: 'HEADWATER_POOLED_REPLICA' },
-    )
-  }
+/** An address in one word, with brackets around an IPv6 address. */
+export function addressText({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /** Whether an answer to the monitor disproves it: other errors of a login are not disproved by an open session. */

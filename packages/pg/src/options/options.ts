@@ -1,17 +1,21 @@
-import { type Consistency, OptionsInvalid } from '@headwater/core'
+import { type Consistency, type Logger, OptionsInvalid } from '@headwater/core'
 import {
   type Access,
   type EndpointTraits,
+  type Finding,
   LOAD_BALANCER,
   ONE_SERVER,
   parseConsistency,
+  parseLogger,
   parseRegion,
   type Routing,
 } from '@headwater/core/internal'
 import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog-options.ts'
+import type { Environment } from './environment.ts'
 import { flyReplicaUrl } from './fly-replica-url.ts'
 import { type FreshnessOptions, type ResolvedFreshness, resolveFreshness } from './freshness-options.ts'
+import { checkLocation, checkScheme, hasLocation } from './location.ts'
 import {
   type ReadOptions,
   type ReplicaShare,
@@ -22,7 +26,7 @@ import {
   resolveStandIns,
   WHOLE_SHARE,
 } from './read-options.ts'
-import { gapsIn, type WiringGap } from './wiring-gaps.ts'
+import { gapsIn } from './wiring-gaps.ts'
 
 /** One Postgres server: the options of pg's own pool, and the region. */
 export interface NodeOptions extends PoolConfig {
@@ -107,6 +111,13 @@ export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions, ReadOpt
    */
   readonly writesOutsideRequest?: 'direct' | 'throw' | undefined
   /**
+   * Who is told: one line when the first connections are made and when the primary changes (in a pool with regions or replicas), and one
+   * warning for each kind and server (docs/warnings.md). `console`, a logger of pino, or anything with `info` and `warn`; `false`: nobody.
+   *
+   * @default the line goes to standard error, warnings to `process.emitWarning`
+   */
+  readonly logger?: Logger | false | undefined
+  /**
    * A server that gives no answer for this time, in ms, is suspect; for twice this time it is down: its connections are closed, and
    * what hangs on them goes elsewhere (X3). 50 to 60000.
    *
@@ -158,6 +169,9 @@ export interface ResolvedOptions {
   readonly freshness: ResolvedFreshness
   readonly reads: ResolvedReads
   readonly writesOutsideRequest: 'direct' | 'throw'
+  /** Whether the app has not said that its writes outside requests may cross. */
+  readonly warnsOfDirectWrites: boolean
+  readonly logger: Logger | false | undefined
   readonly suspectAfterMillis: number
   readonly promotionWaitMillis: number
   readonly connect: 'lazy' | 'eager'
@@ -166,11 +180,13 @@ export interface ResolvedOptions {
   readonly primary: ResolvedNode
   readonly replicas: readonly ResolvedNode[]
   /** What the pool goes without, and should perhaps not: to warn of. */
-  readonly gaps: readonly WiringGap[]
+  readonly gaps: readonly Finding[]
 }
 
 export interface ResolvedNode {
   readonly name: string
+  /** What configures it: an option or a variable. */
+  readonly origin: string
   readonly region: string | undefined
   readonly config: PoolConfig
   /** What is assumed of its address until it shows otherwise. */
@@ -182,9 +198,6 @@ export interface ResolvedNode {
 }
 
 const ROUTINGS: Readonly<Record<Routing, true>> = { automatic: true, 'opt-in': true }
-
-/** The environment variables that are read; `process.env` in production. */
-export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Checks the options and fills in the defaults.
@@ -199,6 +212,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     routing = 'automatic',
     consistency,
     writesOutsideRequest = 'direct',
+    logger,
     suspectAfterMillis = 1_000,
     promotionWaitMillis = 5_000,
     connect = 'lazy',
@@ -237,18 +251,18 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
   const region = resolveRegion('region', ownRegion ?? environment['FLY_REGION'])
   const primaryRegion = resolveRegion('primary.region', primary?.region ?? environment['PRIMARY_REGION'])
   const primaryConfig: PoolConfig = { ...shared, ...withHidden(primary ?? {}, primary ?? {}) }
-  if (!hasLocation(primaryConfig) && environment['DATABASE_URL'] !== undefined) {
-    primaryConfig.connectionString = environment['DATABASE_URL']
-  }
+  const isAttached = !hasLocation(primaryConfig) && hasText(environment['DATABASE_URL'])
+  if (isAttached) primaryConfig.connectionString = environment['DATABASE_URL']
   const isAway = region !== undefined && primaryRegion !== undefined && region !== primaryRegion
   const given = replicas ?? replicasIn(environment, region, isAway ? primaryConfig.connectionString : undefined)
-  const resolvedReplicas = resolveReplicas(given, shared)
+  const resolvedReplicas = resolveReplicas(given, shared, replicas === undefined ? originIn(environment) : undefined)
   if (region !== undefined && primaryRegion === undefined && resolvedReplicas.length > 0) {
     throw new OptionsInvalid(
       'primary.region',
       `is missing although this process is in ${JSON.stringify(region)} and has replicas; set it, or PRIMARY_REGION, to the region of the server that accepts writes`,
     )
   }
+  checkLocation(primaryConfig, environment, region ?? primaryRegion)
   return Object.freeze({
     region,
     routing,
@@ -269,14 +283,22 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     ),
     reads: resolveReads({ choice, readsElsewhere, primaryReads }),
     writesOutsideRequest,
+    warnsOfDirectWrites: options.writesOutsideRequest === undefined,
+    logger: parseLogger(logger),
     suspectAfterMillis: parseMillis('suspectAfterMillis', suspectAfterMillis, 50, 60_000),
     promotionWaitMillis: parseMillis('promotionWaitMillis', promotionWaitMillis, 0, 600_000),
     connect,
     trackCommits,
     catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
-    primary: resolveNode('primary', primaryRegion, primaryConfig),
+    primary: resolveNode('primary', isAttached ? 'DATABASE_URL' : 'primary', primaryRegion, primaryConfig),
     replicas: Object.freeze(resolvedReplicas),
-    gaps: gapsIn({ region, primaryRegion, hasReplicas: replicas !== undefined || resolvedReplicas.length > 0 }),
+    gaps: gapsIn({
+      region,
+      primaryRegion,
+      hasReplicas: resolvedReplicas.length > 0,
+      isExplicit: replicas !== undefined,
+      environment,
+    }),
   })
 }
 
@@ -298,14 +320,28 @@ function replicasIn(
   region: string | undefined,
   awayFrom: string | undefined,
 ): readonly ReplicaOptions[] {
-  if (url !== undefined) return [{ region, connectionString: url }]
+  if (hasText(url)) return [{ region, connectionString: url }]
   if (awayFrom === undefined || awayFrom !== attached || flyRegion === undefined || flyRegion !== region) return []
   const connectionString = flyReplicaUrl(attached, flyRegion)
   // A region may have several members.
   return connectionString === undefined ? [] : [{ region, connectionString, endpoint: 'load-balancer' }]
 }
 
-function resolveReplicas(given: readonly ReplicaOptions[], shared: PoolConfig): ResolvedNode[] {
+/** Which variable the replica of `replicasIn()` comes from. */
+function originIn({ DATABASE_REPLICA_URL: url }: Environment): string {
+  return hasText(url) ? 'DATABASE_REPLICA_URL' : 'DATABASE_URL'
+}
+
+function hasText(value: string | undefined): value is string {
+  return value !== undefined && value !== ''
+}
+
+/** `origin` is the variable that they come from; `undefined`: the option `replicas`. */
+function resolveReplicas(
+  given: readonly ReplicaOptions[],
+  shared: PoolConfig,
+  origin: string | undefined,
+): ResolvedNode[] {
   if (!Array.isArray(given)) throw new OptionsInvalid('replicas', 'expected an array of { region, connectionString }')
   // A replica must not inherit the primary's address.
   const { connectionString: _url, host: _host, port: _port, ...common } = shared
@@ -325,6 +361,7 @@ function resolveReplicas(given: readonly ReplicaOptions[], shared: PoolConfig): 
     const replicaRegion = resolveRegion(`${option}.region`, replica.region)
     return resolveNode(
       `replica-${index}`,
+      origin ?? option,
       replicaRegion,
       config,
       endpoint === 'load-balancer' ? LOAD_BALANCER : ONE_SERVER,
@@ -335,6 +372,7 @@ function resolveReplicas(given: readonly ReplicaOptions[], shared: PoolConfig): 
 
 function resolveNode(
   name: string,
+  origin: string,
   region: string | undefined,
   config: PoolConfig,
   traits: EndpointTraits = ONE_SERVER,
@@ -347,8 +385,10 @@ function resolveNode(
       `is on for ${name}, and a leased client sends each query when the one before it was answered: it may go to another server. Leave it out, or use pg's own pool for what needs it`,
     )
   }
+  checkScheme(isVariable(origin) ? origin : `${origin}.connectionString`, own.connectionString)
   return Object.freeze({
     name,
+    origin,
     region,
     config: withHidden(own, config),
     traits,
@@ -369,8 +409,8 @@ function resolveRegion(option: string, value: string | undefined): string | unde
   return value === undefined || value === '' ? undefined : parseRegion(option, value)
 }
 
-function hasLocation(config: PoolConfig): boolean {
-  return config.connectionString !== undefined || config.host !== undefined || config.port !== undefined
+function isVariable(origin: string): boolean {
+  return origin === origin.toUpperCase()
 }
 
 /** Copies options with their password: pg makes it non-enumerable on the options that it hands out, so a spread loses it. */

@@ -1,4 +1,5 @@
-import { type AllLate, whenAllLate } from '@headwater/core/internal'
+import type { Logger } from '@headwater/core'
+import { type AllLate, warn, whenAllLate } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Lag } from '../fleet/primary-history.ts'
 import type { PoolNode } from '../node/pool-node.ts'
@@ -7,9 +8,6 @@ import type { ResolvedReads } from '../options/read-options.ts'
 import type { ReadInSearch } from './read-in-search.ts'
 import { type ReadRequirement, whyStale } from './read-requirement.ts'
 
-/** A warning that comes again within this time is about the same episode. */
-const QUIET_MILLIS = 60_000
-
 /** What becomes of reads while every replica next door lags more than `maxLag` (F6): the primary must not be stampeded. */
 export class LateReads {
   readonly #fleet: Fleet
@@ -17,16 +15,22 @@ export class LateReads {
   readonly #limit: Lag
   readonly #maxLag: Lag | undefined
   readonly #share: number
+  readonly #logger: Logger | false | undefined
   #turn = 0
-  #isEpisode = false
-  #warnedAt = Number.NEGATIVE_INFINITY
+  #isTold = false
 
-  constructor(fleet: Fleet, { allLate, lateLimit, maxLag }: ResolvedFreshness, { primaryReads }: ResolvedReads) {
+  constructor(
+    fleet: Fleet,
+    { allLate, lateLimit, maxLag }: ResolvedFreshness,
+    { primaryReads }: ResolvedReads,
+    logger: Logger | false | undefined,
+  ) {
     this.#fleet = fleet
     this.#allLate = allLate
     this.#limit = lateLimit
     this.#maxLag = maxLag
     this.#share = primaryReads.share
+    this.#logger = logger
   }
 
   /** The requirement that a late answer meets: what the client has seen and written, always, and `lateLimit`. */
@@ -63,31 +67,11 @@ export class LateReads {
     return best
   }
 
-  /** Call when a replica was within `maxLag`: the next time is another episode. */
-  over(): void {
-    this.#isEpisode = false
-  }
-
   #warn(): void {
-    if (this.#isEpisode) return
-    this.#isEpisode = true
-    const now = performance.now()
-    if (now - this.#warnedAt < QUIET_MILLIS) return
-    this.#warnedAt = now
-    process.emitWarning(
-      `every replica next door lags more than maxLag (${inWords(this.#maxLag)}): ${WHAT[this.#allLate]}.`,
-      {
-        type: 'HeadwaterWarning',
-        code: 'HEADWATER_ALL_LATE',
-      },
-    )
+    if (this.#isTold) return
+    this.#isTold = true
+    warn('HEADWATER_ALL_LATE', { maxLag: inWords(this.#maxLag), answer: this.#allLate }, { logger: this.#logger })
   }
-}
-
-const WHAT: Readonly<Record<AllLate, string>> = {
-  wait: 'reads go to the primary, as many at once as primaryReads allows; see the option allLate',
-  share: 'a share of the reads goes to the primary, and the others get an older state, up to lateLimit',
-  stale: 'reads get an older state, up to lateLimit',
 }
 
 function inWords(maxLag: Lag | undefined): string {

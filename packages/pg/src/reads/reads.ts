@@ -9,7 +9,7 @@ import {
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
-import type { ResolvedReads } from '../options/read-options.ts'
+import type { ResolvedOptions } from '../options/options.ts'
 import { CatalogCheck, type KnownCatalog } from './catalog-check.ts'
 import { JobWrites } from './job-writes.ts'
 import { LateReads } from './late-reads.ts'
@@ -33,7 +33,7 @@ export class Reads {
   readonly jobs: JobWrites
 
   /** `catalog` is the one that verdicts come from; none when it is never read. */
-  constructor(fleet: Fleet, options: ResolvedFreshness, reads: ResolvedReads, catalog: KnownCatalog | undefined) {
+  constructor(fleet: Fleet, { freshness: options, reads, logger }: ResolvedOptions, catalog: KnownCatalog | undefined) {
     const chooser = new ReplicaChooser(fleet, options)
     this.#options = options
     this.#fleet = fleet
@@ -43,8 +43,8 @@ export class Reads {
     this.#ground = {
       chooser,
       order: new ReplicaOrder(fleet, reads.choice),
-      late: new LateReads(fleet, options, reads),
-      detector: options.warnOnStaleReads ? new StaleReadDetector() : undefined,
+      late: new LateReads(fleet, options, reads, logger),
+      detector: options.warnOnStaleReads ? new StaleReadDetector(logger) : undefined,
       catalog: catalog === undefined ? undefined : new CatalogCheck(catalog),
       mayServeStale: options.onPrimaryUnreachable === 'serve-stale',
     }

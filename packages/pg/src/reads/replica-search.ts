@@ -63,10 +63,7 @@ export class ReplicaSearch {
     const preferred = order.preferred(query, requirement.seen, reach)
     if (preferred?.traits.isOneServer === true) {
       const isFit = whyStale(chooser.watch.stateOf(preferred), requirement, chooser.watch) === undefined
-      if (isFit) {
-        if (requirement.maxLag !== undefined) late.over()
-        return this.#takeFresh(preferred, requirement)
-      }
+      if (isFit) return this.#takeFresh(preferred, requirement)
     }
     const nodes = order.all(query, requirement.seen, reach)
     if (nodes.length === 0) return this.#connected(undefined, undefined, whyNotTheLast)
@@ -77,7 +74,6 @@ export class ReplicaSearch {
       return node
     }
     chooser.choose(nodes, requirement, query.frame, reach, chooseLate, (node, why) => {
-      if (node !== undefined && !isLate && requirement.maxLag !== undefined) late.over()
       if (node !== undefined) this.#takeFresh(node, isLate ? late.relaxed(requirement) : requirement)
       else if (mustThrowWhenBehind(query.frame)) this.#connected(new ReplicaBehind())
       else this.#settleForOlder(why)

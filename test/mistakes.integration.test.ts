@@ -52,13 +52,13 @@ describe('what is refused at the start', () => {
     ['a short one among several', middleware({ secret: [SECRET, 'old'] }), /16 characters or more/],
     ['3d: replicas, a region, and no PRIMARY_REGION', pool({ region: 'nrt', primary: { connectionString: url }, replicas: [{ connectionString: url }] }), /primary\.region.*PRIMARY_REGION/],
     ['3f: a region in capitals', pool({ region: 'AMS' }), /"AMS" is not a region name.*such as "ams"/],
-    ['5c: a URL without a scheme', pool({ primary: { connectionString: 'localhost:5433' } }), /primary\.connectionString has no scheme.*postgres:\/\/user:password@host:port\/database/],
-    ['5c: the same for a replica', pool({ replicas: [{ connectionString: 'db.nrt:5433/app' }] }), /replicas\[0\]\.connectionString has no scheme/],
+    ['5c: a URL without a scheme', pool({ primary: { connectionString: 'localhost:5433' } }), /primary\.connectionString: has no scheme.*postgres:\/\/user:password@host:port\/database/],
+    ['5c: the same for a replica', pool({ replicas: [{ connectionString: 'db.nrt:5433/app' }] }), /replicas\[0\]\.connectionString: has no scheme/],
     ['a user and host without a scheme', pool({ connectionString: 'app:hidden@db/app' }), /has no scheme/],
     ['quotation marks that a file has kept', pool({ connectionString: `"${url}"` }), /begins with a quotation mark/],
     ['a blank before the URL', pool({ connectionString: ` ${url}` }), /begins with a blank/],
     ['a list of key=value', pool({ connectionString: 'host=db dbname=app' }), /key=value, which pg does not read/],
-    ['6b: no DATABASE_URL, with regions', pool({ region: 'nrt', primary: { region: 'ams' } }), /primary\.connectionString is missing.*127\.0\.0\.1:5432.*set DATABASE_URL/],
+    ['6b: no DATABASE_URL, with regions', pool({ region: 'nrt', primary: { region: 'ams' } }), /primary\.connectionString: is missing.*127\.0\.0\.1:5432.*set DATABASE_URL/],
     ['a replica without an address', pool({ replicas: [{ region: 'nrt' }] }), /replicas\[0\].*connectionString, or a host or port/],
     ['replicas that are no list', pool({ replicas: { connectionString: url } as never }), /replicas.*array/],
     ['bounded reads without a bound', pool({ consistency: 'bounded', connectionString: url }), /consistency.*maxLag/],
@@ -150,8 +150,8 @@ describe('what is said while it runs', { timeout: 60_000 }, () => {
           ),
         )
       }
-      await expect.poll(() => heard.said, { timeout: 20_000 }).toHaveLength(1)
-      expect(heard.said[0]).toMatch(/^headwater: nrt → primary ams .*reads from .*standby/)
+      await expect.poll(() => heard.said.length, { timeout: 20_000 }).toBeGreaterThan(0)
+      expect(heard.said).toEqual([expect.stringMatching(/^headwater: nrt → primary ams .*reads from .*standby/)])
     }))
 
   test.each([

@@ -3,7 +3,6 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type Cluster, startCluster } from '@headwater/cluster'
-import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Diagnosis, diagnose } from '../src/doctor/doctor.ts'
 import { renderDiagnosis } from '../src/doctor/render-diagnosis.ts'
@@ -69,9 +68,7 @@ const as = (user: string, url: string): string => {
   return changed.href
 }
 async function change(sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: cluster.primary.url })
-  await client.connect()
-  await client.query(sql).finally(() => client.end())
+  await cluster.primary.query(sql)
   await cluster.waitUntilCaughtUp()
 }
 
@@ -183,10 +180,8 @@ function forDocs(output: string): string {
 
 describe('doctor', { timeout: 60_000 }, () => {
   beforeAll(async () => {
-    await change(`
-      create role blind login;
-      revoke execute on function pg_control_system() from public;
-    `)
+    await change('create role blind login')
+    await change('revoke execute on function pg_control_system() from public')
     await change('create database frozen')
     await change('alter database frozen set default_transaction_read_only = on')
   })

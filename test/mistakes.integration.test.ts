@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { runInScope, Scope } from '@headwater/core'
-import { health, headwater } from '@headwater/http/express'
+import { headwater, health } from '@headwater/http/express'
 import { RoutedPool, type RoutedPoolOptions } from '@headwater/pg'
 import { World } from '@headwater/test-world'
 import express from 'express'
@@ -43,23 +43,44 @@ function refusalOf(make: () => unknown): string {
 const url = 'postgres://app:hidden@db.example/app'
 const pool = (options: RoutedPoolOptions) => () => new RoutedPool({ logger: false, ...options })
 const topology = { region: 'nrt', primaryRegion: 'ams', isAtHome: false, hasReplica: true }
-const middleware = (options: object) => () => headwater({ pool: { topology, logger: false }, secret: SECRET, ...options })
+const middleware = (options: object) => () =>
+  headwater({ pool: { topology, logger: false }, secret: SECRET, ...options })
 
 describe('what is refused at the start', () => {
   test.each<[mistake: string, make: () => unknown, leads: RegExp]>([
     ['1: no HEADWATER_SECRET', middleware({ secret: '' }), /HEADWATER_SECRET .* same random value in every region/],
     ['1b: a short one', middleware({ secret: 'short' }), /16 characters or more.*HEADWATER_SECRET/],
     ['a short one among several', middleware({ secret: [SECRET, 'old'] }), /16 characters or more/],
-    ['3d: replicas, a region, and no PRIMARY_REGION', pool({ region: 'nrt', primary: { connectionString: url }, replicas: [{ connectionString: url }] }), /primary\.region.*PRIMARY_REGION/],
+    [
+      '3d: replicas, a region, and no PRIMARY_REGION',
+      pool({ region: 'nrt', primary: { connectionString: url }, replicas: [{ connectionString: url }] }),
+      /primary\.region.*PRIMARY_REGION/,
+    ],
     ['3f: a region in capitals', pool({ region: 'AMS' }), /"AMS" is not a region name.*such as "ams"/],
-    ['5c: a URL without a scheme', pool({ primary: { connectionString: 'localhost:5433' } }), /primary\.connectionString: has no scheme.*postgres:\/\/user:password@host:port\/database/],
-    ['5c: the same for a replica', pool({ replicas: [{ connectionString: 'db.nrt:5433/app' }] }), /replicas\[0\]\.connectionString: has no scheme/],
+    [
+      '5c: a URL without a scheme',
+      pool({ primary: { connectionString: 'localhost:5433' } }),
+      /primary\.connectionString: has no scheme.*postgres:\/\/user:password@host:port\/database/,
+    ],
+    [
+      '5c: the same for a replica',
+      pool({ replicas: [{ connectionString: 'db.nrt:5433/app' }] }),
+      /replicas\[0\]\.connectionString: has no scheme/,
+    ],
     ['a user and host without a scheme', pool({ connectionString: 'app:hidden@db/app' }), /has no scheme/],
     ['quotation marks that a file has kept', pool({ connectionString: `"${url}"` }), /begins with a quotation mark/],
     ['a blank before the URL', pool({ connectionString: ` ${url}` }), /begins with a blank/],
     ['a list of key=value', pool({ connectionString: 'host=db dbname=app' }), /key=value, which pg does not read/],
-    ['6b: no DATABASE_URL, with regions', pool({ region: 'nrt', primary: { region: 'ams' } }), /primary\.connectionString: is missing.*127\.0\.0\.1:5432.*set DATABASE_URL/],
-    ['a replica without an address', pool({ replicas: [{ region: 'nrt' }] }), /replicas\[0\].*connectionString, or a host or port/],
+    [
+      '6b: no DATABASE_URL, with regions',
+      pool({ region: 'nrt', primary: { region: 'ams' } }),
+      /primary\.connectionString: is missing.*127\.0\.0\.1:5432.*set DATABASE_URL/,
+    ],
+    [
+      'a replica without an address',
+      pool({ replicas: [{ region: 'nrt' }] }),
+      /replicas\[0\].*connectionString, or a host or port/,
+    ],
     ['replicas that are no list', pool({ replicas: { connectionString: url } as never }), /replicas.*array/],
     ['bounded reads without a bound', pool({ consistency: 'bounded', connectionString: url }), /consistency.*maxLag/],
     ['routing that is not known', pool({ routing: 'auto' as never }), /routing.*"automatic" or "opt-in"/],
@@ -67,7 +88,11 @@ describe('what is refused at the start', () => {
     ['a time in seconds', pool({ suspectAfterMillis: 1 }), /suspectAfterMillis.*50 to 60000 milliseconds/],
     ['no pool for the middleware', middleware({ pool: undefined }), /pool.*RoutedPool/],
     ['no pool for the health checks', () => health({} as never), /pool.*RoutedPool/],
-    ['a path of health checks without a slash', () => health({ pool: { topology }, readyPath: 'ready' }), /readyPath.*"\/health"/],
+    [
+      'a path of health checks without a slash',
+      () => health({ pool: { topology }, readyPath: 'ready' }),
+      /readyPath.*"\/health"/,
+    ],
     ['a limit that is no number', middleware({ bodyLimitBytes: '1mb' }), /bodyLimitBytes.*bytes/],
   ])('O1: %s', (_mistake, make, leads) => {
     const message = refusalOf(make)
@@ -84,17 +109,24 @@ describe('what is refused at the start', () => {
 
   test('O1: with replicas and no secret that is said, once', () => {
     const heard = new Heard()
-    const alone = { topology: { ...topology, region: undefined, primaryRegion: undefined, isAtHome: true }, logger: heard }
+    const alone = {
+      topology: { ...topology, region: undefined, primaryRegion: undefined, isAtHome: true },
+      logger: heard,
+    }
     headwater({ pool: alone, secret: '' })
     headwater({ pool: alone, secret: '' })
-    expect(heard.said).toEqual([expect.stringMatching(/HEADWATER_NO_SECRET.*set HEADWATER_SECRET to the same random value/i)])
+    expect(heard.said).toEqual([
+      expect.stringMatching(/HEADWATER_NO_SECRET.*set HEADWATER_SECRET to the same random value/i),
+    ])
   })
 
   test('O1: a body limit above what the proxy can replay', () => {
     const heard = new Heard()
     headwater({ pool: { topology, logger: heard }, secret: SECRET, bodyLimitBytes: 10_000_000 })
     headwater({ pool: { topology, logger: heard }, secret: SECRET, bodyLimitBytes: 1_000_000 })
-    expect(heard.said).toEqual([expect.stringMatching(/HEADWATER_BODY_LIMITS: bodyLimitBytes is 10000000.*to 1048576 or less/)])
+    expect(heard.said).toEqual([
+      expect.stringMatching(/HEADWATER_BODY_LIMITS: bodyLimitBytes is 10000000.*to 1048576 or less/),
+    ])
   })
 })
 
@@ -111,7 +143,11 @@ interface Wrong {
 }
 
 /** Runs an app in nrt over real servers; `isBehind`: the middleware stands behind the routes. */
-async function inNrt(isBehind: boolean | 'missing', run: (wrong: Wrong) => Promise<void>, secret: string = SECRET): Promise<void> {
+async function inNrt(
+  isBehind: boolean | 'missing',
+  run: (wrong: Wrong) => Promise<void>,
+  secret: string = SECRET,
+): Promise<void> {
   const heard = new Heard()
   const routed = world.pool('nrt', { logger: heard })
   const app = express()
@@ -146,7 +182,9 @@ describe('what is said while it runs', { timeout: 60_000 }, () => {
       for (let round = 0; round < 20; round += 1) {
         await Promise.all(
           Array.from({ length: 100 }, (_, at) =>
-            ask(at % 10 === 0 ? '/write' : '/read', { headers: ON_FLY, ...(at % 10 === 0 && { method: 'POST' }) }).then((response) => response.text()),
+            ask(at % 10 === 0 ? '/write' : '/read', { headers: ON_FLY, ...(at % 10 === 0 && { method: 'POST' }) }).then(
+              (response) => response.text(),
+            ),
           ),
         )
       }
@@ -159,7 +197,8 @@ describe('what is said while it runs', { timeout: 60_000 }, () => {
     ['7b: the middleware is behind the routes', true],
   ] as const)('O1: %s', (_mistake, isBehind) =>
     inNrt(isBehind, async ({ heard, ask }) => {
-      for (let times = 0; times < 3; times += 1) expect(await (await ask('/write', { method: 'POST' })).text()).toBe('written')
+      for (let times = 0; times < 3; times += 1)
+        expect(await (await ask('/write', { method: 'POST' })).text()).toBe('written')
       expect(heard.codes.filter((code) => code === 'HEADWATER_WRITE_OUTSIDE_REQUEST')).toHaveLength(1)
       expect(heard.said.join()).toMatch(/is headwater\(\{ pool \}\) in use, and before the routes/)
     }),
@@ -168,7 +207,8 @@ describe('what is said while it runs', { timeout: 60_000 }, () => {
   test('O1: 2: another secret in another region', () =>
     inNrt(false, async ({ heard, ask }) => {
       const theirs = await tokenSealedWith('another secret of another region')
-      for (let times = 0; times < 3; times += 1) await ask('/read', { headers: { ...ON_FLY, 'headwater-token': theirs } })
+      for (let times = 0; times < 3; times += 1)
+        await ask('/read', { headers: { ...ON_FLY, 'headwater-token': theirs } })
       expect(heard.codes.filter((code) => code === 'HEADWATER_SECRETS_DIFFER')).toHaveLength(1)
       expect(heard.said.join()).toMatch(/give every region and every instance the same HEADWATER_SECRET/)
     }))
@@ -199,7 +239,9 @@ describe('what is said while it runs', { timeout: 60_000 }, () => {
         expect(answer.status).toBeGreaterThanOrEqual(500)
         expect(await answer.text()).toMatch(/PRIMARY_REGION and HEADWATER_SECRET are the same in every region/)
         expect(heard.codes).toContain('HEADWATER_REGIONS_DISAGREE')
-        expect(heard.said.join()).toMatch(/is in nrt and holds ams for the primary's region.*PRIMARY_REGION should be the same/)
+        expect(heard.said.join()).toMatch(
+          /is in nrt and holds ams for the primary's region.*PRIMARY_REGION should be the same/,
+        )
         expect(heard.codes.includes('HEADWATER_SECRETS_DIFFER')).toBe(other !== SECRET)
       })
     }
@@ -235,7 +277,10 @@ describe('what is said while it runs', { timeout: 60_000 }, () => {
     inNrt(false, async ({ heard, ask }) => {
       const { signState } = await import('../packages/http/src/replay/replay-state.ts')
       const state = signState([SECRET], { method: 'POST', url: '/write' }, 'write', Date.now() - 3_600_000)
-      await ask('/write', { method: 'POST', headers: { ...ON_FLY, 'fly-replay-src': `instance=1;region=ams;t=1;state=${state}` } })
+      await ask('/write', {
+        method: 'POST',
+        headers: { ...ON_FLY, 'fly-replay-src': `instance=1;region=ams;t=1;state=${state}` },
+      })
       expect(heard.said.join()).toMatch(/HEADWATER_CLOCKS_APART.*3600 s behind.*NTP/)
     }))
 })
@@ -244,5 +289,7 @@ describe('what is said while it runs', { timeout: 60_000 }, () => {
 async function tokenSealedWith(secret: string): Promise<string> {
   const { signToken, toLsn } = await import('@headwater/core/internal')
   const now = Date.now()
-  return signToken({ cluster: 7n, timeline: 1, lsn: toLsn(5n), node: 0, issuedAt: now, expires: now + 60_000 }, [secret])
+  return signToken({ cluster: 7n, timeline: 1, lsn: toLsn(5n), node: 0, issuedAt: now, expires: now + 60_000 }, [
+    secret,
+  ])
 }

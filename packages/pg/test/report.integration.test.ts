@@ -64,7 +64,7 @@ describe('the line at the start', { timeout: 60_000 }, () => {
     console.error = (line: string) => void printed.push(line)
     try {
       const silent = world.pool('nrt', { ...options, logger: false })
-      const loud = world.pool('nrt', options)
+      const loud = world.pool('nrt', { ...options, logger: undefined })
       await Promise.all([silent.query('select 1'), loud.query('select 1')])
       await expect.poll(() => printed.length, PATIENT).toBe(1)
       await Promise.all([silent.end(), loud.end()])

@@ -54,7 +54,7 @@ function regionChecks(environment: Environment, wiring: Wiring | undefined): Che
       says: `${region}, ${isAtHome ? 'the primary’s' : `away from the primary’s (${primaryRegion})`}`,
     },
   ]
-  if (!isAtHome && local.length === 0) {
+  if (!isAtHome && wiring !== undefined && local.length === 0) {
     checks.push({
       level: 'warn',
       about: 'DATABASE_REPLICA_URL',

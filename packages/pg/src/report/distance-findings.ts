@@ -1,8 +1,6 @@
 import type { Finding } from '@headwater/core/internal'
 import type { FleetFacts, ServerFacts } from './fleet-facts.ts'
-
-/** A server of one's own region answers faster than this; the nearest two regions of a cloud are about as far apart. */
-const FAR_MILLIS = 20
+import { FAR_MILLIS } from './survey.ts'
 
 /** Finds servers that are not where their region says. Pure. */
 export function distanceFindings(fleet: FleetFacts): readonly Finding[] {
@@ -54,11 +52,11 @@ function inMillis(server: ServerFacts): number {
   return Math.round(millisTo(server))
 }
 
-function isFar(server: ServerFacts): boolean {
-  return server.survey !== undefined && millisTo(server) > FAR_MILLIS
+/** Only what was confirmed: a machine that is busy at its start is nowhere else. */
+function isFar({ survey }: ServerFacts): boolean {
+  return survey?.isConfirmed === true && survey.distanceMillis > FAR_MILLIS
 }
 
-/** Both are the fastest of a few answers, so a busy moment makes neither. */
 function isMuchNearer(stranger: ServerFacts, own: ServerFacts): boolean {
   return isFar(own) && millisTo(stranger) < millisTo(own) / 2
 }

@@ -6,7 +6,7 @@ import { addressText, type PoolNode } from '../node/pool-node.ts'
 import { findingsIn } from './findings.ts'
 import type { FleetFacts, ServerFacts } from './fleet-facts.ts'
 import { startLine } from './start-line.ts'
-import { type Survey, surveyOf } from './survey.ts'
+import { confirmedSurveyOf, FAR_MILLIS, type Survey, surveyOf } from './survey.ts'
 
 /** What a reporter goes by. */
 export interface ReporterOptions {
@@ -64,6 +64,23 @@ export class Reporter {
       }),
     )
     if (!this.#abort.signal.aborted) this.#lookSoon()
+    await Promise.all(this.#fleet.nodes.map((node) => this.#confirm(node)))
+  }
+
+  /** Asks again, later, where a server of this region seems to be far away. */
+  async #confirm(node: PoolNode): Promise<void> {
+    const first = this.#surveys.get(node)
+    const isNear = first === undefined || first.distanceMillis <= FAR_MILLIS
+    if (isNear || !this.#isNextDoor(node)) return
+    const confirmed = await confirmedSurveyOf(node.config, first, this.#abort.signal)
+    if (this.#abort.signal.aborted || confirmed === undefined) return
+    this.#surveys.set(node, confirmed)
+    this.#lookSoon()
+  }
+
+  /** Whether it should be in this region. */
+  #isNextDoor(node: PoolNode): boolean {
+    return node === this.#fleet.primary ? this.#fleet.standing.isAtHome : this.#fleet.isLocal(node)
   }
 
   #look(): void {

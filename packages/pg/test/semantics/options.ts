@@ -158,7 +158,7 @@ export const OPTIONS: Area = {
             made += 1
           }
         }
-        await open({ Client: Own } as pg.PoolConfig).query('select 1')
+        await open({ Client: Own, logger: false } as pg.PoolConfig).query('select 1')
         return made > 0
       },
       gives: true,

@@ -15,6 +15,7 @@ export { HeadwaterError, type HeadwaterErrorCode } from './errors/headwater-erro
 export { OptionsInvalid } from './errors/options-invalid.ts'
 export { type CommitOutcome, OutcomeUnknown } from './errors/outcome-unknown.ts'
 export { PrimaryBusy } from './errors/primary-busy.ts'
+export { PrimaryConflict } from './errors/primary-conflict.ts'
 export { PrimaryUnavailable } from './errors/primary-unavailable.ts'
 export { ReplicaBehind } from './errors/replica-behind.ts'
 export { WriteOnReplica } from './errors/write-on-replica.ts'

@@ -42,7 +42,7 @@ export {
   type ReadsElsewhere,
   readsElsewhere,
 } from './nodes/elsewhere.ts'
-export { type EndpointTraits, LOAD_BALANCER, ONE_SERVER, withFound } from './nodes/endpoint.ts'
+export { type EndpointTraits, LOAD_BALANCER, MOVING, ONE_SERVER, withFound } from './nodes/endpoint.ts'
 export { parseGroup } from './nodes/group.ts'
 export {
   type Evidence,
@@ -115,6 +115,7 @@ export {
   textOf,
   WARNINGS,
   type WarningFacts,
+  type WarnOptions,
   warn,
   warnOfAll,
 } from './warnings/warn.ts'

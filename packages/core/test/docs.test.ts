@@ -8,6 +8,7 @@ import {
   OptionsInvalid,
   OutcomeUnknown,
   PrimaryBusy,
+  PrimaryConflict,
   PrimaryUnavailable,
   type ReplayBlocker,
   ReplayImpossible,
@@ -32,6 +33,7 @@ const ERRORS: Record<HeadwaterErrorCode, HeadwaterError> = {
   HEADWATER_OUTCOME_UNKNOWN: new OutcomeUnknown(new Error('ECONNRESET')),
   HEADWATER_BACKGROUND_ABANDONED: new BackgroundAbandoned('full', 1000),
   HEADWATER_PRIMARY_BUSY: new PrimaryBusy(),
+  HEADWATER_PRIMARY_CONFLICT: new PrimaryConflict(['server-0', 'server-1']),
   HEADWATER_PRIMARY_UNAVAILABLE: new PrimaryUnavailable(new Error('connect')),
 }
 

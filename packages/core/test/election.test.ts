@@ -22,6 +22,17 @@ describe('the election', () => {
     expect(elect(NO_LINEAGE, [standby(1), primary(1)], 0)).toMatchObject({ primary: 1, roles: ['replica', 'primary'] })
   })
 
+  it('X7: names the servers between which somebody has to decide, also once that is decided', () => {
+    const two = [standby(1), { ...primary(2), startedAt: 'one' }, { ...primary(2), startedAt: 'two' }]
+    expect(elect(NO_LINEAGE, two, 0)).toMatchObject({ primary: undefined, contested: [1, 2] })
+    expect(elect(NO_LINEAGE, two, 0, 2)).toMatchObject({
+      primary: 2,
+      contested: [1, 2],
+      roles: ['replica', 'fenced', 'primary'],
+    })
+    expect(elect(NO_LINEAGE, two.slice(0, 2), 0).contested).toEqual([])
+  })
+
   it('X7: fences an old primary that lives on, for good', () => {
     const before = elect(NO_LINEAGE, [primary(1), standby(1)], 0)
     const promoted = elect(before.lineage, [primary(1), primary(2)], 0)
@@ -93,6 +104,7 @@ describe('the election', () => {
     expect(elect(NO_LINEAGE, [undefined, primary(9, Y)], 0)).toEqual({
       lineage: NO_LINEAGE,
       primary: undefined,
+      contested: [],
       roles: ['unknown', 'unknown'],
     })
     const withoutIt = elect(NO_LINEAGE, ['silent', standby(2), primary(2), primary(9, Y)], 0)

@@ -10,6 +10,7 @@ const VALUES = [
   'OptionsInvalid',
   'OutcomeUnknown',
   'PrimaryBusy',
+  'PrimaryConflict',
   'PrimaryUnavailable',
   'ReplayImpossible',
   'ReplayToPrimary',

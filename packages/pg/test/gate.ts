@@ -20,16 +20,21 @@ export class Gate implements AsyncDisposable {
   count = 0
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  #target: { readonly host: string; readonly port: number }
 
   private constructor(mode: GateMode, target: { readonly host: string; readonly port: number }) {
     this.mode = mode
+    this.#target = target
     this.#server = createServer((socket) => {
       this.count += 1
       this.#keep(socket)
       if (this.mode === 'cutting') setTimeout(() => socket.destroy(), CUT_AFTER)
       if (this.mode !== 'open') return
-      const onward = this.#keep(connect(target.port, target.host))
+      const onward = this.#keep(connect(this.#target.port, this.#target.host))
       socket.pipe(onward).pipe(socket)
+      // What is cut on one side is cut on the other.
+      socket.on('close', () => onward.destroy())
+      onward.on('close', () => socket.destroy())
     })
   }
 
@@ -48,6 +53,12 @@ export class Gate implements AsyncDisposable {
   freeze(): void {
     this.mode = 'silent'
     for (const socket of this.#sockets) socket.unpipe().pause()
+  }
+
+  /** Leads each new connection to another server. Those that are open stay, as behind a DNS name, or are `cut`, as by HAProxy. */
+  lead(target: { readonly host: string; readonly port: number }, open: 'stay' | 'cut'): void {
+    this.#target = target
+    if (open === 'cut') for (const socket of this.#sockets) socket.destroy()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,7 +7,7 @@ import { inRequest, WHO, World, who } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
-import type { ReplicaOptions } from '../src/options/options.ts'
+import type { ReplicaOptions } from '../src/options/server-options.ts'
 import { CUT_AFTER, Gate } from './gate.ts'
 
 let world: World

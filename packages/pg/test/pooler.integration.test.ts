@@ -3,7 +3,7 @@ import { inRequest, untilHome, WHO, World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
-import type { ReplicaOptions } from '../src/options/options.ts'
+import type { ReplicaOptions } from '../src/options/server-options.ts'
 import { hasPgBouncer, PgBouncer } from './pgbouncer.ts'
 
 let world: World

@@ -8,6 +8,7 @@ const MESSAGES = {
     'there is no primary, or no connection to it could be made; nothing was sent. Try again.',
   HEADWATER_PRIMARY_BUSY:
     'no replica can answer this read, and others have all of the primary that such reads may take (option primaryReads); nothing was sent. Try again.',
+  HEADWATER_PRIMARY_CONFLICT: 'several servers accept writes on one timeline; nothing was sent.',
 } as const
 
 /**
@@ -25,8 +26,8 @@ export class PrimaryUnavailable extends HeadwaterError {
   /** Whether frameworks may show the message to the client. */
   readonly expose = false
 
-  constructor(cause: unknown, code: 'HEADWATER_PRIMARY_UNAVAILABLE' | 'HEADWATER_PRIMARY_BUSY' = UNAVAILABLE) {
-    super(code, MESSAGES[code], { retryable: true, cause })
+  constructor(cause: unknown, code: keyof typeof MESSAGES = UNAVAILABLE, message: string = MESSAGES[code]) {
+    super(code, message, { retryable: true, cause })
   }
 
   static {

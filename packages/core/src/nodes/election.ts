@@ -45,6 +45,8 @@ export interface Election {
   readonly roles: readonly ServerRole[]
   /** The index of the primary; `undefined` while no server is known to be it. */
   readonly primary: number | undefined
+  /** The indexes of the servers between which an outside authority has to decide; empty while the servers agree. */
+  readonly contested: readonly number[]
 }
 
 export const NO_LINEAGE: Lineage = Object.freeze({ cluster: undefined, isSure: false, timeline: 0 })
@@ -80,7 +82,7 @@ export function elect(before: Lineage, servers: readonly LastReport[], guess: nu
     if (index === winner) return 'primary'
     return server.startedAt === runOf(servers[winner]) ? 'replica' : 'fenced'
   })
-  return { lineage, roles, primary: winner }
+  return { lineage, roles, primary: winner, contested: runs.size > 1 ? candidates : [] }
 }
 
 function runOf(server: LastReport): string | undefined {

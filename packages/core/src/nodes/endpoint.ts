@@ -8,6 +8,8 @@ export interface EndpointTraits {
   readonly keepsReadOnly: boolean
   /** Whether it takes settings in the startup message. */
   readonly takesStartupOptions: boolean
+  /** Whether it follows the primary by itself: it leads to one server at a time, and to another after a failover. */
+  readonly isMoving: boolean
 }
 
 /** What is assumed of a server until it shows otherwise. */
@@ -16,10 +18,14 @@ export const ONE_SERVER: EndpointTraits = Object.freeze({
   isDirect: true,
   keepsReadOnly: true,
   takesStartupOptions: true,
+  isMoving: false,
 })
 
 /** What is assumed of a load balancer until it shows otherwise. */
 export const LOAD_BALANCER: EndpointTraits = Object.freeze({ ...ONE_SERVER, isOneServer: false })
+
+/** What is assumed of an address that follows the primary. */
+export const MOVING: EndpointTraits = Object.freeze({ ...ONE_SERVER, isMoving: true })
 
 /** The traits once `found` was seen; the same object while that changes nothing. */
 export function withFound(traits: EndpointTraits, found: Partial<EndpointTraits>): EndpointTraits {
@@ -28,6 +34,7 @@ export function withFound(traits: EndpointTraits, found: Partial<EndpointTraits>
     next.isOneServer === traits.isOneServer &&
     next.isDirect === traits.isDirect &&
     next.keepsReadOnly === traits.keepsReadOnly &&
-    next.takesStartupOptions === traits.takesStartupOptions
+    next.takesStartupOptions === traits.takesStartupOptions &&
+    next.isMoving === traits.isMoving
   return isSame ? traits : next
 }

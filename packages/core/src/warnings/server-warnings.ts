@@ -30,7 +30,7 @@ export const SERVER_WARNINGS = {
     `${server} accepts writes on timeline ${timeline}, and the cluster is on timeline ${newest}: it is a primary of the past. It is neither written nor read. Stop it, rewind it (pg_rewind) and start it as a standby, or take it out.`,
 
   HEADWATER_TWO_PRIMARIES: ({ servers }: { servers: string }): string =>
-    `two servers of one timeline accept writes: ${servers}. Nothing is written until one of them is gone: stop the wrong one, or take it out of the options.`,
+    `two servers of one timeline accept writes: ${servers}. They are neither written nor read until one of them is gone: stop the wrong one, take it out of the options, or let \`truth\` decide.`,
 
   HEADWATER_PRIMARY_IS_STANDBY: ({ server, primary }: AboutServer & { primary: string | undefined }): string =>
     primary === undefined
@@ -95,4 +95,13 @@ export const SERVER_WARNINGS = {
 
   HEADWATER_CATALOG_UNREADABLE: ({ problem }: { problem: string }): string =>
     `the database's catalog cannot be read (${problem}), so every statement that calls a function or reads a view of your own goes to the primary. Grant the user of this app SELECT on the tables of pg_catalog; \`catalog: false\` goes without it.`,
+
+  HEADWATER_TRUTH_UNREACHABLE: ({ why }: { why: string }): string =>
+    `several servers accept writes, and the \`truth\` that decides between them cannot be asked (${why}): nobody writes until it can be, or one of them is gone.`,
+
+  HEADWATER_DNS_UNANSWERED: ({ name }: { name: string }): string =>
+    `DNS gave no answer for ${name}: the servers that were known are kept, and it is asked again every second. Check the name, and the DNS servers of this machine.`,
+
+  HEADWATER_REGION_UNKNOWN: ({ server, from }: AboutServer & { from: string }): string =>
+    `${from} gave no name of a region for ${server}, so it counts as in the region before. A region is 1 to 63 characters of a-z, 0-9 and "-".`,
 } as const

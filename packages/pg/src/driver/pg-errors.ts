@@ -17,3 +17,8 @@ const NOT_RUNNING: ReadonlySet<string | undefined> = new Set(['57P01', '57P02', 
 export function isNotRunning(error: unknown): boolean {
   return NOT_RUNNING.has(databaseErrorIn(error)?.code)
 }
+
+/** Whether the server ended the session, and so rolled back what ran in it (57P01). */
+export function isSessionEnded(error: unknown): boolean {
+  return databaseErrorIn(error)?.code === '57P01'
+}

@@ -9,6 +9,10 @@ import type { Connected, PoolNode } from '../node/pool-node.ts'
  * An error is pg's own, as wait loops ask for; in a request a primary that is out of service is a `PrimaryUnavailable`.
  */
 export function connectEarly(fleet: Fleet, routing: Routing, frame: Frame | undefined, connected: Connected): void {
+  if (fleet.firstNews.isAwaited) {
+    fleet.begin()
+    return fleet.firstNews.wait(() => connectEarly(fleet, routing, frame, connected))
+  }
   const isNextDoor =
     frame?.forced === undefined ? routing === 'automatic' && !fleet.topology.isAtHome : frame.forced === 'replica'
   if (isNextDoor) connectToFirst(fleet.local, connected, toPrimary)

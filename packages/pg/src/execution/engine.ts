@@ -42,14 +42,7 @@ export class Engine {
 
   /** Ends the background work (watches, the catalog), then the pools. Rejects with an AggregateError of what could not be closed. */
   async end(): Promise<void> {
-    await Promise.all([this.verdicts.end(), this.#reporter.end(), this.fleet.end()])
-    const { nodes } = this.fleet
-    const outcomes = await Promise.allSettled(nodes.map((node) => node.end()))
-    const errors = outcomes.flatMap((outcome, index) =>
-      outcome.status === 'rejected'
-        ? [new Error(`${nodes[index]?.name}: could not be closed`, { cause: outcome.reason })]
-        : [],
-    )
-    if (errors.length > 0) throw new AggregateError(errors, 'some pools could not be closed')
+    await Promise.all([this.verdicts.end(), this.#reporter.end()])
+    await this.fleet.end()
   }
 }

@@ -2,7 +2,7 @@ import { OptionsInvalid, OutcomeUnknown } from '@headwater/core'
 import { accessIn, type Decision, type Position, type PrimaryReason, type Situation } from '@headwater/core/internal'
 import { boundHere } from '../driver/bound-here.ts'
 import { isStatementLost } from '../driver/named-statement.ts'
-import { isReadTimeout } from '../driver/pg-errors.ts'
+import { isReadTimeout, isSessionEnded } from '../driver/pg-errors.ts'
 import { sendQuery } from '../driver/send.ts'
 import { isAbandoned, sendSubmittable } from '../driver/submittable.ts'
 import type { Fleet } from '../fleet/fleet.ts'
@@ -37,6 +37,7 @@ export class Execution {
 
   /** Runs a query until its holder's `finish`, which is called once. */
   run(query: RoutedQuery): void {
+    if (this.#fleet.firstNews.isAwaited) return this.#runLater(query)
     const { holder, statement } = query
     const spentBy = query.frame?.scope?.replay
     // P3. Only a ROLLBACK still passes: it undoes the transaction, and saves its connection.
@@ -60,6 +61,11 @@ export class Execution {
     const known = [...this.#fleet.groups].map((name) => JSON.stringify(name)).join(', ')
     const expected = known === '' ? 'no replica names one; give a replica the option `group`' : `expected ${known}`
     return new OptionsInvalid('group', `${JSON.stringify(group)} is not a group of this pool's replicas; ${expected}`)
+  }
+
+  #runLater(query: RoutedQuery): void {
+    this.#fleet.begin()
+    this.#fleet.firstNews.wait(() => this.run(query))
   }
 
   /** The error of a transaction that no replica can run: its request is replayed at BEGIN, before any work. */
@@ -253,6 +259,7 @@ export class Execution {
         return this.#onPrimary(query, 'refused')
       }
       if (refusal === 'replica-lost' && query.sentIn === 'none' && this.#leavePrimary(query, connection, error)) return
+      if (mayWaitForNext(query, connection, error)) return this.#onceStopped(query, connection, error)
       return holder.finish(query, this.#outcomes.errorAtPrimary(query, connection, refusal, error))
     }
     const isForced = query.frame?.forced === 'replica'
@@ -280,8 +287,31 @@ export class Execution {
     return true
   }
 
+  /**
+   * A server that stops ends its sessions and rolls back: a lone statement waits for the next primary, like one that was not sent
+   * (X9). Who ends one session of a server that goes on meant it.
+   */
+  #onceStopped(query: RoutedQuery, connection: Connection, error: unknown): void {
+    query.wasEnded = true
+    connection.mustClose = true
+    const decided = boundHere((hasStopped: boolean): void => {
+      if (hasStopped) this.#onPrimary(query, 'write')
+      else query.holder.finish(query, error)
+    })
+    void this.#fleet.hasStopped(connection.node).then(decided)
+  }
+
   /** Settles in a later turn of the event loop, so that a caller sees the same order whatever the answer. */
   #finishLater(query: RoutedQuery, error: unknown, result?: unknown): void {
     process.nextTick(() => query.holder.finish(query, error, result))
   }
+}
+
+/** Whether a query stands alone, and its server has ended the session in which it ran: then nothing of it was done. */
+function mayWaitForNext(query: RoutedQuery, { role }: Connection, error: unknown): boolean {
+  const { holder, statement, wasEnded } = query
+  if (role !== 'primary' || wasEnded || holder.isPinned || holder.isLost || holder.transaction.phase !== 'none')
+    return false
+  const isPlain = statement.reason === 'reads-only' || statement.reason === 'data-modification'
+  return isPlain && statement.count === 1 && query.call.submittable === undefined && isSessionEnded(error)
 }

@@ -100,6 +100,8 @@ export class RoutedQuery {
   hasLeftPrimary = false
   /** Whether replicas of other regions were looked at. */
   hasTriedFar = false
+  /** Whether a server that stopped has ended its session: it waits for the next primary once. */
+  wasEnded = false
   /** The error that ended the last replica's connection. */
   lostTo: unknown
   /** `undefined` while nobody wants to know who answers. */

@@ -8,14 +8,24 @@ import {
   NO_LINEAGE,
   type Position,
   type PositionSource,
+  parseRegion,
   type ServerRole,
+  warn,
 } from '@headwater/core/internal'
 import type pg from 'pg'
+import { openOwnConnection } from '../driver/own-connection.ts'
 import { type Connected, PoolNode } from '../node/pool-node.ts'
-import type { ResolvedNode, ResolvedOptions } from '../options/options.ts'
+import { WrongServer } from '../node/wrong-server.ts'
+import type { ResolvedOptions } from '../options/options.ts'
+import type { ResolvedNode } from '../options/resolve-servers.ts'
+import { Arbiter, type Candidate } from './arbiter.ts'
 import { askPrimary } from './ask-primary.ts'
+import { DiscoveredServers } from './discovered-servers.ts'
+import { FirstNews } from './first-news.ts'
 import { LastPosition } from './last-position.ts'
+import { Members } from './members.ts'
 import { Monitor, type Monitored } from './monitor.ts'
+import { MovingAddress } from './moving-address.ts'
 import { PrimaryPlaces } from './primary-places.ts'
 import { PrimaryWait } from './primary-wait.ts'
 import { type ReplicaSet, ReplicaSets } from './replica-sets.ts'
@@ -24,11 +34,21 @@ import { Standpoint } from './standpoint.ts'
 
 type FleetOptions = Pick<
   ResolvedOptions,
-  'region' | 'primary' | 'replicas' | 'freshness' | 'reads' | 'suspectAfterMillis' | 'promotionWaitMillis'
+  | 'region'
+  | 'primary'
+  | 'replicas'
+  | 'discovered'
+  | 'areRolesGiven'
+  | 'truth'
+  | 'freshness'
+  | 'reads'
+  | 'logger'
+  | 'suspectAfterMillis'
+  | 'promotionWaitMillis'
 >
 
-/** Its place among the nodes. */
-const CONFIGURED_PRIMARY = 0
+/** How long a server may take to say whether it stops. */
+const STOPPED_MILLIS = 1_000
 /** A process that writes and reads all the time asks no more often than this for a replica next door. */
 const NEXT_DOOR_PAUSE_MILLIS = 10
 /** The same for those of other regions, which are read when the primary is gone: then it is too late to ask. */
@@ -37,52 +57,91 @@ const NO_PRIMARY = '[headwater] no server is known to be the primary now'
 
 /** All servers of a pool, who of them is the primary, and the topology of this process. */
 export class Fleet implements PositionSource, Monitored {
-  readonly nodes: readonly PoolNode[]
+  readonly members: Members = new Members()
   readonly monitor: Monitor
   readonly lastPosition: LastPosition = new LastPosition(this)
   /** Called when more is known of a server, or of who the primary is. */
   changed: () => void = () => undefined
+  /** Until it is known which servers there are, and who is the primary, where the app has not said so. */
+  readonly firstNews: FirstNews
   /** The server that takes the writes: the configured one at first, then the one that is elected (X7). */
   primary: PoolNode
   /** Whether it may: not once it proved to be no primary, until another is elected. */
   hasPrimary = true
   /** The replicas that may be read, in the order of the configuration. */
-  replicas: readonly PoolNode[]
+  replicas: readonly PoolNode[] = []
   /** What reads may take of the primary in the place of replicas (X3). */
   readonly places: PrimaryPlaces
   /** Whether servers of this region are there to be read from, so that their loss could stampede the primary (X3). */
   expectsReplicas = false
   readonly #groups: ReadonlySet<string>
   readonly #readsElsewhere: ResolvedOptions['reads']['readsElsewhere']
-  #sets: ReplicaSets
+  #sets: ReplicaSets = new ReplicaSets([], () => true)
   #standpoint: Standpoint
+  readonly isMonitored: boolean
+  /** Whether the configuration says who is the primary; else the first server is a guess. */
+  readonly areRolesGiven: boolean
+  readonly #logger: ResolvedOptions['logger']
   readonly #region: string | undefined
-  readonly #reports: LastReport[]
-  #roles: readonly ServerRole[] = []
+  /** It names the cluster, and is believed before it has answered. */
+  readonly #guess: PoolNode
+  readonly #moving: MovingAddress | undefined
+  readonly #discovered: DiscoveredServers
+  readonly #reports = new Map<PoolNode, Exclude<LastReport, undefined | object> | ServerSample>()
+  readonly #roles = new Map<PoolNode, ServerRole>()
+  readonly #arbiter: Arbiter
+  #contested = false
   readonly #wait: PrimaryWait
-  readonly #isMonitored: boolean
   #lineage: Lineage = NO_LINEAGE
   /** The timeline on which `primary` was elected; 0 while it is the first guess. */
   #electedOn = 0
 
   constructor(options: FleetOptions) {
-    const { region, primary, replicas, freshness, reads, suspectAfterMillis, promotionWaitMillis } = options
-    const onNews = (): void => this.monitor.alarm()
-    const nodeFor = (server: ResolvedNode, role: 'primary' | 'replica') => new PoolNode(server, role, onNews)
-    this.#region = region
-    this.primary = nodeFor(primary, 'primary')
-    this.replicas = replicas.map((replica) => nodeFor(replica, 'replica'))
+    const { region, primary, replicas, discovered, freshness, reads, suspectAfterMillis, promotionWaitMillis } = options
+    this.#logger = options.logger
     this.#readsElsewhere = reads.readsElsewhere
-    this.#groups = new Set(replicas.flatMap(({ share }) => share.group ?? []))
-    this.nodes = [this.primary, ...this.replicas]
-    this.#reports = this.nodes.map(() => undefined)
-    for (const node of this.nodes) node.changed = () => this.changed()
-    this.#isMonitored = this.nodes.filter((node) => node.traits.isOneServer).length > 1
-    this.#wait = new PrimaryWait(this.#isMonitored ? promotionWaitMillis : 0)
-    this.#sets = new ReplicaSets(this.replicas, (node) => this.isLocal(node))
+    this.#groups = new Set([...replicas, ...discovered.map(({ node }) => node)].flatMap(({ share }) => share.group ?? []))
+    this.#region = region
+    this.areRolesGiven = options.areRolesGiven
+    this.monitor = new Monitor(this, { maxLagMillis: freshness.maxLag?.millis, suspectAfterMillis })
+    this.#arbiter = new Arbiter(options.truth, options.logger, () => this.#elect())
+    this.#moving = primary.traits.isMoving ? this.#followPrimary(primary, 2 * suspectAfterMillis) : undefined
+    this.primary = this.#moving?.node ?? this.#nodeFor(primary, 'primary')
+    this.#guess = this.primary
+    for (const node of [this.primary, ...replicas.map((replica) => this.#nodeFor(replica, 'replica'))])
+      this.members.add(node)
+    const servers = this.nodes.filter((node) => node.traits.isOneServer).length
+    this.isMonitored = servers > 1 || discovered.length > 0 || this.#moving !== undefined
+    this.#wait = new PrimaryWait(this.isMonitored ? promotionWaitMillis : 0)
     this.#standpoint = this.#lookAround()
     this.places = new PrimaryPlaces(this, reads.primaryReads)
-    this.monitor = new Monitor(this, { maxLagMillis: freshness.maxLag?.millis, suspectAfterMillis })
+    this.#sort()
+    this.members.each((node) => {
+      node.changed = () => this.changed()
+      this.monitor.watch(node)
+    })
+    this.members.onLeave((node) => this.#forget(node))
+    this.#discovered = new DiscoveredServers(discovered, options.logger, {
+      onJoin: (node) => this.#join(node),
+      onLeave: (node) => this.members.remove(node),
+      // What takes the writes stays until another server does.
+      mayLeave: (node) => node !== this.primary,
+      onProblem: (error) => this.primary.learn({ kind: 'connection-error', error }),
+      makeNode: (server) => this.#nodeFor(server, 'replica'),
+    })
+    const needsRoles = !options.areRolesGiven && this.isMonitored
+    this.firstNews = new FirstNews(needsRoles || discovered.length > 0, () => this.#isKnown(needsRoles))
+  }
+
+  /** The servers as of now. */
+  get nodes(): readonly PoolNode[] {
+    return this.members.all
+  }
+
+  /** Begins to find the servers, where that has to be done. Call before the first query. */
+  begin(): void {
+    this.monitor.touch()
+    this.#discovered.start(() => this.firstNews.heard())
   }
 
   /** Where this process stands, as of now: without a replica while all local ones are ejected. Asking keeps the monitor going. */
@@ -153,7 +212,7 @@ export class Fleet implements PositionSource, Monitored {
 
   /** What a server is, by the last election; `unknown` before it was asked, and where it is not asked. */
   roleOf(node: PoolNode): ServerRole {
-    return this.#roles[this.nodes.indexOf(node)] ?? 'unknown'
+    return this.#roles.get(node) ?? 'unknown'
   }
 
   isLocal({ region }: PoolNode): boolean {
@@ -162,11 +221,12 @@ export class Fleet implements PositionSource, Monitored {
 
   /** Takes in what a server said of itself, or that it does not answer, and elects the primary (X7). */
   report(node: PoolNode, said: ServerSample | 'silent'): void {
-    const index = this.nodes.indexOf(node)
-    if (!isSameReport(this.#reports[index], said)) {
-      this.#reports[index] = said
-      this.#elect()
-    }
+    if (typeof said === 'object' && node === this.#moving?.node) this.#moving.heard(said)
+    const isMoved = typeof said === 'object' && this.#isRegionOf(node, said) && this.#learnRegion(node, said.saysRegion)
+    const isNews = !isSameReport(this.#reports.get(node), said)
+    this.#reports.set(node, said)
+    if (isNews || isMoved) this.#elect()
+    this.firstNews.heard()
     if (said !== 'silent' && node === this.primary && this.hasPrimary) this.#wait.settleAll()
   }
 
@@ -190,14 +250,28 @@ export class Fleet implements PositionSource, Monitored {
     if (!this.hasPrimary) return this.#waitForPrimary(connected, new Error(NO_PRIMARY), deadline)
     // A server that is known to be down is knocked at by one caller only. A refused login is each caller's own error.
     const { lastError } = node
-    if (this.#isMonitored && isOutOfService(lastError) && !node.tryProbe()) {
+    if (this.isMonitored && isOutOfService(lastError) && !node.tryProbe()) {
       return this.#waitForPrimary(connected, lastError, deadline)
     }
     node.connect(connected, (error) => {
       const isMoved = !this.hasPrimary || node !== this.primary || node.isStandby === true
-      if (!node.hasEnded && (isMoved || isOutOfService(error))) this.#waitForPrimary(connected, error, deadline)
+      if (!node.hasEnded && (isMoved || error instanceof WrongServer || isOutOfService(error)))
+        this.#waitForPrimary(connected, error, deadline)
       else connected(error)
     })
+  }
+
+  /** Whether a server that has ended a session takes no new one, while another may become the primary. Never rejects. */
+  async hasStopped(node: PoolNode): Promise<boolean> {
+    if (!this.isMonitored || node.hasEnded) return false
+    this.monitor.alarm()
+    try {
+      const connection = await openOwnConnection([node.pool], AbortSignal.timeout(STOPPED_MILLIS))
+      await connection.end()
+      return node !== this.primary
+    } catch (error) {
+      return isOutOfService(error)
+    }
   }
 
   /** The primary's position, in one query on a connection of its pool (F2). Rejects after a second, or when it cannot say. */
@@ -205,12 +279,15 @@ export class Fleet implements PositionSource, Monitored {
     return askPrimary(this.primary, isCommitAsync)
   }
 
-  /** Ends the monitor; the nodes are ended by their owner. Callers that wait for a primary are told. */
+  /** Ends the monitor, then the connections. Callers that wait for a primary are told. Rejects with what could not be closed. */
   async end(): Promise<void> {
+    this.#arbiter.end()
+    this.firstNews.end()
     const ended = new Error('Cannot use a pool after calling end on the pool')
     this.#wait.settleAll(ended)
     this.places.end(ended)
-    await this.monitor.end()
+    await Promise.all([this.monitor.end(), this.#discovered.end()])
+    await this.members.end()
   }
 
   #waitForPrimary(connected: Connected, error: unknown, deadline = this.#wait.deadline): void {
@@ -219,29 +296,109 @@ export class Fleet implements PositionSource, Monitored {
       if (failure === undefined) this.connectToPrimary(connected, deadline)
       else connected(failure)
     }
-    this.#wait.add(goOn, deadline, new PrimaryUnavailable(error))
+    this.#wait.add(goOn, deadline, () => (this.#contested ? this.#arbiter.error : new PrimaryUnavailable(error)))
   }
 
   #elect(): void {
-    const { lineage, roles, primary } = elect(this.#lineage, this.#reports, CONFIGURED_PRIMARY)
+    const nodes = this.nodes
+    const reports = nodes.map((node) => this.#reports.get(node))
+    const guess = nodes.indexOf(this.#guess)
+    let election = elect(this.#lineage, reports, guess)
+    const candidates = election.contested.flatMap((index): Candidate[] => {
+      const [node, sample] = [nodes[index], reports[index]]
+      return node !== undefined && typeof sample === 'object' ? [{ node, sample }] : []
+    })
+    const chosen = this.#arbiter.choose(candidates)
+    if (chosen !== undefined) election = elect(this.#lineage, reports, guess, election.contested[chosen])
+    this.#arbiter.watch(candidates)
+    const { lineage, roles, primary } = election
+    this.#contested = candidates.length > 0 && primary === undefined
     this.#lineage = lineage
-    this.#roles = roles
-    for (const [index, node] of this.nodes.entries()) applyRole(node, roles[index] ?? 'unknown')
-    const elected = primary === undefined ? undefined : this.nodes[primary]
+    for (const [index, node] of nodes.entries()) {
+      this.#roles.set(node, roles[index] ?? 'unknown')
+      applyRole(node, roles[index] ?? 'unknown')
+    }
+    const elected = primary === undefined ? undefined : nodes[primary]
     if (elected !== undefined) {
       this.primary = elected
       this.hasPrimary = true
       this.#electedOn = lineage.timeline
+      this.#warnOfNoRegion(elected)
     } else {
       // A primary that is silent stays the primary until a later timeline is known: its own breaker says that it cannot be reached.
       const isSuperseded = this.#electedOn > 0 && lineage.timeline > this.#electedOn
-      if (roles[this.nodes.indexOf(this.primary)] !== 'unknown' || isSuperseded) this.hasPrimary = false
+      if (this.roleOf(this.primary) !== 'unknown' || isSuperseded) this.hasPrimary = false
     }
+    this.#sort()
+    if (elected !== undefined) this.#wait.settleAll()
+    this.changed()
+  }
+
+  /** Finds the replicas among the servers, and where this process stands. */
+  #sort(): void {
     this.replicas = this.nodes.filter((node) => node.role === 'replica' && node.isInService)
     this.#sets = new ReplicaSets(this.replicas, (one) => this.isLocal(one))
     this.#standpoint = this.#lookAround()
-    if (elected !== undefined) this.#wait.settleAll()
-    this.changed()
+  }
+
+  #nodeFor(server: ResolvedNode, role: 'primary' | 'replica'): PoolNode {
+    return new PoolNode(server, role, () => this.monitor.alarm())
+  }
+
+  #followPrimary(server: ResolvedNode, timeoutMillis: number): MovingAddress {
+    const onNews = (): void => this.monitor.alarm()
+    const makeNode = (admit: ConstructorParameters<typeof PoolNode>[3]) =>
+      new PoolNode(server, 'primary', onNews, admit)
+    const moving: MovingAddress = new MovingAddress(makeNode, timeoutMillis, this.#logger, {
+      onSample: (sample) => this.report(moving.node, sample),
+      onWrongServer: onNews,
+      onRegion: (region) => {
+        if (this.#learnRegion(moving.node, region)) this.#sort()
+      },
+    })
+    return moving
+  }
+
+  #join(node: PoolNode): void {
+    this.members.add(node)
+    this.#sort()
+  }
+
+  #forget(node: PoolNode): void {
+    this.monitor.forget(node)
+    this.#reports.delete(node)
+    this.#roles.delete(node)
+    this.#elect()
+  }
+
+  /** Whether the region that a server names is that of `node`: an address that moves is where the primary is. */
+  #isRegionOf({ asksRegion, traits }: PoolNode, { isStandby, isReadOnly, timeline }: ServerSample): boolean {
+    return asksRegion && (!traits.isMoving || !(isStandby || isReadOnly || timeline < this.#lineage.timeline))
+  }
+
+  /** Whether a server's own word on its region is news. */
+  #learnRegion(node: PoolNode, region: string | undefined): boolean {
+    if (region === undefined || region === node.region) return false
+    try {
+      node.region = parseRegion('headwater.region', region)
+      return true
+    } catch {
+      warn('HEADWATER_REGION_UNKNOWN', { server: node.label, from: 'its setting headwater.region' }, { about: node.label, logger: this.#logger })
+      return false
+    }
+  }
+
+  #warnOfNoRegion(primary: PoolNode): void {
+    if (this.#region === undefined || primary.region !== undefined || primary.regionOf !== undefined) return
+    warn('HEADWATER_NO_PRIMARY_REGION', { region: this.#region }, { logger: this.#logger })
+  }
+
+  /** Whether all has been heard that a first query waits for: a primary, or a word from every server. */
+  #isKnown(needsRoles: boolean): boolean {
+    if (!this.#discovered.isKnown) return false
+    if (!needsRoles) return true
+    const servers = this.nodes.filter((node) => node.traits.isOneServer)
+    return this.roleOf(this.primary) === 'primary' || servers.every((node) => this.#reports.has(node))
   }
 
   #lookAround(): Standpoint {
@@ -253,14 +410,18 @@ export class Fleet implements PositionSource, Monitored {
 
 function applyRole(node: PoolNode, role: ServerRole): void {
   switch (role) {
-    case 'primary':
     case 'replica':
+      // While an address that moves leads to one in recovery, it is on its way: nobody reads there.
+      if (node.traits.isMoving) return
+      return node.become(role)
+    case 'primary':
       return node.become(role)
     case 'fenced':
     case 'foreign':
-      return node.retire()
-    // A server that was not heard stays what it was; one in a conflict, or read-only, gets no writes because none is elected.
+    // What it shows may be lost with it, and what it acknowledges too.
     case 'conflict':
+      return node.retire()
+    // A server that was not heard stays what it was; a read-only one gets no writes because none is elected.
     case 'read-only':
     case 'unknown':
   }

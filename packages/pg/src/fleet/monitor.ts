@@ -17,6 +17,9 @@ const SHORTEST_PAUSE_MILLIS = 50
 const ALARM_PAUSE_MILLIS = 100
 /** How long servers are asked that often after each piece of evidence. */
 const ALARM_MILLIS = 30_000
+/** How long a connection to an address that moves is asked, while all is calm, and after evidence. */
+const RENEW_MILLIS = 5_000
+const RENEW_IN_ALARM_MILLIS = 1_000
 /** The pause after that, while no server is known to be the primary. */
 const LEADERLESS_PAUSE_MILLIS = 250
 /** How long they are asked at all after the last query. */
@@ -29,6 +32,8 @@ export interface Monitored {
   readonly primary: PoolNode
   /** Whether it may be: it is the first guess, or was elected. */
   readonly hasPrimary: boolean
+  /** Whether it has to be asked who is who: one server alone need not be. */
+  readonly isMonitored: boolean
   isLocal(node: PoolNode): boolean
   /** Takes in what a server said, or that it does not answer. */
   report(node: PoolNode, said: ServerSample | 'silent'): void
@@ -44,7 +49,10 @@ export interface MonitorOptions {
 /** Asks every server of a fleet who it is and how far it is, over a connection of its own, so that no read has to ask (F4, X3, X7). */
 export class Monitor {
   readonly #fleet: Monitored
-  readonly #watches: ReadonlyMap<PoolNode, ServerWatch>
+  readonly #watches = new Map<PoolNode, ServerWatch>()
+  readonly #timeoutMillis: number
+  /** Those of servers that have left. */
+  readonly #ending = new Set<Promise<void>>()
   readonly #history = new PrimaryHistory()
   readonly #lagPauseMillis: number
   readonly #needsLag: boolean
@@ -64,35 +72,50 @@ export class Monitor {
     this.#needsLag = maxLagMillis !== undefined
     const limit = maxLagMillis ?? Number.POSITIVE_INFINITY
     this.#lagPauseMillis = Math.max(SHORTEST_PAUSE_MILLIS, Math.min(CALM_MILLIS, limit / 4))
+    this.#timeoutMillis = 2 * suspectAfterMillis
+  }
+
+  /** Begins to ask a server, with the others. */
+  watch(node: PoolNode): void {
     // Behind a load balancer each connection of a watch could lead to another server.
-    const watched = fleet.nodes.filter((node) => node.traits.isOneServer)
-    for (const node of watched) node.isWatched = watched.length > 1
-    this.#watches = new Map(
-      watched.map((node) => [
-        node,
-        new ServerWatch(node, {
-          pause: () => this.#pauseFor(node),
-          isUsed: () => this.#wasUsedLately(),
-          timeoutMillis: 2 * suspectAfterMillis,
-          overdueAfterMillis: suspectAfterMillis,
-          onOverdue: () => this.#suspect(node),
-          onSample: (sample) => this.#heard(node, sample),
-          onFailure: (failure, error) => this.#failed(node, failure, error),
-          onRest: () => this.#rests(node),
-        }),
-      ]),
-    )
+    if (!node.traits.isOneServer || this.#hasEnded) return
+    const watch = new ServerWatch(node, {
+      pause: () => this.#pauseFor(node),
+      isUsed: () => this.#wasUsedLately(),
+      timeoutMillis: this.#timeoutMillis,
+      overdueAfterMillis: this.#timeoutMillis / 2,
+      onOverdue: () => this.#suspect(node),
+      renewAfter: () => this.#renewAfter(node),
+      onSample: (sample) => this.#heard(node, sample),
+      onFailure: (failure, error) => this.#failed(node, failure, error),
+      onRest: () => this.#rests(node),
+    })
+    this.#watches.set(node, watch)
+    node.isWatched = this.#fleet.isMonitored
+    if (this.#isRunning) watch.watcher.start()
+  }
+
+  /** Asks a server no more. */
+  forget(node: PoolNode): void {
+    const watch = this.#watches.get(node)
+    if (watch === undefined) return
+    this.#watches.delete(node)
+    this.#silent.delete(node)
+    this.#readFarAt.delete(node)
+    const ended = watch.watcher.end()
+    this.#ending.add(ended)
+    void ended.finally(() => this.#ending.delete(ended))
   }
 
   /** Call with each query: it keeps the monitor going. One server alone is not asked: there is nothing to choose. */
   touch(): void {
     this.#isUsed = true
-    if (!this.#isRunning && this.#watches.size > 1 && !this.#hasEnded) this.#start()
+    if (!this.#isRunning && this.#fleet.isMonitored && !this.#hasEnded) this.#start()
   }
 
   /** Call on evidence that a server is not what it was: every server is asked now, and every 100 ms until it is clear. */
   alarm(): void {
-    if (this.#hasEnded || this.#watches.size < 2) return
+    if (this.#hasEnded || !this.#fleet.isMonitored) return
     const now = performance.now()
     const isNew = now > this.#alarmUntil - ALARM_MILLIS + ALARM_PAUSE_MILLIS
     this.#alarmUntil = now + ALARM_MILLIS
@@ -130,7 +153,7 @@ export class Monitor {
 
   /** Whether it asks this server by itself. */
   asks(node: PoolNode): boolean {
-    return this.#watches.size > 1 && this.#watches.has(node)
+    return this.#fleet.isMonitored && this.#watches.has(node)
   }
 
   /** What is known of a server, as of its last answer; asks nothing, and keeps no watch going. */
@@ -186,7 +209,7 @@ export class Monitor {
 
   async end(): Promise<void> {
     this.#hasEnded = true
-    await Promise.all([...this.#watches.values()].map(({ watcher }) => watcher.end()))
+    await Promise.all([...this.#ending, ...[...this.#watches.values()].map(({ watcher }) => watcher.end())])
   }
 
   #start(): void {
@@ -215,6 +238,13 @@ export class Monitor {
     if (!wasRead) this.hurry([node])
   }
 
+  /** An open connection stays where it is: where the address leads now, only a new one shows. */
+  #renewAfter(node: PoolNode): number {
+    if (!node.traits.isMoving) return Number.POSITIVE_INFINITY
+    if (!this.#fleet.hasPrimary) return 0
+    return performance.now() < this.#alarmUntil ? RENEW_IN_ALARM_MILLIS : RENEW_MILLIS
+  }
+
   #wasUsedLately(): boolean {
     const now = performance.now()
     if (this.#isUsed) this.#usedAt = now
@@ -223,6 +253,7 @@ export class Monitor {
   }
 
   #heard(node: PoolNode, sample: ServerSample): void {
+    if (!this.#watches.has(node)) return
     this.#silent.delete(node)
     this.#fleet.report(node, sample)
     if (node === this.#fleet.primary && !sample.isStandby) {
@@ -239,6 +270,7 @@ export class Monitor {
 
   #failed(node: PoolNode, failure: Failure, error: unknown): void {
     node.isSuspect = false
+    if (!this.#watches.has(node)) return
     // A server that stays away is no news.
     if (!this.#silent.has(node)) this.alarm()
     if (isPositionRefused(error)) return node.positionRefused(error)
@@ -253,6 +285,8 @@ export class Monitor {
   }
 
   #rests(node: PoolNode): void {
+    // One that has left says nothing of the others.
+    if (!this.#watches.has(node)) return
     this.#isRunning = false
     // While the primary goes on unseen, a replica that stands still would look caught up.
     if (node === this.#fleet.primary) this.#history.forget()

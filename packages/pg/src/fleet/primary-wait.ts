@@ -21,15 +21,15 @@ export class PrimaryWait {
     return performance.now() + this.#millis
   }
 
-  /** Lets `done` wait until `deadline`; when it may not, or in vain, it gets `error`. */
-  add(done: Waiting, deadline: number, error: unknown): void {
+  /** Lets `done` wait until `deadline`; when it may not, or in vain, it gets the error that `whyNot` gives then. */
+  add(done: Waiting, deadline: number, whyNot: () => unknown): void {
     const left = deadline - performance.now()
-    if (left <= 0 || this.#waiting.size >= MOST_WAITING) return done(error)
+    if (left <= 0 || this.#waiting.size >= MOST_WAITING) return done(whyNot())
     // Whoever finds the primary calls back: the caller goes on where it began.
     const resume = boundHere(done)
     const timer = setTimeout(() => {
       this.#waiting.delete(resume)
-      resume(error)
+      resume(whyNot())
     }, left)
     this.#waiting.set(resume, timer)
   }

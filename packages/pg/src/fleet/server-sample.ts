@@ -8,6 +8,11 @@ export interface ServerSample extends ReplicaState, ServerReport {
   readonly receivedAt: number
   /** The server process that answered: behind a pooler it is not the one that the connection began with. */
   readonly processId: number
+  /** The address and port at which it took the connection; `undefined` on a Unix socket. */
+  readonly address: string | undefined
+  readonly addressPort: number | undefined
+  /** Its setting `headwater.region`; `undefined` where it has none. */
+  readonly saysRegion: string | undefined
 }
 
 /**
@@ -32,7 +37,10 @@ export const SERVER_SAMPLE = `
          pg_catalog.pg_backend_pid(),
          pg_catalog.pg_is_in_recovery(),
          pg_catalog.current_setting('default_transaction_read_only'),
-         extract(epoch from pg_catalog.pg_postmaster_start_time())::text`
+         extract(epoch from pg_catalog.pg_postmaster_start_time())::text,
+         pg_catalog.host(pg_catalog.inet_server_addr()),
+         pg_catalog.inet_server_port(),
+         pg_catalog.current_setting('headwater.region', true)`
 
 /**
  * Reads the answer to `SERVER_SAMPLE`, in the order of its columns, as text.
@@ -40,7 +48,8 @@ export const SERVER_SAMPLE = `
  * @throws {Error} when it has no position, as before a standby's first replayed record.
  */
 export function parseServerSample(row: readonly (string | null)[], sentAt: number, receivedAt: number): ServerSample {
-  const [position, timeline, cluster, incarnation, processId, recovery, readOnly, startedAt] = row
+  const [position, timeline, cluster, incarnation, processId, recovery, readOnly, startedAt, address, port, region] =
+    row
   const lsn = parseLsn(position ?? '')
   if (lsn === undefined || !timeline || !cluster || !incarnation) {
     throw new Error('[headwater] a server did not report its position in the WAL')
@@ -54,6 +63,10 @@ export function parseServerSample(row: readonly (string | null)[], sentAt: numbe
     isReadOnly: readOnly === 'on',
     startedAt: startedAt ?? '',
     processId: Number(processId),
+    address: address ?? undefined,
+    addressPort: port ? Number(port) : undefined,
+    // A setting that a session has set and reset is empty.
+    saysRegion: region || undefined,
     sentAt,
     receivedAt,
   }

@@ -16,6 +16,7 @@ export interface ServerWatchEvents {
   readonly timeoutMillis: number
   readonly overdueAfterMillis: number
   readonly onOverdue: () => void
+  readonly renewAfter: () => number
   readonly onSample: (sample: ServerSample) => void
   readonly onFailure: (failure: Failure, error: unknown) => void
   readonly onRest: () => void

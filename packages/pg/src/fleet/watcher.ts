@@ -61,6 +61,12 @@ export interface Watch<Sample> {
    * @default 60_000
    */
   readonly patienceMillis?: number
+  /**
+   * How long one connection is asked before it is made anew, in ms; asked each time. For an address that may lead elsewhere later.
+   *
+   * @default as long as it lasts
+   */
+  readonly renewAfter?: () => number
   /** Called when the watch has stopped for lack of looks: what was learnt may be long out of date at the next one. */
   readonly onRest?: () => void
 }
@@ -181,13 +187,14 @@ export class Watcher<Sample> {
 
   /** Asks on one connection while the watch is wanted. Throws when the connection fails. */
   async #watchConnection(answered: () => void): Promise<void> {
-    const { config, timeoutMillis = TIMEOUT_MILLIS } = this.#watch
+    const { config, timeoutMillis = TIMEOUT_MILLIS, renewAfter = () => Number.POSITIVE_INFINITY } = this.#watch
     const client = new (clientClassOf(config))(withTimeout(config, timeoutMillis))
     const leave = (): void => {
       client.connection.stream.destroy()
     }
     let failure: unknown
     let version = 0
+    let isRenewed = false
     onParameterStatus(client, (name, value) => {
       if (name === 'server_version') version = Number.parseInt(value, 10)
     })
@@ -204,6 +211,7 @@ export class Watcher<Sample> {
       await connected
       internalsOf(client).unref()
       const waitsFrom = this.#watch.wait?.waitsFrom ?? Number.POSITIVE_INFINITY
+      const connectedAt = performance.now()
       let mayWait = true
       while (this.#isWanted()) {
         this.#keep(await this.#ask(client))
@@ -216,10 +224,14 @@ export class Watcher<Sample> {
             true,
           )
         if (failure !== undefined) throw failure
+        isRenewed = performance.now() - connectedAt >= renewAfter()
+        if (isRenewed) return
       }
     } finally {
       this.#openSince = undefined
-      this.#forget()
+      // What it said still holds, unless the next connection says otherwise.
+      if (isRenewed) leave()
+      else this.#forget()
       this.#abort.signal.removeEventListener('abort', leave)
       await client.end().catch(() => undefined)
     }

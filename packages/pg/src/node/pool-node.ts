@@ -18,9 +18,10 @@ import { isNotRunning } from '../driver/pg-errors.ts'
 import { clientClassOf, clientsOf, forgetPending } from '../driver/pg-internals.ts'
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
 import { unconnectedClient } from '../driver/unconnected-client.ts'
-import type { ResolvedNode } from '../options/options.ts'
 import type { ResolvedShare } from '../options/read-options.ts'
-import { guardedVerify, verifyReadOnly } from './verify-session.ts'
+import type { ResolvedNode } from '../options/resolve-servers.ts'
+import { guardedVerify, type VerifySession, verifyAfter, verifyReadOnly } from './verify-session.ts'
+import { WrongServer } from './wrong-server.ts'
 
 /** How much of a slower answer counts for the round trip. */
 const SLOWER_SHARE = 0.3
@@ -61,7 +62,6 @@ export class PoolNode {
   readonly name: string
   /** What configures it: an option or a variable. */
   readonly origin: string
-  readonly region: string | undefined
   /** Which reads it gets while it is a replica. */
   readonly share: ResolvedShare
   /** The regions that stand in for its own while it is the primary. */
@@ -73,6 +73,10 @@ export class PoolNode {
   /** How long it takes to answer, in ms, without its slow answers; `undefined` before the first. */
   #roundTripMillis: number | undefined
   #measures = 0
+  /** As configured, or as the server itself says where that counts. */
+  region: string | undefined
+  readonly asksRegion: boolean
+  readonly regionOf: ResolvedNode['regionOf']
   /** The settings of a connection of our own: the app's, without what the pool adds. */
   readonly config: pg.PoolConfig
   /** What its sessions are made for: those of a replica are read-only (X1). */
@@ -87,6 +91,7 @@ export class PoolNode {
   readonly #leaving = new Set<Promise<void>>()
   readonly #Client: typeof pg.Client
   readonly #onNews: () => void
+  readonly #admit: VerifySession | undefined
   /** The role that the server last reported; `undefined` before the first connection. */
   isStandby: boolean | undefined
   #traits: EndpointTraits
@@ -105,12 +110,18 @@ export class PoolNode {
   #lastProblem: NodeProblem | undefined
   #unconnected: pg.Client | undefined
 
-  /** `onNews` is called when the server reports another role than its own. */
-  constructor(node: ResolvedNode, role: NodeRole, onNews: () => void = () => undefined) {
+  /**
+   * `onNews` is called when the server reports another role than its own; `admit` says of each new session whether its server is the
+   * one that is wanted.
+   */
+  constructor(node: ResolvedNode, role: NodeRole, onNews: () => void = () => undefined, admit?: VerifySession) {
     this.name = node.name
     this.origin = node.origin
     this.role = role
     this.region = node.region
+    this.asksRegion = node.asksRegion
+    this.regionOf = node.regionOf
+    this.#admit = admit
     this.config = node.config
     this.share = node.share
     this.standIns = node.standIns
@@ -119,7 +130,9 @@ export class PoolNode {
     this.#Client = trackedClientClass(clientClassOf(node.config), {
       asksForReadOnly: () => this.role === 'replica' && this.#traits.takesStartupOptions,
       onOptionsRefused: () => this.find({ takesStartupOptions: false }),
-      onRole: (isStandby) => this.#observeRole(isStandby),
+      onRole: (isStandby) => {
+        if (this.#admit === undefined) this.#observeRole(isStandby)
+      },
       onError: (error) => this.learn({ kind: 'connection-error', error }),
     })
     this.pool = this.#makePool()
@@ -132,6 +145,7 @@ export class PoolNode {
     const { onConnect, verify } = this.config
     if (onConnect !== undefined) config.onConnect = (client) => runOutside(() => onConnect(client))
     if (verify !== undefined) config.verify = guardedVerify(verify)
+    if (this.#admit !== undefined) config.verify = verifyAfter(this.#admit, config.verify)
     if (this.role === 'replica') {
       config.verify = verifyReadOnly(config.verify, (isForced) => this.find({ keepsReadOnly: isForced }))
     }
@@ -162,6 +176,11 @@ export class PoolNode {
   /** Closes all its connections at once: what hangs on them rejects (X2), and callers that wait for one go elsewhere. */
   cut(error: unknown): void {
     this.#leave(error, true)
+  }
+
+  /** Closes at once those of its connections that lead to another server than the one that is wanted. */
+  cutThose(isElsewhere: (client: object) => boolean): void {
+    for (const client of clientsOf(this.pool)) if (isElsewhere(client)) client.connection.stream.destroy()
   }
 
   #leave(error: unknown, isCut: boolean): void {
@@ -338,10 +357,11 @@ export class PoolNode {
     connected: Connected,
     failed: (error: unknown) => void,
   ): void {
-    if (role === 'primary' && client.isStandby === true) {
+    // Where sessions are asked, that counts: pgpool-II passes on what another of its servers reports.
+    if (role === 'primary' && client.isStandby === true && this.#admit === undefined) {
       release(true)
       this.#onNews()
-      return failed(new Error(`[headwater] ${this.name} is in recovery, so it takes no writes`))
+      return failed(new WrongServer(this.name, 'in recovery'))
     }
     connected(undefined, { node: this, client, role, mustClose: false, release })
   }
@@ -350,7 +370,7 @@ export class PoolNode {
   #learnWhy(error: unknown, failed: ((error: unknown) => void) | undefined, since: number): void {
     if (!isFullPool(error) && !this.#hasEnded) {
       // An attempt from before the server's last answer is no news: it was made while the server was gone.
-      if (since >= this.#answeredAt) this.learn({ kind: 'failed', error })
+      if (since >= this.#answeredAt && !(error instanceof WrongServer)) this.learn({ kind: 'failed', error })
       failed?.(error)
     } else {
       // Whoever waited in vain behind others that got no session was kept waiting by the server.

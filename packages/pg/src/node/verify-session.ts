@@ -31,3 +31,9 @@ export function verifyReadOnly(next: VerifySession | undefined, found: (isForced
     })
   }
 }
+
+/** One check after another; the second only of a session that has passed the first. */
+export function verifyAfter(first: VerifySession, second: VerifySession | undefined): VerifySession {
+  if (second === undefined) return first
+  return (client, done) => first(client, (error) => (error === undefined ? second(client, done) : done(error)))
+}

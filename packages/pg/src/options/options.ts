@@ -1,60 +1,19 @@
 import { type Consistency, type Logger, OptionsInvalid } from '@headwater/core'
-import {
-  type Access,
-  type EndpointTraits,
-  type Finding,
-  LOAD_BALANCER,
-  ONE_SERVER,
-  parseConsistency,
-  parseLogger,
-  parseRegion,
-  type Routing,
-} from '@headwater/core/internal'
+import { type Access, parseConsistency, parseLogger, type Routing } from '@headwater/core/internal'
 import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog-options.ts'
 import type { Environment } from './environment.ts'
-import { flyReplicaUrl } from './fly-replica-url.ts'
 import { type FreshnessOptions, type ResolvedFreshness, resolveFreshness } from './freshness-options.ts'
-import { checkLocation, checkScheme, hasLocation } from './location.ts'
+import { type ReadOptions, type ResolvedReads, resolveReads } from './read-options.ts'
 import {
-  type ReadOptions,
-  type ReplicaShare,
-  type ResolvedReads,
-  type ResolvedShare,
-  resolveReads,
-  resolveShare,
-  resolveStandIns,
-  WHOLE_SHARE,
-} from './read-options.ts'
-import { gapsIn } from './wiring-gaps.ts'
-
-/** One Postgres server: the options of pg's own pool, and the region. */
-export interface NodeOptions extends PoolConfig {
-  /**
-   * The region that the server runs in, such as `ams`.
-   *
-   * @default the primary: PRIMARY_REGION; a replica: read from every region
-   */
-  readonly region?: string | undefined
-  /**
-   * The regions whose instances stand in for those of this server's region while it is the primary, nearest first: a replay names
-   * them too, and an instance there that it reaches writes over the network (X8).
-   *
-   * @default []
-   */
-  readonly standIns?: readonly string[] | undefined
-}
-
-/** One replica. */
-export interface ReplicaOptions extends NodeOptions, ReplicaShare {
-  /**
-   * What the address leads to. `server` is one server. With `load-balancer` (a reader endpoint) each connection may lead to
-   * another one, so a read that must be fresh asks its own connection first: one more round trip.
-   *
-   * @default 'server'
-   */
-  readonly endpoint?: 'server' | 'load-balancer' | undefined
-}
+  hasSeveralServers,
+  type ResolvedServers,
+  resolveRegion,
+  resolveServers,
+  withHidden,
+} from './resolve-servers.ts'
+import type { ServersByAddress, ServersByRole } from './server-options.ts'
+import { checkTruth, type Truth, type TruthOptions } from './truth-options.ts'
 
 /**
  * Options of `RoutedPool`.
@@ -62,27 +21,21 @@ export interface ReplicaOptions extends NodeOptions, ReplicaShare {
  * Options of pg's own pool (`max`, `ssl`, `password` …) may stand at the top level and then hold for every server. `host`,
  * `port` and `connectionString` at the top level are the primary's.
  */
-export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions, ReadOptions {
+export interface RoutedPoolOptions extends CommonOptions, ServersByRole {}
+
+/** The same, with servers whose roles are found by asking. */
+export interface ServerPoolOptions
+  extends Omit<CommonOptions, 'connectionString' | 'host' | 'port'>,
+    ServersByAddress {}
+
+/** What holds for both. */
+export interface CommonOptions extends PoolConfig, FreshnessOptions, ReadOptions, TruthOptions {
   /**
    * The region that this process runs in. Without one the process counts as being in the primary's region.
    *
    * @default FLY_REGION
    */
   readonly region?: string | undefined
-  /**
-   * The server that accepts writes.
-   *
-   * @default PRIMARY_REGION and DATABASE_URL
-   */
-  readonly primary?: NodeOptions | undefined
-  /**
-   * The streaming replicas. The local ones are read: those in this process's region, and those that name no region; those of other
-   * regions when no local one can be (`readsElsewhere`). `[]` says that there are none.
-   *
-   * @default one in this region at DATABASE_REPLICA_URL; where that is not set, on Fly, away from the primary's region, the members of
-   * Fly Postgres in this region, if DATABASE_URL leads to one
-   */
-  readonly replicas?: readonly ReplicaOptions[] | undefined
   /**
    * When a local replica is read (R8): `automatic` reads it whenever it is safe, `opt-in` only inside `withReplica()`.
    *
@@ -162,7 +115,7 @@ export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions, ReadOpt
 }
 
 /** What the pool runs on: checked and complete. */
-export interface ResolvedOptions {
+export interface ResolvedOptions extends ResolvedServers {
   readonly region: string | undefined
   readonly routing: Routing
   readonly consistency: Consistency
@@ -177,24 +130,7 @@ export interface ResolvedOptions {
   readonly connect: 'lazy' | 'eager'
   readonly trackCommits: boolean
   readonly catalog: ResolvedCatalog
-  readonly primary: ResolvedNode
-  readonly replicas: readonly ResolvedNode[]
-  /** What the pool goes without, and should perhaps not: to warn of. */
-  readonly gaps: readonly Finding[]
-}
-
-export interface ResolvedNode {
-  readonly name: string
-  /** What configures it: an option or a variable. */
-  readonly origin: string
-  readonly region: string | undefined
-  readonly config: PoolConfig
-  /** What is assumed of its address until it shows otherwise. */
-  readonly traits: EndpointTraits
-  /** Which reads it gets while it is a replica. */
-  readonly share: ResolvedShare
-  /** The regions that stand in for its own while it is the primary. */
-  readonly standIns: readonly string[]
+  readonly truth: Truth | undefined
 }
 
 const ROUTINGS: Readonly<Record<Routing, true>> = { automatic: true, 'opt-in': true }
@@ -204,11 +140,16 @@ const ROUTINGS: Readonly<Record<Routing, true>> = { automatic: true, 'opt-in': t
  *
  * @throws {OptionsInvalid} naming the option, what was expected, and what to do.
  */
-export function resolveOptions(options: RoutedPoolOptions, environment: Environment): ResolvedOptions {
+export function resolveOptions(
+  options: RoutedPoolOptions | ServerPoolOptions,
+  environment: Environment,
+): ResolvedOptions {
   const {
     region: ownRegion,
-    primary,
-    replicas,
+    primary: _primary,
+    replicas: _replicas,
+    servers: _servers,
+    truth,
     routing = 'automatic',
     consistency,
     writesOutsideRequest = 'direct',
@@ -249,20 +190,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     throw new OptionsInvalid('trackCommits', `${JSON.stringify(trackCommits)} is unknown; expected true or false`)
   }
   const region = resolveRegion('region', ownRegion ?? environment['FLY_REGION'])
-  const primaryRegion = resolveRegion('primary.region', primary?.region ?? environment['PRIMARY_REGION'])
-  const primaryConfig: PoolConfig = { ...shared, ...withHidden(primary ?? {}, primary ?? {}) }
-  const isAttached = !hasLocation(primaryConfig) && hasText(environment['DATABASE_URL'])
-  if (isAttached) primaryConfig.connectionString = environment['DATABASE_URL']
-  const isAway = region !== undefined && primaryRegion !== undefined && region !== primaryRegion
-  const given = replicas ?? replicasIn(environment, region, isAway ? primaryConfig.connectionString : undefined)
-  const resolvedReplicas = resolveReplicas(given, shared, replicas === undefined ? originIn(environment) : undefined)
-  if (region !== undefined && primaryRegion === undefined && resolvedReplicas.length > 0) {
-    throw new OptionsInvalid(
-      'primary.region',
-      `is missing although this process is in ${JSON.stringify(region)} and has replicas; set it, or PRIMARY_REGION, to the region of the server that accepts writes`,
-    )
-  }
-  checkLocation(primaryConfig, environment, region ?? primaryRegion)
+  const fleet = resolveServers(options, shared, environment, region)
   return Object.freeze({
     region,
     routing,
@@ -289,16 +217,9 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     promotionWaitMillis: parseMillis('promotionWaitMillis', promotionWaitMillis, 0, 600_000),
     connect,
     trackCommits,
-    catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
-    primary: resolveNode('primary', isAttached ? 'DATABASE_URL' : 'primary', primaryRegion, primaryConfig),
-    replicas: Object.freeze(resolvedReplicas),
-    gaps: gapsIn({
-      region,
-      primaryRegion,
-      hasReplicas: resolvedReplicas.length > 0,
-      isExplicit: replicas !== undefined,
-      environment,
-    }),
+    catalog: resolveCatalog(catalog, functions, hasSeveralServers(fleet)),
+    truth: checkTruth(truth),
+    ...fleet,
   })
 }
 
@@ -314,106 +235,10 @@ function resolveFreshnessFor(
   return freshness
 }
 
-/** The replicas that the environment knows of; `awayFrom` is the primary's URL when it is in another region. */
-function replicasIn(
-  { DATABASE_REPLICA_URL: url, DATABASE_URL: attached, FLY_REGION: flyRegion }: Environment,
-  region: string | undefined,
-  awayFrom: string | undefined,
-): readonly ReplicaOptions[] {
-  if (hasText(url)) return [{ region, connectionString: url }]
-  if (awayFrom === undefined || awayFrom !== attached || flyRegion === undefined || flyRegion !== region) return []
-  const connectionString = flyReplicaUrl(attached, flyRegion)
-  // A region may have several members.
-  return connectionString === undefined ? [] : [{ region, connectionString, endpoint: 'load-balancer' }]
-}
-
-/** Which variable the replica of `replicasIn()` comes from. */
-function originIn({ DATABASE_REPLICA_URL: url }: Environment): string {
-  return hasText(url) ? 'DATABASE_REPLICA_URL' : 'DATABASE_URL'
-}
-
-function hasText(value: string | undefined): value is string {
-  return value !== undefined && value !== ''
-}
-
-/** `origin` is the variable that they come from; `undefined`: the option `replicas`. */
-function resolveReplicas(
-  given: readonly ReplicaOptions[],
-  shared: PoolConfig,
-  origin: string | undefined,
-): ResolvedNode[] {
-  if (!Array.isArray(given)) throw new OptionsInvalid('replicas', 'expected an array of { region, connectionString }')
-  // A replica must not inherit the primary's address.
-  const { connectionString: _url, host: _host, port: _port, ...common } = shared
-  return given.map((replica: ReplicaOptions, index) => {
-    const option = `replicas[${index}]`
-    if (typeof replica !== 'object' || replica === null || !hasLocation(replica)) {
-      throw new OptionsInvalid(option, 'names no server; give it a connectionString, or a host or port')
-    }
-    const { endpoint = 'server' } = replica
-    if (endpoint !== 'server' && endpoint !== 'load-balancer') {
-      throw new OptionsInvalid(
-        `${option}.endpoint`,
-        `${JSON.stringify(endpoint)} is unknown; expected "server" or "load-balancer"`,
-      )
-    }
-    const config = { ...withHidden(common, shared), ...withHidden(replica, replica) }
-    const replicaRegion = resolveRegion(`${option}.region`, replica.region)
-    return resolveNode(
-      `replica-${index}`,
-      origin ?? option,
-      replicaRegion,
-      config,
-      endpoint === 'load-balancer' ? LOAD_BALANCER : ONE_SERVER,
-      resolveShare(option, replica),
-    )
-  })
-}
-
-function resolveNode(
-  name: string,
-  origin: string,
-  region: string | undefined,
-  config: PoolConfig,
-  traits: EndpointTraits = ONE_SERVER,
-  share: ResolvedShare = WHOLE_SHARE,
-): ResolvedNode {
-  const { region: _, endpoint: _e, weight: _w, group: _g, groupOnly: _o, standIns, ...own } = config as ReplicaOptions
-  if ((own as { readonly pipeline?: unknown }).pipeline) {
-    throw new OptionsInvalid(
-      'pipeline',
-      `is on for ${name}, and a leased client sends each query when the one before it was answered: it may go to another server. Leave it out, or use pg's own pool for what needs it`,
-    )
-  }
-  checkScheme(isVariable(origin) ? origin : `${origin}.connectionString`, own.connectionString)
-  return Object.freeze({
-    name,
-    origin,
-    region,
-    config: withHidden(own, config),
-    traits,
-    share,
-    standIns: resolveStandIns(`${name}.standIns`, standIns),
-  })
-}
-
 function parseMillis(option: string, value: number, least: number, most: number): number {
   if (Number.isInteger(value) && value >= least && value <= most) return value
   throw new OptionsInvalid(
     option,
     `${String(value)} is not a valid time; expected ${least} to ${most} milliseconds, no fraction`,
   )
-}
-
-function resolveRegion(option: string, value: string | undefined): string | undefined {
-  return value === undefined || value === '' ? undefined : parseRegion(option, value)
-}
-
-function isVariable(origin: string): boolean {
-  return origin === origin.toUpperCase()
-}
-
-/** Copies options with their password: pg makes it non-enumerable on the options that it hands out, so a spread loses it. */
-function withHidden<Config extends object>(copy: Config, original: PoolConfig): Config {
-  return original.password === undefined ? { ...copy } : { ...copy, password: original.password }
 }

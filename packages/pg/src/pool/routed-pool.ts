@@ -18,7 +18,7 @@ import { Engine } from '../execution/engine.ts'
 import { LONE_QUERIES } from '../execution/lone-queries.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
 import { type PoolStatus, statusOf } from '../fleet/pool-status.ts'
-import { type RoutedPoolOptions, resolveOptions } from '../options/options.ts'
+import { type RoutedPoolOptions, resolveOptions, type ServerPoolOptions } from '../options/options.ts'
 import { LeasedClient } from './leased-client.ts'
 import { OpenLeases } from './open-leases.ts'
 import { type PoolWiring, wiringOf } from './wiring.ts'
@@ -78,7 +78,7 @@ interface RoutedPoolClass {
    *
    * @throws {OptionsInvalid} naming the option, what was expected, and what to do.
    */
-  new (options?: RoutedPoolOptions): RoutedPool
+  new (options?: RoutedPoolOptions | ServerPoolOptions): RoutedPool
   readonly prototype: RoutedPool
 }
 
@@ -92,7 +92,7 @@ class RoutedPoolImplementation extends PgPool {
   readonly #suspectAfterMillis: number
   #isAwaitingBackground = false
 
-  constructor(options: RoutedPoolOptions = {}) {
+  constructor(options: RoutedPoolOptions | ServerPoolOptions = {}) {
     noteCopy('@headwater/pg', import.meta.url)
     const resolved = resolveOptions(options, process.env)
     super(resolved.primary.config)
@@ -279,23 +279,23 @@ class RoutedPoolImplementation extends PgPool {
     const forward = (event: string): void => {
       if (!FORWARDED.has(event) || forwarded.has(event)) return
       forwarded.add(event)
-      for (const node of this.#engine.fleet.nodes) {
+      this.#engine.fleet.members.each((node) => {
         node.eachPool((pool) =>
           emitterOf(pool).on(event, (...args: unknown[]) =>
             runOutside(() => runAppCode(() => this.emit(event, ...args))),
           ),
         )
-      }
+      })
     }
     emitterOf(this).on('newListener', forward)
-    for (const node of this.#engine.fleet.nodes) {
+    this.#engine.fleet.members.each((node) => {
       node.eachPool((pool) =>
         pool.on('error', (error: Error, client: pg.PoolClient) => {
           // Without this check an idle connection that dies would end the process; the pool makes another.
           if (this.listenerCount('error') > 0) runOutside(() => runAppCode(() => this.emit('error', error, client)))
         }),
       )
-    }
+    })
   }
 
   #sum(count: (pool: pg.Pool) => number): number {

@@ -47,9 +47,10 @@ export class OwnWrites {
     this.#watch = watch
     watch.onSample((node, state) => this.#noteState(node, state))
     // Who hears of a change reads it next, and whoever made it need not be this process.
-    for (const node of fleet.nodes) {
+    fleet.members.each((node) => {
       node.eachPool((pool) => pool.on('connect', (client) => client.on('notification', () => this.doubt())))
-    }
+    })
+    fleet.members.onLeave((node) => this.#behind.delete(node))
   }
 
   /** Whether something was written whose position is not known: then only the primary is sure to have it. */

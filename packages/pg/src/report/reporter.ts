@@ -36,7 +36,7 @@ export class Reporter {
   constructor(fleet: Fleet, { logger, gaps }: ReporterOptions) {
     this.#fleet = fleet
     this.#logger = logger
-    this.#hasLine = fleet.topology.region !== undefined || fleet.nodes.length > 1
+    this.#hasLine = fleet.standing.region !== undefined || fleet.nodes.length > 1
     warnOfAll(gaps, logger)
     // A lone server without a region is a plain pool: there is nothing to say.
     if (logger !== false && this.#hasLine) fleet.changed = () => this.#lookSoon()
@@ -116,7 +116,7 @@ export class Reporter {
   #facts(): FleetFacts {
     const { region, primaryRegion, isAtHome } = this.#fleet.standing
     const isComplete = this.#fleet.nodes.every((node) => this.#isKnown(node))
-    const servers = this.#fleet.nodes.map((node, index) => this.#factsOf(node, index === 0))
+    const servers = this.#fleet.nodes.map((node, index) => this.#factsOf(node, index === 0 && this.#fleet.areRolesGiven))
     const primary = this.#fleet.hasPrimary ? servers[this.#fleet.nodes.indexOf(this.#fleet.primary)] : undefined
     return { region, primaryRegion, isAtHome, primary, timeline: this.#fleet.timeline, isComplete, servers }
   }
@@ -138,7 +138,8 @@ export class Reporter {
       isStandby: sample?.isStandby ?? node.isStandby,
       timeline: sample?.timeline,
       cluster: sample?.cluster,
-      startedAt: sample?.startedAt,
+      // An address that moves leads to one of the others.
+      startedAt: node.traits.isMoving ? undefined : sample?.startedAt,
       isReachable: node.reachability.isReachable,
       problem: lastProblem === undefined ? undefined : errorInWords(lastProblem.error, node.secrets),
       lagMillis: millis !== undefined && Number.isFinite(millis) ? millis : undefined,

@@ -1,0 +1,137 @@
+import { World, who } from '@headwater/test-world'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
+import { DnsServer, type Records } from './dns-server.ts'
+
+const PATIENT = { timeout: 20_000, interval: 20 }
+const NAME = '_postgresql._tcp.nrt.db.internal'
+
+let world: World
+let dns: DnsServer
+beforeAll(async () => {
+  world = await World.start({ replicas: ['nrt', 'nrt-2', 'nrt-3'] })
+  dns = await DnsServer.start({})
+}, 60_000)
+afterAll(async () => {
+  await world[Symbol.asyncDispose]()
+  await dns[Symbol.asyncDispose]()
+})
+
+const srv = (...indexes: number[]): Records => ({
+  SRV: indexes.map((index) => ({ target: 'localhost', port: world.replica(index).port })),
+})
+const poolThatAsks = (options: Partial<RoutedPoolOptions> = {}): RoutedPool =>
+  world.pool('nrt', {
+    replicas: [
+      {
+        region: 'nrt',
+        user: 'postgres',
+        database: 'postgres',
+        discover: { name: NAME, resolver: dns.resolver(), refreshMillis: 1_000 },
+      },
+    ],
+    catalog: false,
+    ...options,
+  })
+/** Who answers a number of reads. */
+async function readers(pool: RoutedPool): Promise<string[]> {
+  const all = await Promise.all(Array.from({ length: 12 }, () => who(pool)))
+  return [...new Set(all)].sort()
+}
+
+describe('replicas that DNS knows', { timeout: 60_000 }, () => {
+  it('X4: the first read waits for the first answer; servers join and leave without a restart', async () => {
+    dns.zone = { [NAME]: srv(0) }
+    const pool = poolThatAsks()
+    expect(await readers(pool)).toEqual(['nrt'])
+    expect(pool.status().servers.map(({ name }) => name)).toEqual([
+      'primary',
+      `replica-0@localhost:${world.replica(0).port}`,
+    ])
+    dns.zone = { [NAME]: srv(0, 1) }
+    await expect.poll(() => readers(pool), PATIENT).toEqual(['nrt', 'nrt-2'])
+    await expect
+      .poll(() => pool.status().servers.map(({ role }) => role), PATIENT)
+      .toEqual(['primary', 'replica', 'replica'])
+    const lease = await pool.connect()
+    dns.zone = { [NAME]: srv(2) }
+    await expect.poll(() => readers(pool), PATIENT).toEqual(['nrt-3'])
+    lease.release()
+    // No connection stays with those that have left.
+    const connections = async (index: number) =>
+      (
+        (await world
+          .replica(index)
+          .query(
+            "select 1 from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()",
+          )) as unknown[]
+      ).length
+    await expect.poll(() => Promise.all([connections(0), connections(1)]), PATIENT).toEqual([0, 0])
+    dns.zone = {}
+    await expect.poll(() => readers(pool), PATIENT).toEqual(['primary'])
+    dns.zone = { [NAME]: srv(0) }
+    await expect.poll(() => readers(pool), PATIENT).toEqual(['nrt'])
+    // Events of servers that joined later reach the pool's listeners too.
+    const connected = vi.fn()
+    pool.on('connect', connected)
+    dns.zone = { [NAME]: srv(0, 1) }
+    await expect.poll(() => readers(pool), PATIENT).toContain('nrt-2')
+    expect(connected).toHaveBeenCalled()
+    // R9: what is written now is seen, though a server has joined that nobody has heard yet.
+    await pool.query("insert into note (body) values ('mine')")
+    const { rows } = await pool.query("select count(*)::int as count from note where body = 'mine'")
+    expect(rows).toEqual([{ count: 1 }])
+    await pool.end()
+  })
+
+  it('X2: while DNS fails at the start, reads go on at the primary, and once it answers they come home', async () => {
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    dns.zone = { [NAME]: 'failure' }
+    const pool = poolThatAsks()
+    expect(await readers(pool)).toEqual(['primary'])
+    expect(warned.mock.calls.map(([, options]) => Object(options).code)).toEqual(['HEADWATER_DNS'])
+    dns.zone = { [NAME]: srv(1) }
+    await expect.poll(() => readers(pool), PATIENT).toEqual(['nrt-2'])
+    warned.mockRestore()
+  })
+
+  it('addresses without a port take the configuration’s', async () => {
+    const name = 'top1.nearest.of.db.internal'
+    dns.zone = { [name]: { A: ['127.0.0.1'] } }
+    const { port } = world.replica(2)
+    const discover = { name, resolver: dns.resolver() }
+    const pool = poolThatAsks({ replicas: [{ region: 'nrt', user: 'postgres', database: 'postgres', port, discover }] })
+    expect(await readers(pool)).toEqual(['nrt-3'])
+    expect(pool.status().servers[1]).toMatchObject({ name: `replica-0@127.0.0.1:${port}`, host: '127.0.0.1', port })
+  })
+
+  it('X7, X8: a server that was found is the primary once it is promoted, and stays although DNS forgets it', async () => {
+    await using own = await World.start({ replicas: ['nrt', 'nrt-2'] })
+    const found = (index: number): Records => ({ SRV: [{ target: 'localhost', port: own.replica(index).port }] })
+    dns.zone = { [NAME]: found(0) }
+    const pool = own.pool('nrt', {
+      replicas: [
+        {
+          region: 'nrt',
+          user: 'postgres',
+          database: 'postgres',
+          discover: { name: NAME, resolver: dns.resolver(), refreshMillis: 1_000 },
+        },
+      ],
+      catalog: false,
+    })
+    expect(await who(pool)).toBe('nrt')
+    await own.cluster.primary.kill()
+    await own.replica(0).promote()
+    await pool.query("insert into note (body) values ('after')")
+    expect(pool.topology).toMatchObject({ primaryRegion: 'nrt', isAtHome: true })
+    dns.zone = {}
+    const asked = dns.asked.length
+    await expect.poll(() => dns.asked.length, PATIENT).toBeGreaterThan(asked + 3)
+    await pool.query("insert into note (body) values ('still')")
+    expect(await own.replica(0).query('select body from note order by id')).toEqual([
+      { body: 'after' },
+      { body: 'still' },
+    ])
+  })
+})

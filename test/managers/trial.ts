@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { ask, killServer, type Member, type MemberName, type PatroniCluster } from './patroni-cluster.ts'
+import { type PoolOptions, type Region, type Seen, Workload } from './workload.ts'
+
+/** What happens to the leader. `machine-gone`: all its processes are killed, and nobody but the lock's time-out tells. */
+export type Happening = 'switchover' | 'server-killed' | 'machine-gone'
+
+export interface Trial {
+  readonly happening: Happening
+  readonly from: MemberName
+  readonly to: MemberName
+  readonly requests: number
+  /** Those that got no answer, or one of 400 and above. */
+  readonly failed: readonly Seen[]
+  readonly slowestMillis: number
+  /** From the last write that was acknowledged by the old primary to the first by the new one, in the app of each region. */
+  readonly withoutWritesMillis: number
+  /** From the moment in which the new primary first said that it takes writes to the first acknowledged write there, from each region. */
+  readonly followedMillis: Readonly<Record<Region, number | undefined>>
+  readonly acknowledged: number
+  readonly lost: number
+  readonly doubled: number
+}
+
+export interface TrialOptions {
+  readonly happening: Happening
+  /** Who is to lead afterwards; Patroni chooses when it is nobody's plan. */
+  readonly to?: MemberName
+  readonly perSecond: number
+  readonly pool: (region: Region) => PoolOptions
+}
+
+const CALM_MILLIS = 1_500
+/** How long writes must go well again before the trial ends. */
+const AFTER_MILLIS = 2_000
+
+/** Runs the workload while something happens to the leader, and counts what its clients saw. */
+export async function runTrial(
+  cluster: PatroniCluster,
+  { happening, to, perSecond, pool }: TrialOptions,
+): Promise<Trial> {
+  await cluster.untilHealthy()
+  const leader = await cluster.leader()
+  if (leader === undefined) throw new Error('there is no leader, so nothing can happen to it')
+  await ask(
+    leader.url,
+    'create table if not exists note (id bigint primary key generated always as identity, body text not null)',
+  )
+  await using workload = await Workload.open(pool)
+  workload.start(perSecond)
+  await sleep(CALM_MILLIS)
+  await using signs = new FirstSigns(cluster.members.filter((member) => member !== leader))
+  await happen(cluster, happening, leader, to)
+  const next = await signs.first
+  const isFollowed = (): boolean =>
+    (['ams', 'nrt'] as const).every((region) => firstWriteAt(workload.seen, region, next.member) !== undefined)
+  for (const end = performance.now() + 60_000; !isFollowed() && performance.now() < end; ) await sleep(50)
+  await sleep(AFTER_MILLIS)
+  await workload.stop()
+  const writes = await ask<{ body: string; count: number }>(
+    next.member.url,
+    'select body, count(*)::int as count from note group by body',
+  )
+  const counts = new Map(writes.map(({ body, count }) => [body, count]))
+  const { seen } = workload
+  const acknowledged = seen.filter(({ kind, status }) => kind === 'write' && status === 200)
+  const followed = (region: Region): number | undefined => {
+    const at = firstWriteAt(seen, region, next.member)
+    return at === undefined ? undefined : at - next.at
+  }
+  return {
+    happening,
+    from: leader.name,
+    to: next.member.name,
+    requests: seen.length,
+    failed: seen.filter(({ status }) => status === undefined || status >= 400),
+    slowestMillis: Math.max(...seen.map(({ tookMillis }) => tookMillis)),
+    withoutWritesMillis: longestPause(acknowledged.map(({ sentAt, tookMillis }) => sentAt + tookMillis)),
+    followedMillis: { ams: followed('ams'), nrt: followed('nrt') },
+    acknowledged: acknowledged.length,
+    lost: acknowledged.filter(({ body }) => !counts.has(body)).length,
+    doubled: seen.filter(({ body }) => (counts.get(body) ?? 0) > 1).length,
+  }
+}
+
+async function happen(
+  cluster: PatroniCluster,
+  happening: Happening,
+  leader: Member,
+  to: MemberName | undefined,
+): Promise<void> {
+  switch (happening) {
+    case 'switchover':
+      // The first sign comes before Patroni's own answer does.
+      return void cluster.switchover(cluster.member(to ?? 'nrt-1')).catch((error: unknown) => console.error(error))
+    case 'server-killed':
+      return killServer(leader)
+    case 'machine-gone':
+      return cluster.killMember(leader)
+  }
+}
+
+/** When a write of this region's clients was first answered by `member`. */
+function firstWriteAt(seen: readonly Seen[], region: Region, { port }: Member): number | undefined {
+  const times = seen
+    .filter((one) => one.kind === 'write' && one.region === region && one.status === 200 && one.said === String(port))
+    .map(({ sentAt, tookMillis }) => sentAt + tookMillis)
+  return times.length === 0 ? undefined : Math.min(...times)
+}
+
+function longestPause(times: readonly number[]): number {
+  const sorted = [...times].sort((a, b) => a - b)
+  return Math.max(0, ...sorted.map((time, index) => time - (sorted[index - 1] ?? time)))
+}
+
+/** Watches standbys, each over a connection of its own, for the first that says it takes writes. */
+class FirstSigns implements AsyncDisposable {
+  readonly first: Promise<{ readonly member: Member; readonly at: number }>
+  readonly #clients: pg.Client[] = []
+  #hasEnded = false
+
+  constructor(members: readonly Member[]) {
+    this.first = Promise.race(members.map((member) => this.#watch(member)))
+  }
+
+  async #watch(member: Member): Promise<{ member: Member; at: number }> {
+    const client = new pg.Client(member.url)
+    client.on('error', () => undefined)
+    this.#clients.push(client)
+    await client.connect()
+    while (!this.#hasEnded) {
+      const { rows } = await client.query('select pg_is_in_recovery() as is')
+      if (rows[0]?.is === false) return { member, at: performance.now() }
+      await sleep(5)
+    }
+    return new Promise(() => undefined)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#hasEnded = true
+    await Promise.all(this.#clients.map((client) => client.end().catch(() => undefined)))
+  }
+}

@@ -3,7 +3,7 @@ import { OptionsInvalid, runInScope, Scope, withPrimary, withReplica } from '@he
 import { CuttingWire, errorOf, inRequest, World, who } from '@headwater/test-world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
-import type { ReplicaOptions } from '../src/options/options.ts'
+import type { ReplicaOptions } from '../src/options/server-options.ts'
 
 let world: World
 beforeAll(async () => {

@@ -226,7 +226,6 @@ export class Fleet implements PositionSource, Monitored {
     const { lineage, roles, primary } = elect(this.#lineage, this.#reports, CONFIGURED_PRIMARY)
     this.#lineage = lineage
     this.#roles = roles
-    for (const [index, node] of this.nodes.entries()) applyRole(node, roles[index] ?? 'unknown')
     const elected = primary === undefined ? undefined : this.nodes[primary]
     if (elected !== undefined) {
       this.primary = elected
@@ -237,6 +236,8 @@ export class Fleet implements PositionSource, Monitored {
       const isSuperseded = this.#electedOn > 0 && lineage.timeline > this.#electedOn
       if (roles[this.nodes.indexOf(this.primary)] !== 'unknown' || isSuperseded) this.hasPrimary = false
     }
+    // Who waits at a server that loses its role asks at once where the primary is now.
+    for (const [index, node] of this.nodes.entries()) applyRole(node, roles[index] ?? 'unknown')
     this.replicas = this.nodes.filter((node) => node.role === 'replica' && node.isInService)
     this.#sets = new ReplicaSets(this.replicas, (one) => this.isLocal(one))
     this.#standpoint = this.#lookAround()

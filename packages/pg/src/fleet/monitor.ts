@@ -48,6 +48,7 @@ export class Monitor {
   readonly #history = new PrimaryHistory()
   readonly #lagPauseMillis: number
   readonly #needsLag: boolean
+  readonly #patienceMillis: number
   #isUsed = false
   #usedAt = Number.NEGATIVE_INFINITY
   #isRunning = false
@@ -62,6 +63,7 @@ export class Monitor {
   constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis }: MonitorOptions) {
     this.#fleet = fleet
     this.#needsLag = maxLagMillis !== undefined
+    this.#patienceMillis = 2 * suspectAfterMillis
     const limit = maxLagMillis ?? Number.POSITIVE_INFINITY
     this.#lagPauseMillis = Math.max(SHORTEST_PAUSE_MILLIS, Math.min(CALM_MILLIS, limit / 4))
     // Behind a load balancer each connection of a watch could lead to another server.
@@ -73,7 +75,7 @@ export class Monitor {
         new ServerWatch(node, {
           pause: () => this.#pauseFor(node),
           isUsed: () => this.#wasUsedLately(),
-          timeoutMillis: 2 * suspectAfterMillis,
+          timeoutMillis: this.#patienceMillis,
           overdueAfterMillis: suspectAfterMillis,
           onOverdue: () => this.#suspect(node),
           onSample: (sample) => this.#heard(node, sample),
@@ -237,7 +239,8 @@ export class Monitor {
     node.isSuspect = true
   }
 
-  #failed(node: PoolNode, failure: Failure, error: unknown): void {
+  #failed(node: PoolNode, failure: Failure, cause: unknown): void {
+    const error = failure === 'silent' ? this.#silenceOf(node, cause) : cause
     node.isSuspect = false
     // A server that stays away is no news.
     if (!this.#silent.has(node)) this.alarm()
@@ -250,6 +253,12 @@ export class Monitor {
     this.#fleet.report(node, 'silent')
     node.learn({ kind: 'failed', error })
     if (failure === 'silent') node.cut(error)
+  }
+
+  /** Whoever waits for a session there gets this error: to them it must be a server that cannot be reached (X9). */
+  #silenceOf(node: PoolNode, cause: unknown): Error {
+    const error = new Error(`[headwater] ${node.name} gave no answer within ${this.#patienceMillis} ms`, { cause })
+    return Object.assign(error, { code: 'ETIMEDOUT' })
   }
 
   #rests(node: PoolNode): void {

@@ -90,7 +90,7 @@ describe('a promotion', () => {
     await lease.query("insert into note (body) values ('holds the only place')")
     const waiting = Array.from({ length: 3 }, (_, n) => note(ams, `waits ${n}`))
     await world.replica().promote()
-    expect(await Promise.all(waiting.map((one) => one.then(() => "done", String)))).toEqual(waiting.map(() => "done"))
+    expect(await Promise.all(waiting.map((one) => one.then(() => 'done', String)))).toEqual(waiting.map(() => 'done'))
     lease.release(true)
     expect((await notesAt(world.replica())).sort()).toEqual(['waits 0', 'waits 1', 'waits 2'])
   })

@@ -23,7 +23,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
  */
 const ROOMS: Readonly<Record<string, Floors>> = {
   'fly-proxy/src': [['report', 'http'], ['distance', 'replay'], ['routing', 'options'], 'world', 'proxy'],
-  'cluster/src': ['errors', ['options', 'machine', 'postgres'], ['nodes', 'local', 'containers']],
+  'cluster/src': ['errors', ['options', 'machine', 'postgres', 'wire'], ['nodes', 'local', 'containers']],
   'core/src': [
     'errors',
     ['nodes', 'statement', 'warnings'],

@@ -129,6 +129,27 @@ describe('a history made by hand', () => {
     expect(verdict.damage).toEqual({ lost: 2, undead: 1, doubled: 1, torn: 3 })
   })
 
+  it('a history that was given up obliges nobody beyond what both have, and may not be read by who has seen the other', () => {
+    const common = write(1, 0, 1, 1)
+    const lost = write(1, 2, 3, 2, { sequence: 20 })
+    const kept = write(2, 4, 5, 2)
+    const log = logOf(common, kept)
+    const stray = (client: number, at: number) => read(client, at, at + 0.5, 2, { author: '1/20', version: 2 })
+    // Read and lost before: what comes after holds all that both histories have.
+    const before = [common, lost, stray(1, 3.5), kept, read(1, 6, 7, 1, { author: '1/1', version: 1 })]
+    expect(check({ operations: before, log })).toMatchObject({
+      violations: NONE,
+      damage: { ...UNHARMED, lost: 1 },
+      strayReads: 1,
+    })
+    const after = [common, kept, read(1, 6, 7, 2, { author: '2/2', version: 2 }), stray(1, 8)]
+    expect(check({ operations: after, log })).toMatchObject({
+      violations: { ...NONE, 'monotonic-reads': 1 },
+      damage: UNHARMED,
+      strayReads: 1,
+    })
+  })
+
   it('a failed read shows nothing', () => {
     const mine = write(1, 0, 1, 1)
     const failed = read(1, 2, 3, 0, { outcome: 'failed', node: undefined })

@@ -42,6 +42,8 @@ export interface Verdict {
    * replicas did lag.
    */
   readonly staleReads: number
+  /** Reads of a state that the log does not have so: of a history that was given up when another server was promoted. */
+  readonly strayReads: number
 }
 
 export const GUARANTEES: readonly Guarantee[] = [
@@ -63,7 +65,8 @@ export function check(history: History): Verdict {
   const tally = new Tally()
   const log = new LogIndex(history.log, tally)
   for (const operation of history.operations) log.examine(operation, tally)
-  for (const session of sessionsOf(history.operations)) {
+  const operations = log.withoutStrays(history.operations)
+  for (const session of sessionsOf(operations)) {
     sweep(session, (operation, { write, read }) => {
       const place = operation.kind === 'read' ? operation.state : log.placeOf(operation)
       if (place === undefined || !isInHistory(operation)) return
@@ -77,11 +80,12 @@ export function check(history: History): Verdict {
     })
   }
   let staleReads = 0
-  sweep(history.operations, (operation, { write }) => {
+  sweep(operations, (operation, { write }) => {
     if (operation.kind === 'read' && operation.outcome === 'ok' && operation.state < (write?.serial ?? 0))
       staleReads += 1
   })
-  return { ...tally.result(), staleReads }
+  const strayReads = history.operations.filter((operation) => log.isStray(operation)).length
+  return { ...tally.result(), staleReads, strayReads }
 }
 
 /** A failed read showed nothing. A failed write that the log has all the same is damage, and no more. */
@@ -132,6 +136,7 @@ class LogIndex {
   readonly #entries = new Map<string, LogEntry>()
   /** The serial numbers of each key's writes, ascending. */
   readonly #versions = new Map<number, number[]>()
+  readonly #authors = new Map<number, string>()
   readonly #last: number
 
   constructor(log: readonly LogEntry[], tally: Tally) {
@@ -140,6 +145,7 @@ class LogIndex {
       const name = nameOf(entry)
       if (this.#entries.has(name)) tally.harm('doubled', entry)
       else this.#entries.set(name, entry)
+      this.#authors.set(entry.serial, name)
       const versions = this.#versions.get(entry.key)
       if (versions === undefined) this.#versions.set(entry.key, [entry.serial])
       else versions.push(entry.serial)
@@ -152,10 +158,42 @@ class LogIndex {
     return this.#entries.get(nameOf(write))?.serial
   }
 
+  /** Whether it is a read of a state that another history has under this number. */
+  isStray(operation: Operation): boolean {
+    if (operation.kind !== 'read' || operation.outcome !== 'ok') return false
+    const { author, state } = operation
+    return author !== undefined && author !== '' && this.#authors.get(state) !== author
+  }
+
+  /**
+   * Strays hold what both histories have, and nothing more is known of them: up to the first state in which the two differ. A lost
+   * write is damage, and obliges nobody besides.
+   */
+  withoutStrays(operations: readonly Operation[]): readonly Operation[] {
+    let common = Number.POSITIVE_INFINITY
+    for (const operation of operations) {
+      if (operation.kind === 'read' && this.isStray(operation)) common = Math.min(common, operation.state - 1)
+      if (operation.kind === 'write' && this.#isLost(operation)) common = Math.min(common, (operation.serial ?? 1) - 1)
+    }
+    return operations.map((operation) => {
+      if (operation.kind === 'read') return this.isStray(operation) ? { ...operation, state: common } : operation
+      return this.#isLost(operation) ? { ...operation, outcome: 'unknown' } : operation
+    })
+  }
+
+  #isLost(write: Write): boolean {
+    const entry = this.#entries.get(nameOf(write))
+    return (
+      write.outcome === 'ok' &&
+      write.serial !== undefined &&
+      !(entry?.serial === write.serial && entry?.key === write.key)
+    )
+  }
+
   /** Compares an operation with what the log says of it. */
   examine(operation: Operation, tally: Tally): void {
     if (operation.kind === 'read') {
-      if (operation.outcome !== 'ok') return
+      if (operation.outcome !== 'ok' || this.isStray(operation)) return
       const { state, version, key } = operation
       if (state > this.#last || version !== this.#versionAt(key, state)) tally.harm('torn', operation)
       return
@@ -205,7 +243,7 @@ class Tally {
     if (this.#damage[damage] <= MOST_EXAMPLES) this.#damaged.push({ damage, what })
   }
 
-  result(): Omit<Verdict, 'staleReads'> {
+  result(): Omit<Verdict, 'staleReads' | 'strayReads'> {
     return {
       violations: this.#violations,
       damage: this.#damage,

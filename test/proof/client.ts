@@ -1,5 +1,5 @@
 import type { Agent } from 'node:http'
-import type { Observation, WriteWay } from './app.ts'
+import { type Observation, RETRYABLE_HEADER, type WriteWay } from './app.ts'
 import { CookieJar } from './cookie-jar.ts'
 import type { Operation } from './history.ts'
 import type { Random } from './random.ts'
@@ -71,7 +71,8 @@ export class Client {
     const answer = await this.#send('GET', `/keys/${key}?times=${times}`)
     const completed = performance.now()
     const observations: readonly Observation[] = answer.observations ?? Array<Observation>(times).fill(NOTHING_READ)
-    return this.#visitOf({ key, invoked, completed, ...answer, observations, sequence: 0, isWrite: false })
+    const isUndone = false
+    return this.#visitOf({ key, invoked, completed, ...answer, observations, sequence: 0, isWrite: false, isUndone })
   }
 
   async #write(key: number, way: WriteWay, times: number): Promise<Visit> {
@@ -82,13 +83,19 @@ export class Client {
     const answer = await this.#send('POST', `/keys/${key}?${query}`)
     const completed = performance.now()
     const observations: readonly Observation[] = answer.observations ?? [{ kind: 'write', serial: undefined }]
-    return this.#visitOf({ key, invoked, completed, ...answer, observations, sequence, isWrite: true })
+    // Of a request of one deed: an error may be of a read behind a write that happened.
+    const isUndone = answer.isRetryable && times === 0
+    return this.#visitOf({ key, invoked, completed, ...answer, observations, sequence, isWrite: true, isUndone })
   }
 
   async #send(
     method: 'GET' | 'POST',
     path: string,
-  ): Promise<{ readonly observations: readonly Observation[] | undefined; readonly failure: string | undefined }> {
+  ): Promise<{
+    readonly observations: readonly Observation[] | undefined
+    readonly failure: string | undefined
+    readonly isRetryable: boolean
+  }> {
     const { agent, urlOf, signal } = this.#options
     const url = urlOf(this.#region) + path
     try {
@@ -96,11 +103,14 @@ export class Client {
       const response = await sendRequest(agent, { method, url, headers }, signal)
       this.#keep(response, headers)
       if (response.status === 200) {
-        return { observations: JSON.parse(response.body) as readonly Observation[], failure: undefined }
+        const observations: readonly Observation[] = JSON.parse(response.body)
+        return { observations, failure: undefined, isRetryable: false }
       }
-      return { observations: undefined, failure: `${response.status} ${response.body.slice(0, 200)}` }
+      const isRetryable = response.headers[RETRYABLE_HEADER] === 'true'
+      return { observations: undefined, failure: `${response.status} ${response.body.slice(0, 200)}`, isRetryable }
     } catch (error) {
-      return { observations: undefined, failure: error instanceof Error ? error.message : String(error) }
+      const failure = error instanceof Error ? error.message : String(error)
+      return { observations: undefined, failure, isRetryable: false }
     }
   }
 
@@ -131,8 +141,10 @@ export class Client {
     readonly failure: string | undefined
     readonly sequence: number
     readonly isWrite: boolean
+    /** Whether the client was told that nothing was done. */
+    readonly isUndone: boolean
   }): Visit {
-    const { key, observations, failure, sequence, isWrite } = visit
+    const { key, observations, failure, sequence, isWrite, isUndone } = visit
     const duration = visit.completed - visit.invoked
     const part = duration / (2 * observations.length - 1)
     const hasFailed = failure !== undefined
@@ -140,10 +152,11 @@ export class Client {
       const invoked = visit.invoked + 2 * index * part
       const deed = { client: this.#options.number, key, invoked, completed: invoked + part, region: this.#region }
       if (seen.kind === 'read') {
-        const { state, version, node, isFromReplica } = seen
-        return { kind: 'read', ...deed, outcome: hasFailed ? 'failed' : 'ok', state, version, node, isFromReplica }
+        const { state, version, node, isFromReplica, author } = seen
+        const outcome = hasFailed ? 'failed' : 'ok'
+        return { kind: 'read', ...deed, outcome, state, version, node, isFromReplica, author }
       }
-      const outcome = hasFailed ? 'unknown' : seen.serial === undefined ? 'failed' : 'ok'
+      const outcome = hasFailed ? (isUndone ? 'failed' : 'unknown') : seen.serial === undefined ? 'failed' : 'ok'
       return { kind: 'write', ...deed, outcome, sequence, serial: seen.serial, node: undefined }
     })
     return { operations, duration, isWrite, failure }

@@ -21,6 +21,8 @@ export interface Read extends Deed {
   /** The serial number of the last write to `key` in the same snapshot; 0 before the first. */
   readonly version: number
   readonly isFromReplica: boolean
+  /** Who wrote the last write of that state, as `client/sequence`, `''` before the first; `undefined` where nobody asked. */
+  readonly author?: string | undefined
 }
 
 /** What a write did. */

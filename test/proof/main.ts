@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { Consistency } from '@headwater/core'
+import { proveFaultsByArguments } from './faults/main-faults.ts'
 import { type ProofOptions, runProof } from './harness.ts'
 import { hasFailed, renderFaults, renderTable } from './render.ts'
 
@@ -10,6 +11,8 @@ import { hasFailed, renderFaults, renderTable } from './render.ts'
  * `--parallel N` requests of each at once (default 1), `--seed N`, `--keys N`, `--max-lag MS` (default with bounded: 500), `--latency none|real`,
  * `--crashes`. Ends with 1 when what was
  * promised did not hold.
+ *
+ * `--faults` is another proof, with options of its own: see `faults/main-faults.ts`.
  */
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -73,7 +76,8 @@ function wholeNumber(option: string, value: string): number {
 }
 
 try {
-  await main()
+  const args = process.argv.slice(2)
+  await (args.includes('--faults') ? proveFaultsByArguments(args) : main())
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode ||= 1

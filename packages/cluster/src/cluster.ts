@@ -5,6 +5,7 @@ import { type ClusterNode, ServerNode } from './nodes/cluster-node.ts'
 import { type Replica, ServerReplica } from './nodes/replica.ts'
 import { type ClusterOptions, type ResolvedOptions, resolveOptions } from './options/cluster-options.ts'
 import type { ProvidedServers } from './postgres/server.ts'
+import { openWire, type Wire, type WireTarget } from './wire/wire.ts'
 
 /** A primary and its replicas. It ends with `stop()`, with `await using`, or with your process, however that ends. */
 export interface Cluster extends AsyncDisposable {
@@ -17,6 +18,16 @@ export interface Cluster extends AsyncDisposable {
    * @throws ClusterError CLUSTER_TIMEOUT, CLUSTER_NODE_DOWN
    */
   waitUntilCaughtUp(options?: CatchUpOptions): Promise<void>
+  /**
+   * Opens a TCP wire to a node, or to any other server, on a port of its own: for faults of the network between your code and it. It
+   * is closed with the cluster, or before.
+   * @throws ClusterError CLUSTER_STOPPED
+   * @example
+   * const wire = await cluster.wire(cluster.primary)
+   * const pool = new pg.Pool({ connectionString: wire.url })
+   * wire.blackhole()
+   */
+  wire(target: WireTarget): Promise<Wire>
   /** Ends every server and removes everything that was created for them. May be called again. */
   stop(): Promise<void>
 }
@@ -67,6 +78,7 @@ class RunningCluster implements Cluster {
   readonly primary: ServerNode
   readonly replicas: readonly ServerReplica[]
   readonly #servers: ProvidedServers
+  readonly #wires = new Set<Wire>()
   #stopping: Promise<void> | undefined
 
   constructor(servers: ProvidedServers) {
@@ -84,6 +96,14 @@ class RunningCluster implements Cluster {
     await waitUntilReplayed(this.primary, this.replicas, options)
   }
 
+  async wire(target: WireTarget): Promise<Wire> {
+    const wire = await openWire(target)
+    this.#wires.add(wire)
+    if (this.#stopping === undefined) return wire
+    await wire.close()
+    throw new ClusterError('CLUSTER_STOPPED', 'The cluster has been stopped, and opens no wire. Start a new one.')
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
@@ -95,6 +115,7 @@ class RunningCluster implements Cluster {
 
   async #stop(): Promise<void> {
     for (const node of [this.primary, ...this.replicas]) node.retire()
+    await Promise.all([...this.#wires].map((wire) => wire.close()))
     await this.#servers.dispose()
   }
 }

@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { diagnostics, type NodeEvent, PrimaryUnavailable, ReplayToPrimary, runInScope } from '@headwater/core'
+import {
+  diagnostics,
+  ensurePrimary,
+  type NodeEvent,
+  PrimaryUnavailable,
+  ReplayToPrimary,
+  runInScope,
+} from '@headwater/core'
 import { inRequest, requestScope, World, who } from '@headwater/test-world'
 import { describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
@@ -70,6 +77,43 @@ describe('a promotion', () => {
     for (let n = 0; n < 10; n += 1) expect(await who(ams)).toBe('nrt')
   })
 
+  it('X9: what waits for a place at a primary that is fenced goes to the new one', async () => {
+    await using world = await World.start()
+    const ams = poolIn(world, 'ams', {
+      primary: { region: 'ams', connectionString: world.cluster.primary.url, max: 1 },
+      replicas: [{ region: 'ams', connectionString: world.replica().url }],
+      connectionTimeoutMillis: 15_000,
+    })
+    await warm(ams)
+    const lease = await ams.connect()
+    await lease.query('begin')
+    await lease.query("insert into note (body) values ('holds the only place')")
+    const waiting = Array.from({ length: 3 }, (_, n) => note(ams, `waits ${n}`))
+    await world.replica().promote()
+    expect(await Promise.all(waiting.map((one) => one.then(() => 'done', String)))).toEqual(waiting.map(() => 'done'))
+    lease.release(true)
+    expect((await notesAt(world.replica())).sort()).toEqual(['waits 0', 'waits 1', 'waits 2'])
+  })
+
+  it('P4, X8: a request that has written is never replayed, though its home moves under it: the rest of it goes to the new primary directly', async () => {
+    await using world = await World.start()
+    const ams = poolIn(world, 'ams')
+    await warm(ams)
+    const scope = requestScope(ams)
+    await runInScope(scope, async () => {
+      await note(ams, 'once')
+      await world.cluster.waitUntilCaughtUp()
+      await world.cluster.primary.kill()
+      await world.replica().promote()
+      await expect.poll(() => ams.topology.isAtHome, { timeout: 5000 }).toBe(false)
+      expect((await ams.query('select body from note')).rows).toEqual([{ body: 'once' }])
+      await note(ams, 'twice')
+      ensurePrimary()
+    })
+    expect(scope.isSpent).toBe(false)
+    expect(await notesAt(world.replica())).toEqual(['once', 'twice'])
+  })
+
   it('X7: while two accept writes on one timeline nobody writes, until one is gone', async () => {
     await using world = await World.start({ replicas: ['nrt', 'nrt-2'] })
     const [one, two] = [world.replica(0), world.replica(1)]
@@ -118,6 +162,23 @@ describe('a promotion', () => {
 })
 
 describe('a server that hangs', () => {
+  it('X9: a write that waits for a place at a primary that hangs was not sent, so it waits for the primary, and then is a 503', async () => {
+    await using world = await World.start()
+    const wire = await world.cluster.wire(world.cluster.primary)
+    const primary = { region: 'ams', connectionString: wire.url, max: 1 }
+    const pool = poolIn(world, 'ams', { primary, suspectAfterMillis: 300, promotionWaitMillis: 500, catalog: false })
+    await warm(pool)
+    const holding = note(pool, 'hangs').catch((error: unknown) => error)
+    wire.blackhole()
+    const waiting = Array.from({ length: 3 }, (_, n) => note(pool, `waits ${n}`).catch((error: unknown) => error))
+    expect(await Promise.all(waiting)).toEqual(
+      Array.from(waiting, () => expect.objectContaining({ name: 'PrimaryUnavailable', status: 503 })),
+    )
+    await wire.heal()
+    await holding
+    await expect.poll(() => note(pool, 'again').then(() => 'done', String), { timeout: 10_000 }).toBe('done')
+  })
+
   it('X2, X3: reads that hang on a replica are answered elsewhere within two seconds, and the replica comes back', async () => {
     await using world = await World.start({ replicas: ['nrt', 'nrt-2'] })
     await using gate = await Gate.start('open', world.replica(0))

@@ -100,7 +100,9 @@ export class Fleet implements PositionSource, Monitored {
     const { region, primary, replicas, discovered, freshness, reads, suspectAfterMillis, promotionWaitMillis } = options
     this.#logger = options.logger
     this.#readsElsewhere = reads.readsElsewhere
-    this.#groups = new Set([...replicas, ...discovered.map(({ node }) => node)].flatMap(({ share }) => share.group ?? []))
+    this.#groups = new Set(
+      [...replicas, ...discovered.map(({ node }) => node)].flatMap(({ share }) => share.group ?? []),
+    )
     this.#region = region
     this.areRolesGiven = options.areRolesGiven
     this.monitor = new Monitor(this, { maxLagMillis: freshness.maxLag?.millis, suspectAfterMillis })
@@ -314,10 +316,7 @@ export class Fleet implements PositionSource, Monitored {
     const { lineage, roles, primary } = election
     this.#contested = candidates.length > 0 && primary === undefined
     this.#lineage = lineage
-    for (const [index, node] of nodes.entries()) {
-      this.#roles.set(node, roles[index] ?? 'unknown')
-      applyRole(node, roles[index] ?? 'unknown')
-    }
+    for (const [index, node] of nodes.entries()) this.#roles.set(node, roles[index] ?? 'unknown')
     const elected = primary === undefined ? undefined : nodes[primary]
     if (elected !== undefined) {
       this.primary = elected
@@ -329,6 +328,8 @@ export class Fleet implements PositionSource, Monitored {
       const isSuperseded = this.#electedOn > 0 && lineage.timeline > this.#electedOn
       if (this.roleOf(this.primary) !== 'unknown' || isSuperseded) this.hasPrimary = false
     }
+    // Who waits at a server that loses its role asks at once where the primary is now.
+    for (const [index, node] of nodes.entries()) applyRole(node, roles[index] ?? 'unknown')
     this.#sort()
     if (elected !== undefined) this.#wait.settleAll()
     this.changed()
@@ -383,7 +384,11 @@ export class Fleet implements PositionSource, Monitored {
       node.region = parseRegion('headwater.region', region)
       return true
     } catch {
-      warn('HEADWATER_REGION_UNKNOWN', { server: node.label, from: 'its setting headwater.region' }, { about: node.label, logger: this.#logger })
+      warn(
+        'HEADWATER_REGION_UNKNOWN',
+        { server: node.label, from: 'its setting headwater.region' },
+        { about: node.label, logger: this.#logger },
+      )
       return false
     }
   }

@@ -50,12 +50,12 @@ export interface MonitorOptions {
 export class Monitor {
   readonly #fleet: Monitored
   readonly #watches = new Map<PoolNode, ServerWatch>()
-  readonly #timeoutMillis: number
   /** Those of servers that have left. */
   readonly #ending = new Set<Promise<void>>()
   readonly #history = new PrimaryHistory()
   readonly #lagPauseMillis: number
   readonly #needsLag: boolean
+  readonly #patienceMillis: number
   #isUsed = false
   #usedAt = Number.NEGATIVE_INFINITY
   #isRunning = false
@@ -70,9 +70,9 @@ export class Monitor {
   constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis }: MonitorOptions) {
     this.#fleet = fleet
     this.#needsLag = maxLagMillis !== undefined
+    this.#patienceMillis = 2 * suspectAfterMillis
     const limit = maxLagMillis ?? Number.POSITIVE_INFINITY
     this.#lagPauseMillis = Math.max(SHORTEST_PAUSE_MILLIS, Math.min(CALM_MILLIS, limit / 4))
-    this.#timeoutMillis = 2 * suspectAfterMillis
   }
 
   /** Begins to ask a server, with the others. */
@@ -82,8 +82,8 @@ export class Monitor {
     const watch = new ServerWatch(node, {
       pause: () => this.#pauseFor(node),
       isUsed: () => this.#wasUsedLately(),
-      timeoutMillis: this.#timeoutMillis,
-      overdueAfterMillis: this.#timeoutMillis / 2,
+      timeoutMillis: this.#patienceMillis,
+      overdueAfterMillis: this.#patienceMillis / 2,
       onOverdue: () => this.#suspect(node),
       renewAfter: () => this.#renewAfter(node),
       onSample: (sample) => this.#heard(node, sample),
@@ -268,7 +268,8 @@ export class Monitor {
     node.isSuspect = true
   }
 
-  #failed(node: PoolNode, failure: Failure, error: unknown): void {
+  #failed(node: PoolNode, failure: Failure, cause: unknown): void {
+    const error = failure === 'silent' ? this.#silenceOf(node, cause) : cause
     node.isSuspect = false
     if (!this.#watches.has(node)) return
     // A server that stays away is no news.
@@ -282,6 +283,12 @@ export class Monitor {
     this.#fleet.report(node, 'silent')
     node.learn({ kind: 'failed', error })
     if (failure === 'silent') node.cut(error)
+  }
+
+  /** Whoever waits for a session there gets this error: to them it must be a server that cannot be reached (X9). */
+  #silenceOf(node: PoolNode, cause: unknown): Error {
+    const error = new Error(`[headwater] ${node.name} gave no answer within ${this.#patienceMillis} ms`, { cause })
+    return Object.assign(error, { code: 'ETIMEDOUT' })
   }
 
   #rests(node: PoolNode): void {

@@ -114,7 +114,11 @@ export class MovingAddress {
         this.#events.onRegion(parseRegion('regionOf', region))
     } catch (error) {
       const from = `regionOf (${error instanceof Error ? error.name : typeof error})`
-      warn('HEADWATER_REGION_UNKNOWN', { server: this.node.label, from }, { about: this.node.label, logger: this.#logger })
+      warn(
+        'HEADWATER_REGION_UNKNOWN',
+        { server: this.node.label, from },
+        { about: this.node.label, logger: this.#logger },
+      )
     }
   }
 }

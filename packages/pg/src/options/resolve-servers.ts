@@ -1,5 +1,12 @@
 import { OptionsInvalid } from '@headwater/core'
-import { type EndpointTraits, type Finding, LOAD_BALANCER, MOVING, ONE_SERVER, parseRegion } from '@headwater/core/internal'
+import {
+  type EndpointTraits,
+  type Finding,
+  LOAD_BALANCER,
+  MOVING,
+  ONE_SERVER,
+  parseRegion,
+} from '@headwater/core/internal'
 import type { PoolConfig } from 'pg'
 import { type DiscoveredReplicas, type ResolvedDiscovery, resolveDiscovery } from './discover-options.ts'
 import type { Environment } from './environment.ts'
@@ -130,7 +137,9 @@ function byRole(
   return {
     primary: resolveNode('primary', origin, first, known),
     replicas: [
-      ...others.map((other, index) => resolveNode(`primary-${index + 1}`, origin, other, { ...known, regionOf: undefined })),
+      ...others.map((other, index) =>
+        resolveNode(`primary-${index + 1}`, origin, other, { ...known, regionOf: undefined }),
+      ),
       ...found.replicas,
     ],
     discovered: found.discovered,
@@ -226,7 +235,9 @@ function resolveReplicas(
       throw new OptionsInvalid(option, 'lists several hosts, and a load balancer is one; leave out `endpoint`')
     }
     for (const [place, one] of urls.entries()) {
-      replicas.push(resolveNode(place === 0 ? `replica-${index}` : `replica-${index}-${place}`, origin ?? option, one, known))
+      replicas.push(
+        resolveNode(place === 0 ? `replica-${index}` : `replica-${index}-${place}`, origin ?? option, one, known),
+      )
     }
   }
   return { replicas, discovered }

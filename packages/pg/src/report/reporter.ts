@@ -116,7 +116,9 @@ export class Reporter {
   #facts(): FleetFacts {
     const { region, primaryRegion, isAtHome } = this.#fleet.standing
     const isComplete = this.#fleet.nodes.every((node) => this.#isKnown(node))
-    const servers = this.#fleet.nodes.map((node, index) => this.#factsOf(node, index === 0 && this.#fleet.areRolesGiven))
+    const servers = this.#fleet.nodes.map((node, index) =>
+      this.#factsOf(node, index === 0 && this.#fleet.areRolesGiven),
+    )
     const primary = this.#fleet.hasPrimary ? servers[this.#fleet.nodes.indexOf(this.#fleet.primary)] : undefined
     return { region, primaryRegion, isAtHome, primary, timeline: this.#fleet.timeline, isComplete, servers }
   }

@@ -47,9 +47,10 @@ export interface HeadwaterOptions extends FlyReplayOptions {
    */
   readonly secret?: string | readonly string[] | undefined
   /**
-   * The largest body that the proxy can replay, in bytes. The default is the lower of Fly's two documented limits.
+   * The largest body that can be replayed, in bytes. The default is the lower of Fly's two documented limits, 1 MB, read as 10⁶: Fly
+   * does not say which megabyte it means.
    *
-   * @default 1_048_576
+   * @default 1_000_000
    */
   readonly bodyLimitBytes?: number | undefined
   /**
@@ -105,8 +106,16 @@ export interface HeadwaterOptions extends FlyReplayOptions {
    * @default 1
    */
   readonly retryAfterSeconds?: number | undefined
-  /** The proxy that replays (P9). The default is `flyReplay({ timeoutMillis, fallback })`. */
+  /** How a request gets to the primary's region (P9). The default is `flyReplay({ timeoutMillis, fallback })`. */
   readonly replayTarget?: ReplayTarget | undefined
+  /**
+   * Regions that take a replayed request when the primary's region has no instance left, though its database answers: in order,
+   * nearest to the primary first. There the request runs as outside a request, so its writes go over the network
+   * (as `writesOutsideRequest` of the pool says). The same list in every region.
+   *
+   * @default []
+   */
+  readonly standIns?: readonly string[] | undefined
   /**
    * How a client carries what it has seen, so that it reads its own writes (F1). The default is a cookie and a header,
    * valid for a minute. `false`: nothing is carried, and every request starts anew.
@@ -137,6 +146,7 @@ export interface ResolvedOptions {
   readonly skip: (request: RequestFacts) => boolean
   readonly retryAfterSeconds: number
   readonly replayTarget: ReplayTarget
+  readonly standIns: readonly string[]
   /** `undefined`: nothing carries tokens. */
   readonly token: TokenCarriers | undefined
   readonly serverTiming: boolean
@@ -152,7 +162,7 @@ export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
   return Object.freeze({
     pool: checkPool(options?.pool),
     secrets: parseSecrets(options.secret ?? HEADWATER_SECRET),
-    bodyLimitBytes: checkWhole('bodyLimitBytes', options.bodyLimitBytes ?? 1_048_576, 'bytes'),
+    bodyLimitBytes: checkWhole('bodyLimitBytes', options.bodyLimitBytes ?? 1_000_000, 'bytes'),
     tooLarge: checkOneOf('tooLarge', options.tooLarge ?? 'refuse', ['refuse', 'direct']),
     refusals: resolveRefusals(options.refusals),
     replayOn: options.replayOn === undefined ? undefined : checkType('replayOn', options.replayOn, 'function'),
@@ -161,6 +171,7 @@ export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
     skip: checkType('skip', options.skip ?? (() => false), 'function'),
     retryAfterSeconds: checkWhole('retryAfterSeconds', options.retryAfterSeconds ?? 1, 'seconds'),
     replayTarget: resolveReplayTarget(options),
+    standIns: resolveStandIns(options.standIns),
     token: resolveTokenCarriers(options.token),
     serverTiming: checkType('serverTiming', options.serverTiming ?? false, 'boolean'),
   })
@@ -208,11 +219,22 @@ function resolveReplayTarget(options: HeadwaterOptions): ReplayTarget {
       'excludes `timeoutMillis` and `fallback`; give those to the target: flyReplay({ timeoutMillis })',
     )
   }
-  if (typeof replayTarget.answer !== 'function' || typeof replayTarget.arrival !== 'function') {
-    throw new OptionsInvalid('replayTarget', 'expected an object with `answer` and `arrival`, such as flyReplay()')
+  const { answer, connect, arrival } = replayTarget
+  const isOneOfBoth = (typeof answer === 'function') !== (typeof connect === 'function')
+  if (!isOneOfBoth || typeof arrival !== 'function') {
+    throw new OptionsInvalid(
+      'replayTarget',
+      'expected an object with `arrival`, and either `answer` or `connect`, such as flyReplay() or forward({ regions })',
+    )
   }
   if (replayTarget.steer !== undefined) checkType('replayTarget.steer', replayTarget.steer, 'function')
   return replayTarget
+}
+
+function resolveStandIns(standIns: HeadwaterOptions['standIns'] = []): readonly string[] {
+  if (!Array.isArray(standIns))
+    throw new OptionsInvalid('standIns', `expected a list of regions, got ${typeof standIns}`)
+  return Object.freeze(standIns.map((region) => parseRegion('standIns', region)))
 }
 
 function checkWhole(option: string, value: unknown, unit: string): number {

@@ -1,5 +1,5 @@
 import { OptionsInvalid } from '@headwater/core'
-import { flyReplay } from '@headwater/http'
+import { flyReplay, type ReplayOrder } from '@headwater/http'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseHeaderPairs } from '../src/replay/header-pairs.ts'
@@ -44,9 +44,22 @@ describe('header pairs', () => {
   })
 })
 
+const orderOf = (regions: ReplayOrder['regions'], state: string): ReplayOrder => ({
+  region: regions[0],
+  regions,
+  state,
+  reason: 'write',
+  request: { method: 'POST', scheme: 'https', host: 'app.example', url: '/notes' },
+})
+
 describe('flyReplay', () => {
+  test('P9: several regions are a list in quotes, in their order', () => {
+    const answer = flyReplay().answer(orderOf(['ams', 'fra', 'lhr'], 'v1.x'))
+    expect(answer?.headers['fly-replay']).toBe('region="ams,fra,lhr";state=v1.x;timeout=10s;fallback=prefer_self')
+  })
+
   test('P9: the answer is a 409 that nobody stores, with the fields that Fly documents', () => {
-    expect(flyReplay().answer({ region: 'ams', state: 'v1.x' })).toEqual({
+    expect(flyReplay().answer(orderOf(['ams'], 'v1.x'))).toEqual({
       status: 409,
       headers: {
         'fly-replay': 'region=ams;state=v1.x;timeout=10s;fallback=prefer_self',
@@ -54,8 +67,8 @@ describe('flyReplay', () => {
         'content-length': '0',
       },
     })
-    const other = flyReplay({ timeoutMillis: 1500, fallback: 'none' }).answer({ region: 'ams', state: 's' })
-    expect(other.headers['fly-replay']).toBe('region=ams;state=s;timeout=1500ms')
+    const other = flyReplay({ timeoutMillis: 1500, fallback: 'none' }).answer(orderOf(['ams'], 's'))
+    expect(other?.headers['fly-replay']).toBe('region=ams;state=s;timeout=1500ms')
   })
 
   test('P8: a failed replay is recognized by its reason, whatever else Fly adds', () => {

@@ -7,7 +7,7 @@ import { HttpLifecycle } from '../src/life/lifecycle.ts'
 import type { HttpRequestLife } from '../src/life/request-life.ts'
 import type { HeadwaterOptions } from '../src/options.ts'
 import { signState } from '../src/replay/replay-state.ts'
-import type { ReplayTarget } from '../src/replay/replay-target.ts'
+import type { ReplayOrder, ReplayTarget } from '../src/replay/replay-target.ts'
 
 const secret = 'long enough to be a secret'
 const away = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
@@ -43,7 +43,7 @@ describe('obstacles to a replay', () => {
     ['replay-failed', { headers: failedHeaders }],
     ['already-replayed', { headers: replayedHeaders('GET', '/thing') }],
     ['replay-failed', { headers: { ...failedHeaders, ...replayedHeaders('GET', '/thing') } }],
-    ['body-too-large', { method: 'POST', headers: { 'content-length': '1048577' } }],
+    ['body-too-large', { method: 'POST', headers: { 'content-length': '1000001' } }],
   ])('P4: %s', (blocker, asked) => {
     const life = open(lifecycleOf(away), asked)
     expect(life.scope.blocker).toBe(blocker)
@@ -63,7 +63,7 @@ describe('obstacles to a replay', () => {
   })
 
   test('P4: a body of exactly the limit can be replayed', () => {
-    const life = open(lifecycleOf(away), { method: 'POST', headers: { 'content-length': '1048576' } })
+    const life = open(lifecycleOf(away), { method: 'POST', headers: { 'content-length': '1000000' } })
     expect(life.isSpent).toBe(true)
   })
 
@@ -227,6 +227,67 @@ test('P9: another target answers in its own way', () => {
   const state = redirect.slice('/replay/ams/'.length)
   const replayed = open(lifecycle, { method: 'POST', headers: { 'x-replayed': state } })
   expect(replayed.scope.blocker).toBe('already-replayed')
+})
+
+describe('what a target is told', () => {
+  /** The order that a target gets for this request. */
+  function orderFor(asked: Asked, options: Partial<HeadwaterOptions> = {}): ReplayOrder {
+    let told: ReplayOrder | undefined
+    const replayTarget: ReplayTarget = {
+      name: 'listening',
+      answer: (order) => {
+        told = order
+        return { status: 200, headers: {} }
+      },
+      arrival: () => ({ state: undefined, hasFailed: false, isBehindProxy: true }),
+    }
+    open(lifecycleOf(away, { replayTarget, ...options }), { method: 'POST', ...asked }).decide()
+    if (told === undefined) throw new Error('the target was not asked')
+    return told
+  }
+
+  test('P9: method, scheme, host, path and query, the region, and why', () => {
+    const headers = { host: 'app.example:8080', 'x-forwarded-proto': 'https, http' }
+    expect(orderFor({ method: 'PUT', url: '/a/b?c=d', headers })).toMatchObject({
+      region: 'ams',
+      regions: ['ams'],
+      reason: 'route-prior',
+      request: { method: 'PUT', scheme: 'https', host: 'app.example:8080', url: '/a/b?c=d' },
+    })
+  })
+
+  test.each(['', 'a b', 'evil.example/x', 'a\r\nx: y', 'user@host', '[::1', 'a'.repeat(300), 'host:port'])(
+    'P7: the host %j names none',
+    (host) => {
+      expect(orderFor({ headers: { host, 'x-forwarded-proto': 'javascript' } }).request).toMatchObject({
+        host: undefined,
+        scheme: 'http',
+      })
+    },
+  )
+
+  test('P9: the stand-ins follow the primary’s region, without itself and this one', () => {
+    expect(orderFor({}, { standIns: ['fra', 'ams', 'nrt', 'lhr'] }).regions).toEqual(['ams', 'fra', 'lhr'])
+  })
+
+  test('P9: a stand-in takes what was replayed to it, as outside a request; what a client sends there it does not', () => {
+    const options = { standIns: ['nrt'] }
+    const replayed = open(lifecycleOf(away, options), { headers: replayedHeaders('GET', '/thing') })
+    expect(replayed.scope.kind).toBe('job')
+    expect(open(lifecycleOf(away, options)).scope.kind).toBe('request')
+    const forged = { 'fly-replay-src': `state=hw2.abc.write.${'A'.repeat(22)}.${'B'.repeat(43)}` }
+    expect(open(lifecycleOf(away, options), { headers: forged }).scope.kind).toBe('request')
+  })
+
+  test('P8: a target that can name none of the regions has failed: 503 with Retry-After', () => {
+    const replayTarget: ReplayTarget = {
+      name: 'nowhere',
+      answer: () => undefined,
+      arrival: () => ({ state: undefined, hasFailed: false, isBehindProxy: true }),
+    }
+    const answer = open(lifecycleOf(away, { replayTarget, retryAfterSeconds: 7 }), { method: 'POST' }).decide()
+    expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '7', 'cache-control': 'no-store' } })
+  })
 })
 
 test('a replay without a proxy in front warns, once per process', async () => {

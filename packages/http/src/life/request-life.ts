@@ -3,7 +3,7 @@ import {
   HeadwaterError,
   type PrimaryUnavailable,
   type ReplayBlocker,
-  type ReplayImpossible,
+  ReplayImpossible,
   type ReplayToPrimary,
   replayOn,
   runInScope,
@@ -13,9 +13,10 @@ import { isSamePosition, type ReadPosition, type RouteMemory, reportUnverified }
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
 import { readState, reasonIn, type StateReading, signState } from '../replay/replay-state.ts'
-import type { Arrival, ReplayAnswer } from '../replay/replay-target.ts'
+import type { Arrival, ReplayAnswer, ReplayOrder } from '../replay/replay-target.ts'
 import { hasBeenUpgraded } from '../request/node-request.ts'
 import { bodyLengthOf, type RequestFacts } from '../request/request-facts.ts'
+import { originOf } from '../request/request-origin.ts'
 import { RequestScope } from '../request/request-scope.ts'
 import { refuseHead } from '../response/refuse-head.ts'
 import type { HeadKeeper } from '../response/response-gate.ts'
@@ -119,8 +120,10 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     const state = readState(options.secrets, facts, this.#arrival.state, clocks.wallMillis())
     const isTooLarge = length !== 'unknown' && length > options.bodyLimitBytes
     const blocker = kind === 'job' ? 'no-request' : blockerOf(this.#arrival.hasFailed, state, isTooLarge)
-    const isDirect = blocker === 'body-too-large' && options.tooLarge === 'direct'
     const { topology } = options.pool
+    // The primary's region has no instance, so its write goes over the network from here.
+    const isStandIn = state === 'replayed' && !topology.isAtHome && options.standIns.includes(topology.region ?? '')
+    const isDirect = isStandIn || (blocker === 'body-too-large' && options.tooLarge === 'direct')
     this.#token =
       options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis(), options.pool)
     if (state.startsWith('replayed')) this.#replayedFor = reasonIn(this.#arrival.state)
@@ -373,14 +376,36 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     memory.learn(this.facts.method, this.#route, hasNeededPrimary, clocks.monotonicMillis())
   }
 
-  #answerWith({ region, reason }: ReplayToPrimary): ReplayAnswer {
+  #orderOf({ region, reason }: ReplayToPrimary): ReplayOrder {
     const { options, clocks } = this.#shared
-    const { replayTarget, secrets } = options
+    const { method, url } = this.facts
+    const standIns = options.standIns.filter(
+      (standIn) => standIn !== region && standIn !== options.pool.topology.region,
+    )
+    return {
+      region,
+      regions: [region, ...standIns],
+      state: signState(options.secrets, this.facts, reason, clocks.wallMillis()),
+      reason,
+      request: { method, url, ...originOf(this.facts) },
+    }
+  }
+
+  #answerWith(replay: ReplayToPrimary): ReplayAnswer {
+    const { replayTarget } = this.#shared.options
     if (!this.#arrival.isBehindProxy) warnOfMissingProxy(replayTarget.name)
-    const answer = replayTarget.answer({ region, state: signState(secrets, this.facts, reason, clocks.wallMillis()) })
+    const answer = replayTarget.answer?.(this.#orderOf(replay)) ?? this.#failedAnswer()
     const timing = this.#timing()
     const own = { 'cache-control': 'no-store', ...(timing === undefined ? undefined : { 'server-timing': timing }) }
     return { ...answer, headers: { ...own, ...answer.headers } }
+  }
+
+  /** What a client gets when its replay has failed and its handler has run already: the degraded mode of a write (P8). */
+  #failedAnswer(): ReplayAnswer {
+    const { status, headers } = new ReplayImpossible('replay-failed', {
+      retryAfterSeconds: this.#shared.options.retryAfterSeconds,
+    })
+    return { status, headers: { ...headers, 'content-length': '0' } }
   }
 }
 

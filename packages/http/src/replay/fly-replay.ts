@@ -1,6 +1,6 @@
 import { OptionsInvalid } from '@headwater/core'
 import { parseHeaderPairs } from './header-pairs.ts'
-import type { ReplayTarget } from './replay-target.ts'
+import type { AnsweringTarget } from './replay-target.ts'
 
 /** What Fly's proxy does with a replay that no machine takes. */
 export interface FlyReplayOptions {
@@ -31,7 +31,7 @@ const FLY_HEADERS = ['fly-request-id', 'fly-client-ip', 'fly-region', 'fly-repla
  * @example headwater({ pool, replayTarget: flyReplay({ timeoutMillis: 20_000, fallback: 'none' }) })
  * @throws {OptionsInvalid} when the timeout is not a whole number from 1 to 600,000, or the fallback is unknown.
  */
-export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
+export function flyReplay(options: FlyReplayOptions = {}): AnsweringTarget {
   const timeoutMillis = options.timeoutMillis ?? 10_000
   const fallback = options.fallback ?? 'prefer_self'
   if (!Number.isInteger(timeoutMillis) || timeoutMillis < 1 || timeoutMillis > 600_000) {
@@ -48,13 +48,14 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
   }
   const timeout = timeoutMillis % 1000 === 0 ? `${timeoutMillis / 1000}s` : `${timeoutMillis}ms`
   const rest = fallback === 'none' ? `timeout=${timeout}` : `timeout=${timeout};fallback=${fallback}`
-  return Object.freeze<ReplayTarget>({
+  return Object.freeze<AnsweringTarget>({
     name: 'fly-replay',
-    answer: ({ region, state }) => ({
+    answer: ({ regions, state }) => ({
       // Fly documents no status. Without a proxy in front the client sees this one: a 409 is never cached or retried.
       status: 409,
       headers: {
-        'fly-replay': `region=${region};state=${state};${rest}`,
+        // A list has commas, so it needs quotes.
+        'fly-replay': `region=${regions.length === 1 ? regions[0] : `"${regions.join(',')}"`};state=${state};${rest}`,
         'cache-control': 'no-store',
         'content-length': '0',
       },

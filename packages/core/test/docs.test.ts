@@ -39,6 +39,7 @@ const BLOCKERS: Record<ReplayBlocker, true> = {
   'response-started': true,
   'already-replayed': true,
   'body-too-large': true,
+  'body-gone': true,
   forbidden: true,
   'replay-failed': true,
 }

@@ -10,6 +10,7 @@ import { HttpLifecycle, type Lifecycle } from './life/lifecycle.ts'
 import { type NodeRequestLife, openNodeRequestLife } from './life/node-request-life.ts'
 import type { HeadwaterOptions } from './options.ts'
 
+export { sendForwarded } from './forward/forwarded-answer.ts'
 export type { Lifecycle } from './life/lifecycle.ts'
 export { type NodeRequestLife, nodeRequestLifeOf } from './life/node-request-life.ts'
 export type { RequestLife } from './life/request-life.ts'

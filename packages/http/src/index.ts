@@ -1,5 +1,12 @@
 export type { EarlyReplay, HeadwaterOptions, PoolOfApp, Refusals } from './options.ts'
+export { caddy } from './replay/caddy.ts'
+export { envoy } from './replay/envoy.ts'
 export { type FlyReplayOptions, flyReplay } from './replay/fly-replay.ts'
+export { type ForwardOptions, forward } from './replay/forward.ts'
+export { type HaproxyOptions, haproxy } from './replay/haproxy.ts'
+export { type NginxOptions, nginx } from './replay/nginx.ts'
+export { type RedirectOptions, redirect } from './replay/redirect.ts'
+export type { RegionAddresses } from './replay/region-addresses.ts'
 export type {
   AnsweringTarget,
   Arrival,

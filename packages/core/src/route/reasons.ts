@@ -37,5 +37,6 @@ export type ReplayBlocker =
   | 'response-started'
   | 'already-replayed'
   | 'body-too-large'
+  | 'body-gone'
   | 'forbidden'
   | 'replay-failed'

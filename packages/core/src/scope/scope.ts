@@ -145,6 +145,12 @@ export class Scope {
     this.blockReplay('no-request')
   }
 
+  /** Notes that its replay cannot be sent after all (P8). Call it before anything has run here: now it does. */
+  giveUpReplay(blocker: ReplayBlocker): void {
+    this.#replay = undefined
+    this.blockReplay(blocker)
+  }
+
   /** Notes something that makes a replay impossible from now on. The first blocker stays. */
   blockReplay(blocker: ReplayBlocker): void {
     this.#blocker ??= blocker

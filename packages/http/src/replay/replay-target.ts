@@ -1,4 +1,4 @@
-import type { ClientRequest } from 'node:http'
+import type { ClientRequest, ServerResponse } from 'node:http'
 import type { ReplayReason } from '@headwater/core'
 
 /** The request that is to be replayed, as its client sent it. A client chooses all of it: it may name nothing that is contacted. */
@@ -34,6 +34,14 @@ export interface ReplayAnswer {
   /** Default: empty. */
   readonly body?: string | ReadableStream<Uint8Array> | undefined
 }
+
+/** The answer of another region, which replaces the app's own on a Node response once it comes. */
+export interface ForwardedReplay {
+  readonly forwardTo: (response: ServerResponse) => void
+}
+
+/** What replaces the app's own answer. */
+export type Replacement = ReplayAnswer | ForwardedReplay
 
 /** What a request says about how it got here. A client can forge all of it, until the state is verified. */
 export interface Arrival {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Anywhere } from './anywhere.ts'
 import * as checks from './checks.ts'
-import { EDGES, isThere } from './edges.ts'
+import { isThere } from '@headwater/example-local-world/proxy-program'
+import { EDGES } from './edges.ts'
 
 // One suite for every way to the primary's region, in all frameworks, on a real primary and a real replica.
 

@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net'
 import type { RoutedPool } from '@headwater/pg'
 import { World } from '@headwater/test-world'
 import { type Endpoint, frontOf, HOSTS } from '../conformance/hosts.ts'
-import type { Edge, OpenEdge } from './edges.ts'
+import type { RunningProxy } from '@headwater/example-local-world/proxy-program'
+import type { Edge } from './edges.ts'
 
 const SECRET = 'a secret of every region, long enough'
 const SCHEMA = 'create table landing (key text not null, digest text not null, region text not null);'
@@ -41,11 +42,11 @@ export const textOf = (length: number): string =>
 export class Anywhere implements AsyncDisposable {
   readonly world: World
   readonly frameworks: readonly string[] = Object.keys(HOSTS)
-  readonly #edge: OpenEdge
+  readonly #edge: RunningProxy
   readonly #servers: { readonly ams: Server; readonly nrt: Server }
   readonly #primaryPort: number
 
-  private constructor(world: World, edge: OpenEdge, servers: { ams: Server; nrt: Server }) {
+  private constructor(world: World, edge: RunningProxy, servers: { ams: Server; nrt: Server }) {
     this.world = world
     this.#edge = edge
     this.#servers = servers

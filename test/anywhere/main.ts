@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
 import { Anywhere } from './anywhere.ts'
 import { allFindings, SHORT, WHOLE } from './checks.ts'
-import { EDGES, isThere } from './edges.ts'
+import { isThere } from '@headwater/example-local-world/proxy-program'
+import { EDGES } from './edges.ts'
 import { type Column, record, tableOf } from './table.ts'
 
 // Every way to the primary's region, in full: `pnpm anywhere`, `--only forward`, `--short`, and `--record` for the table in the docs.

@@ -12,7 +12,11 @@ core.register_action("headwater", { "http-req" }, function(txn)
   local client = core.httpclient()
   local call = { url = "http://127.0.0.1:8081" .. txn.f:pathq(), headers = headers, timeout = 60000 }
   local body = txn.f:req_body()
-  if body ~= nil and #body > 0 then call.body = body end
+  if body ~= nil and #body > 0 then
+    call.body = body
+    -- A body of unknown length would run here first.
+    headers["content-length"] = { tostring(#body) }
+  end
   local method = client[string.lower(txn.f:method())]
   if method == nil then return end
   local answer = method(client, call)

@@ -28,6 +28,7 @@ import { RequestToken, type StoredAnswer, type TokenAnswer, type TokenOutcome } 
 import { adapterMisused } from './adapter-misused.ts'
 import type { ForgottenResponses } from './forgotten-responses.ts'
 import { warnOfMissingProxy } from './missing-proxy.ts'
+import { warnOfReplayCache } from './replay-cache.ts'
 import { WriteWait } from './write-wait.ts'
 
 /**
@@ -138,6 +139,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
       options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis(), options.pool)
     if (state.startsWith('replayed')) this.#replayedFor = reasonIn(this.#arrival.state)
     if (state === 'unverified') reportUnverified('replay state')
+    if (this.#arrival.isCached === true && topology.isAtHome) warnOfReplayCache()
     if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn)
     this.scope = new RequestScope({
       kind: isDirect ? 'job' : kind,

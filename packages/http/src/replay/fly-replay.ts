@@ -18,6 +18,13 @@ export interface FlyReplayOptions {
    * @default 'prefer_self'
    */
   readonly fallback?: 'prefer_self' | 'force_self' | 'none' | undefined
+  /**
+   * The app that takes replays, where the instances of the primary's region are an app of their own. In another network of your
+   * organisation, `fly orgs cross-network-replays enable` has to allow it.
+   *
+   * @default undefined (the same app)
+   */
+  readonly app?: string | undefined
 }
 
 /** Fly sets at least one of these on every request that passes its proxy. */
@@ -34,6 +41,7 @@ const FLY_HEADERS = ['fly-request-id', 'fly-client-ip', 'fly-region', 'fly-repla
 export function flyReplay(options: FlyReplayOptions = {}): AnsweringTarget {
   const timeoutMillis = options.timeoutMillis ?? 10_000
   const fallback = options.fallback ?? 'prefer_self'
+  const { app } = options
   if (!Number.isInteger(timeoutMillis) || timeoutMillis < 1 || timeoutMillis > 600_000) {
     throw new OptionsInvalid(
       'timeoutMillis',
@@ -46,7 +54,11 @@ export function flyReplay(options: FlyReplayOptions = {}): AnsweringTarget {
       `${JSON.stringify(fallback)} is unknown; expected prefer_self, force_self or none`,
     )
   }
+  if (app !== undefined && !/^[a-z0-9-]{1,63}$/.test(app)) {
+    throw new OptionsInvalid('app', `${JSON.stringify(app)} is not the name of an app; expected 1 to 63 of a-z, 0-9 and "-"`)
+  }
   const timeout = timeoutMillis % 1000 === 0 ? `${timeoutMillis / 1000}s` : `${timeoutMillis}ms`
+  const to = app === undefined ? '' : `;app=${app}`
   const rest = fallback === 'none' ? `timeout=${timeout}` : `timeout=${timeout};fallback=${fallback}`
   return Object.freeze<AnsweringTarget>({
     name: 'fly-replay',
@@ -55,7 +67,7 @@ export function flyReplay(options: FlyReplayOptions = {}): AnsweringTarget {
       status: 409,
       headers: {
         // A list has commas, so it needs quotes.
-        'fly-replay': `region=${regions.length === 1 ? regions[0] : `"${regions.join(',')}"`};state=${state};${rest}`,
+        'fly-replay': `region=${regions.length === 1 ? regions[0] : `"${regions.join(',')}"`};state=${state}${to};${rest}`,
         'cache-control': 'no-store',
         'content-length': '0',
       },
@@ -65,6 +77,7 @@ export function flyReplay(options: FlyReplayOptions = {}): AnsweringTarget {
       state: stateIn(header('fly-replay-src')),
       // Nobody signs this header. A client that forges it only gets its own writes refused with 503.
       hasFailed: /^[a-z_]{1,64}$/.test(parseHeaderPairs(header('fly-replay-failed'))?.get('reason') ?? ''),
+      isCached: header('fly-replay-cache-status') === 'hit',
       isBehindProxy: FLY_HEADERS.some((name) => header(name) !== undefined),
     }),
   })

@@ -26,6 +26,13 @@ export interface ForwardOptions {
    */
   readonly answerTimeoutMillis?: number | undefined
   /**
+   * How long an idle connection is kept, in milliseconds, 1 to 3,600,000. Stay below what listens there (Node: `server.keepAliveTimeout`, 5 s
+   * by default): a request that is sent into the end of a connection is a 502. Raise both, and a write that comes rarely still takes one crossing.
+   *
+   * @default 4_000
+   */
+  readonly idleTimeoutMillis?: number | undefined
+  /**
    * How many connections one region gets at most; what is more waits.
    *
    * @default 256
@@ -44,12 +51,6 @@ export interface ForwardOptions {
     | undefined
 }
 
-/**
- * A connection that lies idle ends after this. Node closes its own after 5 s, and a request that is sent into that end would be
- * a 502 that nobody needs.
- */
-const IDLE_MILLIS = 4_000
-
 /** Packets that find out a region that went silent in the middle of an answer: after 10 s, then one each second, ten times (libuv). */
 const PROBE_AFTER_MILLIS = 10_000
 
@@ -64,14 +65,15 @@ export function forward(options: ForwardOptions): ForwardingTarget {
   const addressOf = resolveAddresses('regions', options?.regions)
   const connectTimeoutMillis = checkWhole('connectTimeoutMillis', options.connectTimeoutMillis ?? 5_000, 600_000)
   const answerTimeoutMillis = checkWhole('answerTimeoutMillis', options.answerTimeoutMillis ?? 60_000, 3_600_000)
+  const idleMillis = checkWhole('idleTimeoutMillis', options.idleTimeoutMillis ?? 4_000, 3_600_000)
   const maxSockets = checkWhole('maxConnections', options.maxConnections ?? 256, 65_535)
   const { host = 'client', tls } = options
   if (host !== 'client' && host !== 'region') {
     throw new OptionsInvalid('host', `${JSON.stringify(host)} is unknown; expected client or region`)
   }
   const pooling = { keepAlive: true, maxSockets, autoSelectFamilyAttemptTimeout: 1_000 }
-  const agent = letIdleEnd(new Agent(pooling))
-  const tlsAgent = letIdleEnd(new TlsAgent({ ...pooling, ...tls }))
+  const agent = letIdleEnd(new Agent(pooling), idleMillis)
+  const tlsAgent = letIdleEnd(new TlsAgent({ ...pooling, ...tls }), idleMillis)
 
   async function connectTo(address: URL, { request }: ReplayOrder): Promise<ClientRequest> {
     const isTls = address.protocol === 'https:'
@@ -137,8 +139,8 @@ function nameIn({ hostname }: URL): string {
   return hostname.startsWith('[') || isIP(hostname) !== 0 ? '' : hostname
 }
 
-function letIdleEnd<Pool extends Agent>(agent: Pool): Pool {
-  agent.on('free', (socket: Socket) => socket.setTimeout(IDLE_MILLIS))
+function letIdleEnd<Pool extends Agent>(agent: Pool, idleMillis: number): Pool {
+  agent.on('free', (socket: Socket) => socket.setTimeout(idleMillis))
   return agent
 }
 

@@ -49,8 +49,8 @@ export interface Arrival {
   readonly state: string | undefined
   /** Whether a replay of this request failed, and the proxy sent it back. */
   readonly hasFailed: boolean
-  /** Why it failed, where the proxy says so: a word of `[a-z_]`. */
-  readonly failure?: string | undefined
+  /** Whether a proxy has sent the request here by what it remembers of an earlier replay, without asking: reads come here too. Default: no. */
+  readonly isCached?: boolean | undefined
   /** Whether the request shows signs of a proxy that replays. */
   readonly isBehindProxy: boolean
 }

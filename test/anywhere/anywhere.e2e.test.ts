@@ -1,7 +1,7 @@
+import { isThere } from '@headwater/example-local-world/proxy-program'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Anywhere } from './anywhere.ts'
 import * as checks from './checks.ts'
-import { isThere } from '@headwater/example-local-world/proxy-program'
 import { EDGES } from './edges.ts'
 
 // One suite for every way to the primary's region, in all frameworks, on a real primary and a real replica.

@@ -1,4 +1,10 @@
-import { type Instances, programOf, type ProxyName, type RunningProxy, startProxy } from '@headwater/example-local-world/proxy-program'
+import {
+  type Instances,
+  type ProxyName,
+  programOf,
+  type RunningProxy,
+  startProxy,
+} from '@headwater/example-local-world/proxy-program'
 import { createFlyProxy } from '@headwater/fly-proxy'
 import { flyReplay, forward, haproxy, nginx, type ReplayTarget } from '@headwater/http'
 

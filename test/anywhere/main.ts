@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
+import { isThere } from '@headwater/example-local-world/proxy-program'
 import { Anywhere } from './anywhere.ts'
 import { allFindings, SHORT, WHOLE } from './checks.ts'
-import { isThere } from '@headwater/example-local-world/proxy-program'
 import { EDGES } from './edges.ts'
 import { type Column, record, tableOf } from './table.ts'
 

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { type Via, VIAS } from './via.ts'
+import { VIAS, type Via } from './via.ts'
 
 export interface Flags {
   /** Ends after the tour, with 0 or 1. */

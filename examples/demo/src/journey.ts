@@ -100,7 +100,8 @@ export function journeyOf(answer: Answer, { event, visits, reason, freshness }: 
   const crossings =
     (edge === answer.region ? 0 : 1) +
     (event?.hops.filter(({ roundTripMillis, status }) => roundTripMillis > 0 && status !== undefined).length ?? 0) +
-    inOrder.filter((visit) => isHandedOver(inOrder, visit) && event?.hops.every(({ region }) => region === edge)).length +
+    inOrder.filter((visit) => isHandedOver(inOrder, visit) && event?.hops.every(({ region }) => region === edge))
+      .length +
     queries.filter(({ from, node }) => node !== undefined && roundTrip(from, node) > 0).length
   const { kind, region, totalMs, status, retryAfter, isTokenless, ownNote } = answer
   return {

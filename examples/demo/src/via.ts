@@ -34,6 +34,7 @@ export async function proxyBefore(
   instances: { here: number; primary: number },
 ): Promise<RunningProxy | undefined> {
   if (region === HOME || via === 'fly' || via === 'forward') return undefined
-  if (!isThere(via)) throw new Error(`--via ${via}: there is no ${via} on this machine; install it, or take --via forward`)
+  if (!isThere(via))
+    throw new Error(`--via ${via}: there is no ${via} on this machine; install it, or take --via forward`)
   return await startProxy(via === 'nginx' ? 'nginx error_page' : 'haproxy lua', instances)
 }

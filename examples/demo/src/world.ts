@@ -219,7 +219,9 @@ export class World implements AsyncDisposable {
 
   /** Takes a whole region off the map, or brings it back: its machines, its links and its database. */
   async setRegion(code: RegionCode, isUp: boolean): Promise<void> {
-    const links = [this.#relays, this.#hops].flatMap((ocean) => (code === HOME ? [...ocean.values()] : [ocean.get(code)]))
+    const links = [this.#relays, this.#hops].flatMap((ocean) =>
+      code === HOME ? [...ocean.values()] : [ocean.get(code)],
+    )
     if (!isUp) {
       this.proxy.faults.regionDown(code)
       for (const link of links) link?.setCut(true)

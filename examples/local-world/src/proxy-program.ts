@@ -60,7 +60,9 @@ export async function startProxy(proxy: ProxyName, { here, primary }: Instances)
       .replaceAll('/run/headwater', dir)
     // The other way of nginx goes by a header alone.
     const isAccel = proxy === 'nginx accel'
-    const own = isAccel ? text.replace('error_page 470 = @primary;', '').replace('proxy_intercept_errors on;', '') : text
+    const own = isAccel
+      ? text.replace('error_page 470 = @primary;', '').replace('proxy_intercept_errors on;', '')
+      : text
     writeFileSync(join(dir, file), own)
   }
   const child = spawn(folder, argumentsIn(dir), {
@@ -118,4 +120,3 @@ export function isThere(program: string): boolean {
       }
     })
 }
-

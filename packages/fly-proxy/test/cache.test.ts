@@ -25,7 +25,11 @@ describe('1.7: replay cache', () => {
       const local = await startMachine('local@nrt', replayWith({ 'fly-replay': 'region=ams' }))
       const home = await startMachine('home@ams')
       const replayCache = [{ pathPrefix, ttlSeconds: 60, type: 'cookie', name: 'id' }] as const
-      const machines = [local, home].map(({ url }, at) => ({ id: at === 0 ? 'local' : 'home', region: at === 0 ? 'nrt' : 'ams', url }))
+      const machines = [local, home].map(({ url }, at) => ({
+        id: at === 0 ? 'local' : 'home',
+        region: at === 0 ? 'nrt' : 'ams',
+        url,
+      }))
       const { proxy } = await startProxy([], { apps: [{ name: 'app', machines, replayCache }] })
       const get = async (path: string, host: string) => {
         await ask(proxy.edge('nrt').url, { path, headers: { host, cookie: 'id=1' } })
@@ -49,7 +53,10 @@ describe('1.7: replay cache', () => {
         { id: 'local', region: 'nrt', url: local.url },
         { id: 'home', region: 'ams', url: home.url },
       ]
-      const { proxy, logs } = await startProxy([], { apps: [{ name: 'app', machines, replayCache }], sessionCacheUnfit })
+      const { proxy, logs } = await startProxy([], {
+        apps: [{ name: 'app', machines, replayCache }],
+        sessionCacheUnfit,
+      })
       const headers = { 'x-id': '1' }
       await ask(proxy.edge('nrt').url, { headers })
       await ask(proxy.edge('nrt').url, { headers })

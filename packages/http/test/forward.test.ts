@@ -338,6 +338,36 @@ describe.each(Object.keys(NEAR))('forward() in %s', (framework) => {
     await over
   })
 
+  test('P9: a client that does not read holds the far side: nothing piles up in between', async () => {
+    let taken = 0
+    const piece = Buffer.alloc(1_000_000)
+    const port = await near(
+      framework,
+      await far((message, response) => {
+        message.resume()
+        const more = (): void => {
+          if (response.destroyed || taken > 300) return
+          taken += 1
+          if (response.write(piece)) setImmediate(more)
+          else response.once('drain', more)
+        }
+        more()
+      }),
+    )
+    const outgoing = request({ host: '127.0.0.1', port, method: 'POST', path: '/write', agent: false })
+    outgoing.on('error', () => {})
+    outgoing.end()
+    const [message] = (await once(outgoing, 'response')) as [IncomingMessage]
+    message.pause()
+    // It stands still once the buffers of the sockets are full.
+    for (let before = -1; before !== taken; await sleep(300)) before = taken
+    expect(taken).toBeLessThan(40)
+    message.resume()
+    const held = taken
+    while (taken < held + 20) await once(message, 'data')
+    outgoing.destroy()
+  })
+
   test('P9: a client that hangs up before the answer ends the far side too', async () => {
     let isBegun: (() => void) | undefined
     const begun = new Promise<void>((resolve) => {

@@ -117,7 +117,8 @@ function checkApps(apps: unknown): readonly AppOptions[] {
         throw invalid(`hardLimit of ${machine.id} is ${show(limit)}; expected a whole number, 0 or more`)
     }
     for (const rule of app.replayCache ?? []) {
-      const isFit = CACHE_PREFIX.test(rule.pathPrefix) && rule.ttlSeconds >= 10 && ['cookie', 'header'].includes(rule.type)
+      const isFit =
+        CACHE_PREFIX.test(rule.pathPrefix) && rule.ttlSeconds >= 10 && ['cookie', 'header'].includes(rule.type)
       if (!isFit)
         throw invalid(
           `replayCache of app ${app.name}: expected pathPrefix "/…" or "host/…", ttlSeconds >= 10, type cookie or header`,

@@ -107,7 +107,8 @@ export class Itinerary {
     const problem = rememberReplay(this.#world, original, machine, instruction, target, record.replays === 0)
     if (problem !== undefined) {
       const isRule = instruction.cache === undefined
-      if ((isRule ? settings.sessionCacheUnfit : settings.invalidCache) === 'reject') throw new GiveUp('PA03', machine.app, problem)
+      if ((isRule ? settings.sessionCacheUnfit : settings.invalidCache) === 'reject')
+        throw new GiveUp('PA03', machine.app, problem)
       record.log(machine.app, problem)
     }
     record.replays += 1

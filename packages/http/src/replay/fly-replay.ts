@@ -55,7 +55,10 @@ export function flyReplay(options: FlyReplayOptions = {}): AnsweringTarget {
     )
   }
   if (app !== undefined && !/^[a-z0-9-]{1,63}$/.test(app)) {
-    throw new OptionsInvalid('app', `${JSON.stringify(app)} is not the name of an app; expected 1 to 63 of a-z, 0-9 and "-"`)
+    throw new OptionsInvalid(
+      'app',
+      `${JSON.stringify(app)} is not the name of an app; expected 1 to 63 of a-z, 0-9 and "-"`,
+    )
   }
   const timeout = timeoutMillis % 1000 === 0 ? `${timeoutMillis / 1000}s` : `${timeoutMillis}ms`
   const to = app === undefined ? '' : `;app=${app}`

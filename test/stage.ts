@@ -24,7 +24,9 @@ export interface StageOptions {
   readonly proxy?: Partial<FlyProxyOptions>
   /** SQL that a suite adds to the tables of the stage. Default: nothing. */
   readonly schema?: string
-  readonly pool?: (region: Region, cluster: Cluster) => RoutedPoolOptions
+  readonly pool?: (region: Region, cluster: Cluster) => RoutedPoolOptions | Promise<RoutedPoolOptions>
+  /** The names of the replicas, all in nrt. Default: one, `nrt`. */
+  readonly replicas?: readonly string[]
 }
 
 /** The notes of the stage say where they were written. */
@@ -52,9 +54,10 @@ export class Stage {
   }
 
   static async open(options: StageOptions): Promise<Stage> {
-    const world = await World.start({ schema: SCHEMA + (options.schema ?? '') })
+    const world = await World.start({ schema: SCHEMA + (options.schema ?? ''), replicas: options.replicas ?? ['nrt'] })
     const replicas = world.cluster.replicas.map(({ url }) => ({ region: 'nrt', connectionString: url }))
-    const open = (region: Region) => world.informedPool(region, { replicas, ...options.pool?.(region, world.cluster) })
+    const open = async (region: Region) =>
+      world.informedPool(region, { replicas, ...(await options.pool?.(region, world.cluster)) })
     const pools = { ams: await open('ams'), nrt: await open('nrt') }
     const servers = await Promise.all(REGIONS.map((region) => options.startApp({ region, pool: pools[region] })))
     const machines = REGIONS.map((region, index) => ({ id: `machine-${region}`, region, url: urlOf(servers[index]) }))

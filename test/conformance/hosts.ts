@@ -18,6 +18,8 @@ import type { Call } from './cases.ts'
 export interface Endpoint {
   readonly path: string
   readonly isStreamed: boolean
+  /** What a stream does before it begins. Hono and Koa send the head while the handler of the stream runs. */
+  readonly before?: (call: Call) => Promise<unknown>
   readonly handle: (call: Call) => Promise<unknown>
 }
 
@@ -38,10 +40,11 @@ const honoHost: Host = (options, endpoints) => {
   app.use(headwaterForHono(options))
   // Hono's own prints each error.
   app.onError((_, context) => context.text('failed', 500))
-  for (const { path, isStreamed, handle } of endpoints) {
+  for (const { path, isStreamed, before, handle } of endpoints) {
     app.on(['GET', 'POST'], path, async (context) => {
       const body = context.req.query('body') ?? (await context.req.text())
       if (!isStreamed) return context.json({ answer: (await handle({ body, write: silent })) ?? null })
+      await before?.({ body, write: silent })
       return stream(context, async (out) => {
         await handle({ body, write: async (line) => void (await out.write(`${line}\n`)) })
       })
@@ -57,14 +60,13 @@ const expressHost =
     app.set('env', 'test')
     app.use(headwaterForExpress(options))
     app.use(express.text({ type: () => true, limit: '5mb' }))
-    for (const { path, isStreamed, handle } of endpoints) {
+    for (const { path, isStreamed, before, handle } of endpoints) {
       app.all(path, (request, response, next) => {
         const body = String(request.query['body'] ?? request.body)
         const write = (line: string) => new Promise<void>((resolve) => response.write(`${line}\n`, () => resolve()))
-        handle({ body, write: isStreamed ? write : silent }).then(
-          (answer) => (isStreamed ? response.end() : response.json({ answer: answer ?? null })),
-          next,
-        )
+        const begun = before?.({ body, write: silent }) ?? Promise.resolve()
+        const answered = begun.then(() => handle({ body, write: isStreamed ? write : silent }))
+        answered.then((answer) => (isStreamed ? response.end() : response.json({ answer: answer ?? null })), next)
       })
     }
     app.use(replayErrorHandler())
@@ -87,6 +89,7 @@ const koaHost =
         context.body = { answer: (await endpoint.handle({ body, write: silent })) ?? null }
         return
       }
+      await endpoint.before?.({ body, write: silent })
       const out = new PassThrough()
       context.body = out
       context.flushHeaders()

@@ -34,6 +34,8 @@ export interface Surroundings {
 
 export interface Corpus {
   readonly name: string
+  /** The folder of another Postgres than the cluster's own, for what that one cannot load. */
+  readonly bin?: (surroundings: Omit<Surroundings, 'cluster'>) => Promise<string>
   /** @throws CorpusUnavailable when something that it needs is not to be had here. */
   suites(surroundings: Surroundings): Promise<readonly Suite[]>
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -59,6 +59,32 @@ export async function debianPackages(
       for (const file of await readdir(folder)) {
         if (file.endsWith('.deb')) await run('dpkg', ['-x', file, root], { cwd: folder, timeout: LIMIT, signal })
       }
+      await writeFile(join(root, '.unpacked'), '')
+    })
+  }
+  return root
+}
+
+/**
+ * The programs of Debian's PostgreSQL 15, with the extensions of `packages` beside them and what they link to, unpacked
+ * in `cacheFolder` and not installed.
+ */
+export async function debianServer(
+  packages: readonly string[],
+  cacheFolder: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const folder = join(cacheFolder, 'server-postgresql-15')
+  const root = join(folder, 'root')
+  if (!existsSync(join(root, '.unpacked'))) {
+    await attempt('PostgreSQL 15 with extensions', async () => {
+      await apt(folder, 'deb', ['download', 'postgresql-15', ...packages], signal)
+      const linked = ['install', '--download-only', '--no-install-recommends', '--yes', ...packages]
+      await apt(folder, 'deb', linked, signal)
+      const archives = join(folder, 'cache/archives')
+      const files = [folder, archives].flatMap((place) => readdirSync(place).map((file) => join(place, file)))
+      for (const file of files.filter((path) => path.endsWith('.deb')))
+        await run('dpkg', ['-x', file, root], { cwd: folder, timeout: LIMIT, signal })
       await writeFile(join(root, '.unpacked'), '')
     })
   }

@@ -1,4 +1,4 @@
-import { startCluster } from '@headwater/cluster'
+import { type Cluster, startCluster } from '@headwater/cluster'
 import { loadModule } from 'libpg-query'
 import { type Corpus, CorpusUnavailable, type Suite } from './corpus.ts'
 import { type RunOptions, runSuite } from './runner.ts'
@@ -27,11 +27,19 @@ export async function judgeAll(options: JudgeOptions): Promise<JudgeResult> {
   const tallies: Tally[] = []
   const skipped: { name: string; reason: string }[] = []
   await loadModule()
-  await using cluster = await startCluster({
-    replicas: 1,
-    settings: { shared_buffers: '64MB', wal_keep_size: '1GB' },
-    signal,
-  })
+  // By the folder of their programs: '' is the cluster's own.
+  const clusters = new Map<string, Cluster>()
+  await using ends = new AsyncDisposableStack()
+
+  async function clusterOf(bin: string): Promise<Cluster> {
+    const known = clusters.get(bin)
+    if (known !== undefined) return known
+    const settings = { shared_buffers: '64MB', wal_keep_size: '1GB' }
+    const program = bin === '' ? {} : ({ provider: 'binaries', bin } as const)
+    const cluster = ends.use(await startCluster({ replicas: 1, settings, signal, ...program }))
+    clusters.set(bin, cluster)
+    return cluster
+  }
 
   async function attempt(name: string, work: () => Promise<void>): Promise<void> {
     try {
@@ -44,7 +52,7 @@ export async function judgeAll(options: JudgeOptions): Promise<JudgeResult> {
     }
   }
 
-  async function judgeSuite(suite: Suite, tally: Tally): Promise<void> {
+  async function judgeSuite(suite: Suite, cluster: Cluster, tally: Tally): Promise<void> {
     const limit = options.limit - tally.texts
     const run = { cluster, signal, limit, ...(options.learn === undefined ? {} : { learn: options.learn }) }
     for await (const verdict of runSuite(suite, run)) tally.add(verdict)
@@ -54,12 +62,13 @@ export async function judgeAll(options: JudgeOptions): Promise<JudgeResult> {
     if (signal.aborted) break
     const begin = performance.now()
     await attempt(corpus.name, async () => {
+      const cluster = await clusterOf((await corpus.bin?.(options)) ?? '')
       const suites = await corpus.suites({ ...options, cluster })
       const tally = new Tally(corpus.name)
       tallies.push(tally)
       for (const suite of suites) {
         if (tally.texts >= options.limit || signal.aborted) break
-        await attempt(`${corpus.name}/${suite.name}`, () => judgeSuite(suite, tally))
+        await attempt(`${corpus.name}/${suite.name}`, () => judgeSuite(suite, cluster, tally))
       }
       report(`${corpus.name}: ${tally.texts} texts in ${((performance.now() - begin) / 1000).toFixed(1)} s`)
     })

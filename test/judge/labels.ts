@@ -252,7 +252,8 @@ const FUNCTIONS: readonly (readonly [string, RegExp])[] = [
     /^(lo_(open|close|creat|create|export|from_bytea|import|lseek\w*|put|tell\w*|truncate\w*|unlink)|loread|lowrite)$/,
   ],
   ['remote server', /^(dblink(_\w+)?|postgres_fdw_\w+)$/],
-  ['session state', /^(setseed|pg_my_temp_schema|set_limit|isn_weak)$/],
+  ['session state', /^(setseed|pg_my_temp_schema|set_limit|isn_weak|hll_set_\w+|set_nls_sort)$/],
+  ['node-local', /^hypopg(_\w+)?$/],
   // What amcheck and pageinspect look at, and pg_visibility's checks, are the files of the node that answers: damage and
   // hint bits are not replicated.
   [
@@ -264,6 +265,9 @@ const FUNCTIONS: readonly (readonly [string, RegExp])[] = [
     /^(pg_stat_(?!s$)\w+|pg_is_in_recovery|pg_is_wal_replay_paused|pg_last_(wal|xact_replay)\w*|pg_wal_(replay|summar)\w+|pg_get_wal_\w+|pg_current_wal\w*|pg_switch_wal|pg_walfile\w*|pg_split_walfile_name|pg_promote|pg_backend_pid|inet_(server|client)_(addr|port)|pg_(cancel|terminate)_backend|pg_reload_conf|pg_rotate_logfile\w*|pg_current_logfile|pg_read_(binary_)?file\w*|pg_ls_\w+|pg_control_\w+|pg_backup_\w+|pg_(create|drop|copy)_\w*slot|pg_replication_(slot|origin)\w*|pg_logical_slot\w*|pg_create_restore_point|pg_log_\w+|pg_lock_status|pg_blocking_pids|pg_safe_snapshot_blocking_pids|pg_prepared_(statement|xact)|pg_cursor|pg_postmaster_start_time|pg_conf_load_time|pg_show_all_settings|pg_show_all_file_settings|pg_hba_file_rules|pg_get_backend_memory_contexts|pg_get_shmem\w*|pg_get_aios|pg_get_replication_slots|pg_prewarm|autoprewarm\w*|pg_buffercache\w*|pg_config|pg_database_collation_actual_version|pg_collation_actual_version|pg_numa_available|pg_sync_replication_slots|pg_get_loaded_modules|pg_isolation_test_session_is_blocked|pg_jit_available)$/,
   ],
 ]
+/** orafce's packages that live in the memory or the files of one server, or in one session. */
+const PACKAGES =
+  /^((dbms_(alert|output|pipe|sql)|utl_file)\.\w+|dbms_random\.(initialize|seed|terminate)|plvdate\.(default_holidays|(no)?include_start|(un)?set_nonbizday|(un)?use_\w+))$/
 const RANDOM = /^(random(_normal)?|gen_random_(uuid|bytes)|gen_salt|normal_rand|uuidv[47]|uuid_generate_v[14]\w*)$/
 const STATE_SETTINGS = /^(in_hot_standby|(default_)?transaction_(read_only|isolation|deferrable))$/
 
@@ -273,6 +277,7 @@ function seeCall(finding: Finding, node: Node): void {
   )
   const name = path.at(-1) ?? ''
   finding.calls.push(name)
+  if (PACKAGES.test(path.slice(-2).join('.'))) finding.belongsOnPrimary ??= 'node-local'
   if (RANDOM.test(name)) finding.isRandom = true
   const args = Array.isArray(node['args']) ? (node['args'] as readonly unknown[]) : []
   if (name === 'set_config') {

@@ -11,8 +11,12 @@ export interface Position {
 const POSITION = `
   select pg_snapshot_xmax(pg_current_snapshot())::text as "nextTransaction",
          pg_current_wal_insert_lsn()::text as lsn,
-         pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn() as "isUnflushed"`
-/** What takes no transaction id (VACUUM, pg_surgery) is not flushed by its commit, and a standby would wait for it. */
+         pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()
+           and current_setting('server_version_num')::int >= 170000 as "isUnflushed"`
+/**
+ * What takes no transaction id (VACUUM, pg_surgery) is not flushed by its commit, and a standby would wait for it. Before
+ * PostgreSQL 17 nothing can ask for it: then the standby waits for the WAL writer, a fifth of a second.
+ */
 const FLUSH = `select pg_logical_emit_message(false, 'judge', '', true)`
 const PATIENCE = 20_000
 

@@ -1,15 +1,23 @@
 #!/usr/bin/env node
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
-import { readCommandLine, type Source, UsageError, usage } from './command-line.ts'
+import { readCommandLine, type Source, usage } from './command-line.ts'
+import { runDoctor } from './doctor/doctor-command.ts'
 import { explain } from './explain.ts'
 import { coloured, isColourWanted, plain, render } from './render.ts'
 import { loadSchema } from './schema.ts'
+import { UsageError } from './usage-error.ts'
 
 async function main(): Promise<void> {
   const command = readCommandLine(process.argv.slice(2))
   if (command === undefined) {
     process.stdout.write(`${usage}\n`)
+    return
+  }
+  if (command.command === 'doctor') {
+    const { output, exitCode } = await runDoctor(command)
+    // What the app's module has opened, and a name that is still being looked up, would keep it waiting.
+    process.stdout.write(output, () => process.exit(exitCode))
     return
   }
   const sql = await read(command.source)

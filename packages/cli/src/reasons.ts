@@ -51,6 +51,8 @@ export const DECISION_SENTENCES: Readonly<Record<DecisionReason, string>> = {
   'read-only-transaction': 'a READ ONLY transaction runs on a local replica',
   'undecided-transaction': 'a transaction runs on a local replica until it writes',
   'forced-replica': 'it runs inside withReplica()',
+  'far-replica':
+    'no local replica can be reached, and another region’s is nearer than the primary, or that does not answer',
   write: 'a write needs the primary',
   session: 'a change of the session stays on the primary’s connection',
   unknown: 'its effect is not known, and it is not tried on a replica at home, without a catalog, or through a pooler',

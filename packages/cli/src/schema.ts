@@ -1,5 +1,5 @@
 import type { Knowledge } from '@headwater/core/internal'
-import { UsageError } from './command-line.ts'
+import { UsageError } from './usage-error.ts'
 
 /** As much of `@headwater/pg` and `pg` as is used here: both are optional, so neither's types are needed. */
 interface Client {

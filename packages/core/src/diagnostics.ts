@@ -50,8 +50,11 @@ export interface NodeEvent {
 
 /** Published for a read that must not be older than some state, when its first replica was not fresh enough. */
 export interface FreshnessEvent {
-  /** `waited`: the replica caught up in time. `other-replica`: another replica had. `primary`: none had. */
-  readonly outcome: 'waited' | 'other-replica' | 'primary'
+  /**
+   * `waited`: the replica caught up in time. `other-replica`: another replica had. `primary`: none had. `late`: all lagged too far,
+   * and the option `allLate` let it run on one of them.
+   */
+  readonly outcome: 'waited' | 'other-replica' | 'primary' | 'late'
   /** Why no replica was fresh enough at first. */
   readonly reason: Exclude<Freshness, 'caught-up'> | 'lagging'
   /** How long the read waited, in ms. */

@@ -21,7 +21,9 @@ export { type DatabaseErrorFields, databaseErrorIn } from './errors/database-err
 export { findInCauses } from './errors/find-in-causes.ts'
 export { errorPrototypes } from './errors/headwater-error.ts'
 export { classifyRefusal, type Refusal } from './errors/refusal.ts'
+export { type AllLate, type LateRead, whenAllLate } from './nodes/all-late.ts'
 export { type Backoff, pauseMillis, spread } from './nodes/backoff.ts'
+export { type Choosable, chooseReplica, type ReplicaChoice } from './nodes/choice.ts'
 export {
   type Election,
   elect,
@@ -32,7 +34,16 @@ export {
   type ServerReport,
   type ServerRole,
 } from './nodes/election.ts'
+export {
+  AT_PRIMARY,
+  type Elsewhere,
+  type FarServer,
+  nearestOf,
+  type ReadsElsewhere,
+  readsElsewhere,
+} from './nodes/elsewhere.ts'
 export { type EndpointTraits, LOAD_BALANCER, ONE_SERVER, withFound } from './nodes/endpoint.ts'
+export { parseGroup } from './nodes/group.ts'
 export {
   type Evidence,
   HEALTHY,
@@ -44,11 +55,12 @@ export {
 } from './nodes/health.ts'
 export { createTopology, parseRegion } from './nodes/topology.ts'
 export { RouteMemory } from './replay/route-memory.ts'
+export { mayReplayAgain, type ReplayStamp } from './replay/second-hop.ts'
 export { accessIn } from './route/access-in.ts'
 export { parseConsistency } from './route/consistency.ts'
-export type { Decision } from './route/decision.ts'
+export { type Decision, withoutReplay } from './route/decision.ts'
 export type { PrimaryReason, RefusalReason, ReplicaReason } from './route/reasons.ts'
-export { isTried, route, routeToPrimary } from './route/route.ts'
+export { isTried, route, routeToFarReplica, routeToPrimary } from './route/route.ts'
 export type { Routing } from './route/routing.ts'
 export type { Situation, TransactionState } from './route/situation.ts'
 export { type Background, theBackground } from './scope/background.ts'
@@ -57,6 +69,7 @@ export { TOKEN_TTL_MILLIS } from './scope/run-with-token.ts'
 export { ScopeTrail, type TrailEntry } from './scope/scope-trail.ts'
 export { reportUnverified } from './scope/unverified.ts'
 export { ClientSession, type ClientSessionOptions, type PositionSource } from './session/client-session.ts'
+export { DOCTOR_HEADER, signAnswer, signQuestion, verifyAnswer, verifyQuestion } from './session/doctor-signature.ts'
 export { formatLsn, type Lsn, NEVER_REACHED, parseLsn, toLsn } from './session/lsn.ts'
 export { isMarkExpired, isPosition, isReusableAt, tokenName, whenMarkExpires } from './session/mark.ts'
 export { perSecret } from './session/per-secret.ts'
@@ -94,3 +107,14 @@ export type {
   TransactionControl,
   TransactionModes,
 } from './statement/statement.ts'
+export { noteCopy } from './warnings/copies.ts'
+export { log, parseLogger } from './warnings/logger.ts'
+export {
+  type Finding,
+  forgetWarnings,
+  textOf,
+  WARNINGS,
+  type WarningFacts,
+  warn,
+  warnOfAll,
+} from './warnings/warn.ts'

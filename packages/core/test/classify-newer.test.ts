@@ -92,6 +92,7 @@ describe('R1: a name that the whole catalog does not have is newer than it', () 
     "select * from xmltable('/a' passing b columns late int path 'c', later text path 'd')",
     "select * from json_table(a, '$[*]' columns (late int path '$.a', later for ordinality)), notes",
     'select late.*, sum(a) over later filter_ from notes late window later as (partition by late, a order by b)',
+    'explain insert into notes (late, later) select 1, 2 returning late',
     'select count(*) filter (where late) within_, grouping(late, later) from notes group by rollup (late, later)',
   ])('but not %s', (sql) => {
     expect(classify(sql, knowledge)).toMatchObject({ access: 'read' })

@@ -7,6 +7,7 @@ import {
   type HeadwaterErrorCode,
   OptionsInvalid,
   OutcomeUnknown,
+  PrimaryBusy,
   PrimaryUnavailable,
   type ReplayBlocker,
   ReplayImpossible,
@@ -30,6 +31,7 @@ const ERRORS: Record<HeadwaterErrorCode, HeadwaterError> = {
   HEADWATER_CONNECTION_LOST: new ConnectionLost(new Error('ECONNRESET'), true),
   HEADWATER_OUTCOME_UNKNOWN: new OutcomeUnknown(new Error('ECONNRESET')),
   HEADWATER_BACKGROUND_ABANDONED: new BackgroundAbandoned('full', 1000),
+  HEADWATER_PRIMARY_BUSY: new PrimaryBusy(),
   HEADWATER_PRIMARY_UNAVAILABLE: new PrimaryUnavailable(new Error('connect')),
 }
 
@@ -50,6 +52,7 @@ const REPLICA: Record<ReplicaReason, true> = {
   'read-only-transaction': true,
   'undecided-transaction': true,
   'forced-replica': true,
+  'far-replica': true,
 }
 
 const PRIMARY: Record<PrimaryReason, true> = {

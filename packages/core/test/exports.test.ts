@@ -9,6 +9,7 @@ const VALUES = [
   'HeadwaterError',
   'OptionsInvalid',
   'OutcomeUnknown',
+  'PrimaryBusy',
   'PrimaryUnavailable',
   'ReplayImpossible',
   'ReplayToPrimary',
@@ -43,6 +44,7 @@ const TYPES = [
   'Consistency',
   'FreshnessEvent',
   'HeadwaterErrorCode',
+  'Logger',
   'NodeEvent',
   'QueryEvent',
   'ReplayBlocker',
@@ -53,6 +55,7 @@ const TYPES = [
   'TokenOptions',
   'Topology',
   'UnverifiedEvent',
+  'WarningCode',
 ]
 
 const root = new URL('../../../', import.meta.url)

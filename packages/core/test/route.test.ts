@@ -23,6 +23,7 @@ import {
   LOCAL,
   NO_MODES,
   open,
+  STREAM,
   situation,
   statement,
   WROTE,
@@ -285,6 +286,31 @@ describe('route', () => {
       route: 'impossible',
       reason: 'write',
     })
+  })
+
+  it('P4: in a stream that has begun a write is refused, and a read that no replica can answer crosses by itself', () => {
+    const where = situation({ scope: STREAM })
+    expect(route(statement('write'), where)).toEqual({ route: 'impossible', reason: 'write' })
+    for (const reason of ['behind', 'seen-elsewhere', 'another-timeline', 'lagging', 'replica-lost'] as const) {
+      expect(routeToPrimary(reason, where)).toEqual({ route: 'direct', reason })
+      expect(routeToPrimary(reason, { ...where, writesOutsideRequest: 'throw' }).route).toBe('impossible')
+      expect(routeToPrimary(reason, situation({ scope: { ...STREAM, hasBegunToAnswer: false } })).route).toBe(
+        'impossible',
+      )
+    }
+    const alone = { ...where, topology: ALONE_AWAY }
+    expect(route(statement('read'), alone)).toEqual({ route: 'direct', reason: 'no-replica' })
+    for (const reason of ['refused', 'unknown', 'strong', 'forced-primary', 'session'] as const) {
+      expect(routeToPrimary(reason, where).route).toBe('impossible')
+    }
+  })
+
+  it('R4: a stream that has written comes home, as a job does; a request that has not answered yet does not', () => {
+    const stream = { ...WROTE, hasBegunToAnswer: true }
+    const where = situation({ topology: HOME, scope: stream, isOwnWriteUnplaced: true })
+    expect(route(statement('read'), where)).toEqual({ route: 'primary', reason: 'after-write' })
+    expect(route(statement('read'), { ...where, isOwnWriteUnplaced: false }).route).toBe('replica')
+    expect(route(statement('read'), { ...where, scope: WROTE, isOwnWriteUnplaced: false }).reason).toBe('after-write')
   })
 
   it('P6: outside a request the app chooses between the wide network and an error', () => {

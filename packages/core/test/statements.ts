@@ -141,6 +141,7 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({
       kind: fc.constantFrom('request' as const, 'job' as const),
       hasWritten: fc.boolean(),
       blocker: fc.constantFrom(undefined, 'forbidden' as const, 'response-started' as const),
+      hasBegunToAnswer: fc.boolean(),
     }),
     { nil: undefined },
   ),
@@ -186,6 +187,13 @@ export const ALONE_AWAY: Topology = createTopology({ region: 'nrt', primaryRegio
 export const ALONE_AT_HOME: Topology = createTopology({ region: 'ams', primaryRegion: 'ams', hasReplica: false })
 /** The scope of a request that has written, and of a job that has not. */
 export const WROTE: NonNullable<Situation['scope']> = { kind: 'request', hasWritten: true, blocker: undefined }
+/** The scope of a request whose answer has begun: a stream. */
+export const STREAM: NonNullable<Situation['scope']> = {
+  kind: 'request',
+  hasWritten: false,
+  blocker: 'response-started',
+  hasBegunToAnswer: true,
+}
 export const JOB: NonNullable<Situation['scope']> = { kind: 'job', hasWritten: false, blocker: 'no-request' }
 /** BEGIN was said, with these modes. */
 export const held = (said: Partial<TransactionModes> = {}): Pick<Situation, 'transaction'> => ({

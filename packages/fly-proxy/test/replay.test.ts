@@ -362,7 +362,7 @@ describe('1.8: limits', () => {
       expect((await open({}, {})).reply.body).toBe('other')
     })
 
-    it('E2: two networks of one organisation: PA05, unless its switch is on', async () => {
+    it('1.9: two networks of one organisation: PA05, unless its switch is on', async () => {
       const apart = await open({ network: 'b' }, {})
       isEmpty502(apart.reply)
       expect(apart.logs).toMatchObject([{ code: 'PA05', message: expect.stringContaining('cross-network') }])
@@ -371,7 +371,7 @@ describe('1.8: limits', () => {
       isEmpty502((await open({ network: 'b' }, { default: { replaySources: ['default'] } })).reply)
     })
 
-    it('E2: two organisations: PA05 with the switch on, allowed where the target lists the source', async () => {
+    it('1.9: two organisations: PA05 with the switch on, allowed where the target lists the source', async () => {
       const switched = await open({ organization: 'mine' }, { mine: { crossNetworkReplays: true } })
       isEmpty502(switched.reply)
       expect(switched.logs).toMatchObject([{ code: 'PA05', message: expect.stringContaining('organization default') }])
@@ -380,7 +380,7 @@ describe('1.8: limits', () => {
     })
   })
 
-  it('E3: a refused port is PR03, and shows the cause of the latest failure', async () => {
+  it('1.8: a refused port is PR03, and shows the cause of the latest failure', async () => {
     const local = await startMachine('local@nrt', replaying({ 'fly-replay': 'region=ams' }))
     const gone = await startMachine('home@ams')
     const { proxy, logs } = await startProxy([local, gone])
@@ -389,7 +389,7 @@ describe('1.8: limits', () => {
     expect(logs).toMatchObject([{ code: 'PR03', message: expect.stringContaining('ECONNREFUSED') }])
   })
 
-  it('E4: X-Forwarded-Port may be set by the client; Fly-Forwarded-Port is the true one', async () => {
+  it('1.6: X-Forwarded-Port may be set by the client; Fly-Forwarded-Port is the true one', async () => {
     const local = await startMachine('local@nrt')
     const { proxy } = await startProxy([local])
     const { url, port } = proxy.edge('nrt')

@@ -11,6 +11,9 @@ import { type NodeRequestLife, openNodeRequestLife } from './life/node-request-l
 import type { HeadwaterOptions } from './options.ts'
 
 export { sendForwarded } from './forward/forwarded-answer.ts'
+export { answerOnNode } from './health/answer-on-node.ts'
+export { type HealthAnswer, HealthChecks } from './health/health-checks.ts'
+export type { HealthOptions } from './health/health-options.ts'
 export type { Lifecycle } from './life/lifecycle.ts'
 export { type NodeRequestLife, nodeRequestLifeOf } from './life/node-request-life.ts'
 export type { RequestLife } from './life/request-life.ts'

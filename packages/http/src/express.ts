@@ -1,12 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
+  answerOnNode,
   createLifecycle,
   type HeadwaterOptions,
+  HealthChecks,
+  type HealthOptions,
   nodeRequestLifeOf,
   openNodeRequest,
   unwrapOwnError,
 } from './adapter.ts'
 
+export type { HealthOptions } from './health/health-options.ts'
 export type { HeadwaterOptions } from './options.ts'
 
 /** The smallest subset of an Express request handler that both Express 4 and 5 accept. */
@@ -54,5 +58,20 @@ export function replayErrorHandler(): ExpressErrorMiddleware {
     // In a request that is replayed, whatever failed needs no report.
     if (nodeRequestLifeOf(response)?.handOver(error) === true) return
     next(unwrapOwnError(error) ?? error)
+  }
+}
+
+/**
+ * Answers `/health` (the process lives) and `/ready` (send it requests), and `headwater doctor --remote`. Use it before `headwater()`: then
+ * these requests have no scope and are never replayed.
+ *
+ * @example app.use(health({ pool }))
+ * @throws {OptionsInvalid} at once, when an option is wrong.
+ */
+export function health(options: HealthOptions): ExpressMiddleware {
+  const checks = new HealthChecks(options)
+  return function healthMiddleware(request, response, next) {
+    const answered = answerOnNode(checks, request, response, request.originalUrl ?? request.url ?? '/')
+    if (answered === undefined) next()
   }
 }

@@ -3,6 +3,8 @@ import type { Context, MiddlewareHandler } from 'hono'
 import {
   createLifecycle,
   type HeadwaterOptions,
+  HealthChecks,
+  type HealthOptions,
   nodeRequestIn,
   type ReplayAnswer,
   type RequestFacts,
@@ -12,6 +14,7 @@ import {
 } from './adapter.ts'
 import { responseTo, teachErrorsToAnswer } from './hono-errors.ts'
 
+export type { HealthOptions } from './health/health-options.ts'
 export type { HeadwaterOptions } from './options.ts'
 
 /**
@@ -53,6 +56,24 @@ function alreadySent(): Response {
   // A response of that server that nobody has looked into takes a shorter way, which does not know this header.
   void response.type
   return response
+}
+
+/**
+ * Answers `/health` (the process lives) and `/ready` (send it requests), and `headwater doctor --remote`. Use it before `headwater()`: then
+ * these requests have no scope and are never replayed.
+ *
+ * @example app.use(health({ pool }))
+ * @throws {OptionsInvalid} at once, when an option is wrong.
+ */
+export function health(options: HealthOptions): MiddlewareHandler {
+  const checks = new HealthChecks(options)
+  return async function healthMiddleware(context, next) {
+    const facts = factsOf(context)
+    if (!checks.isFor(facts)) return next()
+    const { status, headers, body } = await checks.answer(facts)
+    // A replay has the status that its proxy wants, which need not be one of Hono's.
+    return new Response(context.req.method === 'HEAD' ? null : body, { status, headers: { ...headers } })
+  }
 }
 
 /** Replaces Hono's default page for an unknown error, where the error is one of ours inside an ORM's wrapper. */

@@ -1,3 +1,7 @@
+export { type DrainOptions, drainOnSignal } from './health/drain-on-signal.ts'
+export type { HealthOptions, PoolOfHealth } from './health/health-options.ts'
+export { replayUpgrade, type UpgradeOptions } from './life/replay-upgrade.ts'
+export { type Handshake, type MessageOptions, type RunMessage, scopePerMessage } from './life/scope-per-message.ts'
 export type { EarlyReplay, HeadwaterOptions, PoolOfApp, Refusals } from './options.ts'
 export { caddy } from './replay/caddy.ts'
 export { envoy } from './replay/envoy.ts'

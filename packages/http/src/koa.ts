@@ -1,8 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { runInScope, type Scope } from '@headwater/core'
-import { createLifecycle, type HeadwaterOptions, openNodeRequest } from './adapter.ts'
+import {
+  answerOnNode,
+  createLifecycle,
+  type HeadwaterOptions,
+  HealthChecks,
+  type HealthOptions,
+  openNodeRequest,
+} from './adapter.ts'
 
+export type { HealthOptions } from './health/health-options.ts'
 export type { HeadwaterOptions } from './options.ts'
 
 /** The smallest subset of a Koa middleware that both Koa 2 and 3 accept. */
@@ -12,6 +20,7 @@ export type KoaMiddleware = (
     readonly res: ServerResponse
     readonly originalUrl: string
     readonly body?: unknown
+    respond?: boolean | undefined
   },
   next: () => Promise<unknown>,
 ) => Promise<void>
@@ -43,5 +52,26 @@ function keepScopeOfBody(body: unknown, scope: Scope): void {
   const { _read } = body
   body._read = function scopedRead(size: number): void {
     runInScope(scope, () => _read.call(body, size))
+  }
+}
+
+/**
+ * Answers `/health` (the process lives) and `/ready` (send it requests), and `headwater doctor --remote`. Use it before `headwater()`: then
+ * these requests have no scope and are never replayed.
+ *
+ * @example app.use(health({ pool }))
+ * @throws {OptionsInvalid} at once, when an option is wrong.
+ */
+export function health(options: HealthOptions): KoaMiddleware {
+  const checks = new HealthChecks(options)
+  return async function healthMiddleware(context, next) {
+    const answered = answerOnNode(checks, context.req, context.res, context.originalUrl)
+    if (answered === undefined) {
+      await next()
+      return
+    }
+    // Koa leaves the response to us.
+    context.respond = false
+    await answered
   }
 }

@@ -1,6 +1,7 @@
-import { OptionsInvalid, type Topology } from '@headwater/core'
-import { parseRegion, parseSecrets, type ReadPosition } from '@headwater/core/internal'
-import { type FlyReplayOptions, flyReplay } from './replay/fly-replay.ts'
+import { randomBytes } from 'node:crypto'
+import { type Logger, OptionsInvalid, type Topology } from '@headwater/core'
+import { parseLogger, parseRegion, parseSecrets, type ReadPosition, warn } from '@headwater/core/internal'
+import { FLY_REPLAY, type FlyReplayOptions, flyReplay } from './replay/fly-replay.ts'
 import type { ReplayTarget } from './replay/replay-target.ts'
 import type { RequestFacts } from './request/request-facts.ts'
 import { routeNameOf } from './request/route-name.ts'
@@ -10,6 +11,8 @@ import { resolveTokenCarriers, type TokenCarrierOptions, type TokenCarriers } fr
 export interface PoolOfApp {
   /** Where this instance runs and where the primary is. Read again for every request. */
   readonly topology: Topology
+  /** Who is told of warnings, unless the option `logger` says otherwise. */
+  readonly logger?: Logger | false | undefined
   /** Whether every replica of the app is known to have all of `seen`. Without this method, nobody knows. */
   hasEveryReplica?(seen: ReadPosition): boolean
   /**
@@ -17,6 +20,8 @@ export interface PoolOfApp {
    * finds it out for later calls. Without this method, nobody knows.
    */
   positionSince?(time: number): ReadPosition | undefined
+  /** Hears of a timeline by the signed state of a replay; `cluster` is in decimal digits. Without this method, nobody does. */
+  hear?(known: { readonly cluster: string | undefined; readonly timeline: number }): void
 }
 
 /** What the app says about a request: replay it before any work, or run it here first. */
@@ -43,7 +48,7 @@ export interface HeadwaterOptions extends FlyReplayOptions {
    * 16 characters or more. With several, the first one is used and all of them are tried. To rotate: put the new secret in
    * front, and remove the old one a minute later.
    *
-   * @default process.env.HEADWATER_SECRET
+   * @default process.env.HEADWATER_SECRET; where no region is named (development, unit tests), a random one of this process
    */
   readonly secret?: string | readonly string[] | undefined
   /**
@@ -109,14 +114,6 @@ export interface HeadwaterOptions extends FlyReplayOptions {
   /** How a request gets to the primary's region (P9). The default is `flyReplay({ timeoutMillis, fallback })`. */
   readonly replayTarget?: ReplayTarget | undefined
   /**
-   * Regions that take a replayed request when the primary's region has no instance left, though its database answers: in order,
-   * nearest to the primary first. There the request runs as outside a request, so its writes go over the network
-   * (as `writesOutsideRequest` of the pool says). The same list in every region.
-   *
-   * @default []
-   */
-  readonly standIns?: readonly string[] | undefined
-  /**
    * How a client carries what it has seen, so that it reads its own writes (F1). The default is a cookie and a header,
    * valid for a minute. `false`: nothing is carried, and every request starts anew.
    */
@@ -129,6 +126,13 @@ export interface HeadwaterOptions extends FlyReplayOptions {
    * @default false
    */
   readonly serverTiming?: boolean | undefined
+  /**
+   * Who is told of warnings: each kind once (docs/warnings.md). `console`, a logger of pino, or anything with `info` and `warn`;
+   * `false`: nobody.
+   *
+   * @default the pool's
+   */
+  readonly logger?: Logger | false | undefined
 }
 
 /** The options, checked and complete. */
@@ -146,10 +150,10 @@ export interface ResolvedOptions {
   readonly skip: (request: RequestFacts) => boolean
   readonly retryAfterSeconds: number
   readonly replayTarget: ReplayTarget
-  readonly standIns: readonly string[]
   /** `undefined`: nothing carries tokens. */
   readonly token: TokenCarriers | undefined
   readonly serverTiming: boolean
+  readonly logger: Logger | false | undefined
 }
 
 /**
@@ -158,10 +162,11 @@ export interface ResolvedOptions {
  * @throws {OptionsInvalid} naming the option, what was expected and what to do. The message never shows a secret.
  */
 export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
-  const { HEADWATER_SECRET } = process.env
-  return Object.freeze({
-    pool: checkPool(options?.pool),
-    secrets: parseSecrets(options.secret ?? HEADWATER_SECRET),
+  const pool = checkPool(options?.pool)
+  const logger = parseLogger(options.logger) ?? pool.logger
+  const resolved: ResolvedOptions = Object.freeze({
+    pool,
+    secrets: resolveSecrets(options.secret ?? process.env['HEADWATER_SECRET'], pool.topology, logger),
     bodyLimitBytes: checkWhole('bodyLimitBytes', options.bodyLimitBytes ?? 1_000_000, 'bytes'),
     tooLarge: checkOneOf('tooLarge', options.tooLarge ?? 'refuse', ['refuse', 'direct']),
     refusals: resolveRefusals(options.refusals),
@@ -171,10 +176,32 @@ export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
     skip: checkType('skip', options.skip ?? (() => false), 'function'),
     retryAfterSeconds: checkWhole('retryAfterSeconds', options.retryAfterSeconds ?? 1, 'seconds'),
     replayTarget: resolveReplayTarget(options),
-    standIns: resolveStandIns(options.standIns),
-    token: resolveTokenCarriers(options.token),
+    token: resolveTokenCarriers(options.token, logger),
     serverTiming: checkType('serverTiming', options.serverTiming ?? false, 'boolean'),
+    logger,
   })
+  warnOfBodyLimit(resolved)
+  return resolved
+}
+
+/** Without regions nothing is replayed, and development needs no secret: one of this process will do. */
+function resolveSecrets(
+  secret: HeadwaterOptions['secret'],
+  { region, primaryRegion, hasReplica }: Topology,
+  logger: Logger | false | undefined,
+): readonly string[] {
+  const isMissing = secret === undefined || secret === ''
+  if (!isMissing || region !== undefined || primaryRegion !== undefined) return parseSecrets(secret)
+  if (hasReplica) warn('HEADWATER_NO_SECRET', {}, { logger })
+  return Object.freeze([randomBytes(32).toString('base64')])
+}
+
+/** What Fly's proxy can replay. Source: fly.io/docs/networking/dynamic-request-routing, "1 MB". */
+const FLY_LIMIT_BYTES = 1_048_576
+
+function warnOfBodyLimit({ replayTarget, bodyLimitBytes, logger }: ResolvedOptions): void {
+  if (replayTarget.name !== FLY_REPLAY || bodyLimitBytes <= FLY_LIMIT_BYTES) return
+  warn('HEADWATER_BODY_LIMITS', { limit: bodyLimitBytes, proxyLimit: FLY_LIMIT_BYTES }, { logger })
 }
 
 function checkPool(pool: PoolOfApp | undefined): PoolOfApp {
@@ -184,6 +211,7 @@ function checkPool(pool: PoolOfApp | undefined): PoolOfApp {
   }
   if (pool.hasEveryReplica !== undefined) checkType('pool.hasEveryReplica', pool.hasEveryReplica, 'function')
   if (pool.positionSince !== undefined) checkType('pool.positionSince', pool.positionSince, 'function')
+  if (pool.hear !== undefined) checkType('pool.hear', pool.hear, 'function')
   // Region names go into a header.
   if (topology.region !== undefined) parseRegion('pool.topology.region', topology.region)
   if (topology.primaryRegion !== undefined) parseRegion('pool.topology.primaryRegion', topology.primaryRegion)
@@ -229,12 +257,6 @@ function resolveReplayTarget(options: HeadwaterOptions): ReplayTarget {
   }
   if (replayTarget.steer !== undefined) checkType('replayTarget.steer', replayTarget.steer, 'function')
   return replayTarget
-}
-
-function resolveStandIns(standIns: HeadwaterOptions['standIns'] = []): readonly string[] {
-  if (!Array.isArray(standIns))
-    throw new OptionsInvalid('standIns', `expected a list of regions, got ${typeof standIns}`)
-  return Object.freeze(standIns.map((region) => parseRegion('standIns', region)))
 }
 
 function checkWhole(option: string, value: unknown, unit: string): number {

@@ -53,9 +53,19 @@ const orderOf = (regions: ReplayOrder['regions'], state: string): ReplayOrder =>
 })
 
 describe('flyReplay', () => {
-  test('P9: several regions are a list in quotes, in their order', () => {
-    const answer = flyReplay().answer(orderOf(['ams', 'fra', 'lhr'], 'v1.x'))
-    expect(answer?.headers['fly-replay']).toBe('region="ams,fra,lhr";state=v1.x;timeout=10s;fallback=prefer_self')
+  test('X8: several regions are a list in quotes, in their order, each once', () => {
+    const answer = (regions: ReplayOrder['regions']) => flyReplay().answer(orderOf(regions, 'v1.x'))?.headers['fly-replay']
+    expect(answer(['fra', 'ams', 'lhr'])).toMatch(/^region="fra,ams,lhr";state=v1\.x;timeout=10s;/)
+    expect(answer(['fra', 'fra', 'ams'])).toMatch(/^region="fra,ams";/)
+    expect(answer(['fra'])).toMatch(/^region=fra;/)
+  })
+
+  test('P8: how long a failed replay took is read where it is a number', () => {
+    const took = (value: string) => flyReplay().arrival(headers({ 'fly-replay-failed': value })).failedAfterMillis
+    expect(took('reason=timeout;elapsed_ms=10000')).toBe(10_000)
+    for (const value of ['reason=timeout', 'reason=timeout;elapsed_ms=-1', 'reason=timeout;elapsed_ms=1e9', '']) {
+      expect(took(value)).toBeUndefined()
+    }
   })
 
   test('P9: the answer is a 409 that nobody stores, with the fields that Fly documents', () => {

@@ -69,6 +69,52 @@ describe('obstacles to a replay', () => {
     expect(isVisiting(away, { headers })).toBe(false)
   })
 
+  describe('P4: a request that was replayed to here', () => {
+    const known = (timeline: number, region = 'ams') => ({
+      ...createTopology({ region, primaryRegion: 'nrt', hasReplica: true, cluster: '7', timeline }),
+    })
+    const arrive = (state: string, topology: Topology, heard: unknown[] = []): HttpRequestLife => {
+      const clocks = { wallMillis: () => NOW, monotonicMillis: () => 0 }
+      const pool = { topology, hear: (news: unknown) => void heard.push(news) }
+      return open(new HttpLifecycle({ pool, secret }, clocks), {
+        method: 'POST',
+        headers: { 'fly-replay-src': `region=nrt;state=${state}` },
+      })
+    }
+    const asked = { method: 'POST', url: '/thing' }
+    const stateOn = (timeline: number) => signState([secret], asked, 'write', NOW, { cluster: '7', timeline })
+
+    test('P4: is replayed once more where a later timeline is known than where it was sent, and not again', () => {
+      const life = arrive(stateOn(1), known(2))
+      expect(life.scope.blocker).toBeUndefined()
+      expect(life.scope.askForReplay(known(2), 'write')).toMatchObject({ region: 'nrt', timeline: 2 })
+      const answer = answerOf(life)
+      const state = /state=([^;]+)/.exec(answer?.headers['fly-replay'] ?? '')?.[1] ?? ''
+      const again = arrive(state, known(2, 'fra'))
+      expect(again.scope.askForReplay(known(2, 'fra'), 'write')).toMatchObject({ blocker: 'already-replayed' })
+      expect(arrive(state, known(1, 'fra')).scope.blocker).toBe('already-replayed')
+    })
+
+    test('P4, P7: not for a state that is old, forged, of another cluster, or without a timeline here', () => {
+      const old = signState([secret], asked, 'write', NOW - 61_000, { cluster: '7', timeline: 1 })
+      const forged = signState(['another secret, long enough'], asked, 'write', NOW, { cluster: '7', timeline: 1 })
+      const other = signState([secret], asked, 'write', NOW, { cluster: '8', timeline: 1 })
+      for (const state of [old, forged, other]) expect(arrive(state, known(2)).scope.blocker).toBe('already-replayed')
+      expect(arrive(stateOn(1), away).scope.blocker).toBe('already-replayed')
+    })
+
+    test('F7: tells the pool of the timeline that its state names, if that is verified', () => {
+      const heard: unknown[] = []
+      arrive(stateOn(5), known(2), heard)
+      arrive(
+        signState(['another secret, long enough'], asked, 'write', NOW, { cluster: '7', timeline: 9 }),
+        known(2),
+        heard,
+      )
+      expect(heard).toMatchObject([{ cluster: '7', timeline: 5 }])
+    })
+  })
+
   test('P4: a body of exactly the limit can be replayed', () => {
     const life = open(lifecycleOf(away), { method: 'POST', headers: { 'content-length': '1000000' } })
     expect(life.isSpent).toBe(true)
@@ -272,19 +318,6 @@ describe('what a target is told', () => {
       })
     },
   )
-
-  test('P9: the stand-ins follow the primary’s region, without itself and this one', () => {
-    expect(orderFor({}, { standIns: ['fra', 'ams', 'nrt', 'lhr'] }).regions).toEqual(['ams', 'fra', 'lhr'])
-  })
-
-  test('P9: a stand-in takes what was replayed to it, as outside a request; what a client sends there it does not', () => {
-    const options = { standIns: ['nrt'] }
-    const replayed = open(lifecycleOf(away, options), { headers: replayedHeaders('GET', '/thing') })
-    expect(replayed.scope.kind).toBe('job')
-    expect(open(lifecycleOf(away, options)).scope.kind).toBe('request')
-    const forged = { 'fly-replay-src': `state=hw2.abc.write.${'A'.repeat(22)}.${'B'.repeat(43)}` }
-    expect(open(lifecycleOf(away, options), { headers: forged }).scope.kind).toBe('request')
-  })
 
   test('P8: a target that can name none of the regions has failed: 503 with Retry-After', () => {
     const replayTarget: ReplayTarget = {

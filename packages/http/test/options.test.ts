@@ -112,8 +112,6 @@ describe('options', () => {
     ['retryAfterSeconds', { pool, secret, retryAfterSeconds: 0.5 }],
     ['replayTarget', { pool, secret, replayTarget: {} }],
     ['replayTarget', { pool, secret, replayTarget: { ...flyReplay(), connect: () => undefined } }],
-    ['standIns', { pool, secret, standIns: 'fra' }],
-    ['standIns', { pool, secret, standIns: ['fra,lhr'] }],
     ['replayTarget', { pool, secret, replayTarget: flyReplay(), timeoutMillis: 1000 }],
     ['timeoutMillis', { pool, secret, timeoutMillis: 0 }],
     ['fallback', { pool, secret, fallback: 'me' }],

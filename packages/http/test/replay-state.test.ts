@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readState, signState } from '../src/replay/replay-state.ts'
+import { readState, reasonIn, signState, timelineIn } from '../src/replay/replay-state.ts'
 
 const OLD = 'the old secret, long enough'
 const NEW = 'the new secret, long enough'
@@ -72,6 +72,24 @@ describe('the state of a replay', () => {
     const after = signState([NEW, OLD], request, 'write', NOW)
     expect(readState([NEW], request, after, NOW)).toBe('replayed')
     expect(readState([OLD], request, after, NOW)).toBe('unverified')
+  })
+
+  test('P4: the timeline that is known travels along, signed; without one there is none', () => {
+    const cluster = '7312345678901234567'
+    fc.assert(
+      fc.property(reason, fc.integer({ min: 1, max: 0xffff_ffff }), (why, timeline) => {
+        const state = signState([NEW], request, why, NOW, { cluster, timeline })
+        expect(state).toMatch(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/)
+        expect(readState([NEW], request, state, NOW)).toBe('replayed')
+        expect([timelineIn(state), reasonIn(state)]).toEqual([{ cluster, timeline }, why])
+        const raised = state.replace(`.${timeline}.`, `.${timeline + 1}.`)
+        expect(readState([NEW], request, raised, NOW)).toBe('unverified')
+      }),
+    )
+    for (const known of [undefined, { cluster: undefined, timeline: 7 }, { cluster, timeline: 0 }]) {
+      const state = signState([NEW], request, 'write', NOW, known)
+      expect([timelineIn(state), reasonIn(state)]).toEqual([{ cluster: undefined, timeline: 0 }, 'write'])
+    }
   })
 
   test('P4: a state of another secret or another version is told apart from one of ours for another request', () => {

@@ -94,12 +94,18 @@ describe('a gap in the wiring', () => {
   it.each([
     [{ region: undefined, primaryRegion: undefined, hasReplicas: false }, []],
     [{ region: undefined, primaryRegion: 'ams', hasReplicas: false }, []],
+    [{ region: undefined, environment: { FLY_MACHINE_ID: 'm' } }, ['HEADWATER_NO_REGION']],
+    [{ region: undefined, environment: { FLY_APP_NAME: '' } }, []],
+    [{ region: undefined, hasReplicas: true, environment: { PRIMARY_REGION: 'ams' } }, ['HEADWATER_NO_REGION']],
+    [{ region: undefined, hasReplicas: true }, []],
+    [{ region: 'nrt', primaryRegion: 'ams', isExplicit: true }, []],
     [{ region: 'ams', primaryRegion: 'ams', hasReplicas: false }, []],
     [{ region: 'nrt', primaryRegion: 'ams', hasReplicas: true }, []],
     [{ region: 'nrt', primaryRegion: 'ams', hasReplicas: false }, ['HEADWATER_NO_REPLICA']],
     [{ region: 'nrt', primaryRegion: undefined, hasReplicas: false }, ['HEADWATER_NO_PRIMARY_REGION']],
   ])('O1: %j means %j', (wiring, codes) => {
-    expect(gapsIn(wiring).map(({ code }) => code)).toEqual(codes)
+    const bare = { region: undefined, primaryRegion: undefined, hasReplicas: false, isExplicit: false, environment: {} }
+    expect(gapsIn({ ...bare, ...wiring }).map(({ code }) => code)).toEqual(codes)
   })
 
   it('O1: is warned of once in a process, whatever the number of pools, and shows no secret', async () => {

@@ -21,6 +21,63 @@ describe('options', () => {
     expect(Object.isFrozen(resolved)).toBe(true)
   })
 
+  it('for reads have their defaults, and are checked', () => {
+    const { reads, freshness, replicas, primary } = resolveOptions({ replicas: [{ host: 'two' }] }, {})
+    expect(reads).toEqual({
+      choice: 'round-robin',
+      readsElsewhere: 'network',
+      primaryReads: { share: 0.5, waitMillis: 5000 },
+    })
+    expect(freshness).toMatchObject({ allLate: 'wait', lateLimit: { millis: Infinity, bytes: Infinity } })
+    expect(replicas[0]).toMatchObject({ share: { weight: 1, group: undefined, isForAll: true }, standIns: [] })
+    expect(primary).toMatchObject({ share: { weight: 1 }, standIns: [] })
+    const late = (options: object) => resolveOptions({ maxLag: { millis: 100 }, ...options }, {}).freshness.lateLimit
+    expect(late({ allLate: 'share' })).toEqual({ millis: 200, bytes: Infinity })
+    expect(late({ allLate: 'stale' })).toEqual({ millis: Infinity, bytes: Infinity })
+    expect(late({ allLate: 'stale', lateLimit: { bytes: 5 } })).toEqual({ millis: Infinity, bytes: 5 })
+    const named = resolveOptions(
+      {
+        primary: { host: 'one', standIns: ['lhr'] },
+        replicas: [{ host: 'two', weight: 3, group: 'reports', groupOnly: false, standIns: ['cdg'] }],
+      },
+      {},
+    )
+    expect(named.primary.standIns).toEqual(['lhr'])
+    expect(named.replicas[0]).toMatchObject({
+      share: { weight: 3, group: 'reports', isForAll: true },
+      standIns: ['cdg'],
+    })
+    // None of it reaches pg.
+    expect(Object.keys(named.replicas[0]?.config ?? {})).toEqual(['host'])
+    expect(Object.keys(named.primary.config)).toEqual(['host'])
+  })
+
+  it.each<[string, object]>([
+    ['choice', { choice: 'random' }],
+    ['choice', { choice: 'toString' }],
+    ['readsElsewhere', { readsElsewhere: 'always' }],
+    ['primaryReads.share', { primaryReads: { share: 0 } }],
+    ['primaryReads.share', { primaryReads: { share: 1.1 } }],
+    ['primaryReads.share', { primaryReads: { share: Number.NaN } }],
+    ['primaryReads.waitMillis', { primaryReads: { waitMillis: -1 } }],
+    ['primaryReads.waitMillis', { primaryReads: { waitMillis: 1.5 } }],
+    ['allLate', { maxLag: { millis: 1 }, allLate: 'sometimes' }],
+    ['allLate', { allLate: 'stale' }],
+    ['lateLimit', { maxLag: { millis: 1 }, allLate: 'share', lateLimit: {} }],
+    ['lateLimit.millis', { maxLag: { millis: 1 }, allLate: 'share', lateLimit: { millis: 0 } }],
+    ['replicas[0].weight', { replicas: [{ host: 'two', weight: 0 }] }],
+    ['replicas[0].weight', { replicas: [{ host: 'two', weight: 1.5 }] }],
+    ['replicas[0].group', { replicas: [{ host: 'two', group: 'a b' }] }],
+    ['replicas[0].groupOnly', { replicas: [{ host: 'two', groupOnly: true }] }],
+    ['replicas[0].groupOnly', { replicas: [{ host: 'two', group: 'a', groupOnly: 'no' }] }],
+    ['primary.standIns', { primary: { host: 'one', standIns: 'lhr' } }],
+    ['primary.standIns', { primary: { host: 'one', standIns: ['LHR'] } }],
+  ])('%s is refused: %j', (option, options) => {
+    const make = () => resolveOptions(options as Parameters<typeof resolveOptions>[0], {})
+    expect(make).toThrow(OptionsInvalid)
+    expect(make).toThrow(`${option}`)
+  })
+
   it('with none given mean one database, in the primary’s region', () => {
     expect(resolveOptions({}, {})).toMatchObject({ region: undefined, replicas: [], primary: { region: undefined } })
   })

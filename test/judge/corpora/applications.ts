@@ -2,8 +2,12 @@ import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import pg from 'pg'
+import { PgBoss } from 'pg-boss'
+import { makeIntrospectionQuery } from 'pg-introspection'
 import { type Corpus, CorpusUnavailable, independentTexts, type Suite } from '../corpus.ts'
 import { debianPackages } from '../debian-source.ts'
+import { inlineParameters } from '../inline-parameters.ts'
 import { cutScript } from '../psql-script.ts'
 
 const run = promisify(execFile)
@@ -70,6 +74,80 @@ export const graphileWorker: Corpus = {
     }
     return [suite]
   },
+}
+
+/** What pg-boss sends while queues live: its schema, jobs that end well and badly, schedules, events, upkeep. */
+export const pgBoss: Corpus = {
+  name: 'pg-boss',
+  async suites({ cluster: { primary } }) {
+    const texts: string[] = []
+    const database = 'judge_boss'
+    await primary.query(`create database ${database} template template0`)
+    const url = new URL(primary.url)
+    url.pathname = `/${database}`
+    const client = new pg.Client({ connectionString: url.href })
+    await client.connect()
+    const boss = new PgBoss({
+      db: {
+        async executeSql(sql: string, parameters: unknown[] = []) {
+          texts.push(inlineParameters({ sql, parameters }))
+          const answers = [await client.query(sql, parameters)].flat()
+          return { rows: answers.flatMap(({ rows }) => rows) }
+        },
+      },
+      supervise: false,
+      schedule: false,
+    })
+    const errors: unknown[] = []
+    boss.on('error', (error) => errors.push(error))
+    try {
+      await boss.start()
+      for (const policy of ['standard', 'short', 'singleton', 'stately'] as const) await liveOneQueue(boss, policy)
+      await boss.getQueues()
+      await boss.getSchedules()
+      await boss.deleteAllJobs('standard')
+      await boss.deleteQueue('short')
+      await boss.schemaVersion()
+    } finally {
+      await boss.stop({ graceful: false, close: false })
+      await client.end()
+      await primary.query(`drop database ${database} with (force)`)
+    }
+    if (errors.length > 0) throw new AggregateError(errors, 'pg-boss met errors of its own')
+    const cut = texts.flatMap((text) => [...cutScript(text, '.')])
+    return [{ name: 'pg-boss', setup: '', scripts: [{ name: 'queues', isIsolated: false, texts: cut }] }]
+  },
+}
+
+async function liveOneQueue(boss: PgBoss, policy: 'standard' | 'short' | 'singleton' | 'stately'): Promise<void> {
+  const queue: string = policy
+  await boss.createQueue(queue, { policy })
+  await boss.updateQueue(queue, { retryLimit: 3 })
+  await boss.send(queue, { round: 1 }, { singletonKey: 'one', priority: 2 })
+  await boss.insert(queue, [{ data: { round: 2 } }, { data: { round: 3 }, startAfter: 60 }])
+  const jobs = await boss.fetch(queue, { batchSize: 2, includeMetadata: true })
+  for (const [index, job] of jobs.entries())
+    await (index === 0 ? boss.complete(queue, job.id, { done: true }) : boss.fail(queue, job.id, { why: 'no' }))
+  const waiting = await boss.send(queue, { round: 4 })
+  if (waiting !== null) {
+    await boss.findJobs(queue, { id: waiting })
+    await boss.cancel(queue, waiting)
+    await boss.resume(queue, waiting)
+    await boss.deleteJob(queue, waiting)
+  }
+  await boss.schedule(queue, '0 * * * *', { round: 5 })
+  await boss.subscribe(`event-${policy}`, queue)
+  await boss.publish(`event-${policy}`, { round: 6 })
+  await boss.getQueueStats(queue)
+  await boss.supervise(queue)
+  await boss.unsubscribe(`event-${policy}`, queue)
+  await boss.unschedule(queue)
+}
+
+/** How PostGraphile's family reads a database: one text over the whole catalog. */
+export const introspection: Corpus = {
+  name: 'introspection',
+  suites: async () => [independentTexts('introspection', '', [makeIntrospectionQuery()])],
 }
 
 const withoutCommands = (script: string): string => script.replaceAll(/^\\.*$/gm, '')

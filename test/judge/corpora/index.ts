@@ -1,9 +1,10 @@
 import type { Corpus } from '../corpus.ts'
 import { adversarial } from './adversarial.ts'
 import { adversarialOwn } from './adversarial-own.ts'
-import { graphileWorker, pgtap } from './applications.ts'
+import { graphileWorker, introspection, pgBoss, pgtap } from './applications.ts'
 import { pgbench, sysbench, tpcc, tpch } from './benchmarks.ts'
 import { drizzle } from './drizzle.ts'
+import { extensions, postgis } from './extensions.ts'
 import { grammar, grammarOddities } from './grammar.ts'
 import { kysely } from './kysely.ts'
 import { contrib, proceduralLanguages, regress, regress18 } from './postgres-source.ts'
@@ -23,6 +24,8 @@ export const EMBEDDED: readonly Corpus[] = [
   grammarOddities,
   adversarial,
   adversarialOwn,
+  pgBoss,
+  introspection,
 ]
 
 /** Needs Debian's archive on top. */
@@ -35,6 +38,8 @@ export const FETCHED: readonly Corpus[] = [
   sqlsmithOddities,
   pgtap,
   graphileWorker,
+  extensions,
+  postgis,
 ]
 
 export const CORPORA: readonly Corpus[] = [...EMBEDDED, ...FETCHED]

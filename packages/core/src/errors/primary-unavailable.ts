@@ -1,6 +1,15 @@
 import { HeadwaterError, nameAndBrand } from './headwater-error.ts'
 import { HTTP_STATUS, httpHeadersOf } from './http-status.ts'
 
+const UNAVAILABLE = 'HEADWATER_PRIMARY_UNAVAILABLE'
+
+const MESSAGES = {
+  HEADWATER_PRIMARY_UNAVAILABLE:
+    'there is no primary, or no connection to it could be made; nothing was sent. Try again.',
+  HEADWATER_PRIMARY_BUSY:
+    'no replica can answer this read, and others have all of the primary that such reads may take (option primaryReads); nothing was sent. Try again.',
+} as const
+
 /**
  * There is no primary, or no connection to it could be made, so nothing was sent; `cause` says why.
  *
@@ -16,15 +25,8 @@ export class PrimaryUnavailable extends HeadwaterError {
   /** Whether frameworks may show the message to the client. */
   readonly expose = false
 
-  constructor(cause: unknown) {
-    super(
-      'HEADWATER_PRIMARY_UNAVAILABLE',
-      'there is no primary, or no connection to it could be made; nothing was sent. Try again.',
-      {
-        retryable: true,
-        cause,
-      },
-    )
+  constructor(cause: unknown, code: 'HEADWATER_PRIMARY_UNAVAILABLE' | 'HEADWATER_PRIMARY_BUSY' = UNAVAILABLE) {
+    super(code, MESSAGES[code], { retryable: true, cause })
   }
 
   static {

@@ -1,4 +1,5 @@
 import { OptionsInvalid } from '../errors/options-invalid.ts'
+import type { Elsewhere } from './elsewhere.ts'
 
 /** Where this instance runs and which servers it can use: a frozen snapshot that a decision is taken from. */
 export interface Topology {
@@ -10,6 +11,14 @@ export interface Topology {
   readonly isAtHome: boolean
   /** Whether a local replica is configured and not known to be down. */
   readonly hasReplica: boolean
+  /** Where reads go while no local replica can be read (X10). Default: wherever what needs the primary goes. */
+  readonly elsewhere?: Elsewhere | undefined
+  /** The highest timeline of the cluster that is known here; 0 or `undefined` while none is. */
+  readonly timeline?: number | undefined
+  /** The cluster's system identifier, in decimal digits; `undefined` while none is known. */
+  readonly cluster?: string | undefined
+  /** The regions whose instances stand in for those of the primary's region, nearest to it first. Default: none. */
+  readonly standIns?: readonly string[] | undefined
 }
 
 /** Freezes the facts, and adds whether they mean "at home". */

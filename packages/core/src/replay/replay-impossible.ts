@@ -3,7 +3,8 @@ import { HTTP_STATUS, type HttpStatus, httpHeadersOf } from '../errors/http-stat
 import type { ReplayBlocker } from '../route/reasons.ts'
 
 const ADVICE: Readonly<Record<ReplayBlocker, string>> = {
-  'at-home': 'this instance is already in the primary region, and its database refuses writes (it may be failing over)',
+  'at-home':
+    'this instance is already in the primary region, and its database refuses writes: it may be failing over, or DATABASE_URL leads to a standby',
   'no-request':
     "there is no request to replay: run this job in the primary region, or set writesOutsideRequest to 'direct'",
   'response-started': 'the response has started: call ensurePrimary() before the first byte is sent',
@@ -18,9 +19,17 @@ const ADVICE: Readonly<Record<ReplayBlocker, string>> = {
     'the primary region could not be reached; reads still work, writes are refused until it answers again',
 }
 
+/** The same where the region is known: PRIMARY_REGION may be what is wrong. */
+function adviceFor(blocker: ReplayBlocker, region: string | undefined): string {
+  if (blocker !== 'replay-failed' || region === undefined) return ADVICE[blocker]
+  return `the primary region (${region}) could not be reached; reads still work, writes are refused until it answers again. If no instance of this app runs in ${region}, PRIMARY_REGION is wrong`
+}
+
 /** What a `ReplayImpossible` is made with. */
 export interface ReplayImpossibleOptions {
   readonly cause?: unknown
+  /** The primary's region, as this instance knows it: named where nobody answered there. */
+  readonly region?: string | undefined
   /** The `Retry-After` of a 503. Default 1. */
   readonly retryAfterSeconds?: number | undefined
   /** The request headers with which a client reaches the primary's region at once: told with a 413. Default: none. */
@@ -50,7 +59,7 @@ export class ReplayImpossible extends HeadwaterError {
     const steering = status === 413 ? options.steering : undefined
     super(
       'HEADWATER_REPLAY_IMPOSSIBLE',
-      `the primary is needed and the request cannot be replayed: ${ADVICE[blocker]}.${adviceOf(steering)}`,
+      `the primary is needed and the request cannot be replayed: ${adviceFor(blocker, options.region)}.${adviceOf(steering)}`,
       {
         retryable: status === 503,
         cause: options.cause,

@@ -9,6 +9,7 @@ import type { PrimaryReason, RefusalReason, ReplicaReason } from './reasons.ts'
 export type Decision =
   | { readonly route: 'replica'; readonly reason: ReplicaReason }
   | { readonly route: 'primary' | 'direct' | 'replay' | 'impossible'; readonly reason: PrimaryReason }
+  | { readonly route: 'replay'; readonly reason: 'far-replica' }
   | { readonly route: 'refuse'; readonly reason: RefusalReason }
 
 type OnPrimary = Record<'primary' | 'direct' | 'replay' | 'impossible', Decision>
@@ -52,9 +53,22 @@ export const REPLICA: Readonly<Record<ReplicaReason, Decision>> = {
   'read-only-transaction': Object.freeze({ route: 'replica', reason: 'read-only-transaction' }),
   'undecided-transaction': Object.freeze({ route: 'replica', reason: 'undecided-transaction' }),
   'forced-replica': Object.freeze({ route: 'replica', reason: 'forced-replica' }),
+  'far-replica': Object.freeze({ route: 'replica', reason: 'far-replica' }),
 }
+
+/** The request is replayed in a region that has a replica (X10). */
+export const REPLAY_TO_REPLICA: Decision = Object.freeze({ route: 'replay', reason: 'far-replica' })
 
 export const REFUSE: Readonly<Record<RefusalReason, Decision>> = {
   'write-in-with-replica': Object.freeze({ route: 'refuse', reason: 'write-in-with-replica' }),
   'transaction-on-replica': Object.freeze({ route: 'refuse', reason: 'transaction-on-replica' }),
+}
+
+/**
+ * The same decision for a scope that has written: what it wrote would be written again by a replay. It was at the primary, which has moved
+ * since, and goes on there over the wide network.
+ */
+export function withoutReplay(decision: Decision): Decision {
+  if (decision.route !== 'replay') return decision
+  return decision.reason === 'far-replica' ? REPLICA['far-replica'] : PRIMARY[decision.reason].direct
 }

@@ -1,5 +1,12 @@
 /** Why a statement may run on a replica. */
-export type ReplicaReason = 'read' | 'tried' | 'read-only-transaction' | 'undecided-transaction' | 'forced-replica'
+export type ReplicaReason =
+  | 'read'
+  | 'tried'
+  | 'read-only-transaction'
+  | 'undecided-transaction'
+  | 'forced-replica'
+  /** No local replica can be read: it runs on one of another region (X10). */
+  | 'far-replica'
 
 /** Why a statement needs the primary. */
 export type PrimaryReason =
@@ -27,8 +34,11 @@ export type PrimaryReason =
 /** Why a statement is kept from running at all. */
 export type RefusalReason = 'write-in-with-replica' | 'transaction-on-replica'
 
-/** Why the request is replayed: the routing reason, the app's own `ensurePrimary()`, or the route's record (P5). */
-export type ReplayReason = PrimaryReason | 'ensure-primary' | 'route-prior'
+/**
+ * Why the request is replayed: the routing reason, the app's own `ensurePrimary()`, the route's record (P5), or that a region with a
+ * replica is nearer than the primary's (`far-replica`, X10).
+ */
+export type ReplayReason = PrimaryReason | 'far-replica' | 'ensure-primary' | 'route-prior'
 
 /** What makes a replay impossible (P4). */
 export type ReplayBlocker =

@@ -1,6 +1,6 @@
-import type { Statement, TransactionModes } from '../statement/statement.ts'
+import type { Access, Statement, TransactionModes } from '../statement/statement.ts'
 import { accessOf } from './access-in.ts'
-import { type Decision, PRIMARY, REFUSE, REPLICA } from './decision.ts'
+import { type Decision, PRIMARY, REFUSE, REPLAY_TO_REPLICA, REPLICA } from './decision.ts'
 import type { PrimaryReason } from './reasons.ts'
 import type { Situation } from './situation.ts'
 
@@ -26,12 +26,59 @@ export function routeToPrimary(reason: PrimaryReason, situation: Situation): Dec
   if (situation.topology.isAtHome) return choices.primary
   if (situation.scope?.kind !== 'request')
     return situation.writesOutsideRequest === 'direct' ? choices.direct : choices.impossible
-  return situation.scope.blocker === undefined ? choices.replay : choices.impossible
+  if (situation.scope.blocker === undefined) return choices.replay
+  const mayCross = situation.scope.hasBegunToAnswer === true && situation.writesOutsideRequest === 'direct'
+  const isDirect = isStandIn(situation) || (mayCross && READS.has(reason))
+  return isDirect ? choices.direct : choices.impossible
 }
 
-/** R4, and R9 outside any scope. A request is short: only elsewhere the position of what was written is worth a question. */
+/** Whether the request was replayed to here because nobody in the primary's region took it (X8). */
+function isStandIn({ scope, topology: { region, standIns } }: Situation): boolean {
+  if (scope?.blocker !== 'already-replayed' || scope.isReplayVerified !== true) return false
+  return region !== undefined && standIns?.includes(region) === true
+}
+
+/**
+ * Where a read goes that no local replica can answer, while a replica of another region is nearer than the primary, or the
+ * primary does not answer (X10). `undefined`: wherever what needs the primary goes.
+ */
+export function routeToFarReplica({ topology: { elsewhere }, scope }: Situation): Decision | undefined {
+  if (elsewhere === undefined) return undefined
+  const isRequest = scope?.kind === 'request'
+  switch (isRequest ? elsewhere.inRequest : elsewhere.outside) {
+    case 'primary':
+      return undefined
+    case 'network':
+      return REPLICA['far-replica']
+    case 'replay':
+      // One replay for a read is enough.
+      return scope?.blocker === undefined && scope?.isReplayVerified !== true
+        ? REPLAY_TO_REPLICA
+        : REPLICA['far-replica']
+  }
+}
+
+/** What is only tried needs a replica next door. */
+function withoutReplica(access: Access, situation: Situation): Decision {
+  const mayBeFar = access === 'read' || situation.forced === 'replica'
+  return (mayBeFar ? routeToFarReplica(situation) : undefined) ?? routeToPrimary('no-replica', situation)
+}
+
+/** Why reads, and nothing else, need the primary. In a stream that has begun they go on over the network, as those of a job do. */
+const READS: ReadonlySet<PrimaryReason> = new Set([
+  'after-write',
+  'behind',
+  'seen-elsewhere',
+  'another-timeline',
+  'lagging',
+  'no-replica',
+  'replica-lost',
+])
+
+/** R4, and R9 outside any scope. A request is short until it streams: only elsewhere the position of what was written is worth a question. */
 function mustSeeOwnWrites({ scope, consistency, isOwnWriteUnplaced }: Situation): boolean {
-  return (scope?.kind === 'request' ? scope.hasWritten : isOwnWriteUnplaced) && consistency !== 'eventual'
+  const isShort = scope?.kind === 'request' && scope.hasBegunToAnswer !== true
+  return (isShort ? scope.hasWritten : isOwnWriteUnplaced) && consistency !== 'eventual'
 }
 
 function alone(statement: Statement, situation: Situation): Decision {
@@ -42,20 +89,23 @@ function alone(statement: Statement, situation: Situation): Decision {
     return situation.forced === 'replica' ? REFUSE['write-in-with-replica'] : routeToPrimary(access, situation)
   }
   if (situation.forced === 'replica') {
-    return situation.topology.hasReplica ? REPLICA['forced-replica'] : routeToPrimary('no-replica', situation)
+    return situation.topology.hasReplica ? REPLICA['forced-replica'] : withoutReplica(access, situation)
   }
   if (situation.routing === 'opt-in') return routeToPrimary('opt-in', situation)
   if (situation.consistency === 'strong') return routeToPrimary('strong', situation)
   if (isNewerThanCatalog(statement, situation)) return routeToPrimary('newer-than-catalog', situation)
   if (access === 'unknown' && !mayBeTried(statement, situation)) return routeToPrimary('unknown', situation)
   if (mustSeeOwnWrites(situation)) return routeToPrimary('after-write', situation)
-  if (!situation.topology.hasReplica) return routeToPrimary('no-replica', situation)
+  if (!situation.topology.hasReplica) return withoutReplica(access, situation)
   return access === 'read' ? REPLICA.read : REPLICA.tried
 }
 
 /** R1: whether the standby itself may judge what an `unknown` statement does. */
 function mayBeTried({ reason }: Statement, situation: Situation): boolean {
-  if (situation.topology.isAtHome || !situation.isReadOnlyForced) return false
+  const { topology, scope } = situation
+  if (topology.isAtHome || !situation.isReadOnlyForced) return false
+  // A read would go on over the network then; what may write must not.
+  if (scope?.hasBegunToAnswer === true && !topology.hasReplica) return false
   return !situation.isCatalogMissing || reason === 'override'
 }
 
@@ -80,7 +130,7 @@ function atFirstStatement(statement: Statement, situation: Situation, modes: Tra
   if (modes.isReadOnly === false) return routeToPrimary('read-write-transaction', situation)
   if (needsPrimary) return routeToPrimary(access, situation)
   if (situation.forced === 'replica') {
-    return situation.topology.hasReplica ? REPLICA['forced-replica'] : routeToPrimary('no-replica', situation)
+    return situation.topology.hasReplica ? REPLICA['forced-replica'] : withoutReplica(access, situation)
   }
   if (situation.routing === 'opt-in') return routeToPrimary('opt-in', situation)
   if (situation.consistency === 'strong') return routeToPrimary('strong', situation)
@@ -92,7 +142,9 @@ function atFirstStatement(statement: Statement, situation: Situation, modes: Tra
     if (access === 'unknown') return routeToPrimary('unknown', situation)
   }
   if (mustSeeOwnWrites(situation)) return routeToPrimary('after-write', situation)
-  if (!situation.topology.hasReplica) return routeToPrimary('no-replica', situation)
+  if (!situation.topology.hasReplica) {
+    return modes.isReadOnly === true ? withoutReplica(access, situation) : routeToPrimary('no-replica', situation)
+  }
   return modes.isReadOnly === true ? REPLICA['read-only-transaction'] : REPLICA['undecided-transaction']
 }
 

@@ -22,7 +22,15 @@ export interface Situation {
   /** What happens to a write outside a request, away from home (P6). */
   readonly writesOutsideRequest: 'direct' | 'throw'
   readonly scope:
-    | { readonly kind: 'request' | 'job'; readonly hasWritten: boolean; readonly blocker: ReplayBlocker | undefined }
+    | {
+        readonly kind: 'request' | 'job'
+        readonly hasWritten: boolean
+        readonly blocker: ReplayBlocker | undefined
+        /** Whether the head of its answer has passed: what runs now is a stream, or work behind the answer. Default: no. */
+        readonly hasBegunToAnswer?: boolean
+        /** Whether a replay that one of this app's instances has signed brought the request here. */
+        readonly isReplayVerified?: boolean | undefined
+      }
     | undefined
   readonly forced: 'primary' | 'replica' | undefined
   readonly transaction: TransactionState

@@ -1,5 +1,6 @@
 import { type BackgroundEvent, diagnostics } from '../diagnostics.ts'
 import { BackgroundAbandoned } from '../errors/background-abandoned.ts'
+import { warn } from '../warnings/warn.ts'
 import { type BackgroundLimits, DEFAULT_LIMITS, type OnBackgroundError } from './background-options.ts'
 import { runInScope } from './frame.ts'
 import { Scope } from './scope.ts'
@@ -23,7 +24,6 @@ export class Background {
   readonly #waiting: (() => void)[] = []
   readonly #unsettled = new Set<Promise<void>>()
   readonly #scopes = new WeakSet<Scope>()
-  readonly #warned = new Set<Outcome>()
   #running = 0
 
   /** Begins it on a later turn, so that the answer it was given behind goes first; or when its turn comes. */
@@ -106,13 +106,8 @@ export class Background {
     }
   }
 
-  #warn({ name }: Work, outcome: Outcome, error: unknown): void {
-    if (this.#warned.has(outcome)) return
-    this.#warned.add(outcome)
-    process.emitWarning(
-      `background work${name === undefined ? '' : ` (${name})`} ${outcome === 'failed' ? 'has failed' : 'was given up'}: ${kindOf(error)}. Nobody waits for it, so nobody else is told: give inBackground() or configureBackground() an onError. This is said once; the channel headwater:background tells of each`,
-      { type: 'HeadwaterWarning', code: 'HEADWATER_BACKGROUND' },
-    )
+  #warn({ name }: Work, outcome: Exclude<Outcome, 'done'>, error: unknown): void {
+    warn('HEADWATER_BACKGROUND', { name, outcome, problem: kindOf(error) }, { about: outcome })
   }
 }
 

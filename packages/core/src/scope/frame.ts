@@ -7,6 +7,8 @@ export interface Frame {
   readonly scope: Scope | undefined
   readonly forced: 'primary' | 'replica' | undefined
   readonly consistency: Consistency | undefined
+  /** The named group of replicas that `withReplica` asks for. */
+  readonly group?: string | undefined
 }
 
 const STORAGE = Symbol.for('headwater.scope.1')

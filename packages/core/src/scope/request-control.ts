@@ -39,6 +39,7 @@ export function ensurePrimary(): void {
   if (scope?.topology === undefined || scope.kind !== 'request') return
   scope.hasNeededPrimary = true
   const topology = scope.topology()
-  if (!topology.isAtHome) throw scope.askForReplay(topology, 'ensure-primary')
+  // What was written before the primary moved away would be written again.
+  if (!topology.isAtHome && !scope.hasWritten) throw scope.askForReplay(topology, 'ensure-primary')
   if (scope.session.isWanted) scope.session.begin()
 }

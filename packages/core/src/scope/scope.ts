@@ -3,6 +3,7 @@ import type { PrimaryUnavailable } from '../errors/primary-unavailable.ts'
 import type { Topology } from '../nodes/topology.ts'
 import { ReplayImpossible } from '../replay/replay-impossible.ts'
 import { type ReplayDetails, ReplayToPrimary } from '../replay/replay-to-primary.ts'
+import { mayReplayAgain, type ReplayStamp } from '../replay/second-hop.ts'
 import { type Consistency, parseConsistency } from '../route/consistency.ts'
 import type { ReplayBlocker, ReplayReason } from '../route/reasons.ts'
 import { ClientSession, type ClientSessionOptions } from '../session/client-session.ts'
@@ -18,6 +19,11 @@ export interface ScopeOptions {
   readonly kind?: 'request' | 'job'
   /** What already makes a replay impossible. Default: nothing for a request, `no-request` for a job. */
   readonly blocker?: ReplayBlocker | undefined
+  /**
+   * The replay that brought its request here, by a state that one of this app's instances has signed. One more may follow when this
+   * instance knows a later timeline (P4). Default: none did.
+   */
+  readonly replayed?: ReplayStamp | undefined
   /** Where this instance runs, called anew each time; only `ensurePrimary()` needs it. */
   readonly topology?: () => Topology
   /** How fresh reads in it must be. Default: the pool's `consistency`. */
@@ -49,6 +55,7 @@ const UNRELATED_TO_ROUTE: ReadonlySet<ReplayReason> = new Set([
   'seen-elsewhere',
   'another-timeline',
   'lagging',
+  'far-replica',
 ])
 
 let scopesOpened = 0
@@ -74,7 +81,12 @@ export class Scope {
   readonly trail: ScopeTrail | undefined
   /** Whether any statement or call here needed the primary by its nature: what the route's record learns (P5). */
   hasNeededPrimary = false
+  /** Whether the head of its answer has passed. What runs now is a stream: its writes are refused, its reads go where a job's do (P4, R4). */
+  hasBegunToAnswer = false
   #blocker: ReplayBlocker | undefined
+  readonly #replayed: ReplayStamp | undefined
+  /** Whether a second replay may follow the first, should a later timeline be known here. */
+  #mayHopAgain: boolean
   #replay: ReplayDetails | undefined
   #refusal: ReplayImpossible | PrimaryUnavailable | undefined
   /** What begins once this scope cannot be replayed any more. */
@@ -88,6 +100,8 @@ export class Scope {
     this.session = new ClientSession(options.session)
     this.trail = options.keepsTrail === true ? new ScopeTrail() : undefined
     this.#blocker = options.blocker ?? (this.kind === 'job' ? 'no-request' : undefined)
+    this.#replayed = options.replayed
+    this.#mayHopAgain = options.replayed !== undefined && this.#blocker === 'already-replayed'
   }
 
   /** `request`: there is an HTTP request that can be replayed. `job`: there is none. */
@@ -106,7 +120,17 @@ export class Scope {
 
   /** What makes a replay impossible now; `undefined` when nothing does. */
   get blocker(): ReplayBlocker | undefined {
-    return this.#blocker
+    return this.#mayHopAgain && this.#isHopDue() ? undefined : this.#blocker
+  }
+
+  /** Whether a replay that one of this app's instances has signed brought its request here. */
+  get isReplayVerified(): boolean {
+    return this.#replayed !== undefined
+  }
+
+  #isHopDue(): boolean {
+    const { cluster, timeline = 0 } = this.topology?.() ?? {}
+    return this.#replayed !== undefined && mayReplayAgain(this.#replayed, { cluster, timeline, isForRead: false })
   }
 
   /** Whether a replay was asked for (P3): nothing runs here any more. */
@@ -151,9 +175,17 @@ export class Scope {
     this.blockReplay(blocker)
   }
 
+  /** Call when the head of its answer passes. */
+  beginToAnswer(): void {
+    this.hasBegunToAnswer = true
+    this.session.endVisit()
+    this.blockReplay('response-started')
+  }
+
   /** Notes something that makes a replay impossible from now on. The first blocker stays. */
   blockReplay(blocker: ReplayBlocker): void {
     this.#blocker ??= blocker
+    this.#mayHopAgain = false
     const held = this.#held
     this.#held = undefined
     if (held !== undefined && !this.isSpent) for (const begin of held) begin()
@@ -165,8 +197,10 @@ export class Scope {
    */
   whenKept(begin: () => void): void {
     if (this.isSpent) return
-    const isKept = this.#kind === 'job' || this.#blocker !== undefined || this.topology?.().isAtHome === true
-    if (isKept) return begin()
+    const isBlocked = this.blocker !== undefined
+    // What begins now must not begin again elsewhere, whatever is heard of a later timeline.
+    if (isBlocked) this.#mayHopAgain = false
+    if (isBlocked || this.#kind === 'job' || this.topology?.().isAtHome === true) return begin()
     this.#held ??= []
     this.#held.push(begin)
   }
@@ -179,16 +213,26 @@ export class Scope {
   askForReplay(topology: Topology, reason: ReplayReason, cause?: unknown): ReplayToPrimary | ReplayImpossible {
     if (this.#replay !== undefined) return new ReplayToPrimary(this.#replay)
     if (!UNRELATED_TO_ROUTE.has(reason)) this.hasNeededPrimary = true
-    const { region, primaryRegion } = topology
-    const blocker = topology.isAtHome ? 'at-home' : this.#blocker
+    const { region, primaryRegion, cluster, timeline, standIns } = topology
+    const isForRead = reason === 'far-replica'
+    const destination = isForRead ? topology.elsewhere?.region : primaryRegion
+    const blocker = topology.isAtHome && !isForRead ? 'at-home' : this.blocker
     if (diagnostics.replay.hasSubscribers) {
-      const target = blocker === undefined ? primaryRegion : undefined
+      const target = blocker === undefined ? destination : undefined
       diagnostics.replay.publish({ reason, blocker, region: target, scope: this.number } satisfies ReplayEvent)
     }
-    if (blocker !== undefined || region === undefined || primaryRegion === undefined) {
-      return this.refuse(new ReplayImpossible(blocker ?? 'at-home', { cause }))
+    if (blocker !== undefined || region === undefined || destination === undefined) {
+      return this.refuse(new ReplayImpossible(blocker ?? 'at-home', { cause, region: primaryRegion }))
     }
-    this.#replay = { region: primaryRegion, from: region, reason, cause }
+    this.#replay = {
+      region: destination,
+      standIns: isForRead ? [] : standIns,
+      cluster,
+      timeline,
+      from: region,
+      reason,
+      cause,
+    }
     this.#held = undefined
     return new ReplayToPrimary(this.#replay)
   }

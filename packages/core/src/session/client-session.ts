@@ -37,7 +37,7 @@ export interface ClientSessionOptions {
 
 /** What one scope has seen and written, and so what its client must see from then on. */
 export class ClientSession {
-  readonly isVisiting: boolean
+  #isVisiting: boolean
   readonly isWanted: boolean
   readonly #isForWritesOnly: boolean
   #minPosition: ReadPosition | undefined
@@ -71,13 +71,23 @@ export class ClientSession {
     this.#minPosition = options.minPosition
     this.#isForWritesOnly = options.isForWritesOnly ?? false
     this.#isTracked = !this.#isForWritesOnly && (options.isTracked ?? options.minPosition !== undefined)
-    this.isVisiting = options.isVisiting ?? false
+    this.#isVisiting = options.isVisiting ?? false
     this.isWanted = options.isWanted ?? false
   }
 
   /** What it must see whatever it does here: what its client had seen before, what the app brought since (F8), and what it had done by `place()`. */
   get minPosition(): ReadPosition | undefined {
     return this.#minPosition
+  }
+
+  /** Whether the client's own replicas are elsewhere, and its token is still to be made. */
+  get isVisiting(): boolean {
+    return this.#isVisiting
+  }
+
+  /** Call when the client's token is made: a stream reads on here, and its marks go nowhere. */
+  endVisit(): void {
+    this.#isVisiting = false
   }
 
   /** Whether what reads see here counts for the client's next request too (F5, F9). */

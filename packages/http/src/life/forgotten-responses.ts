@@ -1,3 +1,6 @@
+import type { Logger } from '@headwater/core'
+import { warn } from '@headwater/core/internal'
+
 /** How many handlers may end in a row before an adapter that never responds is warned of. */
 const MOST_IN_A_ROW = 100
 
@@ -6,15 +9,17 @@ const MOST_IN_A_ROW = 100
  * without a sound. In a correct adapter `respond()` follows each `run()`, so the count never gets far.
  */
 export class ForgottenResponses {
+  readonly #logger: Logger | false | undefined
   #inARow = 0
+
+  constructor(logger?: Logger | false) {
+    this.#logger = logger
+  }
 
   handlerEnded(): void {
     this.#inARow += 1
     if (this.#inARow !== MOST_IN_A_ROW) return
-    process.emitWarning(
-      `${MOST_IN_A_ROW} handlers have ended, and the HTTP adapter has not called respond() for any of them: writes are not replayed and tokens are not sent; call \`await life.respond(head)\` after \`await life.run(handler)\``,
-      { type: 'HeadwaterWarning', code: 'HEADWATER_NO_RESPOND' },
-    )
+    warn('HEADWATER_NO_RESPOND', { handlers: MOST_IN_A_ROW }, { logger: this.#logger })
   }
 
   responded(): void {

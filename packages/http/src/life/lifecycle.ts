@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import { RouteMemory } from '@headwater/core/internal'
+import { noteCopy, RouteMemory } from '@headwater/core/internal'
 import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from '../options.ts'
+import { DeadRegions } from '../replay/dead-regions.ts'
 import type { RequestFacts } from '../request/request-facts.ts'
 import { ForgottenResponses } from './forgotten-responses.ts'
 import { keepNodeRequest, keepWebRequest } from './keep-request.ts'
@@ -26,11 +27,14 @@ export class HttpLifecycle implements Lifecycle, SharedState {
   readonly options: ResolvedOptions
   readonly clocks: Clocks
   readonly memory: RouteMemory = new RouteMemory()
-  readonly forgottenResponses: ForgottenResponses = new ForgottenResponses()
+  readonly deadRegions: DeadRegions = new DeadRegions()
+  readonly forgottenResponses: ForgottenResponses
 
   /** @throws {OptionsInvalid} when an option is wrong. */
   constructor(options: HeadwaterOptions, clocks: Clocks = CLOCKS) {
+    noteCopy('@headwater/http', import.meta.url)
     this.options = resolveOptions(options)
+    this.forgottenResponses = new ForgottenResponses(this.options.logger)
     this.clocks = clocks
   }
 

@@ -9,12 +9,20 @@ import {
   runInScope,
   type Scope,
 } from '@headwater/core'
-import { isSamePosition, type ReadPosition, type RouteMemory, reportUnverified } from '@headwater/core/internal'
+import {
+  isSamePosition,
+  type ReadPosition,
+  type ReplayStamp,
+  type RouteMemory,
+  reportUnverified,
+  warn,
+} from '@headwater/core/internal'
 import { sendForwarded } from '../forward/forwarded-answer.ts'
 import { BROKEN, type ForwardedRequest, Forwarding } from '../forward/forwarding.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
-import { readState, reasonIn, type StateReading, signState } from '../replay/replay-state.ts'
+import type { DeadRegions } from '../replay/dead-regions.ts'
+import { readState, reasonIn, type StateReading, signState, timelineIn } from '../replay/replay-state.ts'
 import type { Arrival, Replacement, ReplayAnswer, ReplayOrder } from '../replay/replay-target.ts'
 import { hasBeenUpgraded } from '../request/node-request.ts'
 import { bodyLengthOf, type RequestFacts } from '../request/request-facts.ts'
@@ -27,8 +35,8 @@ import { serverTimingOf, writeServerTiming } from '../response/server-timing.ts'
 import { RequestToken, type StoredAnswer, type TokenAnswer, type TokenOutcome } from '../token/request-token.ts'
 import { adapterMisused } from './adapter-misused.ts'
 import type { ForgottenResponses } from './forgotten-responses.ts'
-import { warnOfMissingProxy } from './missing-proxy.ts'
 import { warnOfReplayCache } from './replay-cache.ts'
+import { warnOfClocks, warnOfRefusal } from './wiring-signs.ts'
 import { WriteWait } from './write-wait.ts'
 
 /**
@@ -89,6 +97,7 @@ export interface SharedState {
   readonly options: ResolvedOptions
   readonly clocks: Clocks
   readonly memory: RouteMemory
+  readonly deadRegions: DeadRegions
   readonly forgottenResponses: ForgottenResponses
 }
 
@@ -120,6 +129,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   #forwarding: Forwarding | undefined
   #phase: 'open' | 'run' | 'responded' = 'open'
   #hasEnded = false
+  #isReplayNoted = false
 
   constructor(shared: SharedState, facts: RequestFacts, kind: 'request' | 'job', incoming?: IncomingMessage) {
     const { options, clocks } = shared
@@ -130,21 +140,30 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     const length = bodyLengthOf(facts)
     const state = readState(options.secrets, facts, this.#arrival.state, clocks.wallMillis())
     const isTooLarge = length !== 'unknown' && length > options.bodyLimitBytes
-    const blocker = kind === 'job' ? 'no-request' : blockerOf(this.#arrival.hasFailed, state, isTooLarge)
+    const { hasFailed, failedAfterMillis } = this.#arrival
+    if (hasFailed && failedAfterMillis !== undefined) {
+      shared.deadRegions.cameBack(facts, failedAfterMillis, clocks.monotonicMillis())
+    }
+    const isDead = shared.deadRegions.isDead(options.pool.topology.primaryRegion, clocks.monotonicMillis())
+    const blocker =
+      kind === 'job' ? 'no-request' : blockerOf(hasFailed || (isDead && state === 'absent'), state, isTooLarge)
+    const isDirect = blocker === 'body-too-large' && options.tooLarge === 'direct'
+    const replayed = state === 'replayed' ? stampIn(this.#arrival.state) : undefined
+    // News of a later timeline: whoever is the primary is found out before anything is read or written here (F7).
+    if (replayed?.cluster !== undefined && replayed.timeline > 0) options.pool.hear?.(replayed)
     const { topology } = options.pool
-    // The primary's region has no instance, so its write goes over the network from here.
-    const isStandIn = state === 'replayed' && !topology.isAtHome && options.standIns.includes(topology.region ?? '')
-    const isDirect = isStandIn || (blocker === 'body-too-large' && options.tooLarge === 'direct')
     this.#token =
       options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis(), options.pool)
     if (state.startsWith('replayed')) this.#replayedFor = reasonIn(this.#arrival.state)
-    if (state === 'unverified') reportUnverified('replay state')
+    if (state === 'replayed-at-another-time') warnOfClocks(this.#arrival.state, clocks.wallMillis(), options.logger)
+    if (state === 'unverified') reportUnverified('replay state', options.logger)
+    if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn, options.logger)
     if (this.#arrival.isCached === true && topology.isAtHome) warnOfReplayCache()
-    if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn)
     this.scope = new RequestScope({
       kind: isDirect ? 'job' : kind,
       session: this.#token && { ...this.#token.session, isVisiting: state === 'replayed' && topology.isAtHome },
       blocker,
+      replayed,
       topology: () => options.pool.topology,
       keepsTrail: options.serverTiming,
       retryAfterSeconds: options.retryAfterSeconds,
@@ -153,6 +172,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
         this.#learnLateNeed()
         if (this.isSpent) this.#whenSpent?.()
       },
+      onRefused: (refusedFor, where) => warnOfRefusal(refusedFor, where, options.logger),
     })
     const early = topology.isAtHome ? 'never' : options.earlyReplay(facts)
     this.#route = early === undefined ? options.route(facts) : undefined
@@ -217,12 +237,12 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   /** Asks the app's store what the user has seen (F8). A store that does not say sends the reads of this request to the primary. Never rejects. */
   async loadToken(): Promise<void> {
     this.#hasLoaded = true
-    const { pool, token: carriers } = this.#shared.options
+    const { pool, token: carriers, logger } = this.#shared.options
     const list = await carriers?.store?.load(this.facts)
     const { session } = this.scope
     if (list === undefined) return session.arriveUnsure()
     const stored = this.#token?.takeStored(list, pool)
-    if (stored?.hasUnverified === true) reportUnverified('stored token')
+    if (stored?.hasUnverified === true) reportUnverified('stored token', logger)
     if (stored?.seen !== undefined) session.arriveWith(stored.seen)
   }
 
@@ -329,7 +349,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
       const isForwarding = this.#shared.options.replayTarget.connect !== undefined
       return isForwarding ? { forwardTo: (response) => void this.#forwardTo(response) } : this.#answerWith(replay)
     }
-    this.scope.blockReplay('response-started')
+    this.scope.beginToAnswer()
     return undefined
   }
 
@@ -416,24 +436,25 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     memory.learn(this.facts.method, this.#route, hasNeededPrimary, clocks.monotonicMillis())
   }
 
-  #orderOf({ region, reason }: ReplayToPrimary): ReplayOrder {
+  #orderOf(replay: ReplayToPrimary): ReplayOrder {
     const { options, clocks } = this.#shared
     const { method, url } = this.facts
-    const standIns = options.standIns.filter(
-      (standIn) => standIn !== region && standIn !== options.pool.topology.region,
-    )
+    const { region, standIns, reason } = replay
     return {
       region,
-      regions: [region, ...standIns],
-      state: signState(options.secrets, this.facts, reason, clocks.wallMillis()),
+      regions: [region, ...standIns.filter((standIn) => standIn !== region)],
+      state: signState(options.secrets, this.facts, reason, clocks.wallMillis(), replay),
       reason,
       request: { method, url, ...originOf(this.facts) },
     }
   }
 
   #answerWith(replay: ReplayToPrimary): ReplayAnswer {
-    const { replayTarget } = this.#shared.options
-    if (!this.#arrival.isBehindProxy) warnOfMissingProxy(replayTarget.name)
+    const { options, clocks } = this.#shared
+    const { replayTarget, logger } = options
+    if (!this.#isReplayNoted) this.#shared.deadRegions.asked(this.facts, replay.region, clocks.monotonicMillis())
+    this.#isReplayNoted = true
+    if (!this.#arrival.isBehindProxy) warn('HEADWATER_NO_PROXY', { target: replayTarget.name }, { logger })
     const answer = replayTarget.answer?.(this.#orderOf(replay)) ?? this.#failedAnswer()
     const timing = this.#timing()
     const own = { 'cache-control': 'no-store', ...(timing === undefined ? undefined : { 'server-timing': timing }) }
@@ -472,6 +493,11 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
 }
 
 const SWITCHING_PROTOCOLS = 101
+
+/** What a verified state says of its replay. */
+function stampIn(state: string | undefined): ReplayStamp {
+  return { ...timelineIn(state), isForRead: reasonIn(state) === 'far-replica' }
+}
 
 /**
  * A state of our form that nobody here has signed counts as a replay too (P4): where two regions have different secrets, each

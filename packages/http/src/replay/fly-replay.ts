@@ -27,6 +27,9 @@ export interface FlyReplayOptions {
   readonly app?: string | undefined
 }
 
+/** The name of this target. */
+export const FLY_REPLAY = 'fly-replay'
+
 /** Fly sets at least one of these on every request that passes its proxy. */
 const FLY_HEADERS = ['fly-request-id', 'fly-client-ip', 'fly-region', 'fly-replay-src', 'fly-forwarded-port'] as const
 
@@ -60,30 +63,42 @@ export function flyReplay(options: FlyReplayOptions = {}): AnsweringTarget {
       `${JSON.stringify(app)} is not the name of an app; expected 1 to 63 of a-z, 0-9 and "-"`,
     )
   }
+  const { FLY_MACHINE_ID: machine } = process.env
   const timeout = timeoutMillis % 1000 === 0 ? `${timeoutMillis / 1000}s` : `${timeoutMillis}ms`
   const to = app === undefined ? '' : `;app=${app}`
   const rest = fallback === 'none' ? `timeout=${timeout}` : `timeout=${timeout};fallback=${fallback}`
   return Object.freeze<AnsweringTarget>({
-    name: 'fly-replay',
+    name: FLY_REPLAY,
     answer: ({ regions, state }) => ({
       // Fly documents no status. Without a proxy in front the client sees this one: a 409 is never cached or retried.
       status: 409,
       headers: {
-        // A list has commas, so it needs quotes.
-        'fly-replay': `region=${regions.length === 1 ? regions[0] : `"${regions.join(',')}"`};state=${state}${to};${rest}`,
+        'fly-replay': `region=${regionsOf(regions)};state=${state}${to};${rest}`,
         'cache-control': 'no-store',
         'content-length': '0',
       },
     }),
     steer: (region) => ({ 'fly-prefer-region': region }),
-    arrival: (header) => ({
-      state: stateIn(header('fly-replay-src')),
-      // Nobody signs this header. A client that forges it only gets its own writes refused with 503.
-      hasFailed: /^[a-z_]{1,64}$/.test(parseHeaderPairs(header('fly-replay-failed'))?.get('reason') ?? ''),
-      isCached: header('fly-replay-cache-status') === 'hit',
-      isBehindProxy: FLY_HEADERS.some((name) => header(name) !== undefined),
-    }),
+    arrival: (header) => {
+      const failure = parseHeaderPairs(header('fly-replay-failed'))
+      const isOwn = machine === undefined || failure?.get('replay_source') === machine
+      const took = isOwn ? (failure?.get('elapsed_ms') ?? '') : ''
+      return {
+        state: stateIn(header('fly-replay-src')),
+        // Nobody signs this header. A client that forges it only gets its own writes refused with 503.
+        hasFailed: /^[a-z_]{1,64}$/.test(failure?.get('reason') ?? ''),
+        failedAfterMillis: /^\d{1,7}$/.test(took) ? Number(took) : undefined,
+        isCached: header('fly-replay-cache-status') === 'hit' ? true : undefined,
+        isBehindProxy: FLY_HEADERS.some((name) => header(name) !== undefined),
+      }
+    },
   })
+}
+
+/** A list stands in quotes; the first region with a machine that can be reached takes the request. */
+function regionsOf(regions: readonly [string, ...string[]]): string {
+  const each = [...new Set(regions)]
+  return each.length === 1 ? regions[0] : `"${each.join(',')}"`
 }
 
 /** What does not parse, as two headers folded into one, may still show that the request was replayed: P4 needs no more. */

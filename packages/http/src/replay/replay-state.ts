@@ -7,8 +7,9 @@ const GOOD_FOR_MILLIS = 60_000
 /** Any version of ours: only RFC 9110 token characters, so it needs no quotes in a header. */
 const OURS = /^hw\d{1,3}\.[A-Za-z0-9_.-]{1,256}$/
 
-/** `hw2.<time>.<reason>.<request>.<hmac>` */
-const STATE = /^(hw2\.([0-9a-z]{1,11})\.[a-z-]{1,32}\.([A-Za-z0-9_-]{22}))\.([A-Za-z0-9_-]{43})$/
+/** `hw2.<time>.<reason>.<request>.<hmac>`; with a timeline `hw3.<time>.<cluster>.<timeline>.<reason>.<request>.<hmac>` */
+const STATE =
+  /^((?:hw2\.([0-9a-z]{1,11})|hw3\.([0-9a-z]{1,11})\.(\d{1,20})\.(\d{1,10}))\.([a-z-]{1,32})\.([A-Za-z0-9_-]{22}))\.([A-Za-z0-9_-]{43})$/
 
 /** The request that a state belongs to. */
 export interface ReplayedRequest {
@@ -27,15 +28,32 @@ export interface ReplayedRequest {
  */
 export type StateReading = 'replayed' | 'replayed-at-another-time' | 'unverified' | 'absent'
 
+/** A timeline of a cluster, whose system identifier is in decimal digits; with 0 none is known. */
+export interface KnownTimeline {
+  readonly cluster: string | undefined
+  readonly timeline: number
+}
+
+const UNKNOWN_TIMELINE: KnownTimeline = Object.freeze({ cluster: undefined, timeline: 0 })
+
 const keyOf = perSecret('replay state', (key) => key)
 
 /**
- * Signs the state that travels with a replay (P7): when, why, and a hash of the request. It holds no position. `now` is the wall
+ * Signs the state that travels with a replay (P7): when, why, the timeline that is known here, and a hash of the request. It holds no
+ * position. `now` is the wall
  * clock in milliseconds. The first secret signs.
  */
-export function signState(secrets: readonly string[], request: ReplayedRequest, reason: string, now: number): string {
+export function signState(
+  secrets: readonly string[],
+  request: ReplayedRequest,
+  reason: string,
+  now: number,
+  { cluster, timeline }: KnownTimeline = UNKNOWN_TIMELINE,
+): string {
   const [secret = ''] = secrets
-  const said = `hw2.${Math.floor(now).toString(36)}.${reason}.${hashOf(request)}`
+  const time = Math.floor(now).toString(36)
+  const head = cluster === undefined || timeline === 0 ? `hw2.${time}` : `hw3.${time}.${cluster}.${timeline}`
+  const said = `${head}.${reason}.${hashOf(request)}`
   return `${said}.${hmacOf(secret, said).toString('base64url')}`
 }
 
@@ -47,7 +65,8 @@ export function readState(
   now: number,
 ): StateReading {
   if (state === undefined || !OURS.test(state)) return 'absent'
-  const [, said, time, hash, signature] = STATE.exec(state) ?? []
+  const match = STATE.exec(state)
+  const [said, time, hash, signature] = [match?.[1], match?.[2] ?? match?.[3], match?.[7], match?.[8]]
   if (said === undefined || time === undefined || signature === undefined) return 'unverified'
   const given = Buffer.from(signature, 'base64url')
   // Tries every secret, so that the time taken does not tell which one fits.
@@ -64,7 +83,19 @@ export function readState(
 
 /** Why a request was replayed, by a state that `readState()` has verified. */
 export function reasonIn(state: string | undefined): string | undefined {
-  return state?.split('.')[2]
+  return STATE.exec(state ?? '')?.[6]
+}
+
+/** The timeline that was known where the replay was asked for, by a state that `readState()` has verified. */
+export function timelineIn(state: string | undefined): KnownTimeline {
+  const [, , , , cluster, timeline] = STATE.exec(state ?? '') ?? []
+  return cluster === undefined ? UNKNOWN_TIMELINE : { cluster, timeline: Number(timeline) }
+}
+
+/** When a state that `readState()` has verified was made, in ms of the wall clock there. */
+export function timeIn(state: string | undefined): number | undefined {
+  const time = Number.parseInt(state?.split('.')[1] ?? '', 36)
+  return Number.isNaN(time) ? undefined : time
 }
 
 /** Kept in the state, so that a state of ours for another request is not taken for one that nobody here has signed. */

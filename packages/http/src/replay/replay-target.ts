@@ -51,6 +51,11 @@ export interface Arrival {
   readonly hasFailed: boolean
   /** Whether a proxy has sent the request here by what it remembers of an earlier replay, without asking: reads come here too. Default: no. */
   readonly isCached?: boolean | undefined
+  /**
+   * How long that replay took, in ms, where the proxy says so and names this instance as the one that asked for it. Then it may speak for
+   * its region. Default: unknown.
+   */
+  readonly failedAfterMillis?: number | undefined
   /** Whether the request shows signs of a proxy that replays. */
   readonly isBehindProxy: boolean
 }

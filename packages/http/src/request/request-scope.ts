@@ -7,12 +7,14 @@ import {
   Scope,
   type Topology,
 } from '@headwater/core'
-import type { ClientSessionOptions } from '@headwater/core/internal'
+import type { ClientSessionOptions, ReplayStamp } from '@headwater/core/internal'
 
 /** What the scope of a request needs to open. */
 export interface RequestScopeOptions {
   readonly kind: 'request' | 'job'
   readonly blocker: ReplayBlocker | undefined
+  /** The replay that brought it here, when its state is verified. */
+  readonly replayed: ReplayStamp | undefined
   readonly topology: () => Topology
   /** What the client has seen, by its token; `undefined` where no token is carried. */
   readonly session: ClientSessionOptions | undefined
@@ -24,6 +26,8 @@ export interface RequestScopeOptions {
   readonly steer: (region: string) => Readonly<Record<string, string>>
   /** Called each time something away from home needs the primary. */
   readonly onPrimaryNeeded: () => void
+  /** Called when a replay was needed and is impossible. */
+  readonly onRefused: (blocker: ReplayBlocker, topology: Topology) => void
 }
 
 /** The scope of one HTTP request: says on its refusals what the client may do, and reports when the primary was needed. */
@@ -31,18 +35,21 @@ export class RequestScope extends Scope {
   readonly #retryAfterSeconds: number
   readonly #steer: RequestScopeOptions['steer']
   readonly #onPrimaryNeeded: () => void
+  readonly #onRefused: RequestScopeOptions['onRefused']
 
   constructor(options: RequestScopeOptions) {
-    const { kind, blocker, topology, session, keepsTrail } = options
-    super({ kind, blocker, topology, session, keepsTrail })
+    const { kind, blocker, replayed, topology, session, keepsTrail } = options
+    super({ kind, blocker, replayed, topology, session, keepsTrail })
     this.#retryAfterSeconds = options.retryAfterSeconds
     this.#steer = options.steer
     this.#onPrimaryNeeded = options.onPrimaryNeeded
+    this.#onRefused = options.onRefused
   }
 
   override askForReplay(topology: Topology, reason: ReplayReason, cause?: unknown): ReplayToPrimary | ReplayImpossible {
     const error = super.askForReplay(topology, reason, cause)
     this.#onPrimaryNeeded()
+    if (error instanceof ReplayImpossible) this.#onRefused(error.blocker, topology)
     const { primaryRegion } = topology
     if (!(error instanceof ReplayImpossible) || error.status !== 413 || primaryRegion === undefined) return error
     return this.refuse(new ReplayImpossible(error.blocker, { cause, steering: this.#steer(primaryRegion) }))

@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import type { HttpAdapter } from './app-under-test.ts'
 import { testEarlyReplays } from './early-replay-suite.ts'
+import { testAsFlyRuby } from './fly-ruby-suite.ts'
 import { testRefusals } from './refusal-suite.ts'
 import { testReplays } from './replay-suite.ts'
 import { testRequests } from './request-suite.ts'
@@ -25,6 +26,7 @@ export function describeHttpAdapter(name: string, adapter: HttpAdapter): void {
     testEarlyReplays(adapter)
     testRefusals(adapter)
     testServerTiming(adapter)
+    testAsFlyRuby(adapter)
     describe('tokens', () => {
       testTokens(adapter)
       testTokensOfResponses(adapter)

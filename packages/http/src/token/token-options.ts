@@ -1,4 +1,4 @@
-import { OptionsInvalid } from '@headwater/core'
+import { type Logger, OptionsInvalid } from '@headwater/core'
 import { TOKEN_TTL_MILLIS } from '@headwater/core/internal'
 import { resolveTokenStore, type TokenStore, type TokenStoreOptions } from './token-store.ts'
 
@@ -66,7 +66,10 @@ const LONGEST_LIFE_MILLIS = 0xffff_ffff
  *
  * @throws {OptionsInvalid} naming the option, and what was expected.
  */
-export function resolveTokenCarriers(token: false | TokenCarrierOptions | undefined): TokenCarriers | undefined {
+export function resolveTokenCarriers(
+  token: false | TokenCarrierOptions | undefined,
+  logger?: Logger | false,
+): TokenCarriers | undefined {
   if (token === false) return undefined
   if (token !== undefined && (typeof token !== 'object' || token === null)) {
     throw new OptionsInvalid('token', `expected false or an object of options, got ${typeof token}`)
@@ -88,7 +91,7 @@ export function resolveTokenCarriers(token: false | TokenCarrierOptions | undefi
     )
   }
   const cookie = cookieOf(token?.cookie)
-  const store = resolveTokenStore(token ?? {})
+  const store = resolveTokenStore(token ?? {}, logger)
   if (cookie === undefined && !hasHeader && store === undefined) return undefined
   const isTrackingAll = trackReads === 'always'
   return Object.freeze({

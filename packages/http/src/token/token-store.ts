@@ -1,4 +1,5 @@
-import { OptionsInvalid, runInScope, Scope, withPrimary } from '@headwater/core'
+import { type Logger, OptionsInvalid, runInScope, Scope, withPrimary } from '@headwater/core'
+import { warn } from '@headwater/core/internal'
 import type { RequestFacts } from '../request/request-facts.ts'
 
 /** What `load` gives: tokens that `save` was given, one or several, or nothing. */
@@ -36,9 +37,13 @@ export class TokenStore {
   readonly #load: NonNullable<TokenStoreOptions['load']>
   readonly #save: NonNullable<TokenStoreOptions['save']>
   readonly #timeoutMillis: number
-  readonly #warnedOf = new Set<string>()
+  readonly #logger: Logger | false | undefined
 
-  constructor(options: Required<{ [Key in keyof TokenStoreOptions]: NonNullable<TokenStoreOptions[Key]> }>) {
+  constructor(
+    options: Required<{ [Key in keyof TokenStoreOptions]: NonNullable<TokenStoreOptions[Key]> }>,
+    logger?: Logger | false,
+  ) {
+    this.#logger = logger
     this.#load = options.load
     this.#save = options.save
     this.#timeoutMillis = options.storeTimeoutMillis
@@ -72,20 +77,11 @@ export class TokenStore {
       })
       return await Promise.race([work, tooLate])
     } catch (error) {
-      this.#warn(action, error)
+      warn('HEADWATER_TOKEN_STORE', { action, problem: nameOf(error) }, { about: action, logger: this.#logger })
       return undefined
     } finally {
       clearTimeout(timer)
     }
-  }
-
-  #warn(action: 'load' | 'save', error: unknown): void {
-    if (this.#warnedOf.has(action)) return
-    this.#warnedOf.add(action)
-    process.emitWarning(
-      `token.${action} failed (${nameOf(error)}), so ${CONSEQUENCES[action]}. This is said once; catch errors in your own function to count them`,
-      { type: 'HeadwaterWarning', code: 'HEADWATER_TOKEN_STORE' },
-    )
   }
 }
 
@@ -96,17 +92,12 @@ function nameOf(error: unknown): string {
   return typeof code === 'string' ? code : error.name
 }
 
-const CONSEQUENCES = {
-  load: 'its requests read at the primary',
-  save: "other clients of the same user may miss its request's writes",
-} as const
-
 /**
  * Checks the app's store; `undefined` when it has none.
  *
  * @throws {OptionsInvalid} naming the option, and what was expected.
  */
-export function resolveTokenStore(options: TokenStoreOptions): TokenStore | undefined {
+export function resolveTokenStore(options: TokenStoreOptions, logger?: Logger | false): TokenStore | undefined {
   const { load, save, storeTimeoutMillis = 1000 } = options
   if (load === undefined && save === undefined) {
     if (options.storeTimeoutMillis === undefined) return undefined
@@ -122,5 +113,5 @@ export function resolveTokenStore(options: TokenStoreOptions): TokenStore | unde
       `${String(storeTimeoutMillis)} is not a valid time; expected 1 to 2147483647 milliseconds, no fraction`,
     )
   }
-  return new TokenStore({ load, save, storeTimeoutMillis })
+  return new TokenStore({ load, save, storeTimeoutMillis }, logger)
 }

@@ -7,9 +7,12 @@ import {
   NEVER_REACHED,
   type PrimaryReason,
   route,
+  routeToFarReplica,
   routeToPrimary,
   type Situation,
   type Statement,
+  warn,
+  withoutReplay,
 } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { ResolvedOptions } from '../options/options.ts'
@@ -26,12 +29,14 @@ export class Decisions {
   readonly #reads: Reads
   readonly #verdicts: Verdicts
   readonly #tables: TablePolicy
+  #warnsOfDirectWrites: boolean
 
   constructor(options: ResolvedOptions, fleet: Fleet, reads: Reads, verdicts: Verdicts) {
     this.#options = options
     this.#fleet = fleet
     this.#reads = reads
     this.#verdicts = verdicts
+    this.#warnsOfDirectWrites = options.warnsOfDirectWrites
     this.#tables = new TablePolicy(options.freshness.primaryTables)
   }
 
@@ -42,7 +47,7 @@ export class Decisions {
     const { routing, consistency, writesOutsideRequest } = this.#options
     const { isUnplaced } = frame?.scope?.session ?? this.#reads.ownWrites
     return {
-      topology: this.#fleet.topology,
+      topology: frame?.group === undefined ? this.#fleet.topology : this.#fleet.topologyOf(frame.group),
       routing,
       consistency: this.#tables.mayRead(call.text)
         ? 'strong'
@@ -61,7 +66,7 @@ export class Decisions {
 
   decide(query: RoutedQuery): Decision {
     const situation = this.situationOf(query)
-    const decision = route(query.statement, situation)
+    const decision = routeHere(query.statement, situation)
     const isNewer = query.statement.reason === 'newer-than-catalog' && decision.reason === 'newer-than-catalog'
     if (isNewer) this.#verdicts.miss(query.statement)
     if (decision.route !== 'replica' && BY_CATALOG.has(query.statement.reason)) this.#reads.lookAtCatalog()
@@ -71,7 +76,51 @@ export class Decisions {
   /** Decides again, for the primary, after a replica could not answer. */
   decideAgain(reason: PrimaryReason, query: RoutedQuery): Decision {
     const situation = this.situationOf(query)
-    return this.#announce(routeToPrimary(reason, situation), query, situation)
+    const decision = this.#afterLoss(reason, query, situation) ?? routeToPrimary(reason, situation)
+    return this.#announce(stay(decision, situation), query, situation)
+  }
+
+  /** Where a read goes whose replicas next door are all lost, when that is not where the primary is (X10). */
+  #afterLoss(reason: PrimaryReason, query: RoutedQuery, situation: Situation): Decision | undefined {
+    const mayGo = reason === 'replica-lost' && !situation.topology.hasReplica && query.mayReadFar
+    return mayGo ? routeToFarReplica(situation) : undefined
+  }
+
+  /**
+   * Whether a read that goes to the primary for `reason` may run on a replica of another region when that does not answer, or has
+   * no place for it (X10).
+   */
+  mayReadFar(reason: Decision['reason'], query: RoutedQuery): boolean {
+    if (!FOR_WANT_OF_A_REPLICA.has(reason) || !query.mayReadFar || this.#options.reads.readsElsewhere === 'never')
+      return false
+    return this.#fleet.replicasOf(query.frame?.group).far.length > 0
+  }
+
+  /** Announces that such a read does so. */
+  decideForFar(query: RoutedQuery): Situation {
+    const situation = this.situationOf(query)
+    this.#announce(FAR_REPLICA, query, situation)
+    return situation
+  }
+
+  /**
+   * Where a lone read goes that the primary did not answer: to a replica, if that may answer it. `undefined` when it was to run at
+   * the primary.
+   */
+  decideAfterPrimary(query: RoutedQuery): Decision | undefined {
+    const { access, control } = query.statement
+    const { transaction, isPinned } = query.holder
+    if (access !== 'read' || control !== undefined || transaction.phase !== 'none' || isPinned) return undefined
+    const situation = this.situationOf(query)
+    const decision = route(query.statement, situation)
+    const isHere = decision.route === 'replica' && decision.reason !== 'tried'
+    const again = isHere ? decision : this.mayReadFar(decision.reason, query) ? FAR_REPLICA : undefined
+    return again === undefined ? undefined : this.#announce(again, query, situation)
+  }
+
+  /** Whether reads that go to the primary for `reason` have a limit there, because replicas should answer them (X3). */
+  isLimited(reason: Decision['reason']): boolean {
+    return (reason === 'lagging' || IN_PLACE_OF_A_REPLICA.has(reason)) && this.#fleet.expectsReplicas
   }
 
   /** Whether a read that needs the primary for its freshness alone may get an older state when that gives no connection. */
@@ -102,7 +151,7 @@ export class Decisions {
     if (transaction.phase !== 'held' || topology.isAtHome) return undefined
     const { isReadOnly, isolation } = transaction.modes
     if (isReadOnly !== false && isolation !== 'serializable' && forced !== 'primary') return undefined
-    const decision = route(NOTHING, situation)
+    const decision = routeHere(NOTHING, situation)
     this.#publish(decision, NOTHING, query, situation)
     return decision
   }
@@ -111,8 +160,9 @@ export class Decisions {
     this.#publish(decision, query.statement, query, situation)
     const isSent = decision.route === 'primary' || decision.route === 'direct'
     if (!isSent) return decision
-    this.#mark(query, situation)
-    if (query.frame?.scope?.kind !== 'request') this.#noteWhy(query, decision)
+    this.#mark(query, situation, decision)
+    const scope = query.frame?.scope
+    if (scope?.kind !== 'request' || scope.hasBegunToAnswer) this.#noteWhy(query, decision)
     this.#verdicts.noteSchemaChange(query)
     return decision
   }
@@ -125,7 +175,7 @@ export class Decisions {
     diagnostics.route.publish({ access, decision, isAtHome, scope: frame?.scope?.number } satisfies RouteEvent)
   }
 
-  /** Notes why a read outside a request goes to the primary (R9, and R4 in a job): behind it the position is asked for. */
+  /** Notes why a read outside a request, or in a stream that has begun, goes to the primary (R9, and R4 in a job): behind it the position is asked for. */
   #noteWhy(query: RoutedQuery, { reason }: Decision): void {
     const { ownWrites, jobs } = this.#reads
     const session = query.frame?.scope?.session
@@ -139,14 +189,22 @@ export class Decisions {
     if (NOT_FRESH.has(reason) || reason === 'seen-elsewhere') query.placeBehind(jobs.of(session))
   }
 
+  /** A write that crosses regions outside of any scope: a job, or an app whose middleware is missing or behind its routes. */
+  #warnOfDirectWrite({ frame }: RoutedQuery, { topology: { region, primaryRegion } }: Situation): void {
+    if (frame?.scope !== undefined || region === undefined || primaryRegion === undefined) return
+    this.#warnsOfDirectWrites = false
+    warn('HEADWATER_WRITE_OUTSIDE_REQUEST', { region, primaryRegion }, { logger: this.#options.logger })
+  }
+
   /** Notes what a statement does at the primary: in the scope's session, or outside any scope among the pool's own writes. */
-  #mark(query: RoutedQuery, situation: Situation): void {
+  #mark(query: RoutedQuery, situation: Situation, { route: way }: Decision): void {
     const { ownWrites } = this.#reads
     const session = query.frame?.scope?.session ?? ownWrites
     if (query.statement.reason !== 'reads-only' && SETS_COMMIT.test(query.call.text ?? '')) {
       session.isCommitAsync = true
     }
     if (mayWrite(query.statement, situation)) {
+      if (way === 'direct' && this.#warnsOfDirectWrites) this.#warnOfDirectWrite(query, situation)
       query.answerAwaited()
       query.writeSent(this.#fleet, ownWrites)
       this.#reads.noteWrite(query)
@@ -157,6 +215,15 @@ export class Decisions {
   }
 }
 
+/** Where a statement goes, in a scope that may have written before. */
+function routeHere(statement: Statement, situation: Situation): Decision {
+  return stay(route(statement, situation), situation)
+}
+
+function stay(decision: Decision, { scope }: Situation): Decision {
+  return scope?.hasWritten === true ? withoutReplay(decision) : decision
+}
+
 /** Whether the app asked for the newest state right here (F9): where each read of the pool or table gets that, nothing can vanish. */
 function asksForNewest(frame: Frame | undefined): boolean {
   return frame?.forced === 'primary' || (frame?.consistency ?? frame?.scope?.consistency) === 'strong'
@@ -164,6 +231,21 @@ function asksForNewest(frame: Frame | undefined): boolean {
 
 /** Why a read goes to the primary that could run on a replica if that were fresh enough. */
 const NOT_FRESH: ReadonlySet<Decision['reason']> = new Set(['after-write', 'behind', 'another-timeline', 'lagging'])
+
+/** Why a read goes to the primary although a replica could answer it, if there were one that is fresh enough. */
+const FOR_WANT_OF_A_REPLICA: ReadonlySet<Decision['reason']> = new Set([
+  'no-replica',
+  'replica-lost',
+  'behind',
+  'lagging',
+  'seen-elsewhere',
+  'another-timeline',
+])
+
+/** Why a read goes there when the replicas next door are gone. */
+const IN_PLACE_OF_A_REPLICA: ReadonlySet<Decision['reason']> = new Set(['no-replica', 'replica-lost'])
+
+const FAR_REPLICA: Decision = Object.freeze({ route: 'replica', reason: 'far-replica' })
 
 const NOTHING: Statement = classify('')
 

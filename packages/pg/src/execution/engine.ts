@@ -3,6 +3,7 @@ import { Fleet } from '../fleet/fleet.ts'
 import type { Connected } from '../node/pool-node.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 import { Reads } from '../reads/reads.ts'
+import { Reporter } from '../report/reporter.ts'
 import { connectEarly } from './connect-early.ts'
 import { Decisions } from './decisions.ts'
 import { Execution } from './execution.ts'
@@ -19,14 +20,16 @@ export class Engine {
   readonly execution: Execution
   /** Whether a lease finds out the numbers of its transactions (X6). */
   readonly tracksCommits: boolean
+  readonly #reporter: Reporter
   readonly #routing: ResolvedOptions['routing']
 
   constructor(options: ResolvedOptions) {
     this.#routing = options.routing
     this.tracksCommits = options.trackCommits
     this.fleet = new Fleet(options)
-    this.verdicts = new Verdicts(options.catalog, this.fleet)
-    this.reads = new Reads(this.fleet, options.freshness, this.verdicts.catalog)
+    this.#reporter = new Reporter(this.fleet, options)
+    this.verdicts = new Verdicts(options.catalog, this.fleet, options.logger)
+    this.reads = new Reads(this.fleet, options, this.verdicts.catalog)
     this.decisions = new Decisions(options, this.fleet, this.reads, this.verdicts)
     const outcomes = new Outcomes(this.fleet, this.decisions, this.verdicts)
     this.execution = new Execution(this.fleet, this.reads, this.decisions, outcomes, new Losses(this.fleet))
@@ -39,7 +42,7 @@ export class Engine {
 
   /** Ends the background work (watches, the catalog), then the pools. Rejects with an AggregateError of what could not be closed. */
   async end(): Promise<void> {
-    await Promise.all([this.verdicts.end(), this.fleet.end()])
+    await Promise.all([this.verdicts.end(), this.#reporter.end(), this.fleet.end()])
     const { nodes } = this.fleet
     const outcomes = await Promise.allSettled(nodes.map((node) => node.end()))
     const errors = outcomes.flatMap((outcome, index) =>

@@ -1,13 +1,14 @@
-import { OutcomeUnknown } from '@headwater/core'
-import { accessIn, type Decision, type Position, type PrimaryReason } from '@headwater/core/internal'
+import { OptionsInvalid, OutcomeUnknown } from '@headwater/core'
+import { accessIn, type Decision, type Position, type PrimaryReason, type Situation } from '@headwater/core/internal'
 import { boundHere } from '../driver/bound-here.ts'
 import { isStatementLost } from '../driver/named-statement.ts'
 import { isReadTimeout } from '../driver/pg-errors.ts'
 import { sendQuery } from '../driver/send.ts'
 import { isAbandoned, sendSubmittable } from '../driver/submittable.ts'
 import type { Fleet } from '../fleet/fleet.ts'
-import type { Connection } from '../node/pool-node.ts'
+import type { Connected, Connection } from '../node/pool-node.ts'
 import type { Reads } from '../reads/reads.ts'
+import type { Reach } from '../reads/replica-order.ts'
 import type { Decisions } from './decisions.ts'
 import type { Losses } from './losses.ts'
 import type { Outcomes } from './outcomes.ts'
@@ -42,7 +43,7 @@ export class Execution {
     if (spentBy !== undefined && !(statement.control?.kind === 'rollback' && holder.transaction.phase !== 'none')) {
       return this.#finishLater(query, spentBy)
     }
-    const reason = holder.reasonToRefuse(query)
+    const reason = holder.reasonToRefuse(query) ?? this.#unknownGroup(query)
     if (reason !== undefined) return this.#finishLater(query, reason)
     const answer = holder.hold(query)
     if (answer !== undefined) {
@@ -51,6 +52,14 @@ export class Execution {
       return this.#finishLater(query, refusal, answer)
     }
     this.#follow(query, this.#decisions.decide(query))
+  }
+
+  #unknownGroup({ frame }: RoutedQuery): OptionsInvalid | undefined {
+    const group = frame?.group
+    if (group === undefined || this.#fleet.groups.has(group)) return undefined
+    const known = [...this.#fleet.groups].map((name) => JSON.stringify(name)).join(', ')
+    const expected = known === '' ? 'no replica names one; give a replica the option `group`' : `expected ${known}`
+    return new OptionsInvalid('group', `${JSON.stringify(group)} is not a group of this pool's replicas; ${expected}`)
   }
 
   /** The error of a transaction that no replica can run: its request is replayed at BEGIN, before any work. */
@@ -63,10 +72,10 @@ export class Execution {
   #follow(query: RoutedQuery, decision: Decision): void {
     switch (decision.route) {
       case 'replica':
-        return this.#onReplica(query)
+        return this.#onReplica(query, decision.reason === 'far-replica' ? 'far' : 'next-door')
       case 'primary':
       case 'direct':
-        return this.#onPrimary(query)
+        return this.#onPrimary(query, decision.reason)
       case 'replay':
       case 'impossible':
       case 'refuse':
@@ -74,42 +83,62 @@ export class Execution {
     }
   }
 
-  #onPrimary(query: RoutedQuery): void {
+  #onPrimary(query: RoutedQuery, reason: Decision['reason']): void {
     const { holder, statement } = query
     if (accessIn(statement, holder.transaction) !== 'read') holder.pin()
     const held = holder.connectionTo('primary')
     if (held !== undefined) return this.#begin(query, held)
+    const isLimited = this.#decisions.isLimited(reason)
+    const mayReadFar = this.#decisions.mayReadFar(reason, query)
+    if (mayReadFar && isLimited && !this.#fleet.places.hasFree) {
+      query.notSent()
+      return this.#onReplica(query, 'far', this.#decisions.decideForFar(query))
+    }
     holder.awaits(query)
-    // An older state is there already: nobody waits for the primary to come back.
-    const deadline = this.#decisions.mayTakeOlder(query) ? 0 : undefined
-    this.#fleet.connectToPrimary((error, connection) => {
+    // Another answer is there already: nobody waits for the primary to come back.
+    const deadline = mayReadFar || this.#decisions.mayTakeOlder(query) ? 0 : undefined
+    const connected: Connected = (error, connection) => {
       if (!holder.receives(query, connection)) return
       if (connection !== undefined) return this.#begin(query, connection)
       query.notSent()
+      // Nothing was sent, so it does not matter why there is no session.
+      if (mayReadFar && !this.#fleet.primary.hasEnded) {
+        return this.#onReplica(query, 'far', this.#decisions.decideForFar(query))
+      }
       const situation = this.#decisions.decideForOlder(query, error)
-      if (situation !== undefined) this.#onReplica(query, situation)
+      if (situation !== undefined) this.#onReplica(query, 'next-door', situation)
       else this.#cannotBegin(query, this.#outcomes.errorWithoutPrimary(query, error))
-    }, deadline)
+    }
+    if (isLimited) this.#fleet.places.connect(connected, deadline)
+    else this.#fleet.connectToPrimary(connected, deadline)
   }
 
-  #onReplica(query: RoutedQuery, situation = this.#decisions.situationOf(query)): void {
+  #onReplica(query: RoutedQuery, reach: Reach, situation = this.#decisions.situationOf(query)): void {
     const { holder } = query
+    if (reach === 'far') query.hasTriedFar = true
     const held = holder.connectionTo('replica')
     if (held !== undefined) {
       // A transaction lives on one node; a statement outside one may ask for more than the last.
-      if (holder.transaction.phase === 'open' || this.#reads.isFit(held, query, situation)) {
+      if (holder.transaction.phase === 'open' || this.#isFit(held, query, reach, situation)) {
         query.noteTried(held.node)
         return this.#begin(query, held)
       }
       holder.giveUp(held)
     }
     holder.awaits(query)
-    this.#reads.connect(query, situation, (error, connection, why = 'replica-lost') => {
+    this.#reads.connect(query, situation, reach, (error, connection, why = 'replica-lost') => {
       if (!holder.receives(query, connection)) return
       if (error) this.#cannotBegin(query, error)
       else if (connection === undefined) this.#elsewhere(query, why, query.lostTo)
       else this.#begin(query, connection)
     })
+  }
+
+  /** What a lease holds far away, or of another group, is left for a replica that it should read from now. */
+  #isFit(held: Connection, query: RoutedQuery, reach: Reach, situation: Situation): boolean {
+    const { local, far } = this.#fleet.replicasOf(query.frame?.group)
+    const nodes = reach === 'far' ? far : local
+    return nodes.includes(held.node) && this.#reads.isFit(held, query, situation)
   }
 
   #cannotBegin(query: RoutedQuery, error: unknown): void {
@@ -120,7 +149,8 @@ export class Execution {
   /** Goes to the primary with a query that a replica could not run. */
   #elsewhere(query: RoutedQuery, reason: PrimaryReason, cause: unknown): void {
     const decision = this.#decisions.decideAgain(reason, query)
-    if (decision.route === 'primary' || decision.route === 'direct') return this.#onPrimary(query)
+    if (decision.route === 'primary' || decision.route === 'direct') return this.#onPrimary(query, reason)
+    if (decision.route === 'replica') return this.#onReplica(query, 'far')
     // An object may simply not exist: the replica's error says more than that no replay was possible.
     const isOwnError = decision.route === 'impossible' && reason === 'unknown-object'
     query.holder.finish(query, isOwnError ? cause : this.#outcomes.errorOf(decision, query.frame, cause))
@@ -220,8 +250,9 @@ export class Execution {
         // It was demoted, and has done nothing: the query waits for the new primary (X9).
         connection.mustClose = true
         holder.giveUp(connection)
-        return this.#onPrimary(query)
+        return this.#onPrimary(query, 'refused')
       }
+      if (refusal === 'replica-lost' && query.sentIn === 'none' && this.#leavePrimary(query, connection, error)) return
       return holder.finish(query, this.#outcomes.errorAtPrimary(query, connection, refusal, error))
     }
     const isForced = query.frame?.forced === 'replica'
@@ -231,10 +262,22 @@ export class Execution {
     if (refusal === 'replica-lost') {
       query.lostTo = error
       holder.giveUp(connection)
-      return this.#onReplica(query)
+      return this.#onReplica(query, query.hasTriedFar ? 'far' : 'next-door')
     }
     if (refusal === 'refused') this.#outcomes.learn(query, error)
     this.#elsewhere(query, refusal, error)
+  }
+
+  /** Has a replica answer a read that the primary has not (X2, X10). `false` when none may. */
+  #leavePrimary(query: RoutedQuery, connection: Connection, error: unknown): boolean {
+    const decision = query.hasLeftPrimary ? undefined : this.#decisions.decideAfterPrimary(query)
+    if (decision === undefined) return false
+    query.hasLeftPrimary = true
+    query.notSent()
+    query.lostTo = error
+    query.holder.giveUp(connection)
+    this.#follow(query, decision)
+    return true
   }
 
   /** Settles in a later turn of the event loop, so that a caller sees the same order whatever the answer. */

@@ -96,6 +96,10 @@ export class RoutedQuery {
   #triedAfter: PoolNode[] | undefined
   /** Whether it was sent outside a transaction or inside one; `undefined` before that. */
   sentIn: TransactionState['phase'] | undefined
+  /** Whether it was lost at the primary, and left for a replica: once is enough. */
+  hasLeftPrimary = false
+  /** Whether replicas of other regions were looked at. */
+  hasTriedFar = false
   /** The error that ended the last replica's connection. */
   lostTo: unknown
   /** `undefined` while nobody wants to know who answers. */
@@ -199,6 +203,13 @@ export class RoutedQuery {
   #schemaChangeEnded(): void {
     this.#changesSchemaOf?.changeEnded()
     this.#changesSchemaOf = undefined
+  }
+
+  /** Whether a replica of another region may answer it: it is proven to read, or the app asks for a replica, and none was tried. */
+  get mayReadFar(): boolean {
+    if (this.hasTriedFar) return false
+    const { access, control } = this.statement
+    return (access === 'read' && control === undefined) || (this.frame?.forced === 'replica' && access !== 'write')
   }
 
   /** Notes a replica that was tried; none is tried twice (X2). */

@@ -1,14 +1,18 @@
+import type { Logger } from '@headwater/core'
 import {
   classify,
   createClassifier,
   createKnowledge,
   databaseErrorIn,
+  isOutOfService,
   LearnedWriters,
   type Statement,
+  warn,
 } from '@headwater/core/internal'
 import { CatalogCache } from '../catalog/cache.ts'
 import { beginsLikeSchemaChange } from '../catalog/schema-change.ts'
 import { openOwnConnection } from '../driver/own-connection.ts'
+import { errorInWords } from '../fleet/error-in-words.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { ResolvedCatalog } from '../options/catalog-options.ts'
 import type { RoutedQuery } from './routed-query.ts'
@@ -21,7 +25,11 @@ export class Verdicts {
   readonly catalog: CatalogCache | undefined
   #statements = 0
 
-  constructor({ isLoaded, functions, refreshAfterMillis, maxAgeMillis }: ResolvedCatalog, fleet: Fleet) {
+  constructor(
+    { isLoaded, functions, refreshAfterMillis, maxAgeMillis }: ResolvedCatalog,
+    fleet: Fleet,
+    logger: Logger | false | undefined,
+  ) {
     if (isLoaded) {
       this.catalog = new CatalogCache({
         functions,
@@ -32,7 +40,10 @@ export class Verdicts {
           return openOwnConnection(changed === undefined ? fleet.nearest : [changed, ...fleet.nearest], signal)
         },
         onKnowledge: (knowledge) => this.#classifier.learn(knowledge),
-        onFailure: (error) => fleet.primary.learn({ kind: 'connection-error', error }),
+        onFailure: (error) => {
+          fleet.primary.learn({ kind: 'connection-error', error })
+          warnOfCatalog(error, logger)
+        },
       })
     } else if (Object.keys(functions).length > 0) {
       // Without a catalog, `functions` still holds.
@@ -96,6 +107,13 @@ export class Verdicts {
   #touchCatalog(): void {
     if (this.#statements++ % 64 === 0) this.catalog?.touch()
   }
+}
+
+/** A server that cannot be reached has its own warning. */
+function warnOfCatalog(error: unknown, logger: Logger | false | undefined): void {
+  const { code } = databaseErrorIn(error) ?? {}
+  if (code === undefined || isOutOfService(error) || /^28|^3D/.test(code)) return
+  warn('HEADWATER_CATALOG_UNREADABLE', { problem: errorInWords(error, []).message }, { logger })
 }
 
 /** A Submittable that does not show its text may do anything. */

@@ -1,6 +1,5 @@
 import { PrimaryUnavailable, type Topology } from '@headwater/core'
 import {
-  createTopology,
   elect,
   hearOf,
   isOutOfService,
@@ -17,16 +16,23 @@ import type { ResolvedNode, ResolvedOptions } from '../options/options.ts'
 import { askPrimary } from './ask-primary.ts'
 import { LastPosition } from './last-position.ts'
 import { Monitor, type Monitored } from './monitor.ts'
+import { PrimaryPlaces } from './primary-places.ts'
 import { PrimaryWait } from './primary-wait.ts'
+import { type ReplicaSet, ReplicaSets } from './replica-sets.ts'
 import type { ServerSample } from './server-sample.ts'
+import { Standpoint } from './standpoint.ts'
 
 type FleetOptions = Pick<
   ResolvedOptions,
-  'region' | 'primary' | 'replicas' | 'freshness' | 'suspectAfterMillis' | 'promotionWaitMillis'
+  'region' | 'primary' | 'replicas' | 'freshness' | 'reads' | 'suspectAfterMillis' | 'promotionWaitMillis'
 >
 
 /** Its place among the nodes. */
 const CONFIGURED_PRIMARY = 0
+/** A process that writes and reads all the time asks no more often than this for a replica next door. */
+const NEXT_DOOR_PAUSE_MILLIS = 10
+/** The same for those of other regions, which are read when the primary is gone: then it is too late to ask. */
+const FAR_PAUSE_MILLIS = 1_000
 const NO_PRIMARY = '[headwater] no server is known to be the primary now'
 
 /** All servers of a pool, who of them is the primary, and the topology of this process. */
@@ -34,14 +40,22 @@ export class Fleet implements PositionSource, Monitored {
   readonly nodes: readonly PoolNode[]
   readonly monitor: Monitor
   readonly lastPosition: LastPosition = new LastPosition(this)
+  /** Called when more is known of a server, or of who the primary is. */
+  changed: () => void = () => undefined
   /** The server that takes the writes: the configured one at first, then the one that is elected (X7). */
   primary: PoolNode
   /** Whether it may: not once it proved to be no primary, until another is elected. */
   hasPrimary = true
   /** The replicas that may be read, in the order of the configuration. */
   replicas: readonly PoolNode[]
-  /** Those among them in this region, and those that name none. */
-  local: readonly PoolNode[]
+  /** What reads may take of the primary in the place of replicas (X3). */
+  readonly places: PrimaryPlaces
+  /** Whether servers of this region are there to be read from, so that their loss could stampede the primary (X3). */
+  expectsReplicas = false
+  readonly #groups: ReadonlySet<string>
+  readonly #readsElsewhere: ResolvedOptions['reads']['readsElsewhere']
+  #sets: ReplicaSets
+  #standpoint: Standpoint
   readonly #region: string | undefined
   readonly #reports: LastReport[]
   #roles: readonly ServerRole[] = []
@@ -50,31 +64,68 @@ export class Fleet implements PositionSource, Monitored {
   #lineage: Lineage = NO_LINEAGE
   /** The timeline on which `primary` was elected; 0 while it is the first guess. */
   #electedOn = 0
-  #withReplica: Topology
-  #withoutReplica: Topology
 
-  constructor({ region, primary, replicas, freshness, suspectAfterMillis, promotionWaitMillis }: FleetOptions) {
+  constructor(options: FleetOptions) {
+    const { region, primary, replicas, freshness, reads, suspectAfterMillis, promotionWaitMillis } = options
     const onNews = (): void => this.monitor.alarm()
     const nodeFor = (server: ResolvedNode, role: 'primary' | 'replica') => new PoolNode(server, role, onNews)
     this.#region = region
     this.primary = nodeFor(primary, 'primary')
     this.replicas = replicas.map((replica) => nodeFor(replica, 'replica'))
-    this.local = this.replicas.filter((node) => this.isLocal(node))
+    this.#readsElsewhere = reads.readsElsewhere
+    this.#groups = new Set(replicas.flatMap(({ share }) => share.group ?? []))
     this.nodes = [this.primary, ...this.replicas]
     this.#reports = this.nodes.map(() => undefined)
+    for (const node of this.nodes) node.changed = () => this.changed()
     this.#isMonitored = this.nodes.filter((node) => node.traits.isOneServer).length > 1
     this.#wait = new PrimaryWait(this.#isMonitored ? promotionWaitMillis : 0)
-    const { withReplica, withoutReplica } = this.#topologies()
-    this.#withReplica = withReplica
-    this.#withoutReplica = withoutReplica
+    this.#sets = new ReplicaSets(this.replicas, (node) => this.isLocal(node))
+    this.#standpoint = this.#lookAround()
+    this.places = new PrimaryPlaces(this, reads.primaryReads)
     this.monitor = new Monitor(this, { maxLagMillis: freshness.maxLag?.millis, suspectAfterMillis })
   }
 
   /** Where this process stands, as of now: without a replica while all local ones are ejected. Asking keeps the monitor going. */
   get topology(): Topology {
     this.monitor.touch()
-    for (const node of this.local) if (!node.isEjected) return this.#withReplica
-    return this.#withoutReplica
+    return this.#standpoint.topologyFor(this.#sets.forAll)
+  }
+
+  /** The same for reads that ask for a group of replicas. */
+  topologyOf(group: string): Topology {
+    this.monitor.touch()
+    return this.#standpoint.topologyForGroup(this.#sets.of(group))
+  }
+
+  /** The replicas in this region, and those that name none, except those that are read by the name of their group alone. */
+  get local(): readonly PoolNode[] {
+    return this.#sets.forAll.local
+  }
+
+  /** The replicas that reads of a group may run on; without a group those that all reads may. */
+  replicasOf(group: string | undefined): ReplicaSet {
+    return this.#sets.of(group)
+  }
+
+  /** The names of the groups that the replicas were given. */
+  get groups(): ReadonlySet<string> {
+    return this.#groups
+  }
+
+  /** How often the primary may be asked how far a replica must be, in ms; `undefined` where no replica is read, now or ever. */
+  get placingPauseMillis(): number | undefined {
+    if (this.topology.hasReplica) return NEXT_DOOR_PAUSE_MILLIS
+    return this.#readsElsewhere !== 'never' && this.#sets.forAll.far.length > 0 ? FAR_PAUSE_MILLIS : undefined
+  }
+
+  /** Whether reads that may go elsewhere should not go to the primary: there is none, or it does not answer. */
+  get isPrimaryDown(): boolean {
+    return !this.hasPrimary || this.primary.isDown
+  }
+
+  /** The same without keeping the monitor going. */
+  get standing(): Topology {
+    return this.#standpoint.topologyFor(this.#sets.forAll)
   }
 
   /** The pools to ask for what takes a while, nearest first: the local replicas, the primary, the replicas of other regions. */
@@ -156,7 +207,9 @@ export class Fleet implements PositionSource, Monitored {
 
   /** Ends the monitor; the nodes are ended by their owner. Callers that wait for a primary are told. */
   async end(): Promise<void> {
-    this.#wait.settleAll(new Error('Cannot use a pool after calling end on the pool'))
+    const ended = new Error('Cannot use a pool after calling end on the pool')
+    this.#wait.settleAll(ended)
+    this.places.end(ended)
     await this.monitor.end()
   }
 
@@ -185,19 +238,16 @@ export class Fleet implements PositionSource, Monitored {
       if (roles[this.nodes.indexOf(this.primary)] !== 'unknown' || isSuperseded) this.hasPrimary = false
     }
     this.replicas = this.nodes.filter((node) => node.role === 'replica' && node.isInService)
-    this.local = this.replicas.filter((node) => this.isLocal(node))
-    const { withReplica, withoutReplica } = this.#topologies()
-    this.#withReplica = withReplica
-    this.#withoutReplica = withoutReplica
+    this.#sets = new ReplicaSets(this.replicas, (one) => this.isLocal(one))
+    this.#standpoint = this.#lookAround()
     if (elected !== undefined) this.#wait.settleAll()
+    this.changed()
   }
 
-  #topologies(): { withReplica: Topology; withoutReplica: Topology } {
-    const [region, primaryRegion] = [this.#region, this.primary.region]
-    return {
-      withReplica: createTopology({ region, primaryRegion, hasReplica: true }),
-      withoutReplica: createTopology({ region, primaryRegion, hasReplica: false }),
-    }
+  #lookAround(): Standpoint {
+    const { primary, hasPrimary, timeline, cluster } = this
+    this.expectsReplicas = this.nodes.some((node) => node !== primary && this.isLocal(node) && node.share.isForAll)
+    return new Standpoint(this.#readsElsewhere, { region: this.#region, primary, hasPrimary, timeline, cluster })
   }
 }
 

@@ -21,8 +21,6 @@ const ALARM_MILLIS = 30_000
 const LEADERLESS_PAUSE_MILLIS = 250
 /** How long they are asked at all after the last query. */
 const PATIENCE_MILLIS = 60_000
-/** How much of a slower answer counts for the round trip. */
-const SLOWER_SHARE = 0.3
 
 /** What the monitor needs of the fleet whose servers it asks. */
 export interface Monitored {
@@ -56,8 +54,9 @@ export class Monitor {
   #alarmUntil = Number.NEGATIVE_INFINITY
   /** The servers that gave no answer last. */
   readonly #silent = new Set<PoolNode>()
+  /** When reads of this region went to servers of others. */
+  readonly #readFarAt = new Map<PoolNode, number>()
   #hasEnded = false
-  #roundTripMillis: number | undefined
   #sampled: ((node: PoolNode, state: ReplicaState) => void) | undefined
 
   constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis }: MonitorOptions) {
@@ -67,6 +66,7 @@ export class Monitor {
     this.#lagPauseMillis = Math.max(SHORTEST_PAUSE_MILLIS, Math.min(CALM_MILLIS, limit / 4))
     // Behind a load balancer each connection of a watch could lead to another server.
     const watched = fleet.nodes.filter((node) => node.traits.isOneServer)
+    for (const node of watched) node.isWatched = watched.length > 1
     this.#watches = new Map(
       watched.map((node) => [
         node,
@@ -74,6 +74,8 @@ export class Monitor {
           pause: () => this.#pauseFor(node),
           isUsed: () => this.#wasUsedLately(),
           timeoutMillis: 2 * suspectAfterMillis,
+          overdueAfterMillis: suspectAfterMillis,
+          onOverdue: () => this.#suspect(node),
           onSample: (sample) => this.#heard(node, sample),
           onFailure: (failure, error) => this.#failed(node, failure, error),
           onRest: () => this.#rests(node),
@@ -100,7 +102,7 @@ export class Monitor {
 
   /** How long the primary takes to answer, in ms, without its slow answers; `undefined` before the first. */
   get roundTripMillis(): number | undefined {
-    return this.#roundTripMillis
+    return this.#fleet.primary.roundTripMillis
   }
 
   /** Has `sampled` called whenever a server has said how far it is. */
@@ -195,8 +197,21 @@ export class Monitor {
   #pauseFor(node: PoolNode): number {
     if (performance.now() < this.#alarmUntil) return ALARM_PAUSE_MILLIS
     if (!this.#fleet.hasPrimary) return LEADERLESS_PAUSE_MILLIS
-    if (this.#needsLag && (node === this.#fleet.primary || this.#fleet.isLocal(node))) return this.#lagPauseMillis
-    return this.#fleet.isLocal(node) ? CALM_MILLIS : FAR_MILLIS
+    const isNear = this.#fleet.isLocal(node) || this.#isReadFar(node)
+    if (this.#needsLag && (node === this.#fleet.primary || isNear)) return this.#lagPauseMillis
+    return isNear ? CALM_MILLIS : FAR_MILLIS
+  }
+
+  /** Whether reads of this region went there lately: then it is asked as often as a local one. */
+  #isReadFar(node: PoolNode): boolean {
+    return performance.now() - (this.#readFarAt.get(node) ?? Number.NEGATIVE_INFINITY) < FAR_MILLIS
+  }
+
+  /** Call for a server of another region that a read goes to. */
+  noteFarRead(node: PoolNode): void {
+    const wasRead = this.#isReadFar(node)
+    this.#readFarAt.set(node, performance.now())
+    if (!wasRead) this.hurry([node])
   }
 
   #wasUsedLately(): boolean {
@@ -211,18 +226,18 @@ export class Monitor {
     this.#fleet.report(node, sample)
     if (node === this.#fleet.primary && !sample.isStandby) {
       this.#history.add(sample)
-      this.#measure(sample.receivedAt - sample.sentAt)
     }
+    node.measure(sample.receivedAt - sample.sentAt)
     this.#sampled?.(node, sample)
   }
 
-  /** Follows a faster answer at once, and a slower one little by little: it may be a busy moment. */
-  #measure(tookMillis: number): void {
-    const before = this.#roundTripMillis ?? tookMillis
-    this.#roundTripMillis = Math.min(tookMillis, before + (tookMillis - before) * SLOWER_SHARE)
+  /** Before its time is up for good, reads go elsewhere: the next one would hang there. */
+  #suspect(node: PoolNode): void {
+    node.isSuspect = true
   }
 
   #failed(node: PoolNode, failure: Failure, error: unknown): void {
+    node.isSuspect = false
     // A server that stays away is no news.
     if (!this.#silent.has(node)) this.alarm()
     if (isPositionRefused(error)) return node.positionRefused(error)

@@ -77,12 +77,12 @@ function serverStatusOf(fleet: Fleet, node: PoolNode, suspectAfterMillis: number
   const now = performance.now()
   const { verdict, since } = verdictOn({ ...node.reachability, openSince }, suspectAfterMillis, now)
   const { totalCount: total, idleCount: idle, waitingCount: waiting } = node.pool
-  const { host, port, secrets } = addressOf(node)
+  const { address, secrets } = node
   const { lastProblem } = node
   return Object.freeze({
     name: node.name,
-    host,
-    port,
+    host: address?.host,
+    port: address?.port,
     region: node.region,
     role: roleOf(fleet, node),
     timeline: sample?.timeline,
@@ -105,21 +105,6 @@ function roleOf(fleet: Fleet, node: PoolNode): ServerRole {
   if (role !== 'unknown' || fleet.monitor.asks(node) || node.isStandby === undefined) return role
   if (node.isStandby) return 'replica'
   return node === fleet.primary ? 'primary' : 'unknown'
-}
-
-/** What stands between the user and the host of a URL. */
-const PASSWORD_IN_URL = /\/\/[^/?#]*?:([^@/]*)@/
-
-/** Where a server is, as pg reads its configuration, and what must not be shown of it. */
-function addressOf(node: PoolNode): Pick<ServerStatus, 'host' | 'port'> & { readonly secrets: readonly string[] } {
-  const inUrl = PASSWORD_IN_URL.exec(node.config.connectionString ?? '')?.[1] ?? ''
-  try {
-    const { host, port, password } = node.unconnected
-    return { host, port, secrets: typeof password === 'string' ? [password, inUrl] : [inUrl] }
-  } catch {
-    // pg cannot read the URL: so says the error of each query, too.
-    return { host: undefined, port: undefined, secrets: [inUrl] }
-  }
 }
 
 function finite(value: number | undefined): number | undefined {

@@ -14,6 +14,8 @@ export interface ServerWatchEvents {
   readonly pause: () => number
   readonly isUsed: () => boolean
   readonly timeoutMillis: number
+  readonly overdueAfterMillis: number
+  readonly onOverdue: () => void
   readonly onSample: (sample: ServerSample) => void
   readonly onFailure: (failure: Failure, error: unknown) => void
   readonly onRest: () => void

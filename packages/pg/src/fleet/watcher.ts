@@ -50,6 +50,9 @@ export interface Watch<Sample> {
    * @default 5_000
    */
   readonly timeoutMillis?: number
+  /** After how long an open question is overdue, in ms, and who is told. Default: nobody. */
+  readonly overdueAfterMillis?: number
+  readonly onOverdue?: () => void
   /** Whether the watch is wanted although nobody looks at its sample. */
   readonly isUsed?: () => boolean
   /**
@@ -249,11 +252,17 @@ export class Watcher<Sample> {
     const sentAt = performance.now()
     this.#askedAt = sentAt
     this.#openSince = sentAt
-    const [row] = await ask(client, textFor(client, sentAt), timeoutMillis)
+    const overdue = this.#startOverdue()
+    const [row] = await ask(client, textFor(client, sentAt), timeoutMillis).finally(() => clearTimeout(overdue))
     this.#openSince = undefined
     if (row === undefined)
       throw new Error(`[headwater] ${client.host}:${client.port} answered a watcher without a row; expected one`)
     return read(row, { connection: client, sentAt, receivedAt: performance.now() })
+  }
+
+  #startOverdue(): NodeJS.Timeout | undefined {
+    const { onOverdue, overdueAfterMillis } = this.#watch
+    return onOverdue === undefined ? undefined : setTimeout(onOverdue, overdueAfterMillis).unref()
   }
 
   #keep(sample: Sample): void {

@@ -19,7 +19,11 @@ import { clientClassOf, clientsOf, forgetPending } from '../driver/pg-internals.
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
 import { unconnectedClient } from '../driver/unconnected-client.ts'
 import type { ResolvedNode } from '../options/options.ts'
+import type { ResolvedShare } from '../options/read-options.ts'
 import { guardedVerify, verifyReadOnly } from './verify-session.ts'
+
+/** How much of a slower answer counts for the round trip. */
+const SLOWER_SHARE = 0.3
 
 export type NodeRole = 'primary' | 'replica'
 
@@ -54,7 +58,19 @@ export interface NodeProblem {
 /** One Postgres server: its connections, the role that it reports, and whether it gives sessions. */
 export class PoolNode {
   readonly name: string
+  /** What configures it: an option or a variable. */
+  readonly origin: string
   readonly region: string | undefined
+  /** Which reads it gets while it is a replica. */
+  readonly share: ResolvedShare
+  /** The regions that stand in for its own while it is the primary. */
+  readonly standIns: readonly string[]
+  /** Whether the monitor asks it by itself, so that no read has to find out whether it answers again. */
+  isWatched = false
+  /** Whether the monitor's question has been open for too long: new reads go elsewhere. */
+  isSuspect = false
+  /** How long it takes to answer, in ms, without its slow answers; `undefined` before the first. */
+  #roundTripMillis: number | undefined
   /** The settings of a connection of our own: the app's, without what the pool adds. */
   readonly config: pg.PoolConfig
   /** What its sessions are made for: those of a replica are read-only (X1). */
@@ -72,8 +88,9 @@ export class PoolNode {
   /** The role that the server last reported; `undefined` before the first connection. */
   isStandby: boolean | undefined
   #traits: EndpointTraits
-  #hasWarned = false
   readonly #waiting = new Set<Waiting>()
+  /** Called when more is known of it: of its reachability, its traits or what went wrong. */
+  changed: () => void = () => undefined
   /** Whether it has refused to report its position in the WAL: then it is not asked again, and clients that wrote read here. */
   refusesPosition = false
   #health: Health = HEALTHY
@@ -89,9 +106,12 @@ export class PoolNode {
   /** `onNews` is called when the server reports another role than its own. */
   constructor(node: ResolvedNode, role: NodeRole, onNews: () => void = () => undefined) {
     this.name = node.name
+    this.origin = node.origin
     this.role = role
     this.region = node.region
     this.config = node.config
+    this.share = node.share
+    this.standIns = node.standIns
     this.#traits = node.traits
     this.#onNews = onNews
     this.#Client = trackedClientClass(clientClassOf(node.config), {
@@ -111,7 +131,7 @@ export class PoolNode {
     if (onConnect !== undefined) config.onConnect = (client) => runOutside(() => onConnect(client))
     if (verify !== undefined) config.verify = guardedVerify(verify)
     if (this.role === 'replica') {
-      config.verify = verifyReadOnly(config.verify, (isForced) => this.#noteReadOnly(isForced))
+      config.verify = verifyReadOnly(config.verify, (isForced) => this.find({ keepsReadOnly: isForced }))
     }
     return new pg.Pool(config)
   }
@@ -188,6 +208,33 @@ export class PoolNode {
     return this.#unconnected
   }
 
+  /** Where it is, as pg reads its configuration; `undefined` when pg cannot read it: then so says the error of each query, too. */
+  get address(): { readonly host: string; readonly port: number } | undefined {
+    try {
+      const { host, port } = this.unconnected
+      return { host, port }
+    } catch {
+      return undefined
+    }
+  }
+
+  /** What must not be shown of it. */
+  get secrets(): readonly string[] {
+    const inUrl = PASSWORD_IN_URL.exec(this.config.connectionString ?? '')?.[1] ?? ''
+    try {
+      const { password } = this.unconnected
+      return typeof password === 'string' ? [password, inUrl] : [inUrl]
+    } catch {
+      return [inUrl]
+    }
+  }
+
+  /** How a message names it: what configures it, and where it is, as `DATABASE_URL (db.ams.internal:5432)`. */
+  get label(): string {
+    const { address } = this
+    return address === undefined ? this.origin : `${this.origin} (${addressText(address)})`
+  }
+
   /** What its address gives, as far as is known. */
   get traits(): EndpointTraits {
     return this.#traits
@@ -195,16 +242,47 @@ export class PoolNode {
 
   /** Notes what its address proved to give. */
   find(found: Partial<EndpointTraits>): void {
-    this.#traits = withFound(this.#traits, found)
+    const before = this.#traits
+    this.#traits = withFound(before, found)
+    if (this.#traits !== before) this.changed()
   }
 
-  /** Whether it gave no session lately, so that no query is sent here for a while (X3). */
+  /** Whether it gave no session lately, or owes an answer, so that no read is sent here for a while (X3). */
   get isEjected(): boolean {
-    return isEjected(this.#health, performance.now())
+    if (this.isSuspect) return true
+    return this.#health.failures > 0 && (isEjected(this.#health, performance.now()) || this.#isLeftToMonitor)
+  }
+
+  /** Whether it has failed in a way that the monitor finds the end of: who asked it meanwhile could hang there. */
+  get #isLeftToMonitor(): boolean {
+    return this.isWatched && this.role === 'replica' && isClearedByAnswer(this.#health.error)
+  }
+
+  /** Whether reads that may go elsewhere should: it does not answer, or did not when it was asked last. */
+  get isDown(): boolean {
+    if (this.isEjected) return true
+    return this.#health.failures > 0 && this.isWatched && isClearedByAnswer(this.#health.error)
+  }
+
+  get roundTripMillis(): number | undefined {
+    return this.#roundTripMillis
+  }
+
+  /** Follows a faster answer at once, and a slower one little by little: it may be a busy moment. */
+  measure(tookMillis: number): void {
+    const before = this.#roundTripMillis ?? tookMillis
+    this.#roundTripMillis = Math.min(tookMillis, before + (tookMillis - before) * SLOWER_SHARE)
+  }
+
+  /** How many queries it has, and callers that wait. */
+  get busy(): number {
+    const { totalCount, idleCount, waitingCount } = this.pool
+    return totalCount - idleCount + waitingCount
   }
 
   /** Whether a query may be sent here. After a failure and its pause, only the first to ask is told `true`: it is the probe. */
   tryProbe(): boolean {
+    if (this.isSuspect && this.role === 'replica') return false
     if (this.#health.failures === 0) return true
     // A caller that waits here already is the probe.
     if (this.isEjected || this.#waiting.size > 0) return false
@@ -299,10 +377,12 @@ export class PoolNode {
         return this.#publish('up', undefined)
       case 'connection-error':
         this.#lastProblem = { error: evidence.error, at: Date.now() }
+        this.changed()
         return this.#publish('connection-error', evidence.error)
       case 'failed':
         this.#lastProblem = { error: evidence.error, at: Date.now() }
         this.#noteReachable(false)
+        this.changed()
         this.#failedAt = performance.now()
         if (failures === 0) this.#publish('down', evidence.error)
         // A caller that waits for the primary has nowhere else to go.
@@ -316,14 +396,15 @@ export class PoolNode {
     if (askedAt < this.#failedAt) return
     this.#answeredAt = performance.now()
     const { failures, error } = this.#health
-    // Other errors of a login are not disproved by an open session.
-    if (failures === 0 || databaseErrorIn(error) === undefined || isNotRunning(error)) this.learn({ kind: 'answered' })
+    this.isSuspect = false
+    if (failures === 0 || isClearedByAnswer(error)) this.learn({ kind: 'answered' })
   }
 
   #noteReachable(isReachable: boolean): void {
     if (this.#isReachable === isReachable) return
     this.#isReachable = isReachable
     this.#reachableSince = performance.now()
+    this.changed()
   }
 
   positionRefused(error: unknown): void {
@@ -360,21 +441,19 @@ export class PoolNode {
     if (isChange) this.#publish(isStandby ? 'became-standby' : 'became-primary', undefined)
     if (isStandby !== (this.role === 'replica')) this.#onNews()
   }
+}
 
-  #noteReadOnly(isForced: boolean): void {
-    this.find({ keepsReadOnly: isForced })
-    if (!isForced) this.#warnOfPooler()
-  }
+/** What stands between the user and the host of a URL. */
+const PASSWORD_IN_URL = /\/\/[^/?#]*?:([^@/]*)@/
 
-  #warnOfPooler(): void {
-    if (this.#hasWarned) return
-    this.#hasWarned = true
-    process.emitWarning(
-      `${this.name} is behind a pooler that shares its sessions, so they cannot be forced read-only: only statements that are ` +
-        'proven to read run there, and all others need the primary. Give the URL of the replica itself. Shown once for each replica.',
-      { type: 'HeadwaterWarning', code: 'HEADWATER_POOLED_REPLICA' },
-    )
-  }
+/** An address in one word, with brackets around an IPv6 address. */
+export function addressText({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** Whether an answer to the monitor disproves it: other errors of a login are not disproved by an open session. */
+function isClearedByAnswer(error: unknown): boolean {
+  return databaseErrorIn(error) === undefined || isNotRunning(error)
 }
 
 /** Whether the pool had no free place. Source: pg-pool 3.14; its other two messages (and pg's `timeout expired`) mean the server. */

@@ -1,4 +1,5 @@
 import { OptionsInvalid } from '@headwater/core'
+import type { AllLate } from '@headwater/core/internal'
 
 /** How far a replica may lag and still be read (F6). Give at least one of the two. */
 export interface MaxLag {
@@ -24,7 +25,7 @@ export interface FreshnessOptions {
   /**
    * How long a read may wait for a local replica to catch up with what its client has seen, in ms; 0 never waits.
    *
-   * @default outside the primary's region as long as the primary takes to answer, 50 to 300; in it 0
+   * @default outside the primary's region 1.25 times as long as the primary takes to answer, 50 to 300; in it 0
    */
   readonly maxWaitMillis?: number | undefined
   /**
@@ -33,6 +34,23 @@ export interface FreshnessOptions {
    * @default no limit
    */
   readonly maxLag?: MaxLag | undefined
+  /**
+   * What becomes of the reads while every local replica lags more than `maxLag`. A process warns of it once each time
+   * (`HEADWATER_ALL_LATE`). What a client has seen or written is never answered from an older state, whatever stands here.
+   *
+   * - `wait`: the primary answers as many at once as `primaryReads` says, and the others wait for that.
+   * - `share`: the primary answers as many, and the least late replica the others, if it lags less than `lateLimit`.
+   * - `stale`: the least late replica answers all, if it lags less than `lateLimit`.
+   *
+   * @default 'wait'
+   */
+  readonly allLate?: AllLate | undefined
+  /**
+   * How far the least late replica may lag then; a read waits as with `wait` when it lags further.
+   *
+   * @default with `share` twice `maxLag`, with `stale` no limit
+   */
+  readonly lateLimit?: MaxLag | undefined
   /**
    * Tables that are always read at the primary, by name or `schema.name`, spelled as Postgres folds it (mostly in lower case).
    *
@@ -66,6 +84,9 @@ export interface FreshnessOptions {
 export interface ResolvedFreshness {
   readonly maxWaitMillis: number | undefined
   readonly maxLag: { readonly millis: number; readonly bytes: number } | undefined
+  readonly allLate: AllLate
+  /** How far a replica may lag and be read when all lag more than `maxLag`. */
+  readonly lateLimit: { readonly millis: number; readonly bytes: number }
   readonly primaryTables: readonly string[]
   readonly onPrimaryUnreachable: 'fail' | 'serve-stale'
   readonly replicasComplete: boolean
@@ -79,7 +100,14 @@ export interface ResolvedFreshness {
  */
 export function resolveFreshness(options: FreshnessOptions, isDevelopment: boolean): ResolvedFreshness {
   const { maxWaitMillis, maxLag, primaryTables = [], onPrimaryUnreachable = 'fail', replicasComplete = false } = options
-  const { warnOnStaleReads = isDevelopment } = options
+  const { warnOnStaleReads = isDevelopment, allLate = 'wait', lateLimit } = options
+  if (!Object.hasOwn(ALL_LATE, allLate)) {
+    throw new OptionsInvalid('allLate', `${JSON.stringify(allLate)} is unknown; expected "wait", "share" or "stale"`)
+  }
+  if (maxLag === undefined && (options.allLate !== undefined || lateLimit !== undefined)) {
+    throw new OptionsInvalid('allLate', 'says what to do beyond `maxLag`, and there is none; give `maxLag` too')
+  }
+  const limit = maxLag === undefined ? NO_LIMIT : resolveMaxLag('maxLag', maxLag)
   if (onPrimaryUnreachable !== 'fail' && onPrimaryUnreachable !== 'serve-stale') {
     throw new OptionsInvalid(
       'onPrimaryUnreachable',
@@ -94,7 +122,9 @@ export function resolveFreshness(options: FreshnessOptions, isDevelopment: boole
   }
   return Object.freeze({
     maxWaitMillis: maxWaitMillis === undefined ? undefined : parseAmount('maxWaitMillis', maxWaitMillis, 0, 'ms'),
-    maxLag: maxLag === undefined ? undefined : resolveMaxLag(maxLag),
+    maxLag: maxLag === undefined ? undefined : limit,
+    allLate,
+    lateLimit: lateLimit === undefined ? defaultLimit(allLate, limit) : resolveMaxLag('lateLimit', lateLimit),
     primaryTables: Object.freeze([...primaryTables]),
     onPrimaryUnreachable,
     replicasComplete,
@@ -102,16 +132,26 @@ export function resolveFreshness(options: FreshnessOptions, isDevelopment: boole
   })
 }
 
-function resolveMaxLag({ millis, bytes }: MaxLag): { readonly millis: number; readonly bytes: number } {
+const ALL_LATE: Readonly<Record<AllLate, true>> = { wait: true, share: true, stale: true }
+
+type Limit = ResolvedFreshness['lateLimit']
+
+const NO_LIMIT: Limit = Object.freeze({ millis: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY })
+
+function defaultLimit(allLate: AllLate, { millis, bytes }: Limit): Limit {
+  return allLate === 'stale' ? NO_LIMIT : Object.freeze({ millis: 2 * millis, bytes: 2 * bytes })
+}
+
+function resolveMaxLag(option: 'maxLag' | 'lateLimit', { millis, bytes }: MaxLag): Limit {
   if (millis === undefined && bytes === undefined) {
     throw new OptionsInvalid(
-      'maxLag',
+      option,
       'says neither `millis` nor `bytes`; give it at least one, such as { millis: 5000 }',
     )
   }
   return Object.freeze({
-    millis: millis === undefined ? Number.POSITIVE_INFINITY : parseAmount('maxLag.millis', millis, 1, 'ms'),
-    bytes: bytes === undefined ? Number.POSITIVE_INFINITY : parseAmount('maxLag.bytes', bytes, 0, 'bytes'),
+    millis: millis === undefined ? Number.POSITIVE_INFINITY : parseAmount(`${option}.millis`, millis, 1, 'ms'),
+    bytes: bytes === undefined ? Number.POSITIVE_INFINITY : parseAmount(`${option}.bytes`, bytes, 0, 'bytes'),
   })
 }
 

@@ -1,18 +1,32 @@
-import { type Consistency, OptionsInvalid } from '@headwater/core'
+import { type Consistency, type Logger, OptionsInvalid } from '@headwater/core'
 import {
   type Access,
   type EndpointTraits,
+  type Finding,
   LOAD_BALANCER,
   ONE_SERVER,
   parseConsistency,
+  parseLogger,
   parseRegion,
   type Routing,
 } from '@headwater/core/internal'
 import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog-options.ts'
+import type { Environment } from './environment.ts'
 import { flyReplicaUrl } from './fly-replica-url.ts'
 import { type FreshnessOptions, type ResolvedFreshness, resolveFreshness } from './freshness-options.ts'
-import { gapsIn, type WiringGap } from './wiring-gaps.ts'
+import { checkLocation, checkScheme, hasLocation } from './location.ts'
+import {
+  type ReadOptions,
+  type ReplicaShare,
+  type ResolvedReads,
+  type ResolvedShare,
+  resolveReads,
+  resolveShare,
+  resolveStandIns,
+  WHOLE_SHARE,
+} from './read-options.ts'
+import { gapsIn } from './wiring-gaps.ts'
 
 /** One Postgres server: the options of pg's own pool, and the region. */
 export interface NodeOptions extends PoolConfig {
@@ -22,10 +36,17 @@ export interface NodeOptions extends PoolConfig {
    * @default the primary: PRIMARY_REGION; a replica: read from every region
    */
   readonly region?: string | undefined
+  /**
+   * The regions whose instances stand in for those of this server's region while it is the primary, nearest first: a replay names
+   * them too, and an instance there that it reaches writes over the network (X8).
+   *
+   * @default []
+   */
+  readonly standIns?: readonly string[] | undefined
 }
 
 /** One replica. */
-export interface ReplicaOptions extends NodeOptions {
+export interface ReplicaOptions extends NodeOptions, ReplicaShare {
   /**
    * What the address leads to. `server` is one server. With `load-balancer` (a reader endpoint) each connection may lead to
    * another one, so a read that must be fresh asks its own connection first: one more round trip.
@@ -41,7 +62,7 @@ export interface ReplicaOptions extends NodeOptions {
  * Options of pg's own pool (`max`, `ssl`, `password` …) may stand at the top level and then hold for every server. `host`,
  * `port` and `connectionString` at the top level are the primary's.
  */
-export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
+export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions, ReadOptions {
   /**
    * The region that this process runs in. Without one the process counts as being in the primary's region.
    *
@@ -55,8 +76,8 @@ export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
    */
   readonly primary?: NodeOptions | undefined
   /**
-   * The streaming replicas. Only the local ones are read: those in this process's region, and those that name no region. `[]` says
-   * that there are none.
+   * The streaming replicas. The local ones are read: those in this process's region, and those that name no region; those of other
+   * regions when no local one can be (`readsElsewhere`). `[]` says that there are none.
    *
    * @default one in this region at DATABASE_REPLICA_URL; where that is not set, on Fly, away from the primary's region, the members of
    * Fly Postgres in this region, if DATABASE_URL leads to one
@@ -89,6 +110,13 @@ export interface RoutedPoolOptions extends PoolConfig, FreshnessOptions {
    * @default 'direct'
    */
   readonly writesOutsideRequest?: 'direct' | 'throw' | undefined
+  /**
+   * Who is told: one line when the first connections are made and when the primary changes (in a pool with regions or replicas), and one
+   * warning for each kind and server (docs/warnings.md). `console`, a logger of pino, or anything with `info` and `warn`; `false`: nobody.
+   *
+   * @default the line goes to standard error, warnings to `process.emitWarning`
+   */
+  readonly logger?: Logger | false | undefined
   /**
    * A server that gives no answer for this time, in ms, is suspect; for twice this time it is down: its connections are closed, and
    * what hangs on them goes elsewhere (X3). 50 to 60000.
@@ -139,7 +167,11 @@ export interface ResolvedOptions {
   readonly routing: Routing
   readonly consistency: Consistency
   readonly freshness: ResolvedFreshness
+  readonly reads: ResolvedReads
   readonly writesOutsideRequest: 'direct' | 'throw'
+  /** Whether the app has not said that its writes outside requests may cross. */
+  readonly warnsOfDirectWrites: boolean
+  readonly logger: Logger | false | undefined
   readonly suspectAfterMillis: number
   readonly promotionWaitMillis: number
   readonly connect: 'lazy' | 'eager'
@@ -148,21 +180,24 @@ export interface ResolvedOptions {
   readonly primary: ResolvedNode
   readonly replicas: readonly ResolvedNode[]
   /** What the pool goes without, and should perhaps not: to warn of. */
-  readonly gaps: readonly WiringGap[]
+  readonly gaps: readonly Finding[]
 }
 
 export interface ResolvedNode {
   readonly name: string
+  /** What configures it: an option or a variable. */
+  readonly origin: string
   readonly region: string | undefined
   readonly config: PoolConfig
   /** What is assumed of its address until it shows otherwise. */
   readonly traits: EndpointTraits
+  /** Which reads it gets while it is a replica. */
+  readonly share: ResolvedShare
+  /** The regions that stand in for its own while it is the primary. */
+  readonly standIns: readonly string[]
 }
 
 const ROUTINGS: Readonly<Record<Routing, true>> = { automatic: true, 'opt-in': true }
-
-/** The environment variables that are read; `process.env` in production. */
-export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Checks the options and fills in the defaults.
@@ -177,6 +212,7 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     routing = 'automatic',
     consistency,
     writesOutsideRequest = 'direct',
+    logger,
     suspectAfterMillis = 1_000,
     promotionWaitMillis = 5_000,
     connect = 'lazy',
@@ -185,6 +221,11 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
     functions,
     maxWaitMillis,
     maxLag,
+    allLate,
+    lateLimit,
+    choice,
+    readsElsewhere,
+    primaryReads,
     primaryTables,
     onPrimaryUnreachable,
     replicasComplete,
@@ -210,36 +251,54 @@ export function resolveOptions(options: RoutedPoolOptions, environment: Environm
   const region = resolveRegion('region', ownRegion ?? environment['FLY_REGION'])
   const primaryRegion = resolveRegion('primary.region', primary?.region ?? environment['PRIMARY_REGION'])
   const primaryConfig: PoolConfig = { ...shared, ...withHidden(primary ?? {}, primary ?? {}) }
-  if (!hasLocation(primaryConfig) && environment['DATABASE_URL'] !== undefined) {
-    primaryConfig.connectionString = environment['DATABASE_URL']
-  }
+  const isAttached = !hasLocation(primaryConfig) && hasText(environment['DATABASE_URL'])
+  if (isAttached) primaryConfig.connectionString = environment['DATABASE_URL']
   const isAway = region !== undefined && primaryRegion !== undefined && region !== primaryRegion
   const given = replicas ?? replicasIn(environment, region, isAway ? primaryConfig.connectionString : undefined)
-  const resolvedReplicas = resolveReplicas(given, shared)
+  const resolvedReplicas = resolveReplicas(given, shared, replicas === undefined ? originIn(environment) : undefined)
   if (region !== undefined && primaryRegion === undefined && resolvedReplicas.length > 0) {
     throw new OptionsInvalid(
       'primary.region',
       `is missing although this process is in ${JSON.stringify(region)} and has replicas; set it, or PRIMARY_REGION, to the region of the server that accepts writes`,
     )
   }
+  checkLocation(primaryConfig, environment, region ?? primaryRegion)
   return Object.freeze({
     region,
     routing,
     consistency: parseConsistency('consistency', consistency) ?? 'session',
     freshness: resolveFreshnessFor(
-      { maxWaitMillis, maxLag, primaryTables, onPrimaryUnreachable, replicasComplete, warnOnStaleReads },
+      {
+        maxWaitMillis,
+        maxLag,
+        allLate,
+        lateLimit,
+        primaryTables,
+        onPrimaryUnreachable,
+        replicasComplete,
+        warnOnStaleReads,
+      },
       consistency,
       environment['NODE_ENV'] === 'development',
     ),
+    reads: resolveReads({ choice, readsElsewhere, primaryReads }),
     writesOutsideRequest,
+    warnsOfDirectWrites: options.writesOutsideRequest === undefined,
+    logger: parseLogger(logger),
     suspectAfterMillis: parseMillis('suspectAfterMillis', suspectAfterMillis, 50, 60_000),
     promotionWaitMillis: parseMillis('promotionWaitMillis', promotionWaitMillis, 0, 600_000),
     connect,
     trackCommits,
     catalog: resolveCatalog(catalog, functions, resolvedReplicas.length > 0),
-    primary: resolveNode('primary', primaryRegion, primaryConfig),
+    primary: resolveNode('primary', isAttached ? 'DATABASE_URL' : 'primary', primaryRegion, primaryConfig),
     replicas: Object.freeze(resolvedReplicas),
-    gaps: gapsIn({ region, primaryRegion, hasReplicas: replicas !== undefined || resolvedReplicas.length > 0 }),
+    gaps: gapsIn({
+      region,
+      primaryRegion,
+      hasReplicas: resolvedReplicas.length > 0,
+      isExplicit: replicas !== undefined,
+      environment,
+    }),
   })
 }
 
@@ -261,14 +320,28 @@ function replicasIn(
   region: string | undefined,
   awayFrom: string | undefined,
 ): readonly ReplicaOptions[] {
-  if (url !== undefined) return [{ region, connectionString: url }]
+  if (hasText(url)) return [{ region, connectionString: url }]
   if (awayFrom === undefined || awayFrom !== attached || flyRegion === undefined || flyRegion !== region) return []
   const connectionString = flyReplicaUrl(attached, flyRegion)
   // A region may have several members.
   return connectionString === undefined ? [] : [{ region, connectionString, endpoint: 'load-balancer' }]
 }
 
-function resolveReplicas(given: readonly ReplicaOptions[], shared: PoolConfig): ResolvedNode[] {
+/** Which variable the replica of `replicasIn()` comes from. */
+function originIn({ DATABASE_REPLICA_URL: url }: Environment): string {
+  return hasText(url) ? 'DATABASE_REPLICA_URL' : 'DATABASE_URL'
+}
+
+function hasText(value: string | undefined): value is string {
+  return value !== undefined && value !== ''
+}
+
+/** `origin` is the variable that they come from; `undefined`: the option `replicas`. */
+function resolveReplicas(
+  given: readonly ReplicaOptions[],
+  shared: PoolConfig,
+  origin: string | undefined,
+): ResolvedNode[] {
   if (!Array.isArray(given)) throw new OptionsInvalid('replicas', 'expected an array of { region, connectionString }')
   // A replica must not inherit the primary's address.
   const { connectionString: _url, host: _host, port: _port, ...common } = shared
@@ -288,27 +361,40 @@ function resolveReplicas(given: readonly ReplicaOptions[], shared: PoolConfig): 
     const replicaRegion = resolveRegion(`${option}.region`, replica.region)
     return resolveNode(
       `replica-${index}`,
+      origin ?? option,
       replicaRegion,
       config,
       endpoint === 'load-balancer' ? LOAD_BALANCER : ONE_SERVER,
+      resolveShare(option, replica),
     )
   })
 }
 
 function resolveNode(
   name: string,
+  origin: string,
   region: string | undefined,
   config: PoolConfig,
   traits: EndpointTraits = ONE_SERVER,
+  share: ResolvedShare = WHOLE_SHARE,
 ): ResolvedNode {
-  const { region: _region, endpoint: _endpoint, ...own } = config as ReplicaOptions
+  const { region: _, endpoint: _e, weight: _w, group: _g, groupOnly: _o, standIns, ...own } = config as ReplicaOptions
   if ((own as { readonly pipeline?: unknown }).pipeline) {
     throw new OptionsInvalid(
       'pipeline',
       `is on for ${name}, and a leased client sends each query when the one before it was answered: it may go to another server. Leave it out, or use pg's own pool for what needs it`,
     )
   }
-  return Object.freeze({ name, region, config: withHidden(own, config), traits })
+  checkScheme(isVariable(origin) ? origin : `${origin}.connectionString`, own.connectionString)
+  return Object.freeze({
+    name,
+    origin,
+    region,
+    config: withHidden(own, config),
+    traits,
+    share,
+    standIns: resolveStandIns(`${name}.standIns`, standIns),
+  })
 }
 
 function parseMillis(option: string, value: number, least: number, most: number): number {
@@ -323,8 +409,8 @@ function resolveRegion(option: string, value: string | undefined): string | unde
   return value === undefined || value === '' ? undefined : parseRegion(option, value)
 }
 
-function hasLocation(config: PoolConfig): boolean {
-  return config.connectionString !== undefined || config.host !== undefined || config.port !== undefined
+function isVariable(origin: string): boolean {
+  return origin === origin.toUpperCase()
 }
 
 /** Copies options with their password: pg makes it non-enumerable on the options that it hands out, so a spread loses it. */

@@ -1,41 +1,31 @@
-/** What a pool goes without although its options or its environment make one expect it. */
-export interface WiringGap {
-  readonly code: 'HEADWATER_NO_PRIMARY_REGION' | 'HEADWATER_NO_REPLICA'
-  /** What is so, and what to do. */
-  readonly message: string
-}
+import type { Finding } from '@headwater/core/internal'
+import type { Environment } from './environment.ts'
 
 /** What the gaps depend on. */
 export interface Wiring {
   readonly region: string | undefined
   readonly primaryRegion: string | undefined
-  /** Whether there are replicas, or the app has said that there are none. */
   readonly hasReplicas: boolean
+  /** Whether the app has given the option `replicas`, perhaps to say that there are none. */
+  readonly isExplicit: boolean
+  readonly environment: Environment
 }
 
 /** Finds what a process in a named region should know, and would not notice: all works, over the wide network. */
-export function gapsIn({ region, primaryRegion, hasReplicas }: Wiring): readonly WiringGap[] {
-  if (region === undefined) return []
-  if (primaryRegion === undefined) {
-    const message =
-      `this process is in ${region}, and nothing says where the primary is: so it counts as at home, replays nothing, and sends every query to ` +
-      'the primary, however far that is. Set PRIMARY_REGION (`primary_region` in fly.toml), or `primary.region`.'
-    return [{ code: 'HEADWATER_NO_PRIMARY_REGION', message }]
+export function gapsIn({ region, primaryRegion, hasReplicas, isExplicit, environment }: Wiring): readonly Finding[] {
+  if (region === undefined) {
+    const isOnFly = ON_FLY.some((name) => hasText(environment[name]))
+    const isNamed = hasText(environment['PRIMARY_REGION']) && hasReplicas
+    return isOnFly || isNamed ? [{ code: 'HEADWATER_NO_REGION', facts: { primaryRegion, isOnFly } }] : []
   }
-  if (region === primaryRegion || hasReplicas) return []
-  const message =
-    `this process is in ${region}, its primary in ${primaryRegion}, and no replica is known here: every request that reads is replayed there. ` +
-    'Set DATABASE_REPLICA_URL, or `replicas`; `replicas: []` says that there are none.'
-  return [{ code: 'HEADWATER_NO_REPLICA', message }]
+  if (primaryRegion === undefined) return [{ code: 'HEADWATER_NO_PRIMARY_REGION', facts: { region } }]
+  if (region === primaryRegion || hasReplicas || isExplicit) return []
+  return [{ code: 'HEADWATER_NO_REPLICA', facts: { region, primaryRegion } }]
 }
 
-const told = new Set<WiringGap['code']>()
+/** Fly sets these on every Machine. Source: fly.io/docs/machines/runtime-environment. */
+const ON_FLY = ['FLY_APP_NAME', 'FLY_MACHINE_ID', 'FLY_ALLOC_ID']
 
-/** Warns of each kind once in this process. */
-export function warnOfGaps(gaps: readonly WiringGap[]): void {
-  for (const { code, message } of gaps) {
-    if (told.has(code)) continue
-    told.add(code)
-    process.emitWarning(`${message} Shown once.`, { type: 'HeadwaterWarning', code })
-  }
+function hasText(value: string | undefined): boolean {
+  return value !== undefined && value !== ''
 }

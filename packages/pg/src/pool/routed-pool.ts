@@ -1,5 +1,12 @@
-import { currentScope, OptionsInvalid, type Topology } from '@headwater/core'
-import { currentFrame, type ReadPosition, runOutside, type Statement, theBackground } from '@headwater/core/internal'
+import { currentScope, type Logger, OptionsInvalid, type Topology } from '@headwater/core'
+import {
+  currentFrame,
+  noteCopy,
+  type ReadPosition,
+  runOutside,
+  type Statement,
+  theBackground,
+} from '@headwater/core/internal'
 import type pg from 'pg'
 import { cancelQuery } from '../driver/cancel-query.ts'
 import { emitterOf, PgPool, poolInternalsOf } from '../driver/pg-internals.ts'
@@ -12,9 +19,9 @@ import { LONE_QUERIES } from '../execution/lone-queries.ts'
 import { RoutedQuery } from '../execution/routed-query.ts'
 import { type PoolStatus, statusOf } from '../fleet/pool-status.ts'
 import { type RoutedPoolOptions, resolveOptions } from '../options/options.ts'
-import { warnOfGaps } from '../options/wiring-gaps.ts'
 import { LeasedClient } from './leased-client.ts'
 import { OpenLeases } from './open-leases.ts'
+import { type PoolWiring, wiringOf } from './wiring.ts'
 
 /**
  * A `pg.Pool` that reads from a local replica and writes at the primary.
@@ -37,6 +44,8 @@ import { OpenLeases } from './open-leases.ts'
 export interface RoutedPool extends pg.Pool {
   /** Where this process stands, as of now: its region, the primary's, and whether it has a replica. */
   readonly topology: Topology
+  /** Who is told what this pool has to say: its option, which `headwater()` follows. */
+  readonly logger: Logger | false | undefined
   /**
    * What the pool knows of itself and of each server, as of now: for health checks and pages of operators (O4).
    *
@@ -79,15 +88,17 @@ class RoutedPoolImplementation extends PgPool {
   readonly #engine: Engine
   readonly #openLeases = new OpenLeases()
   readonly #isEager: boolean
+  readonly logger: Logger | false | undefined
   readonly #suspectAfterMillis: number
   #isAwaitingBackground = false
 
   constructor(options: RoutedPoolOptions = {}) {
+    noteCopy('@headwater/pg', import.meta.url)
     const resolved = resolveOptions(options, process.env)
     super(resolved.primary.config)
     this.#engine = new Engine(resolved)
     this.#isEager = resolved.connect === 'eager'
-    warnOfGaps(resolved.gaps)
+    this.logger = resolved.logger
     this.#suspectAfterMillis = resolved.suspectAfterMillis
     this.#forwardEvents()
   }
@@ -116,6 +127,10 @@ class RoutedPoolImplementation extends PgPool {
 
   positionSince(time: number): ReadPosition | undefined {
     return this.#engine.fleet.lastPosition.since(time)
+  }
+
+  hear({ cluster, timeline }: { readonly cluster: string | undefined; readonly timeline: number }): void {
+    if (cluster !== undefined) this.#engine.fleet.hear({ cluster: BigInt(cluster), timeline })
   }
 
   get totalCount(): number {
@@ -179,6 +194,11 @@ class RoutedPoolImplementation extends PgPool {
   /** For the ORM adapters: see `OrmPool`. */
   cancelQuery(client: pg.PoolClient, isStillThere: () => boolean): Promise<void> {
     return cancelQuery(client, isStillThere)
+  }
+
+  /** For `headwater doctor`: see `PoolWiring`. */
+  wiring(): PoolWiring {
+    return wiringOf(this.#engine.fleet)
   }
 
   /** Why this pool takes no query, here and now; `undefined` when it does. */

@@ -2,9 +2,6 @@ import type { ClientSession } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Monitor } from '../fleet/monitor.ts'
 
-/** The shortest pause between two questions of one job: a loop of writes and reads asks no more often. */
-const ASK_PAUSE_MILLIS = 10
-
 /** Finds out behind a read how far a replica must be for the next one. */
 export interface Placing {
   /** Never throws. */
@@ -29,9 +26,10 @@ export class JobWrites {
   }
 
   #place(session: ClientSession): void {
-    if (!session.canBePlaced || !this.#fleet.topology.hasReplica || this.#fleet.primary.hasEnded) return
+    if (!session.canBePlaced || this.#fleet.primary.hasEnded) return
+    const pause = this.#fleet.placingPauseMillis
     const now = performance.now()
-    if (now - (this.#askedAt.get(session) ?? Number.NEGATIVE_INFINITY) < ASK_PAUSE_MILLIS) return
+    if (pause === undefined || now - (this.#askedAt.get(session) ?? Number.NEGATIVE_INFINITY) < pause) return
     this.#askedAt.set(session, now)
     void session.place().then(() => this.#watch.hurry(this.#fleet.local))
   }

@@ -10,8 +10,6 @@ import type { Fleet } from '../fleet/fleet.ts'
 import type { Monitor } from '../fleet/monitor.ts'
 import type { PoolNode } from '../node/pool-node.ts'
 
-/** The shortest pause between two questions for the position: a process that writes all the time asks no more often. */
-const ASK_PAUSE_MILLIS = 10
 /**
  * How long a position is kept once all replicas have it, and reads stay at the primary after a write whose outcome is unknown:
  * as long as a client's token lives by default. A replica that crashes may come back a little older.
@@ -33,6 +31,7 @@ export class OwnWrites {
   #writes = 0
   #underway = 0
   #position: ReadPosition | undefined
+  #lastPosition: ReadPosition | undefined
   #asking: Promise<void> | undefined
   /** When it was last asked for, in ms of this process's monotonic clock; so are the next two. */
   #askedAt = Number.NEGATIVE_INFINITY
@@ -65,6 +64,11 @@ export class OwnWrites {
     return this.#position
   }
 
+  /** The same for a replica of another region, which may not have it when all that are next door do (X10). */
+  get positionFarAway(): ReadPosition | undefined {
+    return this.#lastPosition
+  }
+
   /** Call before a write is sent. */
   writeSent(): void {
     this.#writes += 1
@@ -92,8 +96,9 @@ export class OwnWrites {
   place(): void {
     if (this.#writes === 0 || this.#underway > 0 || this.#asking !== undefined) return
     const now = performance.now()
-    if (now - this.#askedAt < ASK_PAUSE_MILLIS || now - this.#lostAt < KEPT_MILLIS) return
-    if (!this.#fleet.topology.hasReplica || this.#fleet.primary.hasEnded) return
+    const pause = this.#fleet.placingPauseMillis
+    if (pause === undefined || now - this.#askedAt < pause || now - this.#lostAt < KEPT_MILLIS) return
+    if (this.#fleet.primary.hasEnded) return
     this.#asking = this.#ask(now)
   }
 
@@ -126,6 +131,7 @@ export class OwnWrites {
   #take(position: Position): void {
     this.#writes = 0
     this.#position = positionAtPrimary(this.#position, position)
+    this.#lastPosition = this.#position
     this.#everywhereSince = performance.now()
     const { local } = this.#fleet
     // Behind a load balancer each read asks its own connection, and no answer stands for all servers there.

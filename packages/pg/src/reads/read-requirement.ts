@@ -20,17 +20,21 @@ export interface ReadRequirement {
   readonly maxLag: Lag | undefined
 }
 
-/** What a read in `frame` requires; `undefined` when any replica will do. `ownWrites` counts outside any scope (R9). */
+/**
+ * What a read in `frame` requires; `undefined` when any replica will do. `ownWrites` counts outside any scope (R9), for a replica of
+ * another region (`isFar`) without an end.
+ */
 export function requirementFor(
   frame: Frame | undefined,
   consistency: Consistency,
   maxLag: Lag | undefined,
-  ownWrites: { readonly position: ReadPosition | undefined },
+  ownWrites: { readonly position: ReadPosition | undefined; readonly positionFarAway?: ReadPosition | undefined },
+  isFar = false,
 ): ReadRequirement | undefined {
   if (frame?.forced === 'replica' || consistency === 'eventual') return undefined
   const session = frame?.scope?.session
   if (session === undefined) {
-    const seen = ownWrites.position
+    const seen = isFar ? ownWrites.positionFarAway : ownWrites.position
     return seen === undefined && maxLag === undefined ? undefined : { seen, isTracked: false, maxLag }
   }
   if (consistency === 'bounded') {

@@ -9,13 +9,15 @@ import {
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
+import type { ResolvedOptions } from '../options/options.ts'
 import { CatalogCheck, type KnownCatalog } from './catalog-check.ts'
 import { JobWrites } from './job-writes.ts'
+import { LateReads } from './late-reads.ts'
 import { OwnWrites } from './own-writes.ts'
 import type { ConnectedToReplica, ReadInSearch } from './read-in-search.ts'
 import { type ReadRequirement, requirementFor, whyStale } from './read-requirement.ts'
 import { ReplicaChooser } from './replica-chooser.ts'
-import { ReplicaOrder } from './replica-order.ts'
+import { type Reach, ReplicaOrder } from './replica-order.ts'
 import { dependsOnCatalog, mayRunOn, ReplicaSearch, type SearchGround } from './replica-search.ts'
 import { StaleReadDetector } from './stale-read-detector.ts'
 
@@ -31,7 +33,7 @@ export class Reads {
   readonly jobs: JobWrites
 
   /** `catalog` is the one that verdicts come from; none when it is never read. */
-  constructor(fleet: Fleet, options: ResolvedFreshness, catalog: KnownCatalog | undefined) {
+  constructor(fleet: Fleet, { freshness: options, reads, logger }: ResolvedOptions, catalog: KnownCatalog | undefined) {
     const chooser = new ReplicaChooser(fleet, options)
     this.#options = options
     this.#fleet = fleet
@@ -40,8 +42,9 @@ export class Reads {
     this.#chooser = chooser
     this.#ground = {
       chooser,
-      order: new ReplicaOrder(fleet),
-      detector: options.warnOnStaleReads ? new StaleReadDetector() : undefined,
+      order: new ReplicaOrder(fleet, reads.choice),
+      late: new LateReads(fleet, options, reads, logger),
+      detector: options.warnOnStaleReads ? new StaleReadDetector(logger) : undefined,
       catalog: catalog === undefined ? undefined : new CatalogCheck(catalog),
       mayServeStale: options.onPrimaryUnreachable === 'serve-stale',
     }
@@ -83,12 +86,12 @@ export class Reads {
   }
 
   /**
-   * Takes a connection to a local replica that is fresh enough for `query`, trying each once (F1, F5, F6). Calls back with neither
-   * an error nor a connection when there is none.
+   * Takes a connection to a replica that is fresh enough for `query`, trying each once (F1, F5, F6): one next door, or one of another
+   * region (X10). Calls back with neither an error nor a connection when there is none.
    */
-  connect(query: ReadInSearch, situation: Situation, connected: ConnectedToReplica): void {
-    const requirement = this.#requirementOf(query, situation)
-    new ReplicaSearch(this.#ground, query, situation, requirement, connected).goOn()
+  connect(query: ReadInSearch, situation: Situation, reach: Reach, connected: ConnectedToReplica): void {
+    const requirement = this.#requirementOf(query, situation, reach)
+    new ReplicaSearch(this.#ground, query, situation, requirement, reach, connected).goOn()
   }
 
   /** Whether a connection that is already held leads to a replica that may answer `query`. */
@@ -97,7 +100,11 @@ export class Reads {
     const { catalog } = this.#ground
     if (catalog !== undefined && dependsOnCatalog(query, situation) && !catalog.mayBeSent(connection, query.judgedBy))
       return false
-    const requirement = this.#requirementOf(query, situation)
+    const requirement = this.#requirementOf(
+      query,
+      situation,
+      this.#fleet.isLocal(connection.node) ? 'next-door' : 'far',
+    )
     if (requirement === undefined) return true
     const { watch } = this.#ground.chooser
     const state = watch.stateOf(connection.node, connection.client)
@@ -106,7 +113,7 @@ export class Reads {
     return true
   }
 
-  #requirementOf({ frame }: ReadInSearch, { consistency }: Situation): ReadRequirement | undefined {
-    return requirementFor(frame, consistency, this.#options.maxLag, this.ownWrites)
+  #requirementOf({ frame }: ReadInSearch, { consistency }: Situation, reach: Reach): ReadRequirement | undefined {
+    return requirementFor(frame, consistency, this.#options.maxLag, this.ownWrites, reach === 'far')
   }
 }

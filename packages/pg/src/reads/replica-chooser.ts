@@ -6,8 +6,13 @@ import type { Monitor } from '../fleet/monitor.ts'
 import type { PoolNode } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
 import { type ReadRequirement, type StaleReason, whyStale } from './read-requirement.ts'
+import type { Reach } from './replica-order.ts'
 
-/** The default wait outside the primary's region: as long as the crossing would take, within these limits. */
+/**
+ * The default wait outside the primary's region: as long as the crossing would take, and a quarter more, within these limits. A read that
+ * crosses brings a later position home, and while others write a client that polls would chase it, crossing by crossing.
+ */
+const SHARE_OF_CROSSING = 1.25
 const SHORTEST_WAIT_MILLIS = 50
 const LONGEST_WAIT_MILLIS = 300
 /** Only a replica that is behind is worth waiting for; a client that has read on another replica, or another timeline, would wait in vain. */
@@ -29,22 +34,26 @@ export class ReplicaChooser {
   }
 
   /** How long a read may wait for a replica, in ms. */
-  get maxWaitMillis(): number {
+  maxWaitMillisFor(reach: Reach): number {
     const { maxWaitMillis } = this.#options
     if (maxWaitMillis !== undefined) return maxWaitMillis
+    // What is known of a server far away is seconds old, so it is asked anew.
+    if (reach === 'far') return LONGEST_WAIT_MILLIS
     if (this.#fleet.topology.isAtHome) return 0
     const crossingMillis = this.watch.roundTripMillis ?? SHORTEST_WAIT_MILLIS
-    return Math.min(LONGEST_WAIT_MILLIS, Math.max(SHORTEST_WAIT_MILLIS, crossingMillis))
+    return Math.min(LONGEST_WAIT_MILLIS, Math.max(SHORTEST_WAIT_MILLIS, crossingMillis * SHARE_OF_CROSSING))
   }
 
   /**
    * Finds one of `nodes`, which are in order of preference, that is fresh enough, and waits for one where that may help. Calls
-   * back synchronously when it need not wait.
+   * back synchronously when it need not wait. When all of them lag too far, `late` may still name one.
    */
   choose(
     nodes: readonly PoolNode[],
     requirement: ReadRequirement,
     frame: Frame | undefined,
+    reach: Reach,
+    late: () => PoolNode | undefined,
     done: (node: PoolNode | undefined, why: StaleReason) => void,
   ): void {
     const first = this.#look(nodes, requirement)
@@ -61,12 +70,16 @@ export class ReplicaChooser {
       }
       done(node, why)
     }
+    const giveUp = (why: StaleReason, waited = 0): void => {
+      const node = why === 'lagging' ? late() : undefined
+      tell(node, node === undefined ? 'primary' : 'late', why, waited)
+    }
     if (first.node === preferred) return done(first.node, first.why)
     if (first.node !== undefined) return tell(first.node, 'other-replica', first.why)
-    const { maxWaitMillis } = this
+    const maxWaitMillis = this.maxWaitMillisFor(reach)
     if (maxWaitMillis === 0 || !WORTH_WAITING.has(first.why)) {
       this.watch.hurry(nodes)
-      return tell(undefined, 'primary', first.why)
+      return giveUp(first.why)
     }
     const startedAt = performance.now()
     let isDone = false
@@ -76,11 +89,13 @@ export class ReplicaChooser {
       const { node, why } = this.#look(nodes, requirement)
       if (node === undefined && left > 0) return
       isDone = true
-      tell(node, node === undefined ? 'primary' : 'waited', why, performance.now() - startedAt)
+      const waited = performance.now() - startedAt
+      if (node === undefined) giveUp(why, waited)
+      else tell(node, 'waited', why, waited)
     })
     const isFit = (state: Parameters<typeof whyStale>[0]) => whyStale(state, requirement, this.watch) === undefined
     const isWaiting = this.watch.waitForAny(nodes, isFit, requirement.seen?.lsn, maxWaitMillis, settled)
-    if (!isWaiting) tell(undefined, 'primary', first.why)
+    if (!isWaiting) giveUp(first.why)
   }
 
   /** Whether one of `nodes` is fresh enough, now or within `timeoutMillis`. Behind a load balancer nobody can say: `false`. */

@@ -6,15 +6,17 @@ import type { ServerSample } from '../fleet/server-sample.ts'
 import type { Connected, Connection, PoolNode } from '../node/pool-node.ts'
 import { processIdOf } from '../node/read-only-session.ts'
 import type { CatalogCheck } from './catalog-check.ts'
+import type { LateReads } from './late-reads.ts'
 import type { ConnectedToReplica, NoReplica, ReadInSearch } from './read-in-search.ts'
 import { type ReadRequirement, whyStale } from './read-requirement.ts'
 import type { ReplicaChooser } from './replica-chooser.ts'
-import type { ReplicaOrder } from './replica-order.ts'
+import type { Reach, ReplicaOrder } from './replica-order.ts'
 import type { StaleReadDetector } from './stale-read-detector.ts'
 
 /** What all searches of a pool share. */
 export interface SearchGround {
   readonly order: ReplicaOrder
+  readonly late: LateReads
   readonly chooser: ReplicaChooser
   readonly detector: StaleReadDetector | undefined
   /** Sees to it that a read runs where its verdict holds; none when no catalog is read. */
@@ -30,6 +32,7 @@ export class ReplicaSearch {
   readonly #situation: Situation
   /** `undefined`: any replica will do. */
   readonly #requirement: ReadRequirement | undefined
+  readonly #reach: Reach
   readonly #connected: ConnectedToReplica
   /** Whether an older state is better than none now. */
   #mayBeOlder = false
@@ -39,12 +42,14 @@ export class ReplicaSearch {
     query: ReadInSearch,
     situation: Situation,
     requirement: ReadRequirement | undefined,
+    reach: Reach,
     connected: ConnectedToReplica,
   ) {
     this.#ground = ground
     this.#query = query
     this.#situation = situation
     this.#requirement = requirement
+    this.#reach = reach
     this.#connected = connected
   }
 
@@ -52,17 +57,24 @@ export class ReplicaSearch {
   goOn(whyNotTheLast: NoReplica = 'replica-lost'): void {
     const requirement = this.#requirement
     if (requirement === undefined || this.#mayBeOlder) return this.#takeAny(whyNotTheLast)
-    const { order, chooser } = this.#ground
+    const { order, chooser, late } = this.#ground
     const query = this.#query
-    const preferred = order.preferred(query, requirement.seen)
+    const reach = this.#reach
+    const preferred = order.preferred(query, requirement.seen, reach)
     if (preferred?.traits.isOneServer === true) {
       const isFit = whyStale(chooser.watch.stateOf(preferred), requirement, chooser.watch) === undefined
       if (isFit) return this.#takeFresh(preferred, requirement)
     }
-    const nodes = order.all(query, requirement.seen)
+    const nodes = order.all(query, requirement.seen, reach)
     if (nodes.length === 0) return this.#connected(undefined, undefined, whyNotTheLast)
-    chooser.choose(nodes, requirement, query.frame, (node, why) => {
-      if (node !== undefined) this.#takeFresh(node, requirement)
+    let isLate = false
+    const chooseLate = (): PoolNode | undefined => {
+      const node = late.choose(nodes, requirement, query)
+      isLate = node !== undefined
+      return node
+    }
+    chooser.choose(nodes, requirement, query.frame, reach, chooseLate, (node, why) => {
+      if (node !== undefined) this.#takeFresh(node, isLate ? late.relaxed(requirement) : requirement)
       else if (mustThrowWhenBehind(query.frame)) this.#connected(new ReplicaBehind())
       else this.#settleForOlder(why)
     })
@@ -78,7 +90,7 @@ export class ReplicaSearch {
   #takeAny(whyNotTheLast: NoReplica): void {
     const { order, chooser, detector } = this.#ground
     const { call, frame } = this.#query
-    const node = order.next(this.#query)
+    const node = order.next(this.#query, this.#reach)
     if (node === undefined) return this.#connected(undefined, undefined, whyNotTheLast)
     detector?.check(call.text, frame, node.name, chooser.watch.stateOf(node), performance.now())
     this.#connectTo(node, this.#connected)
@@ -113,7 +125,7 @@ export class ReplicaSearch {
         this.#takeIfFresh(connection, state, requirement)
       }
     })
-    askReplica(client, isEnough, node.traits.isOneServer ? 0 : chooser.maxWaitMillis, answered)
+    askReplica(client, isEnough, node.traits.isOneServer ? 0 : chooser.maxWaitMillisFor(this.#reach), answered)
   }
 
   #takeIfFresh(connection: Connection, state: ReplicaState, requirement: ReadRequirement): void {
@@ -143,6 +155,7 @@ export class ReplicaSearch {
   /** No session there is no error of the read: nothing was sent, and it goes on elsewhere (X2). */
   #connectTo(node: PoolNode, connected: Connected): void {
     this.#query.noteTried(node)
+    if (this.#reach === 'far') this.#ground.chooser.watch.noteFarRead(node)
     const take: Connected = (error, connection) => {
       const mayRun = connection === undefined || mayRunOn(connection, this.#query, this.#situation)
       if (mayRun) return connection === undefined ? connected(error) : this.#checkCatalog(connection, connected)

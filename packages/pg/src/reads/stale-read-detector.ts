@@ -1,9 +1,11 @@
+import type { Logger } from '@headwater/core'
 import {
   type ClientSession,
   compareFreshness,
   type Frame,
   type ReadPosition,
   type ReplicaState,
+  warn,
 } from '@headwater/core/internal'
 import { TablePolicy } from './table-policy.ts'
 
@@ -31,7 +33,11 @@ const TARGET =
  */
 export class StaleReadDetector {
   readonly #writes: Written[] = []
-  readonly #told = new Set<string>()
+  readonly #logger: Logger | false | undefined
+
+  constructor(logger?: Logger | false) {
+    this.#logger = logger
+  }
 
   /** Notes what a statement of a scope writes. */
   noteWrite(text: string | undefined, session: ClientSession, now: number): void {
@@ -77,14 +83,7 @@ export class StaleReadDetector {
 
   #warn(table: string, node: string, isOwn: boolean): void {
     const writer = isOwn ? 'the same scope' : 'this client, a moment ago,'
-    const key = `${table} ${isOwn}`
-    if (this.#told.has(key)) return
-    this.#told.add(key)
-    process.emitWarning(
-      `${JSON.stringify(table)} was read on ${node} although ${writer} has written it, so the read may miss that write. ` +
-        'Remove withReplica() or the weaker consistency here, or read inside withPrimary(). Shown once for each table.',
-      { type: 'HeadwaterWarning', code: 'HEADWATER_STALE_READ' },
-    )
+    warn('HEADWATER_STALE_READ', { table, server: node, writer }, { about: `${table} ${isOwn}`, logger: this.#logger })
   }
 }
 

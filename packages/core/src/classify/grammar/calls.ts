@@ -6,6 +6,7 @@ const {
   NAME: AFTER_NAME,
   CLOSE: AFTER_CLOSE,
   KEYWORD: AFTER_KEYWORD,
+  OTHER: AFTER_OTHER,
   FUNCTION_KEYWORD: AFTER_FUNCTION_KEYWORD,
   COMMA: AFTER_COMMA,
   TRUE: AFTER_TRUE,
@@ -30,6 +31,8 @@ export function isCall(
     (keyword === K.OVER || keyword === K.FILTER || keyword === K.WITHIN)
   )
     return false
+  // `EXPLAIN INSERT INTO t (a)`: a table with its columns.
+  if (previousKeyword === K.INTO && previous === AFTER_OTHER && !scan.isProcedural) return false
   if (category === CATEGORY_FUNCTION) {
     if (isBehindOperand || previous === AFTER_FUNCTION_KEYWORD) return false
     if (previous === AFTER_KEYWORD) return previousKeyword === K.BY

@@ -1,0 +1,74 @@
+import { type Check, isFinding } from './check.ts'
+import { environmentChecks } from './environment-checks.ts'
+import { type Examined, examineServer } from './examine-server.ts'
+import { findClient, findPool } from './find-pool.ts'
+import { fleetChecks } from './fleet-checks.ts'
+import { remoteChecks } from './remote-checks.ts'
+import { serverChecks } from './server-checks.ts'
+import { versionChecks } from './version-checks.ts'
+import type { PgClientClass, Wiring } from './wiring.ts'
+
+/** What the doctor looks at. */
+export interface DoctorOptions {
+  /** The folder of the app. */
+  readonly folder: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** A module of the app that exports its pool; `undefined`: the environment describes it. */
+  readonly module: string | undefined
+  /** The URL of another instance. */
+  readonly remote: string | undefined
+}
+
+/** What it found. */
+export interface Diagnosis {
+  readonly region: string | undefined
+  readonly primaryRegion: string | undefined
+  readonly checks: readonly Check[]
+  readonly findings: number
+}
+
+/** All servers are asked at once, and none for longer than this: the whole takes less than five seconds. */
+const DEADLINE_MILLIS = 3_500
+
+/**
+ * Looks at everything that the pool could know to be wrong (O2): options, regions, secret, each server, the servers together, the versions,
+ * and another instance.
+ *
+ * @throws {UsageError} when it cannot run.
+ */
+export async function diagnose({ folder, environment, module, remote }: DoctorOptions): Promise<Diagnosis> {
+  const { wiring, refusal } = await findPool(folder, module)
+  const signal = AbortSignal.timeout(DEADLINE_MILLIS)
+  const examined = wiring === undefined ? [] : await examineAll(await findClient(folder), wiring, signal)
+  const checks: Check[] = [
+    ...environmentChecks(environment, wiring),
+    ...(refusal === undefined ? [] : [refused(refusal)]),
+    ...(wiring === undefined ? [] : examined.flatMap((one) => serverChecks(one, wiring.isKnownExtension))),
+    ...(wiring === undefined ? [] : fleetChecks(wiring, examined)),
+    ...(await versionChecks(folder, process.versions.node)),
+  ]
+  if (remote !== undefined) {
+    const own = { secret: environment['HEADWATER_SECRET'], wiring, examined }
+    checks.push(...(await remoteChecks(remote, own, AbortSignal.timeout(DEADLINE_MILLIS))))
+  }
+  return {
+    region: wiring?.region,
+    primaryRegion: wiring?.primaryRegion,
+    checks,
+    findings: checks.filter(isFinding).length,
+  }
+}
+
+function examineAll(Client: PgClientClass, { servers }: Wiring, signal: AbortSignal): Promise<readonly Examined[]> {
+  return Promise.all(servers.map((server) => examineServer(ownClassOf(server.config.Client) ?? Client, server, signal)))
+}
+
+/** The class that the app gave as `Client`. */
+function ownClassOf(Client: unknown): PgClientClass | undefined {
+  return typeof Client === 'function' ? (Client as PgClientClass) : undefined
+}
+
+function refused({ option, message }: { readonly option: string; readonly message: string }): Check {
+  const [says = message, cure] = message.split(/; (?=set|give)/)
+  return { level: 'bad', about: option, says, cure: cure ?? `correct the option ${option}` }
+}

@@ -1,0 +1,132 @@
+import type { Logger } from '@headwater/core'
+import { type Finding, log, runOutside, warnOfAll } from '@headwater/core/internal'
+import { errorInWords } from '../fleet/error-in-words.ts'
+import type { Fleet } from '../fleet/fleet.ts'
+import { addressText, type PoolNode } from '../node/pool-node.ts'
+import { findingsIn } from './findings.ts'
+import type { FleetFacts, ServerFacts } from './fleet-facts.ts'
+import { startLine } from './start-line.ts'
+import { type Survey, surveyOf } from './survey.ts'
+
+/** What a reporter goes by. */
+export interface ReporterOptions {
+  readonly logger: Logger | false | undefined
+  /** What the options alone show. */
+  readonly gaps: readonly Finding[]
+}
+
+/** pg's own default. */
+const DEFAULT_MAX = 10
+
+/**
+ * Says where a pool reads and writes, once its servers are known and again when the primary changes, and what is wrong with them, once
+ * (O1). It looks when more is known of a server, never with a query.
+ */
+export class Reporter {
+  readonly #fleet: Fleet
+  readonly #logger: Logger | false | undefined
+  readonly #hasLine: boolean
+  readonly #abort = new AbortController()
+  readonly #surveys = new Map<PoolNode, Survey | undefined>()
+  #running: Promise<void> | undefined
+  #isDue = false
+  /** The primary that the last line named. */
+  #said: string | undefined
+
+  constructor(fleet: Fleet, { logger, gaps }: ReporterOptions) {
+    this.#fleet = fleet
+    this.#logger = logger
+    this.#hasLine = fleet.topology.region !== undefined || fleet.nodes.length > 1
+    warnOfAll(gaps, logger)
+    // A lone server without a region is a plain pool: there is nothing to say.
+    if (logger !== false && this.#hasLine) fleet.changed = () => this.#lookSoon()
+  }
+
+  /** Ends what it asks. */
+  async end(): Promise<void> {
+    this.#abort.abort()
+    this.#fleet.changed = () => undefined
+    await this.#running
+  }
+
+  #lookSoon(): void {
+    this.#running ??= this.#survey()
+    if (this.#isDue) return
+    this.#isDue = true
+    runOutside(() => setImmediate(() => this.#look()))
+  }
+
+  /** Asks every server once how far away it is, and how much it takes. */
+  async #survey(): Promise<void> {
+    await Promise.all(
+      this.#fleet.nodes.map(async (node) => {
+        this.#surveys.set(node, await surveyOf(node.config, this.#abort.signal))
+      }),
+    )
+    if (!this.#abort.signal.aborted) this.#lookSoon()
+  }
+
+  #look(): void {
+    this.#isDue = false
+    if (this.#abort.signal.aborted) return
+    const facts = this.#facts()
+    warnOfAll(findingsIn(facts), this.#logger)
+    if (!this.#isSettled()) return
+    const { primary } = facts
+    const subject = primary === undefined ? 'none' : `${primary.label} ${primary.region}`
+    // A failover without a primary in between is no news until it has one.
+    if (subject === this.#said || (primary === undefined && this.#said !== undefined)) return
+    this.#said = subject
+    const line = startLine(facts)
+    if (this.#logger === undefined) console.error(line)
+    else if (this.#logger !== false) log(this.#logger, 'info', line)
+  }
+
+  /** Whether enough is known for the line: of the primary and of all local replicas. */
+  #isSettled(): boolean {
+    const { nodes, primary } = this.#fleet
+    const matters = (node: PoolNode): boolean => node === primary || this.#fleet.isLocal(node)
+    return this.#surveys.size === nodes.length && nodes.every((node) => !matters(node) || this.#isKnown(node))
+  }
+
+  /** Whether a server has said what it is, or has failed to. Behind a load balancer there is nobody to ask. */
+  #isKnown(node: PoolNode): boolean {
+    const { monitor, primary } = this.#fleet
+    if (monitor.asks(node)) return this.#fleet.roleOf(node) !== 'unknown' || node.lastProblem !== undefined
+    return node !== primary || node.reachability.isReachable !== undefined
+  }
+
+  #facts(): FleetFacts {
+    const { region, primaryRegion, isAtHome } = this.#fleet.standing
+    const isComplete = this.#fleet.nodes.every((node) => this.#isKnown(node))
+    const servers = this.#fleet.nodes.map((node, index) => this.#factsOf(node, index === 0))
+    const primary = this.#fleet.hasPrimary ? servers[this.#fleet.nodes.indexOf(this.#fleet.primary)] : undefined
+    return { region, primaryRegion, isAtHome, primary, timeline: this.#fleet.timeline, isComplete, servers }
+  }
+
+  #factsOf(node: PoolNode, isConfiguredPrimary: boolean): ServerFacts {
+    const { sample, lag } = this.#fleet.monitor.knownOf(node)
+    const { address, traits, lastProblem } = node
+    const millis = lag?.millis
+    return {
+      label: node.label,
+      address: address === undefined ? node.origin : addressText(address),
+      region: node.region,
+      isConfiguredPrimary,
+      isLocal: this.#fleet.isLocal(node),
+      ...traits,
+      refusesPosition: node.refusesPosition,
+      isAsked: this.#fleet.monitor.asks(node),
+      role: this.#fleet.roleOf(node),
+      isStandby: sample?.isStandby ?? node.isStandby,
+      timeline: sample?.timeline,
+      cluster: sample?.cluster,
+      startedAt: sample?.startedAt,
+      isReachable: node.reachability.isReachable,
+      problem: lastProblem === undefined ? undefined : errorInWords(lastProblem.error, node.secrets),
+      lagMillis: millis !== undefined && Number.isFinite(millis) ? millis : undefined,
+      survey: this.#surveys.get(node),
+      max: node.config.max ?? DEFAULT_MAX,
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import { runOutside } from '@headwater/core/internal'
+import type pg from 'pg'
+import { clientClassOf, internalsOf } from '../driver/pg-internals.ts'
+import { AS_TEXT } from '../driver/send.ts'
+
+/** What a server says once, at the start. */
+export interface Survey {
+  /** How long it takes to answer, in ms: the fastest of a few answers. */
+  readonly roundTripMillis: number
+  /** How many connections it takes, without the reserved ones. */
+  readonly allowed: number
+  /** From how many addresses this user is connected to this database: one for each instance, behind no pooler. */
+  readonly instances: number
+  /** How far its clock is ahead of this process's, in ms. */
+  readonly clockAheadMillis: number
+}
+
+const TIMEOUT_MILLIS = 2_000
+const PINGS = 4
+
+const QUESTION = `
+  select pg_catalog.current_setting('max_connections')::int
+           - pg_catalog.current_setting('superuser_reserved_connections')::int
+           - coalesce(pg_catalog.current_setting('reserved_connections', true)::int, 0),
+         (select pg_catalog.count(distinct coalesce(client_addr::text, '')) from pg_catalog.pg_stat_activity
+           where usename operator(pg_catalog.=) current_user and datname operator(pg_catalog.=) pg_catalog.current_database()),
+         (extract(epoch from pg_catalog.clock_timestamp()) * 1000)::bigint`
+
+/** Asks a server over a connection of its own, which keeps no process alive. `undefined` when it does not answer in time. Never rejects. */
+export function surveyOf(config: pg.PoolConfig, signal: AbortSignal): Promise<Survey | undefined> {
+  return runOutside(() => ask(config, signal).catch(() => undefined))
+}
+
+async function ask(config: pg.PoolConfig, signal: AbortSignal): Promise<Survey | undefined> {
+  // pg hides the password from a spread.
+  const own: pg.ClientConfig = Object.defineProperties({}, Object.getOwnPropertyDescriptors(config))
+  own.connectionTimeoutMillis = TIMEOUT_MILLIS
+  const client = new (clientClassOf(config))(own)
+  const leave = (): void => {
+    client.connection.stream.destroy()
+  }
+  // Its loss is told by what is awaited.
+  client.on('error', () => undefined)
+  signal.addEventListener('abort', leave, { once: true })
+  const rowOf = async (text: string): Promise<readonly (string | null)[]> => {
+    const query = { text, rowMode: 'array' as const, types: AS_TEXT, query_timeout: TIMEOUT_MILLIS }
+    const { rows } = await client.query<(string | null)[]>(query)
+    return rows[0] ?? []
+  }
+  try {
+    if (signal.aborted) return undefined
+    const connected = client.connect()
+    internalsOf(client).unref()
+    await connected
+    internalsOf(client).unref()
+    const [allowed, instances, clock] = await rowOf(QUESTION)
+    const heardAt = Date.now()
+    let roundTripMillis = Number.POSITIVE_INFINITY
+    for (let ping = 0; ping < PINGS; ping += 1) {
+      const sentAt = performance.now()
+      await rowOf('select 1')
+      roundTripMillis = Math.min(roundTripMillis, performance.now() - sentAt)
+    }
+    return {
+      roundTripMillis,
+      allowed: Number(allowed),
+      instances: Math.max(1, Number(instances)),
+      clockAheadMillis: Number(clock) + roundTripMillis / 2 - heardAt,
+    }
+  } finally {
+    signal.removeEventListener('abort', leave)
+    await client.end().catch(() => undefined)
+  }
+}

@@ -54,7 +54,8 @@ const orderOf = (regions: ReplayOrder['regions'], state: string): ReplayOrder =>
 
 describe('flyReplay', () => {
   test('X8: several regions are a list in quotes, in their order, each once', () => {
-    const answer = (regions: ReplayOrder['regions']) => flyReplay().answer(orderOf(regions, 'v1.x'))?.headers['fly-replay']
+    const answer = (regions: ReplayOrder['regions']) =>
+      flyReplay().answer(orderOf(regions, 'v1.x'))?.headers['fly-replay']
     expect(answer(['fra', 'ams', 'lhr'])).toMatch(/^region="fra,ams,lhr";state=v1\.x;timeout=10s;/)
     expect(answer(['fra', 'fra', 'ams'])).toMatch(/^region="fra,ams";/)
     expect(answer(['fra'])).toMatch(/^region=fra;/)

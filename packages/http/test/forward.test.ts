@@ -466,7 +466,10 @@ describe('forward()', () => {
     const { seen, listener } = recorder()
     const standIn = await far(listener)
     const regions = (region: string) => `http://127.0.0.1:${region === 'ams' ? 1 : standIn}`
-    const port = await near('Express 5', 0, { forward: { regions }, pool: { topology: Object.freeze({ ...away, standIns: ['fra'] }) } })
+    const port = await near('Express 5', 0, {
+      forward: { regions },
+      pool: { topology: Object.freeze({ ...away, standIns: ['fra'] }) },
+    })
     expect((await ask(port, { body: blob(10) })).status).toBe(201)
     expect(seen).toHaveLength(1)
   })

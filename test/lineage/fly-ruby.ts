@@ -208,7 +208,7 @@ export const FLY_RUBY: Ancestor = {
         const note = newNote()
         const browse = life.browser()
         const why: Handler = async ({ headers }) =>
-          /state=[^.]*\.[^.]*\.([a-z-]+)/.exec(String(headers['fly-replay-src']))?.[1]
+          /\.(write|route-prior|behind)\./.exec(String(headers['fly-replay-src']))?.[1]
         const whyWritten: Handler = async (here) => [await write(here, note), await why(here)][1]
         const whyRead: Handler = async (here) => [await find(here, note), await why(here)][1]
         return life.behind(async () => {

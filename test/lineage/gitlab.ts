@@ -51,8 +51,12 @@ export const GITLAB: Ancestor = {
     },
     {
       there: 'a valve for when all replicas lag (MR 147323: double or ignore the limit)',
-      mark: '−',
-      why: 'not there yet: with every replica over `maxLag` all strangers read at the primary',
+      mark: '+',
+      here: '`allLate`: `wait`, `share` or `stale`',
+      shownBy: [
+        '../packages/pg/test/primary-share.integration.test.ts',
+        'F6: `share` answers at the primary while that has a place, and the others late',
+      ],
     },
     {
       there: 'service discovery by DNS',

@@ -132,9 +132,12 @@ export const RAILS: Ancestor = {
     },
     {
       there: 'own error matchers; weights; strategies',
-      mark: '−',
-      here: 'matchers: `replayOn`',
-      why: 'replicas take turns by scope, which keeps a scope on one; weights are not there yet',
+      mark: '+',
+      here: '`replayOn`; weights and the choice of a replica are options of the pool',
+      shownBy: [
+        '../packages/pg/test/replica-choice.integration.test.ts',
+        'round-robin: each gets its turn, and with weights its part',
+      ],
     },
   ],
 }

@@ -199,7 +199,8 @@ export class Monitor {
     if (!this.#fleet.hasPrimary) return LEADERLESS_PAUSE_MILLIS
     const isNear = this.#fleet.isLocal(node) || this.#isReadFar(node)
     if (this.#needsLag && (node === this.#fleet.primary || isNear)) return this.#lagPauseMillis
-    return isNear ? CALM_MILLIS : FAR_MILLIS
+    if (isNear) return CALM_MILLIS
+    return node.isMeasured ? FAR_MILLIS : ALARM_PAUSE_MILLIS
   }
 
   /** Whether reads of this region went there lately: then it is asked as often as a local one. */

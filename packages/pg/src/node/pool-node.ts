@@ -24,6 +24,7 @@ import { guardedVerify, verifyReadOnly } from './verify-session.ts'
 
 /** How much of a slower answer counts for the round trip. */
 const SLOWER_SHARE = 0.3
+const ENOUGH_MEASURES = 3
 
 export type NodeRole = 'primary' | 'replica'
 
@@ -71,6 +72,7 @@ export class PoolNode {
   isSuspect = false
   /** How long it takes to answer, in ms, without its slow answers; `undefined` before the first. */
   #roundTripMillis: number | undefined
+  #measures = 0
   /** The settings of a connection of our own: the app's, without what the pool adds. */
   readonly config: pg.PoolConfig
   /** What its sessions are made for: those of a replica are read-only (X1). */
@@ -268,8 +270,14 @@ export class PoolNode {
     return this.#roundTripMillis
   }
 
+  /** Whether its round trip is known well enough to be compared: the first answers may have come in a busy moment. */
+  get isMeasured(): boolean {
+    return this.#measures >= ENOUGH_MEASURES
+  }
+
   /** Follows a faster answer at once, and a slower one little by little: it may be a busy moment. */
   measure(tookMillis: number): void {
+    this.#measures += 1
     const before = this.#roundTripMillis ?? tookMillis
     this.#roundTripMillis = Math.min(tookMillis, before + (tookMillis - before) * SLOWER_SHARE)
   }

@@ -38,7 +38,7 @@ const ROOMS: Readonly<Record<string, Floors>> = {
   'pg/src': [['options', 'once'], 'driver', ['node', 'catalog'], 'fleet', ['reads', 'report'], 'execution', 'pool'],
   'http/src': [
     ['request', 'replay', 'own-error.ts'],
-    'response',
+    ['forward', 'response'],
     'token',
     'options.ts',
     ['health', 'life'],

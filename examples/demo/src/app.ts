@@ -1,4 +1,5 @@
 import { withConsistency } from '@headwater/core'
+import type { ReplayTarget } from '@headwater/http'
 import { headwater } from '@headwater/http/hono'
 import type { RoutedPool } from '@headwater/pg'
 import { type Context, Hono } from 'hono'
@@ -13,8 +14,8 @@ export interface AppOptions {
   /** Straight to the primary, wherever it is: what an app does without Headwater. */
   readonly naivePool: pg.Pool
   readonly secret: string
-  /** How long the proxy may look for the primary's region, in ms. */
-  readonly replayTimeoutMillis: number
+  /** How a request gets to the primary's region. */
+  readonly replayTarget: ReplayTarget
   readonly nodeAt: (port: number) => RegionCode | undefined
   readonly onVisit: (visit: Visit) => void
 }
@@ -38,7 +39,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
     headwater({
       pool,
       secret: options.secret,
-      timeoutMillis: options.replayTimeoutMillis,
+      replayTarget: options.replayTarget,
       skip: ({ url }) => url.startsWith('/naive/'),
     }),
   )

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { VIAS, type Via } from './via.ts'
 
 export interface Flags {
   /** Ends after the tour, with 0 or 1. */
@@ -7,14 +8,17 @@ export interface Flags {
   readonly port: number
   /** Goes straight to the page. */
   readonly isWithoutTour: boolean
+  /** What hands requests over. */
+  readonly via: Via
   readonly wantsHelp: boolean
 }
 
-export const USAGE = `Usage: pnpm demo [--once] [--port 4100] [--no-tour]
+export const USAGE = `Usage: pnpm demo [--once] [--port 4100] [--no-tour] [--via fly|forward|nginx|haproxy]
 
   --once      run the tour and exit: 0 when everything held, 1 when something did not
   --port      port of the page; a free one when absent
   --no-tour   open the page without the tour (not together with --once)
+  --via       what hands a request over to the primary's region: Fly's proxy (the default), the app itself, nginx, HAProxy
   --help      this text
 `
 
@@ -26,6 +30,7 @@ export function readFlags(argv: readonly string[]): Flags {
       once: { type: 'boolean', default: false },
       port: { type: 'string', default: '0' },
       'no-tour': { type: 'boolean', default: false },
+      via: { type: 'string', default: 'fly' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
@@ -34,5 +39,7 @@ export function readFlags(argv: readonly string[]): Flags {
     throw new TypeError(`--port ${values.port} is not a port; expected 0 to 65535`)
   }
   if (values.once && values['no-tour']) throw new TypeError('--once is the tour; it cannot go together with --no-tour')
-  return { isOnce: values.once, port, isWithoutTour: values['no-tour'], wantsHelp: values.help }
+  const via = VIAS.find((candidate) => candidate === values.via)
+  if (via === undefined) throw new TypeError(`--via ${values.via} is unknown; expected ${VIAS.join(', ')}`)
+  return { via, isOnce: values.once, port, isWithoutTour: values['no-tour'], wantsHelp: values.help }
 }

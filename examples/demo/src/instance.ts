@@ -45,6 +45,8 @@ export class Instance implements AsyncDisposable {
     const app = createApp({ ...options, pool, naivePool })
     // Without a factory of HTTP/2 it is node:http's.
     const server = createAdaptorServer({ fetch: app.fetch }) as Server
+    // Longer than whoever sends requests on keeps a connection.
+    server.keepAliveTimeout = 65_000
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     return new Instance(server, [pool, naivePool])

@@ -1,6 +1,7 @@
 import type { FreshnessEvent } from '@headwater/core'
 import type { Account } from './journal.ts'
 import { HOME, type RegionCode, roundTrip } from './regions.ts'
+import type { Visit } from './visit.ts'
 
 /** What a person can ask for. `view` is a GET that turns out to write; `naive` is `write` without Headwater. */
 export type Kind = 'read' | 'write' | 'naive' | 'view'
@@ -82,7 +83,8 @@ export function journeyOf(answer: Answer, { event, visits, reason, freshness }: 
       region: visit.region,
       startMs: since(visit.startedAt),
       endMs: since(visit.endedAt),
-      isReplayed: own?.replay !== undefined,
+      // Without Fly's proxy the visits alone tell: whoever did not answer by itself has handed the request over.
+      isReplayed: own?.replay !== undefined || isHandedOver(inOrder, visit),
       status: own?.status,
       hasReachedHandler: visit.hasReachedHandler,
     }
@@ -98,12 +100,19 @@ export function journeyOf(answer: Answer, { event, visits, reason, freshness }: 
   const crossings =
     (edge === answer.region ? 0 : 1) +
     (event?.hops.filter(({ roundTripMillis, status }) => roundTripMillis > 0 && status !== undefined).length ?? 0) +
+    inOrder.filter((visit) => isHandedOver(inOrder, visit) && event?.hops.every(({ region }) => region === edge))
+      .length +
     queries.filter(({ from, node }) => node !== undefined && roundTrip(from, node) > 0).length
   const { kind, region, totalMs, status, retryAfter, isTokenless, ownNote } = answer
   return {
     ...{ kind, region, edge, totalMs, status, retryAfter, isTokenless, ownNote },
     ...{ apps, queries, crossings, reason, freshness: freshness && freshnessOf(freshness) },
   }
+}
+
+/** Whether another region's app was visited after this one. */
+function isHandedOver(inOrder: readonly Visit[], visit: Visit): boolean {
+  return inOrder.slice(inOrder.indexOf(visit) + 1).some(({ region }) => region !== visit.region)
 }
 
 function freshnessOf({ outcome, reason, waited, node }: FreshnessEvent): Freshness {

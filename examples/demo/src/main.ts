@@ -36,7 +36,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function show(flags: Flags, paint: Paint, signal: AbortSignal): Promise<number> {
-  await using world = await World.start(signal)
+  await using world = await World.start(signal, flags.via)
   let tour: TourResult | undefined
   if (!flags.isWithoutTour) {
     process.stdout.write(`${introduce(world.startedInMs, paint)}\n`)

@@ -7,10 +7,8 @@ import { type Answer, type Journey, journeyOf, type Kind } from './journey.ts'
 import { type Note, SCHEMA } from './notes.ts'
 import { AWAY, HOME, REGIONS, REPLICAS, type RegionCode, regionOf, roundTrip } from './regions.ts'
 import { Relay } from './relay.ts'
+import { proxyBefore, REPLAY_TIMEOUT_MILLIS, targetOf, type Via } from './via.ts'
 import { hasNote, Visitor } from './visitor.ts'
-
-/** How long the proxy looks for the primary's region before it sends a request back, in ms. Short: people are watching. */
-const REPLAY_TIMEOUT_MILLIS = 1500
 
 const REQUESTS: Readonly<Record<Kind, { method: string; path: string }>> = {
   read: { method: 'GET', path: '/notes' },
@@ -40,7 +38,10 @@ export class World implements AsyncDisposable {
   readonly proxy: FlyProxy
   readonly startedInMs: number
   readonly #journal: Journal
+  /** The ocean between each app and the primary's database. */
   readonly #relays: ReadonlyMap<RegionCode, Relay>
+  /** The ocean between each app and the app at home, where Fly's proxy does not carry requests. */
+  readonly #hops: ReadonlyMap<RegionCode, Relay>
   readonly #resources: AsyncDisposableStack
   readonly #visitors = new Map<RegionCode, Visitor>(REGIONS.map(({ code }) => [code, new Visitor()]))
   readonly #paused = new Map<RegionCode, Paused>()
@@ -52,6 +53,7 @@ export class World implements AsyncDisposable {
     proxy: FlyProxy
     journal: Journal
     relays: ReadonlyMap<RegionCode, Relay>
+    hops: ReadonlyMap<RegionCode, Relay>
     resources: AsyncDisposableStack
     startedInMs: number
     signal: AbortSignal
@@ -61,12 +63,13 @@ export class World implements AsyncDisposable {
     this.startedInMs = parts.startedInMs
     this.#journal = parts.journal
     this.#relays = parts.relays
+    this.#hops = parts.hops
     this.#resources = parts.resources
     this.#signal = parts.signal
   }
 
   /** `signal` ends the start, and later every request that is under way; what was started is disposed of, not by it. */
-  static async start(signal: AbortSignal): Promise<World> {
+  static async start(signal: AbortSignal, via: Via = 'fly'): Promise<World> {
     const startedAt = performance.now()
     // Whatever fails half-way, what was started by then ends.
     await using resources = new AsyncDisposableStack()
@@ -86,19 +89,34 @@ export class World implements AsyncDisposable {
     for (const node of cluster.replicas) regionAt.set(node.port, regionOf(node.name))
     const secret = randomBytes(32).toString('base64')
     const machines = []
-    for (const { code } of REGIONS) {
+    const hops = new Map<RegionCode, Relay>()
+    let homePort = 0
+    // The app at home first: the others are told where it listens.
+    for (const code of [HOME, ...AWAY]) {
       const relay = relays.get(code)
+      const to = { host: '127.0.0.1', port: homePort }
+      // The ocean between the app here and the app at home; Fly's proxy has its own.
+      const link =
+        via === 'fly' || code === HOME
+          ? undefined
+          : resources.use(await Relay.open({ to, roundTripMs: roundTrip(code, HOME) }))
+      if (link !== undefined) hops.set(code, link)
       const instance = await Instance.start({
         region: code,
         primaryUrl: relay ? `postgres://postgres@127.0.0.1:${relay.port}/postgres` : cluster.primary.url,
         replicaUrls: cluster.replicas.filter(({ name }) => regionOf(name) === code).map(({ url }) => url),
         secret,
-        replayTimeoutMillis: REPLAY_TIMEOUT_MILLIS,
+        replayTarget: targetOf(via, link?.port ?? 0),
         nodeAt: (port) => regionAt.get(port),
         onVisit: journal.onVisit,
       })
       resources.use(instance)
-      machines.push({ id: `notes-${code}`, region: code, url: instance.url })
+      const here = Number(new URL(instance.url).port)
+      if (code === HOME) homePort = here
+      const proxy = link && (await proxyBefore(via, code, { here, primary: link.port }))
+      if (proxy !== undefined) resources.use(proxy)
+      const url = proxy === undefined ? instance.url : `http://127.0.0.1:${proxy.port}`
+      machines.push({ id: `notes-${code}`, region: code, url })
     }
     const proxy = createFlyProxy({
       apps: [{ name: 'notes', machines }],
@@ -110,7 +128,7 @@ export class World implements AsyncDisposable {
     await proxy.listen()
     signal.throwIfAborted()
     const startedInMs = performance.now() - startedAt
-    return new World({ cluster, proxy, journal, relays, resources: resources.move(), startedInMs, signal })
+    return new World({ cluster, proxy, journal, relays, hops, resources: resources.move(), startedInMs, signal })
   }
 
   /** Sends one request as a client in `region` does, and tells its whole way. */
@@ -201,7 +219,9 @@ export class World implements AsyncDisposable {
 
   /** Takes a whole region off the map, or brings it back: its machines, its links and its database. */
   async setRegion(code: RegionCode, isUp: boolean): Promise<void> {
-    const links = code === HOME ? [...this.#relays.values()] : [this.#relays.get(code)]
+    const links = [this.#relays, this.#hops].flatMap((ocean) =>
+      code === HOME ? [...ocean.values()] : [ocean.get(code)],
+    )
     if (!isUp) {
       this.proxy.faults.regionDown(code)
       for (const link of links) link?.setCut(true)
@@ -212,7 +232,9 @@ export class World implements AsyncDisposable {
     const { proxy } = this
     const isLinkUp = (away: RegionCode): boolean =>
       [away, HOME].every((end) => end === code || !proxy.faults.downRegions.includes(end))
-    for (const [away, link] of this.#relays) if (away === code || code === HOME) link.setCut(!isLinkUp(away))
+    for (const [away, link] of [...this.#relays, ...this.#hops]) {
+      if (away === code || code === HOME) link.setCut(!isLinkUp(away))
+    }
     proxy.faults.regionUp(code)
   }
 

@@ -43,6 +43,7 @@ const BLOCKERS: Record<ReplayBlocker, true> = {
   'response-started': true,
   'already-replayed': true,
   'body-too-large': true,
+  'body-gone': true,
   forbidden: true,
   'replay-failed': true,
 }

@@ -19,6 +19,54 @@ const world = async (headers: Record<string, string>, options = {}, home?: Handl
 }
 
 describe('1.7: replay cache', () => {
+  it.each(['/api', '/api/', '/api/*', 'edge.example/api', 'edge.example/api/*'])(
+    '1.7: a session rule for %s covers /api and what is below, on its host, and not /apiary',
+    async (pathPrefix) => {
+      const local = await startMachine('local@nrt', replayWith({ 'fly-replay': 'region=ams' }))
+      const home = await startMachine('home@ams')
+      const replayCache = [{ pathPrefix, ttlSeconds: 60, type: 'cookie', name: 'id' }] as const
+      const machines = [local, home].map(({ url }, at) => ({
+        id: at === 0 ? 'local' : 'home',
+        region: at === 0 ? 'nrt' : 'ams',
+        url,
+      }))
+      const { proxy } = await startProxy([], { apps: [{ name: 'app', machines, replayCache }] })
+      const get = async (path: string, host: string) => {
+        await ask(proxy.edge('nrt').url, { path, headers: { host, cookie: 'id=1' } })
+        return home.seen.at(-1)?.headers['fly-replay-cache-status']
+      }
+      expect(await get('/api/x', 'edge.example')).toBe('miss')
+      expect(await get('/api/x', 'edge.example')).toBe('hit')
+      expect(await get('/api', 'edge.example')).toBe('hit')
+      expect(await get('/apiary', 'edge.example')).toBe('miss')
+      expect(await get('/apiary', 'edge.example')).toBe('miss')
+      expect(await get('/api/x', 'other.example')).toBe('miss')
+    },
+  )
+
+  it('1.7: what a session rule does with a replay that has state is an option, and is logged', async () => {
+    const outcome = async (sessionCacheUnfit: 'ignore' | 'store' | 'reject') => {
+      const local = await startMachine('local@nrt', replayWith({ 'fly-replay': 'region=ams;state=s;timeout=10s' }))
+      const home = await startMachine('home@ams')
+      const replayCache = [{ pathPrefix: '/', ttlSeconds: 60, type: 'header', name: 'x-id' }] as const
+      const machines = [
+        { id: 'local', region: 'nrt', url: local.url },
+        { id: 'home', region: 'ams', url: home.url },
+      ]
+      const { proxy, logs } = await startProxy([], {
+        apps: [{ name: 'app', machines, replayCache }],
+        sessionCacheUnfit,
+      })
+      const headers = { 'x-id': '1' }
+      await ask(proxy.edge('nrt').url, { headers })
+      await ask(proxy.edge('nrt').url, { headers })
+      return [home.seen.map((seen) => seen.headers['fly-replay-cache-status']), logs.length]
+    }
+    expect(await outcome('ignore')).toEqual([['miss', 'miss'], 2])
+    expect(await outcome('store')).toEqual([['miss', 'hit'], 0])
+    expect(await outcome('reject')).toEqual([[], 2])
+  })
+
   it('1.7: fly-replay-cache on the replay answer: later requests of the path go straight there, with status hit and no fly-replay-src', async () => {
     const { get, local, home, requestEvent } = await world(cacheHeaders)
     await get('/p/1')

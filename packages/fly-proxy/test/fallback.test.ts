@@ -17,7 +17,7 @@ describe('1.5: timeout and fallback', () => {
     expect(reply).toMatchObject({ status: 502, body: '' })
     expect(reply.ms).toBeGreaterThanOrEqual(95)
     expect(reply.ms).toBeLessThan(1000)
-    expect(logs).toMatchObject([{ code: 'PR04' }])
+    expect(logs).toMatchObject([{ code: 'PR03', message: expect.stringContaining('last error: ') }])
   })
 
   it.each(['force_self', 'prefer_self'])(

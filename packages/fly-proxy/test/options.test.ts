@@ -38,6 +38,11 @@ describe('options', () => {
     ['apps is empty', { apps: [] }, 'INVALID_OPTION'],
     ['apps is empty', undefined, 'INVALID_OPTION'],
     ['unknown option "bufferlimit"', { apps, bufferlimit: 1 }, 'INVALID_OPTION'],
+    [
+      'app a has the unknown option "organisation"',
+      { apps: [{ name: 'a', machines: [machine], organisation: 'b' }] },
+      'INVALID_OPTION',
+    ],
     ['bufferLimit is -1', { apps, bufferLimit: -1 }, 'INVALID_OPTION'],
     ['maxReplays is "10"', { apps, maxReplays: '10' }, 'INVALID_OPTION'],
     ['replaySrc is "append"; expected "replace" or "keep-first"', { apps, replaySrc: 'append' }, 'INVALID_OPTION'],

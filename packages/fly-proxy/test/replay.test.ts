@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { FlyProxyOptions } from '../src/options/options.ts'
 import { ask, type Handler, type Reply, replaying, startMachine, startProxy } from './support/world.ts'
 
 const localAndHome = async (handler: Handler, options = {}) => {
@@ -345,22 +346,55 @@ describe('1.8: limits', () => {
     ])
   })
 
-  it('1.1: app: another app; 1.8: across networks PA05, unless allowed', async () => {
-    const local = await startMachine('front/local@nrt', replaying({ 'fly-replay': 'app=back' }))
-    const other = await startMachine('back/other@ams')
-    const same = await startProxy([local, other])
-    expect((await ask(same.proxy.edge('nrt').url)).body).toBe('other')
-    const apps = (more: object) => [
-      { name: 'front', machines: [{ id: 'local', region: 'nrt', url: local.url }] },
-      { name: 'back', network: 'b', machines: [{ id: 'other', region: 'ams', url: other.url }], ...more },
-    ]
-    const apart = await startProxy([], { apps: apps({}) })
-    isEmpty502(await ask(apart.proxy.edge('nrt').url))
-    expect(apart.logs).toMatchObject([
-      { code: 'PA05', message: expect.stringContaining('cross-network replays are not allowed') },
-    ])
-    const allowed = await startProxy([], { apps: apps({ allowReplaysFrom: ['front'] }) })
-    expect((await ask(allowed.proxy.edge('nrt').url)).body).toBe('other')
+  describe('drr: between networks and organisations', () => {
+    const open = async (back: object, organizations: NonNullable<FlyProxyOptions['organizations']>) => {
+      const local = await startMachine('front/local@nrt', replaying({ 'fly-replay': 'app=back' }))
+      const other = await startMachine('back/other@ams')
+      const apps = [
+        { name: 'front', machines: [{ id: 'local', region: 'nrt', url: local.url }] },
+        { name: 'back', machines: [{ id: 'other', region: 'ams', url: other.url }], ...back },
+      ]
+      const { proxy, logs } = await startProxy([], { apps, organizations })
+      return { reply: await ask(proxy.edge('nrt').url), logs }
+    }
+
+    it('1.1: app: another app of the same network', async () => {
+      expect((await open({}, {})).reply.body).toBe('other')
+    })
+
+    it('1.9: two networks of one organisation: PA05, unless its switch is on', async () => {
+      const apart = await open({ network: 'b' }, {})
+      isEmpty502(apart.reply)
+      expect(apart.logs).toMatchObject([{ code: 'PA05', message: expect.stringContaining('cross-network') }])
+      const switched = await open({ network: 'b' }, { default: { crossNetworkReplays: true } })
+      expect(switched.reply.body).toBe('other')
+      isEmpty502((await open({ network: 'b' }, { default: { replaySources: ['default'] } })).reply)
+    })
+
+    it('1.9: two organisations: PA05 with the switch on, allowed where the target lists the source', async () => {
+      const switched = await open({ organization: 'mine' }, { mine: { crossNetworkReplays: true } })
+      isEmpty502(switched.reply)
+      expect(switched.logs).toMatchObject([{ code: 'PA05', message: expect.stringContaining('organization default') }])
+      const listed = await open({ organization: 'mine' }, { mine: { replaySources: ['default'] } })
+      expect(listed.reply.body).toBe('other')
+    })
+  })
+
+  it('1.8: a refused port is PR03, and shows the cause of the latest failure', async () => {
+    const local = await startMachine('local@nrt', replaying({ 'fly-replay': 'region=ams' }))
+    const gone = await startMachine('home@ams')
+    const { proxy, logs } = await startProxy([local, gone])
+    await new Promise((resolve) => gone.server.close(resolve))
+    isEmpty502(await ask(proxy.edge('nrt').url))
+    expect(logs).toMatchObject([{ code: 'PR03', message: expect.stringContaining('ECONNREFUSED') }])
+  })
+
+  it('1.6: X-Forwarded-Port may be set by the client; Fly-Forwarded-Port is the true one', async () => {
+    const local = await startMachine('local@nrt')
+    const { proxy } = await startProxy([local])
+    const { url, port } = proxy.edge('nrt')
+    await ask(url, { headers: { 'x-forwarded-port': '443' } })
+    expect(local.seen[0]?.headers).toMatchObject({ 'x-forwarded-port': '443', 'fly-forwarded-port': String(port) })
   })
 
   it('1.8: no machine in target: 502 empty after the wait; errorStatus changes the status', async () => {

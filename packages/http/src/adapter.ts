@@ -10,6 +10,7 @@ import { HttpLifecycle, type Lifecycle } from './life/lifecycle.ts'
 import { type NodeRequestLife, openNodeRequestLife } from './life/node-request-life.ts'
 import type { HeadwaterOptions } from './options.ts'
 
+export { sendForwarded } from './forward/forwarded-answer.ts'
 export { answerOnNode } from './health/answer-on-node.ts'
 export { type HealthAnswer, HealthChecks } from './health/health-checks.ts'
 export type { HealthOptions } from './health/health-options.ts'

@@ -1,3 +1,4 @@
+import { ServerResponse } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
 import {
   createLifecycle,
@@ -5,8 +6,10 @@ import {
   HealthChecks,
   type HealthOptions,
   nodeRequestIn,
+  type ReplayAnswer,
   type RequestFacts,
   type ResponseHead,
+  sendForwarded,
   unwrapOwnError,
 } from './adapter.ts'
 import { responseTo, teachErrorsToAnswer } from './hono-errors.ts'
@@ -25,17 +28,34 @@ export function headwater(options: HeadwaterOptions): MiddlewareHandler {
   const lifecycle = createLifecycle(options)
   teachErrorsToAnswer()
   return async function headwaterMiddleware(context, next) {
-    const life = lifecycle.open(factsOf(context), nodeRequestIn(context.env))
+    const life = lifecycle.open(factsOf(context), nodeRequestIn(context.env), context.req.raw)
     if (life === undefined) return next()
+    if (life.request !== undefined) context.req.raw = life.request
     await life.run(next)
     // Hono keeps what a handler threw to itself.
     if (context.error !== undefined) life.handOver(context.error)
     if (!life.isSpent) showOwnError(context)
     // A streamed body runs on after this: as far as an app can tell, the response starts here.
-    const answer = await life.respond(headOf(context))
+    const outgoing = nodeResponseIn(context.env)
+    const answer = await life.respond(headOf(context), outgoing)
     if (answer === undefined) return
-    replaceResponse(context, new Response(null, { status: answer.status, headers: { ...answer.headers } }))
+    const isSent = outgoing !== undefined && sendForwarded(answer, outgoing)
+    replaceResponse(context, isSent ? alreadySent() : responseOf(answer))
   }
+}
+
+function responseOf({ status, headers, cookies = [], body }: ReplayAnswer): Response {
+  const response = new Response(body ?? null, { status, headers: { ...headers } })
+  for (const cookie of cookies) response.headers.append('set-cookie', cookie)
+  return response
+}
+
+/** Says to @hono/node-server that the response was sent by itself. */
+function alreadySent(): Response {
+  const response = new Response(null, { headers: { 'x-hono-already-sent': 'true' } })
+  // A response of that server that nobody has looked into takes a shorter way, which does not know this header.
+  void response.type
+  return response
 }
 
 /**
@@ -66,9 +86,17 @@ function factsOf(context: Context): RequestFacts {
   return {
     method: context.req.method,
     url: pathAndQueryOf(context.req.url),
-    header: (name) => context.req.header(name),
+    // A request that no server made, as in a test, has its host in the URL alone.
+    header: (name) => context.req.header(name) ?? (name === 'host' ? new URL(context.req.url).host : undefined),
     isSecure: context.req.url.startsWith('https:'),
   }
+}
+
+/** Node's own response, where the server hands it to the app; only then trailers can be sent. */
+function nodeResponseIn(environment: unknown): ServerResponse | undefined {
+  const isObject = typeof environment === 'object' && environment !== null
+  const outgoing: unknown = isObject ? Reflect.get(environment, 'outgoing') : undefined
+  return outgoing instanceof ServerResponse ? outgoing : undefined
 }
 
 function headOf(context: Context): ResponseHead {

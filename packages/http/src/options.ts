@@ -52,9 +52,10 @@ export interface HeadwaterOptions extends FlyReplayOptions {
    */
   readonly secret?: string | readonly string[] | undefined
   /**
-   * The largest body that the proxy can replay, in bytes. The default is the lower of Fly's two documented limits.
+   * The largest body that can be replayed, in bytes. The default is the lower of Fly's two documented limits, 1 MB, read as 10⁶: Fly
+   * does not say which megabyte it means.
    *
-   * @default 1_048_576
+   * @default 1_000_000
    */
   readonly bodyLimitBytes?: number | undefined
   /**
@@ -110,7 +111,7 @@ export interface HeadwaterOptions extends FlyReplayOptions {
    * @default 1
    */
   readonly retryAfterSeconds?: number | undefined
-  /** The proxy that replays (P9). The default is `flyReplay({ timeoutMillis, fallback })`. */
+  /** How a request gets to the primary's region (P9). The default is `flyReplay({ timeoutMillis, fallback })`. */
   readonly replayTarget?: ReplayTarget | undefined
   /**
    * How a client carries what it has seen, so that it reads its own writes (F1). The default is a cookie and a header,
@@ -166,7 +167,7 @@ export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
   const resolved: ResolvedOptions = Object.freeze({
     pool,
     secrets: resolveSecrets(options.secret ?? process.env['HEADWATER_SECRET'], pool.topology, logger),
-    bodyLimitBytes: checkWhole('bodyLimitBytes', options.bodyLimitBytes ?? 1_048_576, 'bytes'),
+    bodyLimitBytes: checkWhole('bodyLimitBytes', options.bodyLimitBytes ?? 1_000_000, 'bytes'),
     tooLarge: checkOneOf('tooLarge', options.tooLarge ?? 'refuse', ['refuse', 'direct']),
     refusals: resolveRefusals(options.refusals),
     replayOn: options.replayOn === undefined ? undefined : checkType('replayOn', options.replayOn, 'function'),
@@ -246,8 +247,13 @@ function resolveReplayTarget(options: HeadwaterOptions): ReplayTarget {
       'excludes `timeoutMillis` and `fallback`; give those to the target: flyReplay({ timeoutMillis })',
     )
   }
-  if (typeof replayTarget.answer !== 'function' || typeof replayTarget.arrival !== 'function') {
-    throw new OptionsInvalid('replayTarget', 'expected an object with `answer` and `arrival`, such as flyReplay()')
+  const { answer, connect, arrival } = replayTarget
+  const isOneOfBoth = (typeof answer === 'function') !== (typeof connect === 'function')
+  if (!isOneOfBoth || typeof arrival !== 'function') {
+    throw new OptionsInvalid(
+      'replayTarget',
+      'expected an object with `arrival`, and either `answer` or `connect`, such as flyReplay() or forward({ regions })',
+    )
   }
   if (replayTarget.steer !== undefined) checkType('replayTarget.steer', replayTarget.steer, 'function')
   return replayTarget

@@ -7,7 +7,7 @@ import { HttpLifecycle } from '../src/life/lifecycle.ts'
 import type { HttpRequestLife } from '../src/life/request-life.ts'
 import type { HeadwaterOptions } from '../src/options.ts'
 import { signState } from '../src/replay/replay-state.ts'
-import type { ReplayTarget } from '../src/replay/replay-target.ts'
+import type { ReplayAnswer, ReplayOrder, ReplayTarget } from '../src/replay/replay-target.ts'
 
 const secret = 'long enough to be a secret'
 const away = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
@@ -33,6 +33,13 @@ function open(lifecycle: HttpLifecycle, asked: Asked = {}): HttpRequestLife {
   return life
 }
 
+/** What an answering target says. */
+function answerOf(life: HttpRequestLife): ReplayAnswer | undefined {
+  const answer = life.decide()
+  if (answer !== undefined && 'forwardTo' in answer) throw new Error('the request was sent on')
+  return answer
+}
+
 const replayedHeaders = (method: string, url: string): Record<string, string> => ({
   'fly-replay-src': `region=nrt;state=${signState([secret], { method, url }, 'write', NOW)}`,
 })
@@ -43,7 +50,7 @@ describe('obstacles to a replay', () => {
     ['replay-failed', { headers: failedHeaders }],
     ['already-replayed', { headers: replayedHeaders('GET', '/thing') }],
     ['replay-failed', { headers: { ...failedHeaders, ...replayedHeaders('GET', '/thing') } }],
-    ['body-too-large', { method: 'POST', headers: { 'content-length': '1048577' } }],
+    ['body-too-large', { method: 'POST', headers: { 'content-length': '1000001' } }],
   ])('P4: %s', (blocker, asked) => {
     const life = open(lifecycleOf(away), asked)
     expect(life.scope.blocker).toBe(blocker)
@@ -81,7 +88,7 @@ describe('obstacles to a replay', () => {
       const life = arrive(stateOn(1), known(2))
       expect(life.scope.blocker).toBeUndefined()
       expect(life.scope.askForReplay(known(2), 'write')).toMatchObject({ region: 'nrt', timeline: 2 })
-      const answer = life.decide()
+      const answer = answerOf(life)
       const state = /state=([^;]+)/.exec(answer?.headers['fly-replay'] ?? '')?.[1] ?? ''
       const again = arrive(state, known(2, 'fra'))
       expect(again.scope.askForReplay(known(2, 'fra'), 'write')).toMatchObject({ blocker: 'already-replayed' })
@@ -109,7 +116,7 @@ describe('obstacles to a replay', () => {
   })
 
   test('P4: a body of exactly the limit can be replayed', () => {
-    const life = open(lifecycleOf(away), { method: 'POST', headers: { 'content-length': '1048576' } })
+    const life = open(lifecycleOf(away), { method: 'POST', headers: { 'content-length': '1000000' } })
     expect(life.isSpent).toBe(true)
   })
 
@@ -153,7 +160,7 @@ describe('early replay', () => {
     const life = open(lifecycleOf(away), { method: 'POST' })
     expect(life.scope.replay).toBeInstanceOf(ReplayToPrimary)
     expect(life.scope.replay?.reason).toBe('route-prior')
-    expect(life.decide()?.headers['fly-replay']).toContain('.route-prior.')
+    expect(answerOf(life)?.headers['fly-replay']).toContain('.route-prior.')
   })
 
   test('P5: two writes of a GET make its route early, for other ids too', () => {
@@ -267,12 +274,60 @@ test('P9: another target answers in its own way', () => {
     arrival: (header) => ({ state: header('x-replayed'), hasFailed: false, isBehindProxy: true }),
   }
   const lifecycle = lifecycleOf(away, { replayTarget: nginx })
-  const answer = open(lifecycle, { method: 'POST' }).decide()
+  const answer = answerOf(open(lifecycle, { method: 'POST' }))
   const redirect = answer?.headers['x-accel-redirect'] ?? ''
   expect(redirect).toMatch(/^\/replay\/ams\/hw2\./)
   const state = redirect.slice('/replay/ams/'.length)
   const replayed = open(lifecycle, { method: 'POST', headers: { 'x-replayed': state } })
   expect(replayed.scope.blocker).toBe('already-replayed')
+})
+
+describe('what a target is told', () => {
+  /** The order that a target gets for this request. */
+  function orderFor(asked: Asked, options: Partial<HeadwaterOptions> = {}): ReplayOrder {
+    let told: ReplayOrder | undefined
+    const replayTarget: ReplayTarget = {
+      name: 'listening',
+      answer: (order) => {
+        told = order
+        return { status: 200, headers: {} }
+      },
+      arrival: () => ({ state: undefined, hasFailed: false, isBehindProxy: true }),
+    }
+    open(lifecycleOf(away, { replayTarget, ...options }), { method: 'POST', ...asked }).decide()
+    if (told === undefined) throw new Error('the target was not asked')
+    return told
+  }
+
+  test('P9: method, scheme, host, path and query, the region, and why', () => {
+    const headers = { host: 'app.example:8080', 'x-forwarded-proto': 'https, http' }
+    expect(orderFor({ method: 'PUT', url: '/a/b?c=d', headers })).toMatchObject({
+      region: 'ams',
+      regions: ['ams'],
+      reason: 'route-prior',
+      request: { method: 'PUT', scheme: 'https', host: 'app.example:8080', url: '/a/b?c=d' },
+    })
+  })
+
+  test.each(['', 'a b', 'evil.example/x', 'a\r\nx: y', 'user@host', '[::1', 'a'.repeat(300), 'host:port'])(
+    'P7: the host %j names none',
+    (host) => {
+      expect(orderFor({ headers: { host, 'x-forwarded-proto': 'javascript' } }).request).toMatchObject({
+        host: undefined,
+        scheme: 'http',
+      })
+    },
+  )
+
+  test('P8: a target that can name none of the regions has failed: 503 with Retry-After', () => {
+    const replayTarget: ReplayTarget = {
+      name: 'nowhere',
+      answer: () => undefined,
+      arrival: () => ({ state: undefined, hasFailed: false, isBehindProxy: true }),
+    }
+    const answer = open(lifecycleOf(away, { replayTarget, retryAfterSeconds: 7 }), { method: 'POST' }).decide()
+    expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '7', 'cache-control': 'no-store' } })
+  })
 })
 
 test('a replay without a proxy in front warns, once per process', async () => {

@@ -27,7 +27,7 @@ describe('options', () => {
   test('are checked once, completed and frozen', () => {
     const resolved = resolveOptions({ pool, secret })
     expect(Object.isFrozen(resolved)).toBe(true)
-    expect(resolved).toMatchObject({ bodyLimitBytes: 1_048_576, retryAfterSeconds: 1, secrets: [secret] })
+    expect(resolved).toMatchObject({ bodyLimitBytes: 1_000_000, retryAfterSeconds: 1, secrets: [secret] })
     expect(resolved.replayTarget.name).toBe('fly-replay')
   })
 
@@ -111,6 +111,7 @@ describe('options', () => {
     ['skip', { pool, secret, skip: ['/x'] }],
     ['retryAfterSeconds', { pool, secret, retryAfterSeconds: 0.5 }],
     ['replayTarget', { pool, secret, replayTarget: {} }],
+    ['replayTarget', { pool, secret, replayTarget: { ...flyReplay(), connect: () => undefined } }],
     ['replayTarget', { pool, secret, replayTarget: flyReplay(), timeoutMillis: 1000 }],
     ['timeoutMillis', { pool, secret, timeoutMillis: 0 }],
     ['fallback', { pool, secret, fallback: 'me' }],

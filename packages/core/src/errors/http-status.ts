@@ -15,6 +15,7 @@ export const HTTP_STATUS = {
     'response-started': 500,
     'already-replayed': 503,
     'body-too-large': 413,
+    'body-gone': 500,
     forbidden: 500,
     'replay-failed': 503,
   },

@@ -12,6 +12,8 @@ const ADVICE: Readonly<Record<ReplayBlocker, string>> = {
     'the request was replayed once and this instance is still not in the primary region: check that PRIMARY_REGION and HEADWATER_SECRET are the same in every region',
   'body-too-large':
     "the body is over the proxy's limit for replays: upload it elsewhere, send it to the primary's region at once, or set tooLarge to 'direct'",
+  'body-gone':
+    'the body was read before headwater() could keep it, and this instance has to send it on: put headwater() in front of the body parser, or call ensurePrimary() before the body is read',
   forbidden: 'the app called forbidReplay(): call ensurePrimary() before it when a write may follow',
   'replay-failed':
     'the primary region could not be reached; reads still work, writes are refused until it answers again',

@@ -47,5 +47,6 @@ export type ReplayBlocker =
   | 'response-started'
   | 'already-replayed'
   | 'body-too-large'
+  | 'body-gone'
   | 'forbidden'
   | 'replay-failed'

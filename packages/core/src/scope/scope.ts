@@ -169,6 +169,12 @@ export class Scope {
     this.blockReplay('no-request')
   }
 
+  /** Notes that its replay cannot be sent after all (P8). Call it before anything has run here: now it does. */
+  giveUpReplay(blocker: ReplayBlocker): void {
+    this.#replay = undefined
+    this.blockReplay(blocker)
+  }
+
   /** Call when the head of its answer passes. */
   beginToAnswer(): void {
     this.hasBegunToAnswer = true

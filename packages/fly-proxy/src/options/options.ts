@@ -23,7 +23,10 @@ export interface MachineOptions {
 
 /** Remembers replays per user session, as `[[http_service.http_options.replay_cache]]` in fly.toml does. */
 export interface ReplayCacheRule {
-  /** Begins with `/`. The rule with the longest prefix wins. */
+  /**
+   * A path, perhaps behind a host: `/api`, `example.com/api`. It ends with `/*` in any case, so `/api`, `/api/` and `/api/*` are the same,
+   * and `/apiary` is not covered. The rule with the longest prefix wins.
+   */
   readonly pathPrefix: string
   /** At least 10. */
   readonly ttlSeconds: number
@@ -44,16 +47,30 @@ export interface AppOptions {
   readonly name: string
   readonly machines: readonly MachineOptions[]
   /**
-   * Its private network. Apps in other networks may not replay to it, unless `allowReplaysFrom` names them.
+   * The organisation that it belongs to; see `organizations`.
+   * @default 'default'
+   */
+  readonly organization?: string
+  /**
+   * Its private network. Apps in other networks of its organisation replay to it only where the organisation allows that.
    * @default 'default'
    */
   readonly network?: string
+  readonly replayCache?: readonly ReplayCacheRule[]
+}
+
+/** Who may replay to the apps of an organisation. Two separate settings, as with Fly. */
+export interface OrganizationOptions {
   /**
-   * Apps of other networks that may replay to this one.
+   * Whether its apps may replay to each other across its networks: `fly orgs cross-network-replays enable`.
+   * @default false
+   */
+  readonly crossNetworkReplays?: boolean
+  /**
+   * Other organisations whose apps may replay to its own: `fly orgs replay-sources add`.
    * @default []
    */
-  readonly allowReplaysFrom?: readonly string[]
-  readonly replayCache?: readonly ReplayCacheRule[]
+  readonly replaySources?: readonly string[]
 }
 
 /** The points on which Fly's documentation is silent or contradicts itself. Each default is this emulator's choice. */
@@ -144,12 +161,20 @@ export interface UndocumentedOptions {
    * @default 'ignore'
    */
   readonly invalidCache?: 'ignore' | 'reject'
+  /**
+   * What a rule of `replayCache` does with a replay that has state, transform, timeout or fallback. Fly documents that these cannot be
+   * cached by a path's directive, and says nothing of rules: not cached and logged, cached all the same, or PA03.
+   * @default 'ignore'
+   */
+  readonly sessionCacheUnfit?: 'ignore' | 'store' | 'reject'
 }
 
 /** The options of `createFlyProxy`. They are checked once; an unknown one is an error. */
 export interface FlyProxyOptions extends UndocumentedOptions {
   /** A request goes to the app that the first label of its `Host` names, else to the first app. */
   readonly apps: readonly AppOptions[]
+  /** By their names. Default: none allows anything. */
+  readonly organizations?: Readonly<Record<string, OrganizationOptions>>
   /** The regions that have an edge. Default: those of the machines. */
   readonly edges?: readonly string[]
   /** The port of each region's edge. Default: free ones, chosen by the operating system. */
@@ -183,6 +208,7 @@ export interface FlyProxyOptions extends UndocumentedOptions {
 /** The options after they were checked: every default filled in. */
 export interface ProxySettings extends Required<UndocumentedOptions> {
   readonly apps: readonly AppOptions[]
+  readonly organizations: Readonly<Record<string, OrganizationOptions>>
   readonly edges: readonly { readonly region: string; readonly port: number }[]
   readonly host: string
   readonly latency: Latency

@@ -20,6 +20,7 @@ const defaults: Required<UndocumentedOptions> = Object.freeze({
   stoppedMachines: 'last',
   cacheTtlSeconds: 60,
   invalidCache: 'ignore',
+  sessionCacheUnfit: 'ignore',
 })
 
 const choices: Readonly<Record<string, readonly unknown[]>> = {
@@ -29,6 +30,7 @@ const choices: Readonly<Record<string, readonly unknown[]>> = {
   replaySrc: ['replace', 'keep-first'],
   stoppedMachines: ['last', 'by-distance'],
   invalidCache: ['ignore', 'reject'],
+  sessionCacheUnfit: ['ignore', 'store', 'reject'],
   scheme: ['http', 'https'],
 }
 const ranges: Readonly<Record<string, readonly [least: number, most: number]>> = {
@@ -50,7 +52,7 @@ export function resolveOptions(options: FlyProxyOptions): ProxySettings {
   const given = Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined))
   const known = new Set([
     ...Object.keys(defaults),
-    ...['apps', 'edges', 'ports', 'host', 'latency', 'scheme', 'isPristine', 'onEvent', 'onLog'],
+    ...['apps', 'organizations', 'edges', 'ports', 'host', 'latency', 'scheme', 'isPristine', 'onEvent', 'onLog'],
   ])
   for (const name of Object.keys(given)) {
     if (!known.has(name)) throw invalid(`unknown option "${name}"; the options are ${[...known].join(', ')}`)
@@ -86,6 +88,7 @@ export function resolveOptions(options: FlyProxyOptions): ProxySettings {
   return Object.freeze({
     ...merged,
     apps,
+    organizations: checkOrganizations(options.organizations),
     edges: edges.map((region) => ({ region, port: options.ports?.[region] ?? 0 })),
     host: options.host ?? '127.0.0.1',
     latency,
@@ -103,6 +106,7 @@ function checkApps(apps: unknown): readonly AppOptions[] {
   }
   for (const app of apps as readonly AppOptions[]) {
     once('app name', app.name)
+    refuseUnknown(app, APP_KEYS, `app ${app.name}`)
     if (!Array.isArray(app.machines)) throw invalid(`machines of app ${app.name} is not a list`)
     for (const machine of app.machines) {
       once('machine id', machine.id)
@@ -113,14 +117,32 @@ function checkApps(apps: unknown): readonly AppOptions[] {
         throw invalid(`hardLimit of ${machine.id} is ${show(limit)}; expected a whole number, 0 or more`)
     }
     for (const rule of app.replayCache ?? []) {
-      const isFit = rule.pathPrefix.startsWith('/') && rule.ttlSeconds >= 10 && ['cookie', 'header'].includes(rule.type)
+      const isFit =
+        CACHE_PREFIX.test(rule.pathPrefix) && rule.ttlSeconds >= 10 && ['cookie', 'header'].includes(rule.type)
       if (!isFit)
         throw invalid(
-          `replayCache of app ${app.name}: expected pathPrefix "/…", ttlSeconds >= 10, type cookie or header`,
+          `replayCache of app ${app.name}: expected pathPrefix "/…" or "host/…", ttlSeconds >= 10, type cookie or header`,
         )
     }
   }
   return apps as readonly AppOptions[]
+}
+
+function checkOrganizations(organizations: FlyProxyOptions['organizations'] = {}): ProxySettings['organizations'] {
+  for (const [name, organization] of Object.entries(organizations)) {
+    refuseUnknown(organization, ORGANIZATION_KEYS, `organization ${name}`)
+  }
+  return organizations
+}
+
+/** Without wildcards but for the one at the end; a host may stand before it. */
+const CACHE_PREFIX = /^[^/*\s]*\/[^*\s]*\*?$|^[^/*\s]+$/
+const APP_KEYS = ['name', 'machines', 'organization', 'network', 'replayCache']
+const ORGANIZATION_KEYS = ['crossNetworkReplays', 'replaySources']
+
+function refuseUnknown(value: object, known: readonly string[], where: string): void {
+  const unknown = Object.keys(value).find((key) => !known.includes(key))
+  if (unknown !== undefined) throw invalid(`${where} has the unknown option "${unknown}"; expected ${known.join(', ')}`)
 }
 
 function checkRegion(region: unknown, where: string): void {

@@ -44,6 +44,8 @@ export interface Unreachable {
   readonly reason: 'timeout' | 'retries_exhausted' | 'no_candidate'
   readonly code: ProxyErrorCode
   readonly message: string
+  /** Whether every machine was at its hard limit. */
+  readonly isFull: boolean
 }
 
 export type Outcome =
@@ -85,13 +87,17 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
       reason: 'no_candidate',
       code: 'PR01',
       message: 'no known healthy instances found for route',
+      isFull: false,
     }
   }
+  const cause = errand.hops.findLast(({ connectFailure }) => connectFailure !== undefined)?.connectFailure?.reason
   return {
     kind: 'unreachable',
     reason: errand.timeoutMillis === undefined ? 'retries_exhausted' : 'timeout',
-    code: blocker === 'full' ? 'PR03' : 'PR04',
-    message: `could not find a good candidate within ${maxRetries} attempts at load balancing`,
+    // PR03 shows the cause of the latest failure; PR04 is for failures without one.
+    code: cause === undefined ? 'PR04' : 'PR03',
+    message: `could not find a good candidate within ${maxRetries} attempts at load balancing${cause === undefined ? '' : `. last error: ${cause}`}`,
+    isFull: blocker === 'full',
   }
 }
 

@@ -59,7 +59,7 @@ export class Itinerary {
       forgetReplay(this.#world, this.#traveller.original)
       return this.first()
     }
-    const status = failure.code === 'PR03' ? this.#world.settings.hardLimitStatus : undefined
+    const status = failure.isFull ? this.#world.settings.hardLimitStatus : undefined
     if (sender === undefined || step.purpose === 'fallback') {
       throw new GiveUp(failure.code, target.app, failure.message, status)
     }
@@ -106,7 +106,9 @@ export class Itinerary {
     this.#checkNetwork(machine.app, target.app)
     const problem = rememberReplay(this.#world, original, machine, instruction, target, record.replays === 0)
     if (problem !== undefined) {
-      if (settings.invalidCache === 'reject') throw new GiveUp('PA03', machine.app, problem)
+      const isRule = instruction.cache === undefined
+      if ((isRule ? settings.sessionCacheUnfit : settings.invalidCache) === 'reject')
+        throw new GiveUp('PA03', machine.app, problem)
       record.log(machine.app, problem)
     }
     record.replays += 1
@@ -135,12 +137,17 @@ export class Itinerary {
 
   #checkNetwork(from: string, to: string): void {
     const [sender, receiver] = [this.#world.apps.get(from), this.#world.apps.get(to)]
-    if (from === to || receiver === undefined || receiver.allowReplaysFrom?.includes(from)) return
-    if ((sender?.network ?? 'default') === (receiver.network ?? 'default')) return
-    throw new GiveUp(
-      'PA05',
-      from,
-      `app ${from} tried to fly-replay to app ${to}: cross-network replays are not allowed`,
-    )
+    if (from === to || receiver === undefined) return
+    const { organizations } = this.#world.settings
+    const [source = 'default', target = 'default'] = [sender?.organization, receiver.organization]
+    // One organisation's switch for its networks, and its list of other organisations: neither does the other's work.
+    const isSame = source === target
+    const isOneNetwork = (sender?.network ?? 'default') === (receiver.network ?? 'default')
+    const isAllowed = isSame
+      ? isOneNetwork || organizations[target]?.crossNetworkReplays === true
+      : organizations[target]?.replaySources?.includes(source) === true
+    if (isAllowed) return
+    const what = isSame ? 'cross-network replays' : `replays from the organization ${source}`
+    throw new GiveUp('PA05', from, `app ${from} tried to fly-replay to app ${to}: ${what} are not allowed`)
   }
 }

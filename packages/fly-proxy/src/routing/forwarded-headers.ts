@@ -37,7 +37,8 @@ export function forwardedHeaders(raw: HeaderList, facts: ForwardingFacts): Heade
     ['Fly-Request-Id', facts.requestId],
     ['Via', via === undefined ? viaFly : `${via}, ${viaFly}`],
     ['X-Forwarded-For', [forwardedFor, facts.clientAddress, facts.edgeAddress].filter(Boolean).join(', ')],
-    ['X-Forwarded-Port', String(facts.edgePort)],
+    // "May be set by the client" (request-headers, 28 January 2026); Fly-Forwarded-Port is always the true one.
+    ['X-Forwarded-Port', headerOf(sent, 'x-forwarded-port') ?? String(facts.edgePort)],
     ['X-Forwarded-Proto', facts.scheme],
     ['X-Forwarded-SSL', isSecure ? 'on' : 'off'],
   ])

@@ -1,8 +1,9 @@
 import { type HeaderList, headerOf } from '../http/headers.ts'
+import type { ReplayCacheRule } from '../options/options.ts'
 import type { ReplayInstruction } from '../replay/instruction.ts'
 import type { Target } from '../routing/target.ts'
 import type { Machine } from './machine.ts'
-import { type CacheScope, covers, parseCachePrefix } from './replay-cache.ts'
+import { type CacheScope, parseCachePrefix } from './replay-cache.ts'
 import type { World } from './world.ts'
 
 /** A request as the replay cache sees it. */
@@ -46,10 +47,13 @@ export function rememberReplay(
   const { state, transform, timeoutMillis, fallback } = instruction
   const isPlain = (state ?? transform ?? timeoutMillis ?? fallback) === undefined
   if (directive === undefined) {
-    if (isPlain) applyRule(world, subject, sender, target)
+    const rule = ruleFor(world, subject, sender)
+    if (rule === undefined) return undefined
+    if (!isPlain && world.settings.sessionCacheUnfit !== 'store') return UNFIT
+    applyRule(world, subject, rule, target)
     return undefined
   }
-  if (!isPlain) return 'a replay with state, transform, timeout or fallback cannot be cached'
+  if (!isPlain) return UNFIT
   const ttlSeconds = directive.ttlSeconds ?? world.settings.cacheTtlSeconds
   if (ttlSeconds < 10) return `a cached replay lives at least 10 seconds, not ${ttlSeconds}`
   const place = parseCachePrefix(directive.prefix, subject.host, subject.path)
@@ -59,18 +63,32 @@ export function rememberReplay(
   return undefined
 }
 
-function applyRule(world: World, subject: CacheSubject, sender: Machine, target: Target): void {
+const UNFIT = 'a replay with state, transform, timeout or fallback cannot be cached'
+
+/** A rule that covers a request, with its place as the cache keeps it. */
+interface FittingRule {
+  readonly rule: ReplayCacheRule
+  readonly place: { readonly host: string; readonly prefix: string }
+}
+
+/** The rule with the longest prefix that covers this request. */
+function ruleFor(world: World, { host, path }: CacheSubject, sender: Machine): FittingRule | undefined {
   const rules = world.apps.get(sender.app)?.replayCache ?? []
-  const [rule] = rules
-    .filter(({ pathPrefix }) => covers(pathPrefix, subject.path))
-    .toSorted((a, b) => b.pathPrefix.length - a.pathPrefix.length)
-  if (rule === undefined) return
+  return rules
+    .flatMap((rule): FittingRule[] => {
+      const place = parseCachePrefix(rule.pathPrefix, host, path)
+      return place === undefined ? [] : [{ rule, place }]
+    })
+    .toSorted((a, b) => b.place.prefix.length - a.place.prefix.length)[0]
+}
+
+function applyRule(world: World, subject: CacheSubject, { rule, place }: FittingRule, target: Target): void {
   const { type, name } = rule
   const value = scopeValue(subject.headers, { type, name, value: '' })
   if (value === undefined) return
   const expiresAt = Date.now() + rule.ttlSeconds * 1000
   const entry = { target, allowBypass: rule.allowBypass === true, expiresAt }
-  world.cache.store(subject.host, rule.pathPrefix, { type, name, value }, entry)
+  world.cache.store(place.host, place.prefix, { type, name, value }, entry)
 }
 
 function scopeValue(headers: HeaderList, scope: CacheScope): string | undefined {

@@ -1,6 +1,7 @@
 import { DOCTOR_HEADER, runOutside, signAnswer, verifyQuestion } from '@headwater/core/internal'
 import { signState } from '../replay/replay-state.ts'
 import type { RequestFacts } from '../request/request-facts.ts'
+import { originOf } from '../request/request-origin.ts'
 import { isDraining } from './draining.ts'
 import { type HealthOptions, type PoolOfHealth, type ResolvedHealth, resolveHealth } from './health-options.ts'
 import { ownVersion } from './own-version.ts'
@@ -66,8 +67,19 @@ export class HealthChecks {
     const isReplayed = arrival.state !== undefined
     if (request.header(REPLAY_HEADER) !== undefined && !isAtHome && primaryRegion !== undefined && !isReplayed) {
       const state = signState(secrets, request, 'doctor', Date.now())
-      const { status, headers } = replayTarget.answer({ region: primaryRegion, state })
-      return { status, headers: { 'cache-control': 'no-store', ...headers }, body: '' }
+      const { method, url } = request
+      const answer = replayTarget.answer?.({
+        region: primaryRegion,
+        regions: [primaryRegion],
+        state,
+        reason: 'ensure-primary',
+        request: { method, url, ...originOf(request) },
+      })
+      // Where this instance sends requests on by itself, nothing between could show whether it replays.
+      if (answer !== undefined) {
+        const { status, headers } = answer
+        return { status, headers: { 'cache-control': 'no-store', ...headers }, body: '' }
+      }
     }
     const said = {
       region,

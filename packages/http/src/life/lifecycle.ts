@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { noteCopy, RouteMemory } from '@headwater/core/internal'
 import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from '../options.ts'
 import { DeadRegions } from '../replay/dead-regions.ts'
-import { limitBody } from '../request/node-request.ts'
 import type { RequestFacts } from '../request/request-facts.ts'
 import { ForgottenResponses } from './forgotten-responses.ts'
+import { keepNodeRequest, keepWebRequest } from './keep-request.ts'
 import { type Clocks, HttpRequestLife, type RequestLife, type SharedState } from './request-life.ts'
 
 /** What an adapter makes once per app, with `createLifecycle(options)`. */
@@ -14,9 +14,10 @@ export interface Lifecycle {
    * else makes it `undefined` (P7).
    *
    * Pass `incoming` where the framework has Node's own request (`nodeRequestIn()` finds it): then a body of unknown length
-   * is counted as it is read, and a WebSocket handshake is recognized.
+   * is counted as it is read, and a WebSocket handshake is recognized. Where there is none, pass a `web` request: the app then reads
+   * `life.request`, so that this instance can still send the body on (P9).
    */
-  open(request: RequestFacts, incoming?: IncomingMessage): RequestLife | undefined
+  open(request: RequestFacts, incoming?: IncomingMessage, web?: Request): RequestLife | undefined
 }
 
 const CLOCKS: Clocks = { wallMillis: () => Date.now(), monotonicMillis: () => performance.now() }
@@ -37,10 +38,11 @@ export class HttpLifecycle implements Lifecycle, SharedState {
     this.clocks = clocks
   }
 
-  open(facts: RequestFacts, incoming?: IncomingMessage): HttpRequestLife | undefined {
+  open(facts: RequestFacts, incoming?: IncomingMessage, web?: Request): HttpRequestLife | undefined {
     if (this.options.skip(facts)) return undefined
     const life = new HttpRequestLife(this, facts, 'request', incoming)
-    if (incoming !== undefined) limitBody(incoming, facts, this.options.bodyLimitBytes, () => life.refuseBody())
+    if (incoming !== undefined) keepNodeRequest(life, incoming, this.options.bodyLimitBytes)
+    else if (web !== undefined) keepWebRequest(life, web, this.options.bodyLimitBytes)
     return life
   }
 

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { runInScope, type Scope } from '@headwater/core'
-import { factsOf, hasBeenUpgraded, keepScope, limitBody } from '../request/node-request.ts'
+import { factsOf, hasBeenUpgraded, keepScope } from '../request/node-request.ts'
 import { gateResponse } from '../response/response-gate.ts'
+import { keepNodeRequest } from './keep-request.ts'
 import type { HttpLifecycle } from './lifecycle.ts'
 import type { HttpRequestLife } from './request-life.ts'
 
@@ -55,7 +56,7 @@ export function openNodeRequestLife(
     gateResponse(response, life)
     // Not 'close': a client that hangs up before the answer teaches nothing.
     response.once('finish', () => life.end(response.statusCode))
-    limitBody(request, facts, lifecycle.options.bodyLimitBytes, () => life.refuseBody())
+    keepNodeRequest(life, request, lifecycle.options.bodyLimitBytes)
   }
   const gated = new GatedRequestLife(life, response)
   lives.set(response, gated)
@@ -85,9 +86,11 @@ class GatedRequestLife implements NodeRequestLife {
   }
 
   enter(next: () => void): void {
-    if (this.isSpent) this.#response.end()
     // Outside the promise, where an error that `next` throws would be an unhandled rejection.
-    else if (this.#life.mustLoadToken) void this.#life.loadToken().then(() => setImmediate(() => this.enter(next)))
+    const enterAgain = () => setImmediate(() => this.enter(next))
+    if (this.#life.mustConnect) void this.#life.connect().then(enterAgain)
+    else if (this.isSpent) this.#response.end()
+    else if (this.#life.mustLoadToken) void this.#life.loadToken().then(enterAgain)
     else runInScope(this.scope, next)
   }
 

@@ -17,7 +17,8 @@ export type UpgradeOptions = Pick<
  * write. Call it on Node's 'upgrade' event, and upgrade only when it returns `false`.
  *
  * `true`: the socket has been answered and is about to close; away from home with a replay, or with 503 and `Retry-After` where a
- * replay cannot work (P4): the handshake was replayed before, or its replay failed. `false`: this is the primary's region.
+ * replay cannot work (P4): the handshake was replayed before, or its replay failed. `false`: this is the primary's region, or the target
+ * is `forward()`, which sends no handshakes on: then the connection stays here.
  *
  * A connection that stays in its own region needs none of this: its writes go over the network (P6).
  *
@@ -38,11 +39,12 @@ export function replayUpgrade(
   const { topology } = pool
   // No token: a connection has no answer that could carry one.
   const lifecycle = new HttpLifecycle({ ...options, pool, token: false })
-  const life = topology.isAtHome ? undefined : lifecycle.open(factsOf(request, request.url ?? '/'))
+  const isForwarding = lifecycle.options.replayTarget.connect !== undefined
+  const life = topology.isAtHome || isForwarding ? undefined : lifecycle.open(factsOf(request, request.url ?? '/'))
   if (life === undefined) return false
   const refusal = life.scope.askForReplay(topology, 'ensure-primary')
   const replay = life.decide()
-  if (replay !== undefined) answer(socket, replay)
+  if (replay !== undefined && !('forwardTo' in replay)) answer(socket, replay)
   else if (refusal instanceof ReplayImpossible) answer(socket, refusal)
   return true
 }

@@ -1,9 +1,9 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
   HeadwaterError,
   type PrimaryUnavailable,
   type ReplayBlocker,
-  type ReplayImpossible,
+  ReplayImpossible,
   type ReplayToPrimary,
   replayOn,
   runInScope,
@@ -17,21 +17,25 @@ import {
   reportUnverified,
   warn,
 } from '@headwater/core/internal'
+import { sendForwarded } from '../forward/forwarded-answer.ts'
+import { BROKEN, type ForwardedRequest, Forwarding } from '../forward/forwarding.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { unwrapOwnError } from '../own-error.ts'
 import type { DeadRegions } from '../replay/dead-regions.ts'
 import { readState, reasonIn, type StateReading, signState, timelineIn } from '../replay/replay-state.ts'
-import type { Arrival, ReplayAnswer } from '../replay/replay-target.ts'
+import type { Arrival, Replacement, ReplayAnswer, ReplayOrder } from '../replay/replay-target.ts'
 import { hasBeenUpgraded } from '../request/node-request.ts'
 import { bodyLengthOf, type RequestFacts } from '../request/request-facts.ts'
+import { originOf } from '../request/request-origin.ts'
 import { RequestScope } from '../request/request-scope.ts'
 import { refuseHead } from '../response/refuse-head.ts'
-import type { HeadKeeper } from '../response/response-gate.ts'
+import { type HeadKeeper, replaceResponse } from '../response/response-gate.ts'
 import type { ResponseHead } from '../response/response-head.ts'
 import { serverTimingOf, writeServerTiming } from '../response/server-timing.ts'
 import { RequestToken, type StoredAnswer, type TokenAnswer, type TokenOutcome } from '../token/request-token.ts'
 import { adapterMisused } from './adapter-misused.ts'
 import type { ForgottenResponses } from './forgotten-responses.ts'
+import { warnOfReplayCache } from './replay-cache.ts'
 import { warnOfClocks, warnOfRefusal } from './wiring-signs.ts'
 import { WriteWait } from './write-wait.ts'
 
@@ -50,6 +54,8 @@ export interface RequestLife {
   readonly scope: Scope
   /** Whether the answer will be a replay, whatever the app answers (P3). */
   readonly isSpent: boolean
+  /** The request for the app to read, in place of the `web` one that `open()` was given; `undefined`: that one. */
+  readonly request: Request | undefined
   /**
    * Runs the handler in the scope of this request; does nothing when the request is replayed before any work (P5).
    *
@@ -61,14 +67,16 @@ export interface RequestLife {
    * Ends the life of the request, right before its response is sent. Call it once, also for an error page: what was
    * written before the error counts.
    *
-   * Returns the answer to send instead of the response, with an empty body; otherwise it puts the client's token on the
+   * Returns the answer to send instead of the response; otherwise it puts the client's token on the
    * head and returns `undefined`. Returns a promise only when a write is still on its way (P11), for which it waits a second
-   * at most, when it has to ask the primary for its position (F2): one round trip, or when the app's store has a token to
-   * save (F8). That promise never rejects.
+   * at most, when it has to ask the primary for its position (F2): one round trip, when the app's store has a token to
+   * save (F8), or when this instance sends the request on by itself (P9). That promise never rejects.
+   *
+   * Pass `response` where the framework has Node's own: a client that hangs up then ends the request in the other region.
    *
    * @throws {TypeError} when called twice, or before `run()`; its code is HEADWATER_ADAPTER_MISUSED.
    */
-  respond(head: ResponseHead): ReplayAnswer | undefined | Promise<ReplayAnswer | undefined>
+  respond(head: ResponseHead, response?: ServerResponse): ReplayAnswer | undefined | Promise<ReplayAnswer | undefined>
   /**
    * Gives an error that the app did not catch to the app's option `replayOn`. Returns whether the request is replayed: then the error
    * needs no report. `run()` does this for what its handler rejects with; call it where the framework keeps errors to itself.
@@ -96,6 +104,7 @@ export interface SharedState {
 /** One request, from its head to the end of its response. */
 export class HttpRequestLife implements RequestLife, HeadKeeper {
   readonly scope: RequestScope
+  request: Request | undefined
   readonly facts: RequestFacts
   readonly #shared: SharedState
   readonly #incoming: IncomingMessage | undefined
@@ -115,6 +124,9 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   #hasLoaded = false
   /** What the app's store was told. */
   #saved: ReadPosition | undefined
+  /** What is sent on where this instance forwards; `undefined` where it cannot come to that. */
+  #request: ForwardedRequest | undefined
+  #forwarding: Forwarding | undefined
   #phase: 'open' | 'run' | 'responded' = 'open'
   #hasEnded = false
   #isReplayNoted = false
@@ -146,6 +158,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     if (state === 'replayed-at-another-time') warnOfClocks(this.#arrival.state, clocks.wallMillis(), options.logger)
     if (state === 'unverified') reportUnverified('replay state', options.logger)
     if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn, options.logger)
+    if (this.#arrival.isCached === true && topology.isAtHome) warnOfReplayCache()
     this.scope = new RequestScope({
       kind: isDirect ? 'job' : kind,
       session: this.#token && { ...this.#token.session, isVisiting: state === 'replayed' && topology.isAtHome },
@@ -176,6 +189,27 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     return this.scope.isSpent
   }
 
+  /** Whether the request may have to be sent on by this instance (P9): then `keepRequest()` has to be called before its handler runs. */
+  get mayForward(): boolean {
+    const { pool, replayTarget } = this.#shared.options
+    return replayTarget.connect !== undefined && this.scope.blocker === undefined && !pool.topology.isAtHome
+  }
+
+  keepRequest(request: ForwardedRequest): void {
+    this.#request = request
+  }
+
+  /** Whether `connect()` has to come before the handler: no work is done here unless no region can be reached. */
+  get mustConnect(): boolean {
+    return this.#isEarly && this.isSpent && this.#request !== undefined && this.#forwarding === undefined
+  }
+
+  /** Opens the way for an early replay. Where there is none, the request runs here after all, in the degraded mode (P8). Never rejects. */
+  async connect(): Promise<void> {
+    const forwarding = this.#forward()
+    if (forwarding !== undefined && !(await forwarding.connect())) this.scope.giveUpReplay('replay-failed')
+  }
+
   async run(handler: () => Promise<unknown>): Promise<void> {
     if (this.#phase !== 'open') throw adapterMisused('run() was called twice, or after respond(); call it once, first')
     this.#phase = 'run'
@@ -185,6 +219,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
 
   /** What `run()` does, for responses that a gate guards: those need no `respond()`. */
   async runHandler(handler: () => Promise<unknown>): Promise<void> {
+    if (this.mustConnect) await this.connect()
     if (this.mustLoadToken) await this.loadToken()
     if (this.isSpent) return
     try {
@@ -223,18 +258,21 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     return this.isSpent
   }
 
-  respond(head: ResponseHead): ReplayAnswer | undefined | Promise<ReplayAnswer | undefined> {
+  respond(head: ResponseHead, response?: ServerResponse): ReplayAnswer | undefined | Promise<ReplayAnswer | undefined> {
     if (this.#phase === 'responded') throw adapterMisused('respond() was called twice; call it once per request')
     if (this.#phase === 'open') {
       throw adapterMisused('respond() was called before run(); run the handler with `await life.run(handler)` first')
     }
     this.#phase = 'responded'
     this.#shared.forgottenResponses.responded()
-    if (!this.mustCapturePosition) return this.#respondNow(head)
-    return this.capturePosition().then(() => this.#respondNow(head))
+    if (!this.mustCapturePosition) return this.#respondNow(head, response)
+    return this.capturePosition().then(() => this.#respondNow(head, response))
   }
 
-  #respondNow(head: ResponseHead): ReplayAnswer | undefined {
+  #respondNow(
+    head: ResponseHead,
+    response: ServerResponse | undefined,
+  ): ReplayAnswer | undefined | Promise<ReplayAnswer | undefined> {
     const isSwitching = head.status === SWITCHING_PROTOCOLS
     // On Node's 'upgrade' event @hono/node-server sends the 101 itself, for a handshake that its handler lets pass.
     if (isSwitching || (this.#incoming !== undefined && hasBeenUpgraded(this.#incoming))) this.#becomeJob()
@@ -244,7 +282,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     // Deno opens the socket only for the very response that it made, so nothing is changed on that.
     if (answer === undefined && !isSwitching && this.hasTokenToWrite) this.writeToken(head)
     this.end(head.status)
-    return answer
+    return answer !== undefined && 'forwardTo' in answer ? this.#forwardedAnswer(response) : answer
   }
 
   /** A response that opens a connection (a WebSocket): what runs on that connection runs as outside a request (P6). */
@@ -305,9 +343,12 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     )
   }
 
-  decide(): ReplayAnswer | undefined {
+  decide(): Replacement | undefined {
     const { replay } = this.scope
-    if (replay !== undefined) return this.#answerWith(replay)
+    if (replay !== undefined) {
+      const isForwarding = this.#shared.options.replayTarget.connect !== undefined
+      return isForwarding ? { forwardTo: (response) => void this.#forwardTo(response) } : this.#answerWith(replay)
+    }
     this.scope.beginToAnswer()
     return undefined
   }
@@ -395,18 +436,59 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     memory.learn(this.facts.method, this.#route, hasNeededPrimary, clocks.monotonicMillis())
   }
 
+  #orderOf(replay: ReplayToPrimary): ReplayOrder {
+    const { options, clocks } = this.#shared
+    const { method, url } = this.facts
+    const { region, standIns, reason } = replay
+    return {
+      region,
+      regions: [region, ...standIns.filter((standIn) => standIn !== region)],
+      state: signState(options.secrets, this.facts, reason, clocks.wallMillis(), replay),
+      reason,
+      request: { method, url, ...originOf(this.facts) },
+    }
+  }
+
   #answerWith(replay: ReplayToPrimary): ReplayAnswer {
     const { options, clocks } = this.#shared
-    const { replayTarget, secrets, logger } = options
+    const { replayTarget, logger } = options
     if (!this.#isReplayNoted) this.#shared.deadRegions.asked(this.facts, replay.region, clocks.monotonicMillis())
     this.#isReplayNoted = true
     if (!this.#arrival.isBehindProxy) warn('HEADWATER_NO_PROXY', { target: replayTarget.name }, { logger })
-    const { region, standIns, reason } = replay
-    const state = signState(secrets, this.facts, reason, clocks.wallMillis(), replay)
-    const answer = replayTarget.answer({ region, standIns, state })
+    const answer = replayTarget.answer?.(this.#orderOf(replay)) ?? this.#failedAnswer()
     const timing = this.#timing()
     const own = { 'cache-control': 'no-store', ...(timing === undefined ? undefined : { 'server-timing': timing }) }
     return { ...answer, headers: { ...own, ...answer.headers } }
+  }
+
+  /** The one way of this request to another region; `undefined` where it is not replayed, or its body was not kept. */
+  #forward(): Forwarding | undefined {
+    const { replay } = this.scope
+    const { replayTarget } = this.#shared.options
+    if (replay === undefined || this.#request === undefined || replayTarget.connect === undefined) return undefined
+    this.#forwarding ??= new Forwarding(replayTarget, this.#orderOf(replay), this.#request)
+    return this.#forwarding
+  }
+
+  async #forwardedAnswer(response: ServerResponse | undefined): Promise<ReplayAnswer> {
+    const forwarding = this.#forward()
+    if (response !== undefined) forwarding?.abandonWith(response)
+    const answer = (await forwarding?.answer()) ?? 'unreached'
+    if (answer === 'broken') return BROKEN
+    return answer === 'unreached' ? this.#failedAnswer() : answer
+  }
+
+  async #forwardTo(response: ServerResponse): Promise<void> {
+    const answer = await this.#forwardedAnswer(response)
+    if (!response.destroyed && !sendForwarded(answer, response)) replaceResponse(response, answer, false)
+  }
+
+  /** What a client gets when its replay has failed and its handler has run already: the degraded mode of a write (P8). */
+  #failedAnswer(): ReplayAnswer {
+    const { status, headers } = new ReplayImpossible('replay-failed', {
+      retryAfterSeconds: this.#shared.options.retryAfterSeconds,
+    })
+    return { status, headers: { ...headers, 'content-length': '0' } }
   }
 }
 

@@ -1,6 +1,6 @@
 import { OptionsInvalid } from '@headwater/core'
 import { parseHeaderPairs } from './header-pairs.ts'
-import type { ReplayTarget } from './replay-target.ts'
+import type { AnsweringTarget } from './replay-target.ts'
 
 /** What Fly's proxy does with a replay that no machine takes. */
 export interface FlyReplayOptions {
@@ -18,6 +18,13 @@ export interface FlyReplayOptions {
    * @default 'prefer_self'
    */
   readonly fallback?: 'prefer_self' | 'force_self' | 'none' | undefined
+  /**
+   * The app that takes replays, where the instances of the primary's region are an app of their own. In another network of your
+   * organisation, `fly orgs cross-network-replays enable` has to allow it.
+   *
+   * @default undefined (the same app)
+   */
+  readonly app?: string | undefined
 }
 
 /** The name of this target. */
@@ -34,9 +41,10 @@ const FLY_HEADERS = ['fly-request-id', 'fly-client-ip', 'fly-region', 'fly-repla
  * @example headwater({ pool, replayTarget: flyReplay({ timeoutMillis: 20_000, fallback: 'none' }) })
  * @throws {OptionsInvalid} when the timeout is not a whole number from 1 to 600,000, or the fallback is unknown.
  */
-export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
+export function flyReplay(options: FlyReplayOptions = {}): AnsweringTarget {
   const timeoutMillis = options.timeoutMillis ?? 10_000
   const fallback = options.fallback ?? 'prefer_self'
+  const { app } = options
   if (!Number.isInteger(timeoutMillis) || timeoutMillis < 1 || timeoutMillis > 600_000) {
     throw new OptionsInvalid(
       'timeoutMillis',
@@ -49,16 +57,23 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
       `${JSON.stringify(fallback)} is unknown; expected prefer_self, force_self or none`,
     )
   }
+  if (app !== undefined && !/^[a-z0-9-]{1,63}$/.test(app)) {
+    throw new OptionsInvalid(
+      'app',
+      `${JSON.stringify(app)} is not the name of an app; expected 1 to 63 of a-z, 0-9 and "-"`,
+    )
+  }
   const { FLY_MACHINE_ID: machine } = process.env
   const timeout = timeoutMillis % 1000 === 0 ? `${timeoutMillis / 1000}s` : `${timeoutMillis}ms`
+  const to = app === undefined ? '' : `;app=${app}`
   const rest = fallback === 'none' ? `timeout=${timeout}` : `timeout=${timeout};fallback=${fallback}`
-  return Object.freeze<ReplayTarget>({
+  return Object.freeze<AnsweringTarget>({
     name: FLY_REPLAY,
-    answer: ({ region, standIns = [], state }) => ({
+    answer: ({ regions, state }) => ({
       // Fly documents no status. Without a proxy in front the client sees this one: a 409 is never cached or retried.
       status: 409,
       headers: {
-        'fly-replay': `region=${regionsOf(region, standIns)};state=${state};${rest}`,
+        'fly-replay': `region=${regionsOf(regions)};state=${state}${to};${rest}`,
         'cache-control': 'no-store',
         'content-length': '0',
       },
@@ -73,6 +88,7 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
         // Nobody signs this header. A client that forges it only gets its own writes refused with 503.
         hasFailed: /^[a-z_]{1,64}$/.test(failure?.get('reason') ?? ''),
         failedAfterMillis: /^\d{1,7}$/.test(took) ? Number(took) : undefined,
+        isCached: header('fly-replay-cache-status') === 'hit' ? true : undefined,
         isBehindProxy: FLY_HEADERS.some((name) => header(name) !== undefined),
       }
     },
@@ -80,9 +96,9 @@ export function flyReplay(options: FlyReplayOptions = {}): ReplayTarget {
 }
 
 /** A list stands in quotes; the first region with a machine that can be reached takes the request. */
-function regionsOf(region: string, standIns: readonly string[]): string {
-  const all = [region, ...standIns.filter((one) => one !== region)]
-  return all.length === 1 ? region : `"${all.join(',')}"`
+function regionsOf(regions: readonly [string, ...string[]]): string {
+  const each = [...new Set(regions)]
+  return each.length === 1 ? regions[0] : `"${each.join(',')}"`
 }
 
 /** What does not parse, as two headers folded into one, may still show that the request was replayed: P4 needs no more. */

@@ -8,7 +8,8 @@ export function factsOf(request: IncomingMessage, url: string): RequestFacts {
     method: request.method ?? 'GET',
     url,
     header(name) {
-      const value = request.headers[name]
+      // HTTP/2 names the host in a pseudo header.
+      const value = request.headers[name] ?? (name === 'host' ? request.headers[':authority'] : undefined)
       return typeof value === 'string' ? value : undefined
     },
     // A request that no server made may have no socket.

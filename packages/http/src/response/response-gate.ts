@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { PrimaryUnavailable, ReplayImpossible } from '@headwater/core'
-import type { ReplayAnswer } from '../replay/replay-target.ts'
+import type { Replacement, ReplayAnswer } from '../replay/replay-target.ts'
 import { lengthIn } from './held-body.ts'
 import { destroy, HeldResponse } from './held-response.ts'
 import { refuseHead } from './refuse-head.ts'
@@ -26,7 +26,7 @@ export interface HeadKeeper {
    * Asked once, right before the head is sent. Returns the answer that replaces everything (P3), or `undefined`: the
    * response has started, and no replay can be asked for any more (P4).
    */
-  decide(): ReplayAnswer | undefined
+  decide(): Replacement | undefined
   /** The refusal whose status a head with `status` gets (P10); `undefined` when the app's own stays. */
   refusalInstead(status: number): ReplayImpossible | PrimaryUnavailable | undefined
   /**
@@ -59,7 +59,11 @@ export function gateResponse(response: ServerResponse, keeper: HeadKeeper): void
   function decide(): void {
     const answer = keeper.decide()
     phase = answer === undefined ? 'passed' : 'replaced'
-    if (answer !== undefined) replaceResponse(response, answer, held !== undefined)
+    if (answer === undefined) return
+    if ('forwardTo' in answer) {
+      swallowInformational(response)
+      answer.forwardTo(response)
+    } else replaceResponse(response, answer, held !== undefined)
   }
 
   /** Whether the call may go on to the response. Writes the token before the head of a response that passes. */
@@ -231,10 +235,11 @@ function isHttp2({ req }: ServerResponse): boolean {
  * `looksSent`: the app takes its own answer for sent. Then it may cut the connection at an error, as Express does, so that the
  * proxy must not send another request on it.
  */
-function replaceResponse(response: ServerResponse, answer: ReplayAnswer, looksSent: boolean): void {
+export function replaceResponse(response: ServerResponse, answer: ReplayAnswer, looksSent: boolean): void {
   const native: ServerResponse = Object.getPrototypeOf(response)
   for (const name of response.getHeaderNames()) response.removeHeader(name)
   const headers: Record<string, string> = { ...answer.headers }
+  const body = typeof answer.body === 'string' ? answer.body : ''
   // HTTP/2 has neither the header nor a status text, and warns of both.
   if (isHttp2(response)) Reflect.apply(native.writeHead, response, [answer.status, headers])
   else {
@@ -242,12 +247,16 @@ function replaceResponse(response: ServerResponse, answer: ReplayAnswer, looksSe
     // The status text is given, because the app may have set its own.
     Reflect.apply(native.writeHead, response, [answer.status, 'Replay', headers])
   }
-  Reflect.apply(native.end, response, [])
-  for (const name of INFORMATIONAL) swallow(response, name)
+  Reflect.apply(native.end, response, [body])
+  swallowInformational(response)
 }
 
 /** They would write behind the end of the answer. */
 const INFORMATIONAL = ['writeContinue', 'writeProcessing', 'writeEarlyHints'] as const
+
+function swallowInformational(response: ServerResponse): void {
+  for (const name of INFORMATIONAL) swallow(response, name)
+}
 
 function swallow(response: ServerResponse, name: (typeof INFORMATIONAL)[number]): void {
   response[name] = (...args: unknown[]): void => {

@@ -132,7 +132,7 @@ export class Fleet implements PositionSource, Monitored {
       makeNode: (server) => this.#nodeFor(server, 'replica'),
     })
     const needsRoles = !options.areRolesGiven && this.isMonitored
-    this.firstNews = new FirstNews(needsRoles || discovered.length > 0, () => this.#isKnown(needsRoles))
+    this.firstNews = new FirstNews(needsRoles || discovered.length > 0, () => this.#howMuchIsKnown(needsRoles))
   }
 
   /** The servers as of now. */
@@ -398,12 +398,13 @@ export class Fleet implements PositionSource, Monitored {
     warn('HEADWATER_NO_PRIMARY_REGION', { region: this.#region }, { logger: this.#logger })
   }
 
-  /** Whether all has been heard that a first query waits for: a primary, or a word from every server. */
-  #isKnown(needsRoles: boolean): boolean {
-    if (!this.#discovered.isKnown) return false
-    if (!needsRoles) return true
+  /** How much has been heard of what a first query waits for: a primary, and a word from every server. */
+  #howMuchIsKnown(needsRoles: boolean): 'all' | 'enough' | 'too-little' {
+    if (!this.#discovered.isKnown) return 'too-little'
+    if (!needsRoles) return 'all'
     const servers = this.nodes.filter((node) => node.traits.isOneServer)
-    return this.roleOf(this.primary) === 'primary' || servers.every((node) => this.#reports.has(node))
+    if (servers.every((node) => this.#reports.has(node))) return 'all'
+    return this.roleOf(this.primary) === 'primary' ? 'enough' : 'too-little'
   }
 
   #lookAround(): Standpoint {

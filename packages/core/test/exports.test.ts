@@ -16,6 +16,7 @@ const VALUES = [
   'ReplayToPrimary',
   'ReplicaBehind',
   'Scope',
+  'SessionUnavailable',
   'WriteOnReplica',
   'backgroundSettled',
   'configureBackground',

@@ -162,10 +162,10 @@ export class Monitor {
     readonly lag: Lag | undefined
     readonly openSince: number | undefined
   } {
-    const watcher = this.#watches.get(node)?.watcher
-    const sample = watcher?.known
+    const watch = this.#watches.get(node)
+    const sample = watch?.watcher.known
     const lag = sample?.isStandby === true ? this.#history.lagOf(sample, performance.now()) : undefined
-    return { sample, lag, openSince: watcher?.openSince }
+    return { sample, lag, openSince: watch?.openSince }
   }
 
   /** Asks these servers now, unless that was done in the last 10 ms: it helps the next read. */
@@ -209,12 +209,12 @@ export class Monitor {
 
   async end(): Promise<void> {
     this.#hasEnded = true
-    await Promise.all([...this.#ending, ...[...this.#watches.values()].map(({ watcher }) => watcher.end())])
+    await Promise.all([...this.#ending, ...[...this.#watches.values()].map((watch) => watch.end())])
   }
 
   #start(): void {
     this.#isRunning = true
-    for (const { watcher } of this.#watches.values()) watcher.start()
+    for (const watch of this.#watches.values()) watch.start()
   }
 
   #pauseFor(node: PoolNode): number {

@@ -47,6 +47,7 @@ const TYPES = [
   'FreshnessEvent',
   'HeadwaterErrorCode',
   'Logger',
+  'NoSession',
   'NodeEvent',
   'QueryEvent',
   'ReplayBlocker',

@@ -1,4 +1,10 @@
-import { compareFreshness, databaseErrorIn, type ReadPosition, type ReplicaState } from '@headwater/core/internal'
+import {
+  compareFreshness,
+  databaseErrorIn,
+  isDirect,
+  type ReadPosition,
+  type ReplicaState,
+} from '@headwater/core/internal'
 import type pg from 'pg'
 import { isNotRunning } from '../driver/pg-errors.ts'
 import type { PoolNode } from '../node/pool-node.ts'
@@ -282,7 +288,8 @@ export class Monitor {
     this.#silent.add(node)
     this.#fleet.report(node, 'silent')
     node.learn({ kind: 'failed', error })
-    if (failure === 'silent') node.cut(error)
+    // A pooler refuses new clients, and lets those wait that it has.
+    if (failure === 'silent' || !isDirect(node.traits)) node.cut(error)
   }
 
   /** Whoever waits for a session there gets this error: to them it must be a server that cannot be reached (X9). */

@@ -12,3 +12,4 @@ export {
   type NameKind,
 } from './names/knowledge.ts'
 export type { NameFilter } from './names/name-filter.ts'
+export { needsOwnSession, type SessionNeed, type SessionVerdict, sessionNeedOf } from './session-need.ts'

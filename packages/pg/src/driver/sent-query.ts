@@ -20,7 +20,7 @@ const Result = new PgQuery('', undefined, () => undefined)._result.constructor a
  * The query that pg would make of an app's configuration, made faster: pg 8.23.1 first copies every configuration by its
  * property descriptors, which takes longer than routing the query.
  */
-class SentQuery extends PgQuery {
+export class SentQuery extends PgQuery {
   constructor(config: AppConfig, text: unknown, values: unknown, callback: Settle) {
     // Given a string, pg copies no configuration. What is not a string it refuses when the query is sent.
     super('', values, callback)
@@ -79,6 +79,11 @@ function isLikeThose(): boolean {
   return Object.entries(theirs).every(([name, value]) => isDeepStrictEqual(value, ours[name]))
 }
 
+/** Whether `client` takes queries of our own class: a pipeline takes only those of its own copy of pg. */
+export function takesSentQueries(client: object): boolean {
+  return IS_KNOWN && internalsOf(client).pipeline !== true
+}
+
 /**
  * Makes the query to send on `client` for the app's configuration, with `text` instead of its text. The configuration stays as it
  * is: pg would write into it. Returns `undefined` when it must be sent in pg's own form.
@@ -90,8 +95,7 @@ export function toSentQuery(
   answered: Settle,
   text: string = config.text,
 ): object | undefined {
-  // A pipeline takes only queries of its own copy of pg.
-  if (!IS_KNOWN || internalsOf(client).pipeline === true) return undefined
+  if (!takesSentQueries(client)) return undefined
   return new SentQuery(config, text, values ?? config.values, answered)
 }
 

@@ -10,7 +10,7 @@ export type SessionStatus = 'I' | 'T' | 'E' | undefined
 
 /** A pg client that knows its server's role and its session's state from what the server reports by itself (X4). */
 export interface TrackedClient extends pg.PoolClient {
-  /** `in_hot_standby` (ParameterStatus, PostgreSQL 14 and later); `undefined` when the server does not report it. */
+  /** `in_hot_standby` (ParameterStatus, PostgreSQL 14 and later); `undefined` when the server does not report it, or a pooler does in its place. */
   readonly isStandby: boolean | undefined
   /** Whether `default_transaction_read_only` is on. */
   readonly isReadOnlyByDefault: boolean | undefined
@@ -32,6 +32,8 @@ export interface TrackedClient extends pg.PoolClient {
 export interface TrackingOptions {
   /** Whether the next session is to be read-only from its startup message on (X1). */
   readonly asksForReadOnly: () => boolean
+  /** Whether what the startup reports is the server's own word, and not a pooler's memory of one. */
+  readonly isReportBelieved: () => boolean
   /** Called when a startup message was refused for that. */
   readonly onOptionsRefused: () => void
   /** Called at connect, and again after a promotion. */
@@ -53,9 +55,9 @@ const FORWARDED = ['notification', 'notice', 'drain', 'end'] as const
 export function trackedClientClass(Base: typeof pg.Client, options: TrackingOptions): typeof pg.Client {
   const { _handleReadyForQuery: handleReadyForQuery } = internalsOf(Base.prototype)
   class TrackedPgClient extends Base {
-    isStandby: boolean | undefined
     isReadOnlyByDefault: boolean | undefined
     isForcedReadOnly = false
+    #isStandby: boolean | undefined
     sessionStatus: SessionStatus
     lostTo: Error | undefined
     #waiters: (() => void)[] = []
@@ -84,8 +86,8 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
         const isOn = value === 'on'
         if (name === 'default_transaction_read_only') this.isReadOnlyByDefault = isOn
         if (name !== 'in_hot_standby') return
-        this.isStandby = isOn
-        options.onRole(isOn)
+        this.#isStandby = isOn
+        if (options.isReportBelieved()) options.onRole(isOn)
       })
       this.connection.once('end', () => this.#lose(new Error('Connection terminated unexpectedly')))
       // Without a listener, a checked-out client that loses its connection ends the process. This one stays for the
@@ -97,6 +99,10 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
         const owner = this.#owner
         if (owner !== undefined && owner.listenerCount('error') > 0) runAppCode(() => owner.emit('error', error))
       })
+    }
+
+    get isStandby(): boolean | undefined {
+      return this.#isStandby !== undefined && options.isReportBelieved() ? this.#isStandby : undefined
     }
 
     get owner(): EventEmitter | undefined {

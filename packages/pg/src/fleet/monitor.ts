@@ -1,4 +1,10 @@
-import { compareFreshness, databaseErrorIn, type ReadPosition, type ReplicaState } from '@headwater/core/internal'
+import {
+  compareFreshness,
+  databaseErrorIn,
+  isDirect,
+  type ReadPosition,
+  type ReplicaState,
+} from '@headwater/core/internal'
 import type pg from 'pg'
 import { isNotRunning } from '../driver/pg-errors.ts'
 import type { PoolNode } from '../node/pool-node.ts'
@@ -162,10 +168,10 @@ export class Monitor {
     readonly lag: Lag | undefined
     readonly openSince: number | undefined
   } {
-    const watcher = this.#watches.get(node)?.watcher
-    const sample = watcher?.known
+    const watch = this.#watches.get(node)
+    const sample = watch?.watcher.known
     const lag = sample?.isStandby === true ? this.#history.lagOf(sample, performance.now()) : undefined
-    return { sample, lag, openSince: watcher?.openSince }
+    return { sample, lag, openSince: watch?.openSince }
   }
 
   /** Asks these servers now, unless that was done in the last 10 ms: it helps the next read. */
@@ -209,12 +215,12 @@ export class Monitor {
 
   async end(): Promise<void> {
     this.#hasEnded = true
-    await Promise.all([...this.#ending, ...[...this.#watches.values()].map(({ watcher }) => watcher.end())])
+    await Promise.all([...this.#ending, ...[...this.#watches.values()].map((watch) => watch.end())])
   }
 
   #start(): void {
     this.#isRunning = true
-    for (const { watcher } of this.#watches.values()) watcher.start()
+    for (const watch of this.#watches.values()) watch.start()
   }
 
   #pauseFor(node: PoolNode): number {
@@ -282,7 +288,8 @@ export class Monitor {
     this.#silent.add(node)
     this.#fleet.report(node, 'silent')
     node.learn({ kind: 'failed', error })
-    if (failure === 'silent') node.cut(error)
+    // A pooler refuses new clients, and lets those wait that it has.
+    if (failure === 'silent' || !isDirect(node.traits)) node.cut(error)
   }
 
   /** Whoever waits for a session there gets this error: to them it must be a server that cannot be reached (X9). */

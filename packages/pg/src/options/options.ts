@@ -4,6 +4,7 @@ import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog-options.ts'
 import type { Environment } from './environment.ts'
 import { type FreshnessOptions, type ResolvedFreshness, resolveFreshness } from './freshness-options.ts'
+import type { PoolerOptions } from './pooler-options.ts'
 import { type ReadOptions, type ResolvedReads, resolveReads } from './read-options.ts'
 import {
   hasSeveralServers,
@@ -29,7 +30,7 @@ export interface ServerPoolOptions
     ServersByAddress {}
 
 /** What holds for both. */
-export interface CommonOptions extends PoolConfig, FreshnessOptions, ReadOptions, TruthOptions {
+export interface CommonOptions extends PoolConfig, FreshnessOptions, ReadOptions, TruthOptions, PoolerOptions {
   /**
    * The region that this process runs in. Without one the process counts as being in the primary's region.
    *

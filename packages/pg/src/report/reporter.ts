@@ -1,5 +1,5 @@
 import type { Logger } from '@headwater/core'
-import { type Finding, log, runOutside, warnOfAll } from '@headwater/core/internal'
+import { type Finding, isDirect, log, runOutside, warnOfAll } from '@headwater/core/internal'
 import { errorInWords } from '../fleet/error-in-words.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import { addressText, type PoolNode } from '../node/pool-node.ts'
@@ -134,7 +134,7 @@ export class Reporter {
 
   #factsOf(node: PoolNode, isConfiguredPrimary: boolean): ServerFacts {
     const { sample, lag } = this.#fleet.monitor.knownOf(node)
-    const { address, traits, lastProblem } = node
+    const { address, lastProblem } = node
     const millis = lag?.millis
     return {
       label: node.label,
@@ -142,7 +142,9 @@ export class Reporter {
       region: node.region,
       isConfiguredPrimary,
       isLocal: this.#fleet.isLocal(node),
-      ...traits,
+      isOneServer: node.traits.isOneServer,
+      isDirect: isDirect(node.traits),
+      isPoolerUnsaid: node.isPoolerUnsaid,
       refusesPosition: node.refusesPosition,
       isAsked: this.#fleet.monitor.asks(node),
       role: this.#fleet.roleOf(node),

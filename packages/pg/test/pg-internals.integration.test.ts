@@ -58,6 +58,10 @@ const QUERY: Readonly<Record<keyof QueryInternals, string>> = {
   _canceledDueToError: 'boolean',
   submit: 'function',
   handleRowDescription: 'function',
+  handleCommandComplete: 'function',
+  handleReadyForQuery: 'function',
+  handleError: 'function',
+  prepare: 'function',
 }
 const SUBMITTABLES: Readonly<
   Record<'query' | 'cursor' | 'stream', Readonly<Record<keyof SubmittableInternals, string>>>

@@ -81,6 +81,9 @@ export const SERVER_WARNINGS = {
   HEADWATER_POOLED_REPLICA: ({ server }: AboutServer): string =>
     `${server} is behind a pooler that shares its sessions, so they cannot be forced read-only: only statements that are proven to read run there, and all others need the primary. Give the URL of the replica itself.`,
 
+  HEADWATER_SLOWER_PREPARED: ({ server, statement }: AboutServer & { statement: string }): string =>
+    `${server} runs a statement slower prepared (${statement}) than unprepared: its data are skewed. It is sent unprepared from now on; \`prepare: { plans: 'safe' }\`, the default, or \`prepare: false\` on that query leaves it out.`,
+
   HEADWATER_TOO_MANY_CONNECTIONS: ({
     server,
     needed,

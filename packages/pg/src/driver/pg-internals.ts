@@ -87,6 +87,11 @@ export interface QueryInternals {
   _canceledDueToError: unknown
   submit(connection: pg.Connection): unknown
   handleRowDescription(message: unknown): void
+  handleCommandComplete(message: unknown, connection: unknown): void
+  handleReadyForQuery(connection: unknown): void
+  handleError(error: unknown, connection: unknown): void
+  /** Sends it in the extended protocol, part by part. */
+  prepare(connection: unknown): unknown
 }
 
 /** As `internalsOf`, for a query. */

@@ -11,6 +11,8 @@ export interface AppConfig extends QueryConfig {
   readonly binary?: unknown
   readonly portal?: unknown
   readonly rows?: unknown
+  /** Headwater's own: `false` sends it as pg does, however often it comes (S1). */
+  readonly prepare?: unknown
 }
 
 type ResultConstructor = new (rowMode: unknown, types: unknown) => object
@@ -20,7 +22,7 @@ const Result = new PgQuery('', undefined, () => undefined)._result.constructor a
  * The query that pg would make of an app's configuration, made faster: pg 8.23.1 first copies every configuration by its
  * property descriptors, which takes longer than routing the query.
  */
-class SentQuery extends PgQuery {
+export class SentQuery extends PgQuery {
   constructor(config: AppConfig, text: unknown, values: unknown, callback: Settle) {
     // Given a string, pg copies no configuration. What is not a string it refuses when the query is sent.
     super('', values, callback)
@@ -68,7 +70,7 @@ export function submitted(submit: () => unknown, connection: pg.Connection): unk
 }
 
 /** Whether the queries of the installed pg have the fields that are known here, and no others. */
-const IS_KNOWN: boolean = isLikeThose()
+export const IS_KNOWN: boolean = isLikeThose()
 
 function isLikeThose(): boolean {
   const settle: Settle = () => undefined
@@ -105,8 +107,8 @@ export function findFirstResult(query: object): pg.Result | undefined {
   return first?.command ? first : undefined
 }
 
-/** Copies all that pg reads from a configuration. */
+/** Copies all that is read from a configuration. */
 export function copyConfig(config: AppConfig, text: string = config.text): AppConfig {
-  const { name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows } = config
-  return { text, name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows } as AppConfig
+  const { name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows, prepare } = config
+  return { text, name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows, prepare } as AppConfig
 }

@@ -3,7 +3,7 @@ import { accessIn, type Decision, type Position, type PrimaryReason, type Situat
 import { boundHere } from '../driver/bound-here.ts'
 import { isStatementLost } from '../driver/named-statement.ts'
 import { isReadTimeout, isSessionEnded } from '../driver/pg-errors.ts'
-import { sendQuery } from '../driver/send.ts'
+import { sendStatement } from '../driver/prepare/send-statement.ts'
 import { isAbandoned, sendSubmittable } from '../driver/submittable.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Connected, Connection } from '../node/pool-node.ts'
@@ -206,7 +206,7 @@ export class Execution {
     } else if (holder.isWriting && mayBringPosition(query, connection)) {
       sendWithPosition(query, connection, answered)
     } else {
-      sendQuery(client, call, answered)
+      sendStatement(client, call, query.statement, answered)
     }
   }
 
@@ -225,7 +225,11 @@ export class Execution {
   }
 
   #answered(query: RoutedQuery, connection: Connection, error: unknown, result?: unknown, position?: Position): void {
-    const { holder } = query
+    const { holder, statement } = query
+    if (statement.reason === 'schema-change' || (statement.count > 1 && statement.access === 'write')) {
+      // What other sessions have prepared may be of an older schema.
+      for (const { statements } of this.#fleet.nodes) statements?.forgetAll()
+    }
     if (!error) {
       holder.answered(connection)
       return holder.finish(query, undefined, result, position)

@@ -75,6 +75,7 @@ function sizeFindings({
   survey,
   isDirect,
   keepsReadOnly,
+  slowerPrepared,
   isOneServer,
   max,
   isConfiguredPrimary,
@@ -84,6 +85,9 @@ function sizeFindings({
   if (!keepsReadOnly && !isConfiguredPrimary) {
     findings.push({ code: 'HEADWATER_POOLED_REPLICA', facts: { server: label }, about })
   } else if (!isDirect) findings.push({ code: 'HEADWATER_POOLER_FOUND', facts: { server: label }, about })
+  if (slowerPrepared !== undefined) {
+    findings.push({ code: 'HEADWATER_SLOWER_PREPARED', facts: { server: label, statement: slowerPrepared }, about })
+  }
   if (survey === undefined) return findings
   const { allowed, instances, clockAheadMillis } = survey
   const needed = instances * (max + WATCHES)

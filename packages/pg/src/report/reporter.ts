@@ -135,6 +135,7 @@ export class Reporter {
       isLocal: this.#fleet.isLocal(node),
       ...traits,
       refusesPosition: node.refusesPosition,
+      slowerPrepared: node.statements?.slower.at(-1)?.name,
       isAsked: this.#fleet.monitor.asks(node),
       role: this.#fleet.roleOf(node),
       isStandby: sample?.isStandby ?? node.isStandby,

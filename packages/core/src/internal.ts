@@ -13,6 +13,7 @@ export {
   type Knowledge,
   type KnowledgeTables,
   type Known,
+  mixedFrom,
   type NameFilter,
   type NameKind,
   needsOwnSession,

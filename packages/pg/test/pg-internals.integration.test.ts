@@ -63,6 +63,8 @@ const QUERY: Readonly<Record<keyof QueryInternals, string>> = {
   handleRowDescription: 'function',
   handleDataRow: 'function',
   handleCommandComplete: 'function',
+  handleReadyForQuery: 'function',
+  handleError: 'function',
 }
 const SUBMITTABLES: Readonly<
   Record<'query' | 'cursor' | 'stream', Readonly<Record<keyof SubmittableInternals, string>>>

@@ -1,6 +1,7 @@
 export { type Classifier, type ClassifierOptions, createClassifier } from './classifier.ts'
 export { classify } from './classify.ts'
 export { type Body, classifyBody } from './grammar/body.ts'
+export { mixedFrom } from './mixed-from.ts'
 export {
   createKnowledge,
   IMPLIED_OPERATORS,

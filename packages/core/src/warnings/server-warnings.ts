@@ -78,6 +78,9 @@ export const SERVER_WARNINGS = {
   HEADWATER_POOLER_FOUND: ({ server }: AboutServer): string =>
     `${server} is behind a pooler, and nothing says which kind: it counts as one that shares its sessions between transactions, so what needs a session of its own is refused. Say \`pooler: 'transaction'\`, or \`pooler: 'session'\` where it keeps them, and give the server's own URL as \`direct\`.`,
 
+  HEADWATER_SLOWER_PREPARED: ({ server, statement }: AboutServer & { statement: string }): string =>
+    `${server} runs a statement slower prepared (${statement}) than unprepared: its data are skewed. It is sent unprepared from now on; \`prepare: { plans: 'safe' }\`, the default, or \`prepare: false\` on that query leaves it out.`,
+
   HEADWATER_TOO_MANY_CONNECTIONS: ({
     server,
     needed,

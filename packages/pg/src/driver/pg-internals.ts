@@ -89,11 +89,13 @@ export interface QueryInternals {
   /** Whether it is sent by the extended protocol. */
   requiresPreparation(): boolean
   /** Sends it by the extended protocol; with `_getRows` at its end. */
-  prepare(connection: pg.Connection): void
+  prepare(connection: unknown): void
   _getRows(connection: pg.Connection, rows: unknown): void
   handleRowDescription(message: unknown): void
   handleDataRow(message: { readonly fields: readonly unknown[] }): void
-  handleCommandComplete(message: unknown, connection: pg.Connection): void
+  handleCommandComplete(message: unknown, connection: unknown): void
+  handleReadyForQuery(connection: unknown): void
+  handleError(error: unknown, connection: unknown): void
 }
 
 /** The messages of the extended protocol that pg's connection sends. */

@@ -68,7 +68,7 @@ export function submitted(submit: () => unknown, connection: pg.Connection): unk
 }
 
 /** Whether the queries of the installed pg have the fields that are known here, and no others. */
-const IS_KNOWN: boolean = isLikeThose()
+export const IS_KNOWN: boolean = isLikeThose()
 
 function isLikeThose(): boolean {
   const settle: Settle = () => undefined
@@ -109,8 +109,8 @@ export function findFirstResult(query: object): pg.Result | undefined {
   return first?.command ? first : undefined
 }
 
-/** Copies all that pg reads from a configuration. */
+/** Copies all that is read from a configuration. */
 export function copyConfig(config: AppConfig, text: string = config.text): AppConfig {
-  const { name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows } = config
-  return { text, name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows } as AppConfig
+  const { name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows, prepare } = config
+  return { text, name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows, prepare } as AppConfig
 }

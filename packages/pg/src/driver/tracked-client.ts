@@ -3,7 +3,11 @@ import { OptionsInvalid } from '@headwater/core'
 import { runOutside } from '@headwater/core/internal'
 import type pg from 'pg'
 import { emitterOf, internalsOf, onParameterStatus, wrapOpening } from './pg-internals.ts'
+import { toSendable } from './prepare/messages.ts'
+import type { ServerStatements } from './prepare/server-statements.ts'
+import { SessionStatements } from './prepare/session-statements.ts'
 import { runAppCode } from './run-app-code.ts'
+import { IS_KNOWN } from './sent-query.ts'
 
 /** What ReadyForQuery says of the session; `undefined` before the first and after the connection ended. */
 export type SessionStatus = 'I' | 'T' | 'E' | undefined
@@ -25,6 +29,8 @@ export interface TrackedClient extends pg.PoolClient {
   readonly lostTo: Error | undefined
   /** The emitter that passes on the connection's events while it is leased. */
   owner: EventEmitter | undefined
+  /** What its session has prepared by itself (S1); `undefined` where that is off. */
+  readonly statements: SessionStatements | undefined
   /** Calls back as soon as every query has been answered, or the connection is gone; at once when that is so already. */
   whenSettled(callback: () => void): void
 }
@@ -38,6 +44,8 @@ export interface TrackingOptions {
   readonly onOptionsRefused: () => void
   /** Called at connect, and again after a promotion. */
   readonly onRole: (isStandby: boolean) => void
+  /** What its server's sessions prepare; `undefined` where that is off. */
+  readonly statements: ServerStatements | undefined
   /** Called when a connection broke, in use or idle. */
   readonly onError: (error: Error) => void
 }
@@ -60,6 +68,7 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
     #isStandby: boolean | undefined
     sessionStatus: SessionStatus
     lostTo: Error | undefined
+    readonly statements: SessionStatements | undefined
     #waiters: (() => void)[] = []
     #owner: EventEmitter | undefined
     #isForwarding = false
@@ -72,6 +81,9 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
           "its instances have no connection of pg's own (is it pg-native?); expected pg.Client or a subclass of it",
         )
       }
+      const canPrepare = IS_KNOWN && toSendable !== undefined && internalsOf(this).pipeline !== true
+      this.statements =
+        options.statements === undefined || !canPrepare ? undefined : new SessionStatements(options.statements)
       // What a socket reports runs in the async context that opened it, and many callers will use it.
       wrapOpening(this, runOutside)
       if (options.asksForReadOnly()) {

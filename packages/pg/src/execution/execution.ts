@@ -10,8 +10,15 @@ import {
 import type { Submittable } from 'pg'
 import { boundHere } from '../driver/bound-here.ts'
 import { isStatementLost } from '../driver/named-statement.ts'
-import { isNeverSent, isNotForTransactions, isReadTimeout, isSessionEnded, isTransactionRefusal } from '../driver/pg-errors.ts'
+import {
+  isNeverSent,
+  isNotForTransactions,
+  isReadTimeout,
+  isSessionEnded,
+  isTransactionRefusal,
+} from '../driver/pg-errors.ts'
 import { submittableInternalsOf } from '../driver/pg-internals.ts'
+import { sendStatement } from '../driver/prepare/send-statement.ts'
 import { sendQuery, sendQuestion, sendText } from '../driver/send.ts'
 import { rollBack, sendGuarded } from '../driver/send-guarded.ts'
 import type { Settle } from '../driver/settle.ts'
@@ -275,10 +282,12 @@ export class Execution {
     } else if (holder.isWriting && mayBringPosition(query, connection)) {
       sendWithPosition(query, connection, answered)
     } else if (connection.node.traits.pooling === 'none' || typeof call.config === 'string') {
-      sendQuery(client, call, answered)
+      sendStatement(client, call, query.statement, answered)
     } else {
       const isInTransaction = client.sessionStatus !== 'I'
-      whenNameIsSettled(call, connection, isInTransaction, (settled) => sendQuery(client, settled, answered))
+      whenNameIsSettled(call, connection, isInTransaction, (settled) =>
+        sendStatement(client, settled, query.statement, answered),
+      )
     }
   }
 
@@ -341,7 +350,11 @@ export class Execution {
   }
 
   #answered(query: RoutedQuery, connection: Connection, error: unknown, result?: unknown, position?: Position): void {
-    const { holder } = query
+    const { holder, statement } = query
+    if (statement.reason === 'schema-change' || (statement.count > 1 && statement.access === 'write')) {
+      // What other sessions have prepared may be of an older schema.
+      for (const { statements } of this.#fleet.nodes) statements?.forgetAll()
+    }
     if (!error) {
       connection.node.gaveAnswer()
       holder.answered(connection)

@@ -46,6 +46,7 @@ type FleetOptions = Pick<
   | 'logger'
   | 'suspectAfterMillis'
   | 'promotionWaitMillis'
+  | 'prepare'
 >
 
 /** How long a server may take to say whether it stops. */
@@ -93,6 +94,7 @@ export class Fleet implements PositionSource, Monitored {
   readonly #arbiter: Arbiter
   #contested = false
   readonly #wait: PrimaryWait
+  readonly #prepare: ResolvedOptions['prepare']
   #lineage: Lineage = NO_LINEAGE
   /** The timeline on which `primary` was elected; 0 while it is the first guess. */
   #electedOn = 0
@@ -100,6 +102,7 @@ export class Fleet implements PositionSource, Monitored {
   constructor(options: FleetOptions) {
     const { region, primary, replicas, discovered, freshness, reads, suspectAfterMillis, promotionWaitMillis } = options
     this.#logger = options.logger
+    this.#prepare = options.prepare
     this.#readsElsewhere = reads.readsElsewhere
     this.#groups = new Set(
       [...replicas, ...discovered.map(({ node }) => node)].flatMap(({ share }) => share.group ?? []),
@@ -356,13 +359,13 @@ export class Fleet implements PositionSource, Monitored {
   }
 
   #nodeFor(server: ResolvedNode, role: 'primary' | 'replica'): PoolNode {
-    return new PoolNode(server, role, () => this.monitor.alarm())
+    return new PoolNode(server, role, () => this.monitor.alarm(), undefined, this.#prepare)
   }
 
   #followPrimary(server: ResolvedNode, timeoutMillis: number): MovingAddress {
     const onNews = (): void => this.monitor.alarm()
     const makeNode = (admit: ConstructorParameters<typeof PoolNode>[3]) =>
-      new PoolNode(server, 'primary', onNews, admit)
+      new PoolNode(server, 'primary', onNews, admit, this.#prepare)
     const moving: MovingAddress = new MovingAddress(makeNode, timeoutMillis, this.#logger, {
       onSample: (sample) => this.report(moving.node, sample),
       onWrongServer: onNews,

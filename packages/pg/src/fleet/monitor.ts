@@ -19,6 +19,8 @@ const CALM_MILLIS = 1_000
 /** The same for a server of another region. */
 const FAR_MILLIS = 10_000
 const SHORTEST_PAUSE_MILLIS = 50
+/** The least time between two questions that reads hurry, whoever is asked. */
+const HURRY_PAUSE_MILLIS = 2
 /** The pause while it is not clear who is who. */
 const ALARM_PAUSE_MILLIS = 100
 /** How long servers are asked that often after each piece of evidence. */
@@ -71,6 +73,8 @@ export class Monitor {
   /** When reads of this region went to servers of others. */
   readonly #readFarAt = new Map<PoolNode, number>()
   #hasEnded = false
+  #hurriedAt = Number.NEGATIVE_INFINITY
+  #hurried = -1
   #sampled: ((node: PoolNode, state: ReplicaState) => void) | undefined
 
   constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis }: MonitorOptions) {
@@ -174,9 +178,17 @@ export class Monitor {
     return { sample, lag, openSince: watch?.openSince }
   }
 
-  /** Asks these servers now, unless that was done in the last 10 ms: it helps the next read. */
+  /**
+   * Asks one of these servers now, in turn, unless one was asked in the last 2 ms: it helps the next read. With many servers, asking
+   * all of them for each read would cost more than the reads.
+   */
   hurry(nodes: readonly PoolNode[]): void {
-    for (const node of nodes) this.#watches.get(node)?.watcher.hurry()
+    const now = performance.now()
+    if (now - this.#hurriedAt < HURRY_PAUSE_MILLIS) return
+    this.#hurriedAt = now
+    this.#hurried = (this.#hurried + 1) % nodes.length
+    const node = nodes[this.#hurried]
+    if (node !== undefined) this.#watches.get(node)?.watcher.hurry()
   }
 
   /**
@@ -241,7 +253,7 @@ export class Monitor {
   noteFarRead(node: PoolNode): void {
     const wasRead = this.#isReadFar(node)
     this.#readFarAt.set(node, performance.now())
-    if (!wasRead) this.hurry([node])
+    if (!wasRead) this.#watches.get(node)?.watcher.hurry()
   }
 
   /** An open connection stays where it is: where the address leads now, only a new one shows. */

@@ -17,11 +17,15 @@ import pg from 'pg'
 import { boundHere } from '../driver/bound-here.ts'
 import { isNotRunning } from '../driver/pg-errors.ts'
 import { clientClassOf, clientsOf, forgetPending } from '../driver/pg-internals.ts'
+import { ServerStatements } from '../driver/prepare/server-statements.ts'
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
 import { unconnectedClient } from '../driver/unconnected-client.ts'
+import type { ResolvedPrepare } from '../options/prepare-options.ts'
 import type { ResolvedShare } from '../options/read-options.ts'
 import type { ResolvedNode } from '../options/resolve-servers.ts'
+import { mayKeepStatements } from './may-keep-statements.ts'
 import { askWhetherOwn, type OpenedSession, openReadOnly } from './read-only-session.ts'
+import { StatementInquiry } from './statement-inquiry.ts'
 import { guardedVerify, type VerifySession, verifyAfter, verifyReadOnly } from './verify-session.ts'
 import { WrongServer } from './wrong-server.ts'
 
@@ -94,6 +98,9 @@ export class PoolNode {
   /** Pools of earlier roles whose connections are still in use. */
   readonly #leaving = new Set<Promise<void>>()
   readonly #Client: typeof pg.Client
+  /** What its sessions prepare by themselves (S1); `undefined` where that is off. */
+  readonly statements: ServerStatements | undefined
+  readonly #inquiry: StatementInquiry | undefined
   readonly #onNews: () => void
   readonly #admit: VerifySession | undefined
   /** The role that the server last reported; `undefined` before the first connection. */
@@ -120,7 +127,13 @@ export class PoolNode {
    * `onNews` is called when the server reports another role than its own; `admit` says of each new session whether its server is the
    * one that is wanted.
    */
-  constructor(node: ResolvedNode, role: NodeRole, onNews: () => void = () => undefined, admit?: VerifySession) {
+  constructor(
+    node: ResolvedNode,
+    role: NodeRole,
+    onNews: () => void = () => undefined,
+    admit?: VerifySession,
+    prepare?: ResolvedPrepare,
+  ) {
     this.name = node.name
     this.origin = node.origin
     this.role = role
@@ -135,6 +148,18 @@ export class PoolNode {
     this.#isPoolingTold = node.pooler.pooling !== undefined
     this.#onNews = onNews
     this.direct = directNodeOf(node, role, onNews)
+    if (prepare !== undefined) {
+      this.statements = new ServerStatements({
+        ...prepare,
+        onWanted: () => this.#inquiry?.schedule(),
+        onSlower: () => this.changed(),
+      })
+      this.#inquiry = new StatementInquiry(
+        () => this.pool,
+        this.statements,
+        () => mayKeepStatements(this.#traits),
+      )
+    }
     this.#Client = trackedClientClass(clientClassOf(node.config), {
       asksForReadOnly: () => this.role === 'replica' && this.#traits.takesStartupOptions && isDirect(this.#traits),
       isReportBelieved: () => isDirect(this.#traits),
@@ -143,6 +168,7 @@ export class PoolNode {
         if (this.#admit === undefined) this.#observeRole(isStandby)
       },
       onError: (error) => this.learn({ kind: 'connection-error', error }),
+      statements: this.statements,
     })
     this.pool = this.#makePool()
   }
@@ -199,6 +225,7 @@ export class PoolNode {
   #leave(error: unknown, isCut: boolean): void {
     if (this.#hasEnded) return
     const old = this.pool
+    this.statements?.doubt()
     const clients = clientsOf(old)
     this.pool = this.#makePool()
     for (const listener of this.#poolListeners) listener(this.pool)
@@ -213,6 +240,7 @@ export class PoolNode {
   /** Ends its connections, after those in use were given back. */
   async end(): Promise<void> {
     this.#hasEnded = true
+    await this.#inquiry?.end()
     await Promise.all([this.pool.end(), this.direct?.end(), ...this.#leaving])
   }
 
@@ -279,6 +307,7 @@ export class PoolNode {
     const before = this.#traits
     this.#traits = withFound(before, found)
     if (this.#traits !== before) this.changed()
+    if (this.statements !== undefined && !mayKeepStatements(this.#traits)) this.statements.keepsStatements = false
   }
 
   /** Whether a pooler was found that the options do not speak of. */

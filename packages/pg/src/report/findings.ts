@@ -70,10 +70,14 @@ function roleFindings(server: ServerFacts, { primary, timeline }: FleetFacts): F
   return []
 }
 
-function sizeFindings({ label, survey, isDirect, isPoolerUnsaid, isOneServer, max }: ServerFacts): Finding[] {
+function sizeFindings(server: ServerFacts): Finding[] {
+  const { label, survey, isDirect, isPoolerUnsaid, slowerPrepared, isOneServer, max } = server
   const about = label
   const findings: Finding[] = []
   if (isPoolerUnsaid) findings.push({ code: 'HEADWATER_POOLER_FOUND', facts: { server: label }, about })
+  if (slowerPrepared !== undefined) {
+    findings.push({ code: 'HEADWATER_SLOWER_PREPARED', facts: { server: label, statement: slowerPrepared }, about })
+  }
   if (survey === undefined) return findings
   const { allowed, instances, clockAheadMillis } = survey
   const needed = instances * (max + WATCHES)

@@ -18,6 +18,8 @@ export interface ServerFacts {
   /** Whether a pooler was found that the options do not speak of. */
   readonly isPoolerUnsaid: boolean
   readonly refusesPosition: boolean
+  /** The name of a statement that was slower prepared (S4). */
+  readonly slowerPrepared: string | undefined
   /** Whether the pool asks it by itself who it is; a lone server and one behind a load balancer are not asked. */
   readonly isAsked: boolean
   /** By the election. */

@@ -52,7 +52,8 @@ export class Reporter {
   #lookSoon(): void {
     // Servers may join later.
     const left = this.#fleet.nodes.filter((node) => !this.#surveys.has(node))
-    if (left.length > 0) this.#running ??= this.#survey(left).finally(() => {
+    if (left.length > 0)
+      this.#running ??= this.#survey(left).finally(() => {
         this.#running = undefined
       })
     if (this.#isDue) return
@@ -146,6 +147,7 @@ export class Reporter {
       isDirect: isDirect(node.traits),
       isPoolerUnsaid: node.isPoolerUnsaid,
       refusesPosition: node.refusesPosition,
+      slowerPrepared: node.statements?.slower.at(-1)?.name,
       isAsked: this.#fleet.monitor.asks(node),
       role: this.#fleet.roleOf(node),
       isStandby: sample?.isStandby ?? node.isStandby,

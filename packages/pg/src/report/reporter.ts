@@ -52,7 +52,8 @@ export class Reporter {
   #lookSoon(): void {
     // Servers may join later.
     const left = this.#fleet.nodes.filter((node) => !this.#surveys.has(node))
-    if (left.length > 0) this.#running ??= this.#survey(left).finally(() => {
+    if (left.length > 0)
+      this.#running ??= this.#survey(left).finally(() => {
         this.#running = undefined
       })
     if (this.#isDue) return

@@ -10,7 +10,13 @@ import {
 import type { Submittable } from 'pg'
 import { boundHere } from '../driver/bound-here.ts'
 import { isStatementLost } from '../driver/named-statement.ts'
-import { isNeverSent, isNotForTransactions, isReadTimeout, isSessionEnded, isTransactionRefusal } from '../driver/pg-errors.ts'
+import {
+  isNeverSent,
+  isNotForTransactions,
+  isReadTimeout,
+  isSessionEnded,
+  isTransactionRefusal,
+} from '../driver/pg-errors.ts'
 import { submittableInternalsOf } from '../driver/pg-internals.ts'
 import { sendQuery, sendQuestion, sendText } from '../driver/send.ts'
 import { rollBack, sendGuarded } from '../driver/send-guarded.ts'

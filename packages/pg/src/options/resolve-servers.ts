@@ -203,8 +203,13 @@ function resolveReplicas(
 ): Pick<Given, 'replicas' | 'discovered'> {
   if (!Array.isArray(given)) throw new OptionsInvalid('replicas', 'expected an array of { region, connectionString }')
   // A replica must not inherit the primary's address.
-  const { connectionString: _url, host: _host, port: _port, direct: _direct, ...common } = shared as PoolConfig &
-    PoolerOptions
+  const {
+    connectionString: _url,
+    host: _host,
+    port: _port,
+    direct: _direct,
+    ...common
+  } = shared as PoolConfig & PoolerOptions
   const replicas: ResolvedNode[] = []
   const discovered: ResolvedDiscoveredNodes[] = []
   for (const [index, replica] of (given as readonly (ReplicaOptions | DiscoveredReplicas)[]).entries()) {
@@ -267,7 +272,9 @@ function resolveNode(
   known: Pick<ResolvedNode, 'region' | 'asksRegion' | 'traits'> & Partial<Pick<ResolvedNode, 'regionOf'>>,
   directUrl?: string,
 ): ResolvedNode {
-  const options = config as Partial<Omit<MovingPrimary, 'endpoint'>> & ReplicaShare & PoolerOptions & { endpoint?: string }
+  const options = config as Partial<Omit<MovingPrimary, 'endpoint'>> &
+    ReplicaShare &
+    PoolerOptions & { endpoint?: string }
   const { region: _, regionOf: _r, weight: _w, group: _g, groupOnly: _o, ...rest } = options
   const { endpoint, standIns, provider, pooler, direct, ...given } = rest
   if ((given as { readonly pipeline?: unknown }).pipeline) {

@@ -58,7 +58,11 @@ describe.skipIf(!hasPgBouncer).each(poolers)(
       database = 'replica',
       { endpoint, ...options }: RoutedPoolOptions & Partial<Pick<ReplicaOptions, 'endpoint'>> = {},
     ): RoutedPool =>
-      world.pool(region, { replicas: [{ region, connectionString: pooler.url(database), endpoint }], ...options })
+      world.pool(region, {
+        replicas: [{ region, connectionString: pooler.url(database), endpoint }],
+        logger: undefined,
+        ...options,
+      })
 
     it('X2: reads are answered by the replica', async () => {
       const pool = poolIn('nrt')

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import * as core from '../src/index.ts'
 
@@ -96,7 +96,9 @@ describe('the names of core', () => {
         .filter((file) => file.endsWith('.ts'))
         .map((file) => `${folder}/${file}`)
     const pages = readdirSync(new URL('packages/', root)).map((name) => `packages/${name}/README.md`)
-    const sources = readdirSync(new URL('examples/', root)).flatMap((name) => filesIn(`examples/${name}/src`))
+    const sources = readdirSync(new URL('examples/', root))
+      .filter((name) => existsSync(new URL(`examples/${name}/src`, root)))
+      .flatMap((name) => filesIn(`examples/${name}/src`))
     expect(sources.length).toBeGreaterThan(0)
     const insiders = ['README.md', ...pages, ...sources].filter((file) =>
       read(file).includes('@headwater/core/internal'),

@@ -64,7 +64,16 @@ const FORGETS: ReadonlySet<Statement['reason']> = new Set(['session-state', 'pre
 const FORGETTING = /\b(?:discard|deallocate)\b/i
 
 /** The values of a query that could be prepared without its answer being another; `undefined` for any other query. */
-function preparableValues({ text, config, values }: QueryCall, statement: Statement): readonly unknown[] | undefined {
+function preparableValues(call: QueryCall, statement: Statement): readonly unknown[] | undefined {
+  try {
+    return valuesIn(call, statement)
+  } catch {
+    // What throws when it is looked at throws in pg's own words when pg looks.
+    return undefined
+  }
+}
+
+function valuesIn({ text, config, values }: QueryCall, statement: Statement): readonly unknown[] | undefined {
   if (text === undefined || statement.count !== 1 || statement.reason === 'select-into') return undefined
   let own = values
   if (typeof config !== 'string') {

@@ -63,6 +63,8 @@ export function submitted(submit: () => unknown, connection: pg.Connection): unk
     return submit()
   } catch (error) {
     connection.stream.destroy()
+    // pg builds the messages of all connections in one buffer: half a message is in there, and another's would begin with it.
+    connection.query('')
     return error
   }
 }

@@ -3,6 +3,7 @@ import { request as httpsRequest, Agent as TlsAgent } from 'node:https'
 import { isIP, type Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { OptionsInvalid } from '@headwater/core'
+import { warn } from '@headwater/core/internal'
 import { type RegionAddresses, resolveAddresses } from './region-addresses.ts'
 import type { ForwardingTarget, ReplayOrder } from './replay-target.ts'
 
@@ -101,7 +102,8 @@ export function forward(options: ForwardOptions): ForwardingTarget {
         try {
           const address = await addressOf(region)
           if (address !== undefined) return await connectTo(address, order)
-          warnOfUnknown(region)
+          const facts = { target: 'forward', region }
+          warn('HEADWATER_REGION_WITHOUT_ADDRESS', facts, { about: region, logger: order.logger })
         } catch (error) {
           last = error
         }
@@ -142,17 +144,6 @@ function nameIn({ hostname }: URL): string {
 function letIdleEnd<Pool extends Agent>(agent: Pool, idleMillis: number): Pool {
   agent.on('free', (socket: Socket) => socket.setTimeout(idleMillis))
   return agent
-}
-
-const unknown = new Set<string>()
-
-function warnOfUnknown(region: string): void {
-  if (unknown.has(region) || unknown.size > 100) return
-  unknown.add(region)
-  process.emitWarning(
-    `forward() knows no address for the region ${region}, and cannot send requests there: add it to \`regions\``,
-    { type: 'HeadwaterWarning', code: 'HEADWATER_REGION_UNKNOWN' },
-  )
 }
 
 function checkWhole(option: string, value: unknown, most: number): number {

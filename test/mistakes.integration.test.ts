@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { runInScope, Scope } from '@headwater/core'
+import { forward } from '@headwater/http'
 import { headwater, health } from '@headwater/http/express'
 import { RoutedPool, type RoutedPoolOptions } from '@headwater/pg'
 import { World } from '@headwater/test-world'
@@ -122,10 +123,15 @@ describe('what is refused at the start', () => {
 
   test('O1: a body limit above what the proxy can replay', () => {
     const heard = new Heard()
-    headwater({ pool: { topology, logger: heard }, secret: SECRET, bodyLimitBytes: 10_000_000 })
-    headwater({ pool: { topology, logger: heard }, secret: SECRET, bodyLimitBytes: 1_000_000 })
+    for (const bodyLimitBytes of [undefined, 1_000_000, 1_000_001]) {
+      headwater({ pool: { topology, logger: heard }, secret: SECRET, bodyLimitBytes })
+    }
+    const replayTarget = forward({ regions: { ams: 'http://127.0.0.1:1' } })
+    const unasked = new Heard()
+    headwater({ pool: { topology, logger: unasked }, secret: SECRET, bodyLimitBytes: 10_000_000, replayTarget })
+    expect(unasked.said).toEqual([])
     expect(heard.said).toEqual([
-      expect.stringMatching(/HEADWATER_BODY_LIMITS: bodyLimitBytes is 10000000.*to 1048576 or less/),
+      expect.stringMatching(/HEADWATER_BODY_LIMITS: bodyLimitBytes is 1000001.*to 1000000 or less/),
     ])
   })
 })

@@ -536,6 +536,22 @@ describe('forward()', () => {
     }
   })
 
+  test('P9: a connection ends before the other side closes it, whatever idleTimeoutMillis allows', async () => {
+    const ended: Promise<string>[] = []
+    const farServer = createServer((message, response) => {
+      const { socket } = message
+      const isEnded = once(socket, 'end').then(() => 'ended by the sender')
+      ended.push(Promise.race([isEnded, once(socket, 'close').then(() => 'closed by the app')]))
+      message.resume()
+      response.end('ok')
+    })
+    farServer.keepAliveTimeout = 2_000
+    const port = await near('Koa 3', await listen(farServer), { forward: { idleTimeoutMillis: 60_000 } })
+    expect((await ask(port, { body: blob(10) })).status).toBe(200)
+    expect(await Promise.all(ended)).toEqual(['ended by the sender'])
+    expect((await ask(port, { body: blob(10) })).status).toBe(200)
+  })
+
   test('P9: connections are kept and used again', async () => {
     const sockets = new Set<unknown>()
     const port = await near(

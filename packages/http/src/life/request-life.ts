@@ -466,9 +466,13 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   /** The one way of this request to another region; `undefined` where it is not replayed, or its body was not kept. */
   #forward(): Forwarding | undefined {
     const { replay } = this.scope
-    const { replayTarget } = this.#shared.options
+    const { options, clocks, deadRegions } = this.#shared
+    const { replayTarget } = options
     if (replay === undefined || this.#request === undefined || replayTarget.connect === undefined) return undefined
-    this.#forwarding ??= new Forwarding(replayTarget, this.#orderOf(replay), this.#request)
+    this.#forwarding ??= new Forwarding(replayTarget, this.#orderOf(replay), this.#request, () => {
+      const startedAt = clocks.monotonicMillis()
+      return (isReached) => deadRegions.tried(replay.region, isReached, startedAt, clocks.monotonicMillis())
+    })
     return this.#forwarding
   }
 

@@ -78,7 +78,7 @@ export function forward(options: ForwardOptions): ForwardingTarget {
   }
   const pooling = { keepAlive: true, maxSockets, autoSelectFamilyAttemptTimeout: 1_000 }
   /** What was said last on a connection about how long it is kept. */
-  const kept = new WeakMap<Socket, string | undefined>()
+  const kept = new WeakMap<Socket, string>()
   const letIdleEnd = (socket: Socket): void => void socket.setTimeout(idleMillisAfter(kept.get(socket), idleMillis))
   const agent = new Agent(pooling).on('free', letIdleEnd)
   const tlsAgent = new TlsAgent({ ...pooling, ...tls }).on('free', letIdleEnd)
@@ -97,7 +97,7 @@ export function forward(options: ForwardOptions): ForwardingTarget {
       : httpRequest({ ...common, agent })
     await whenConnected(outgoing, isTls, connectTimeoutMillis)
     outgoing.setTimeout(answerTimeoutMillis, () => outgoing.destroy(new Error('no answer came in time')))
-    outgoing.once('response', (far) => kept.set(far.socket, far.headers['keep-alive']))
+    outgoing.once('response', (far) => kept.set(far.socket, String(far.headers['keep-alive'] ?? '')))
     if (host === 'region') outgoing.setHeader('host', address.host)
     return outgoing
   }

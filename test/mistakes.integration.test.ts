@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { runInScope, Scope } from '@headwater/core'
+import { forward } from '@headwater/http'
 import { headwater, health } from '@headwater/http/express'
 import { RoutedPool, type RoutedPoolOptions } from '@headwater/pg'
 import { World } from '@headwater/test-world'
@@ -70,7 +71,6 @@ describe('what is refused at the start', () => {
     ['a user and host without a scheme', pool({ connectionString: 'app:hidden@db/app' }), /has no scheme/],
     ['quotation marks that a file has kept', pool({ connectionString: `"${url}"` }), /begins with a quotation mark/],
     ['a blank before the URL', pool({ connectionString: ` ${url}` }), /begins with a blank/],
-    ['a list of key=value', pool({ connectionString: 'host=db dbname=app' }), /key=value, which pg does not read/],
     [
       '6b: no DATABASE_URL, with regions',
       pool({ region: 'nrt', primary: { region: 'ams' } }),
@@ -79,7 +79,7 @@ describe('what is refused at the start', () => {
     [
       'a replica without an address',
       pool({ replicas: [{ region: 'nrt' }] }),
-      /replicas\[0\].*connectionString, or a host or port/,
+      /replicas\[0\].*connectionString, a host or port, or discover/,
     ],
     ['replicas that are no list', pool({ replicas: { connectionString: url } as never }), /replicas.*array/],
     ['bounded reads without a bound', pool({ consistency: 'bounded', connectionString: url }), /consistency.*maxLag/],
@@ -122,10 +122,15 @@ describe('what is refused at the start', () => {
 
   test('O1: a body limit above what the proxy can replay', () => {
     const heard = new Heard()
-    headwater({ pool: { topology, logger: heard }, secret: SECRET, bodyLimitBytes: 10_000_000 })
-    headwater({ pool: { topology, logger: heard }, secret: SECRET, bodyLimitBytes: 1_000_000 })
+    for (const bodyLimitBytes of [undefined, 1_000_000, 1_000_001]) {
+      headwater({ pool: { topology, logger: heard }, secret: SECRET, bodyLimitBytes })
+    }
+    const replayTarget = forward({ regions: { ams: 'http://127.0.0.1:1' } })
+    const unasked = new Heard()
+    headwater({ pool: { topology, logger: unasked }, secret: SECRET, bodyLimitBytes: 10_000_000, replayTarget })
+    expect(unasked.said).toEqual([])
     expect(heard.said).toEqual([
-      expect.stringMatching(/HEADWATER_BODY_LIMITS: bodyLimitBytes is 10000000.*to 1048576 or less/),
+      expect.stringMatching(/HEADWATER_BODY_LIMITS: bodyLimitBytes is 1000001.*to 1000000 or less/),
     ])
   })
 })

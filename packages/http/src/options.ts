@@ -167,7 +167,7 @@ export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
   const resolved: ResolvedOptions = Object.freeze({
     pool,
     secrets: resolveSecrets(options.secret ?? process.env['HEADWATER_SECRET'], pool.topology, logger),
-    bodyLimitBytes: checkWhole('bodyLimitBytes', options.bodyLimitBytes ?? 1_000_000, 'bytes'),
+    bodyLimitBytes: checkWhole('bodyLimitBytes', options.bodyLimitBytes ?? FLY_LIMIT_BYTES, 'bytes'),
     tooLarge: checkOneOf('tooLarge', options.tooLarge ?? 'refuse', ['refuse', 'direct']),
     refusals: resolveRefusals(options.refusals),
     replayOn: options.replayOn === undefined ? undefined : checkType('replayOn', options.replayOn, 'function'),
@@ -196,8 +196,8 @@ function resolveSecrets(
   return Object.freeze([randomBytes(32).toString('base64')])
 }
 
-/** What Fly's proxy can replay. Source: fly.io/docs/networking/dynamic-request-routing, "1 MB". */
-const FLY_LIMIT_BYTES = 1_048_576
+/** What Fly's proxy can replay. Source: fly.io/docs/networking/dynamic-request-routing, "1 MB"; which MB nobody says, so the lower one. */
+const FLY_LIMIT_BYTES = 1_000_000
 
 function warnOfBodyLimit({ replayTarget, bodyLimitBytes, logger }: ResolvedOptions): void {
   if (replayTarget.name !== FLY_REPLAY || bodyLimitBytes <= FLY_LIMIT_BYTES) return

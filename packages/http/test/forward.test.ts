@@ -480,16 +480,15 @@ describe('forward()', () => {
     expect((await ask(port, { body: blob(10) })).status).toBe(502)
   })
 
-  test('P9: an unlisted region is not contacted: 503, and a warning that names it', async () => {
-    const warned = once(process, 'warning')
+  test('P9: an unlisted region is not contacted: 503, and a warning to the logger that names it', async () => {
+    const said: string[] = []
+    const logger = { info: () => {}, warn: (message: string) => said.push(message) }
     const { listener, seen } = recorder()
     const farPort = await far(listener)
-    const port = await near('Koa 3', farPort, { forward: { regions: { fra: `http://127.0.0.1:${farPort}` } } })
+    const regions = { fra: `http://127.0.0.1:${farPort}` }
+    const port = await near('Koa 3', farPort, { forward: { regions }, logger })
     expect((await ask(port, { body: blob(10) })).status).toBe(503)
-    expect((await warned)[0]).toMatchObject({
-      code: 'HEADWATER_REGION_UNKNOWN',
-      message: expect.stringContaining('ams'),
-    })
+    expect(said).toContainEqual(expect.stringMatching(/HEADWATER_REGION_WITHOUT_ADDRESS: forward\(\).*region ams/))
     expect(seen).toEqual([])
   })
 
@@ -535,6 +534,22 @@ describe('forward()', () => {
       expect((await ask(port, { body })).body.toString()).toBe(`far got ${length}`)
       expect(seen.pop()?.body.equals(body)).toBe(true)
     }
+  })
+
+  test('P9: a connection ends before the other side closes it, whatever idleTimeoutMillis allows', async () => {
+    const ended: Promise<string>[] = []
+    const farServer = createServer((message, response) => {
+      const { socket } = message
+      const isEnded = once(socket, 'end').then(() => 'ended by the sender')
+      ended.push(Promise.race([isEnded, once(socket, 'close').then(() => 'closed by the app')]))
+      message.resume()
+      response.end('ok')
+    })
+    farServer.keepAliveTimeout = 2_000
+    const port = await near('Koa 3', await listen(farServer), { forward: { idleTimeoutMillis: 60_000 } })
+    expect((await ask(port, { body: blob(10) })).status).toBe(200)
+    expect(await Promise.all(ended)).toEqual(['ended by the sender'])
+    expect((await ask(port, { body: blob(10) })).status).toBe(200)
   })
 
   test('P9: connections are kept and used again', async () => {

@@ -282,6 +282,17 @@ test('P9: another target answers in its own way', () => {
   expect(replayed.scope.blocker).toBe('already-replayed')
 })
 
+test('O1: a request that came by the proxy’s replay cache is said once, to the logger, in the primary’s region', () => {
+  const said: string[] = []
+  const logger = { info: () => {}, warn: (message: string) => said.push(message) }
+  const headers = { 'fly-replay-cache-status': 'hit' }
+  open(lifecycleOf(away, { logger }), { headers })
+  expect(said).toEqual([])
+  const lifecycle = lifecycleOf(home, { logger })
+  for (let n = 0; n < 3; n += 1) open(lifecycle, { headers })
+  expect(said).toEqual([expect.stringMatching(/HEADWATER_REPLAY_CACHED.*replay_cache/)])
+})
+
 describe('what a target is told', () => {
   /** The order that a target gets for this request. */
   function orderFor(asked: Asked, options: Partial<HeadwaterOptions> = {}): ReplayOrder {

@@ -18,6 +18,12 @@ export const REQUEST_WARNINGS = {
   HEADWATER_NO_PROXY: ({ target }: { target: string }): string =>
     `a request was answered with a ${target} replay, but no replaying proxy seems to be in front of this app: the client sees a raw 409. Send requests through the proxy; on one machine, @headwater/fly-proxy is one; for another proxy, set \`replayTarget\`.`,
 
+  HEADWATER_REGION_WITHOUT_ADDRESS: ({ target, region }: { target: string; region: string }): string =>
+    `${target}() knows no address for the region ${region}, so no request can be sent there. Add ${region} to its option \`regions\`.`,
+
+  HEADWATER_REPLAY_CACHED: (_facts: Readonly<Record<string, never>>): string =>
+    "a request came to the primary's region by the proxy's replay cache (fly-replay-cache-status: hit): reads of its users come here as well, and nothing shows that they were replayed. Take the replay_cache rules out of fly.toml.",
+
   HEADWATER_NO_RESPOND: ({ handlers }: { handlers: number }): string =>
     `${handlers} handlers have ended, and the HTTP adapter has not called respond() for any of them: writes are not replayed and tokens are not sent; call \`await life.respond(head)\` after \`await life.run(handler)\`.`,
 

@@ -31,11 +31,19 @@ export class Forwarding {
   readonly #target: ForwardingTarget
   readonly #order: ReplayOrder
   readonly #request: ForwardedRequest
+  readonly #beginTry: () => (isReached: boolean) => void
   #outgoing: ClientRequest | undefined
   #connecting: Promise<boolean> | undefined
   #isAbandoned = false
 
-  constructor(target: ForwardingTarget, order: ReplayOrder, request: ForwardedRequest) {
+  /** `beginTry` is called as it starts to connect; what it returns is told whether a region was reached. */
+  constructor(
+    target: ForwardingTarget,
+    order: ReplayOrder,
+    request: ForwardedRequest,
+    beginTry: () => (isReached: boolean) => void,
+  ) {
+    this.#beginTry = beginTry
     this.#target = target
     this.#order = order
     this.#request = request
@@ -68,6 +76,13 @@ export class Forwarding {
   }
 
   async #connect(): Promise<boolean> {
+    const endTry = this.#beginTry()
+    const isReached = await this.#open()
+    endTry(isReached)
+    return isReached
+  }
+
+  async #open(): Promise<boolean> {
     try {
       const outgoing = await this.#target.connect(this.#order)
       // What breaks later is told by 'close'.

@@ -35,7 +35,6 @@ import { serverTimingOf, writeServerTiming } from '../response/server-timing.ts'
 import { RequestToken, type StoredAnswer, type TokenAnswer, type TokenOutcome } from '../token/request-token.ts'
 import { adapterMisused } from './adapter-misused.ts'
 import type { ForgottenResponses } from './forgotten-responses.ts'
-import { warnOfReplayCache } from './replay-cache.ts'
 import { warnOfClocks, warnOfRefusal } from './wiring-signs.ts'
 import { WriteWait } from './write-wait.ts'
 
@@ -158,7 +157,9 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     if (state === 'replayed-at-another-time') warnOfClocks(this.#arrival.state, clocks.wallMillis(), options.logger)
     if (state === 'unverified') reportUnverified('replay state', options.logger)
     if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn, options.logger)
-    if (this.#arrival.isCached === true && topology.isAtHome) warnOfReplayCache()
+    if (this.#arrival.isCached === true && topology.isAtHome) {
+      warn('HEADWATER_REPLAY_CACHED', {}, { logger: options.logger })
+    }
     this.scope = new RequestScope({
       kind: isDirect ? 'job' : kind,
       session: this.#token && { ...this.#token.session, isVisiting: state === 'replayed' && topology.isAtHome },
@@ -446,6 +447,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
       state: signState(options.secrets, this.facts, reason, clocks.wallMillis(), replay),
       reason,
       request: { method, url, ...originOf(this.facts) },
+      logger: options.logger,
     }
   }
 
@@ -464,9 +466,13 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   /** The one way of this request to another region; `undefined` where it is not replayed, or its body was not kept. */
   #forward(): Forwarding | undefined {
     const { replay } = this.scope
-    const { replayTarget } = this.#shared.options
+    const { options, clocks, deadRegions } = this.#shared
+    const { replayTarget } = options
     if (replay === undefined || this.#request === undefined || replayTarget.connect === undefined) return undefined
-    this.#forwarding ??= new Forwarding(replayTarget, this.#orderOf(replay), this.#request)
+    this.#forwarding ??= new Forwarding(replayTarget, this.#orderOf(replay), this.#request, () => {
+      const startedAt = clocks.monotonicMillis()
+      return (isReached) => deadRegions.tried(replay.region, isReached, startedAt, clocks.monotonicMillis())
+    })
     return this.#forwarding
   }
 

@@ -15,13 +15,14 @@ interface AskedReplay {
 /**
  * The regions in which nobody could be reached a moment ago, so that no request waits for that again (P8).
  *
- * Nobody signs the header that says so. So it counts only for a request that this instance has just had replayed, once, and only when the
+ * Nobody signs the header by which a proxy says so. So it counts only for a request that this instance has just had replayed, once, and only when the
  * replays before it have failed as well: one client alone cannot stop the others.
  */
 export class DeadRegions {
   /** Those that did not come back, oldest first. */
   readonly #asked: AskedReplay[] = []
   readonly #deadUntil = new Map<string, number>()
+  readonly #reachedAt = new Map<string, number>()
 
   /** Notes a replay that is asked for. Times are of a monotonic clock, in ms. */
   asked(request: { readonly method: string; readonly url: string }, region: string, now: number): void {
@@ -36,6 +37,19 @@ export class DeadRegions {
     const { region, at } = failed
     const hasWitness = this.#asked.some((one) => one.region === region && one.at <= at && one.at >= at - WITNESS_MILLIS)
     if (!hasWitness) this.#deadUntil.set(region, now + DEAD_MILLIS)
+  }
+
+  /**
+   * Notes a try of this instance to connect there by itself, begun at `startedAt`. It needs no witness; but where others got through
+   * meanwhile, it has waited for a place among them, and the region lives.
+   */
+  tried(region: string, isReached: boolean, startedAt: number, now: number): void {
+    if (isReached) {
+      this.#reachedAt.set(region, now)
+      this.#deadUntil.delete(region)
+    } else if ((this.#reachedAt.get(region) ?? Number.NEGATIVE_INFINITY) < startedAt) {
+      this.#deadUntil.set(region, now + DEAD_MILLIS)
+    }
   }
 
   /** The replay that it speaks of: of several for one address the one that was asked for about then. */

@@ -3,6 +3,8 @@ import { request as httpsRequest, Agent as TlsAgent } from 'node:https'
 import { isIP, type Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { OptionsInvalid } from '@headwater/core'
+import { warn } from '@headwater/core/internal'
+import { idleMillisAfter } from '../forward/idle-millis.ts'
 import { type RegionAddresses, resolveAddresses } from './region-addresses.ts'
 import type { ForwardingTarget, ReplayOrder } from './replay-target.ts'
 
@@ -26,10 +28,11 @@ export interface ForwardOptions {
    */
   readonly answerTimeoutMillis?: number | undefined
   /**
-   * How long an idle connection is kept, in milliseconds, 1 to 3,600,000. Stay below what listens there (Node: `server.keepAliveTimeout`, 5 s
-   * by default): a request that is sent into the end of a connection is a 502. Raise both, and a write that comes rarely still takes one crossing.
+   * How long an idle connection is kept at most, in milliseconds, 1 to 3,600,000; less where the other side says so (`Keep-Alive: timeout=…`).
+   * A request that is sent into the end of a connection is a 502, and one that opens a connection takes another crossing: raise
+   * `server.keepAliveTimeout` of the app (5 s in Node), and a write that comes rarely takes one.
    *
-   * @default 4_000
+   * @default what the other side says, less 1 s, at most 30_000; 4_000 where it says nothing
    */
   readonly idleTimeoutMillis?: number | undefined
   /**
@@ -65,15 +68,20 @@ export function forward(options: ForwardOptions): ForwardingTarget {
   const addressOf = resolveAddresses('regions', options?.regions)
   const connectTimeoutMillis = checkWhole('connectTimeoutMillis', options.connectTimeoutMillis ?? 5_000, 600_000)
   const answerTimeoutMillis = checkWhole('answerTimeoutMillis', options.answerTimeoutMillis ?? 60_000, 3_600_000)
-  const idleMillis = checkWhole('idleTimeoutMillis', options.idleTimeoutMillis ?? 4_000, 3_600_000)
+  const { idleTimeoutMillis } = options
+  const idleMillis =
+    idleTimeoutMillis === undefined ? undefined : checkWhole('idleTimeoutMillis', idleTimeoutMillis, 3_600_000)
   const maxSockets = checkWhole('maxConnections', options.maxConnections ?? 256, 65_535)
   const { host = 'client', tls } = options
   if (host !== 'client' && host !== 'region') {
     throw new OptionsInvalid('host', `${JSON.stringify(host)} is unknown; expected client or region`)
   }
   const pooling = { keepAlive: true, maxSockets, autoSelectFamilyAttemptTimeout: 1_000 }
-  const agent = letIdleEnd(new Agent(pooling), idleMillis)
-  const tlsAgent = letIdleEnd(new TlsAgent({ ...pooling, ...tls }), idleMillis)
+  /** What was said last on a connection about how long it is kept. */
+  const kept = new WeakMap<Socket, string>()
+  const letIdleEnd = (socket: Socket): void => void socket.setTimeout(idleMillisAfter(kept.get(socket), idleMillis))
+  const agent = new Agent(pooling).on('free', letIdleEnd)
+  const tlsAgent = new TlsAgent({ ...pooling, ...tls }).on('free', letIdleEnd)
 
   async function connectTo(address: URL, { request }: ReplayOrder): Promise<ClientRequest> {
     const isTls = address.protocol === 'https:'
@@ -89,6 +97,7 @@ export function forward(options: ForwardOptions): ForwardingTarget {
       : httpRequest({ ...common, agent })
     await whenConnected(outgoing, isTls, connectTimeoutMillis)
     outgoing.setTimeout(answerTimeoutMillis, () => outgoing.destroy(new Error('no answer came in time')))
+    outgoing.once('response', (far) => kept.set(far.socket, String(far.headers['keep-alive'] ?? '')))
     if (host === 'region') outgoing.setHeader('host', address.host)
     return outgoing
   }
@@ -101,7 +110,8 @@ export function forward(options: ForwardOptions): ForwardingTarget {
         try {
           const address = await addressOf(region)
           if (address !== undefined) return await connectTo(address, order)
-          warnOfUnknown(region)
+          const facts = { target: 'forward', region }
+          warn('HEADWATER_REGION_WITHOUT_ADDRESS', facts, { about: region, logger: order.logger })
         } catch (error) {
           last = error
         }
@@ -137,22 +147,6 @@ function whenConnected(outgoing: ClientRequest, isTls: boolean, timeoutMillis: n
 /** The name for the other side's certificate: TLS has none for an address. */
 function nameIn({ hostname }: URL): string {
   return hostname.startsWith('[') || isIP(hostname) !== 0 ? '' : hostname
-}
-
-function letIdleEnd<Pool extends Agent>(agent: Pool, idleMillis: number): Pool {
-  agent.on('free', (socket: Socket) => socket.setTimeout(idleMillis))
-  return agent
-}
-
-const unknown = new Set<string>()
-
-function warnOfUnknown(region: string): void {
-  if (unknown.has(region) || unknown.size > 100) return
-  unknown.add(region)
-  process.emitWarning(
-    `forward() knows no address for the region ${region}, and cannot send requests there: add it to \`regions\``,
-    { type: 'HeadwaterWarning', code: 'HEADWATER_REGION_UNKNOWN' },
-  )
 }
 
 function checkWhole(option: string, value: unknown, most: number): number {

@@ -1,5 +1,5 @@
 import type { ClientRequest, ServerResponse } from 'node:http'
-import type { ReplayReason } from '@headwater/core'
+import type { Logger, ReplayReason } from '@headwater/core'
 
 /** The request that is to be replayed, as its client sent it. A client chooses all of it: it may name nothing that is contacted. */
 export interface OrderedRequest {
@@ -23,6 +23,8 @@ export interface ReplayOrder {
   /** Why the request is replayed. */
   readonly reason: ReplayReason
   readonly request: OrderedRequest
+  /** Who is told what is wrong with the target's options; `false`: nobody. Default: `process.emitWarning`. */
+  readonly logger?: Logger | false | undefined
 }
 
 /** The whole answer that replaces the app's own. `new Response(answer.body, answer)` is that answer, but for its cookies. */

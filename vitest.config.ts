@@ -10,6 +10,18 @@ const where = (suffix: string) => [
   `examples/*/test/**/*.${suffix}`,
 ]
 
+/** End-to-end tests that measure time, or count what happens in a time. */
+const TIMED = [
+  'examples/demo/test/demo.e2e.test.ts',
+  'examples/local-world/test/local-world.e2e.test.ts',
+  'test/anywhere/anywhere.e2e.test.ts',
+  'test/conformance/freshness.e2e.test.ts',
+  'test/end-to-end.e2e.test.ts',
+  'test/managers/managers.e2e.test.ts',
+  'test/polling.e2e.test.ts',
+  'test/proof/**/*.e2e.test.ts',
+]
+
 export default defineConfig({
   test: {
     projects: [
@@ -42,7 +54,19 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: where('e2e.test.ts'),
-          // These measure time: one at a time.
+          exclude: [...TIMED, '**/node_modules/**'],
+          maxWorkers: 2,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'timed',
+          include: TIMED,
+          // These measure time: one at a time, and nothing beside them.
           maxWorkers: 1,
           fileParallelism: false,
           testTimeout: 120_000,

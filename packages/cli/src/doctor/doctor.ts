@@ -78,7 +78,17 @@ function ownClassOf(Client: unknown): PgClientClass | undefined {
   return typeof Client === 'function' ? (Client as PgClientClass) : undefined
 }
 
+/** What an option is read from where the app gives none. */
+const VARIABLES: Readonly<Record<string, string>> = {
+  region: 'FLY_REGION',
+  'primary.region': 'PRIMARY_REGION',
+  connectionString: 'DATABASE_URL',
+  'primary.connectionString': 'DATABASE_URL',
+}
+
 function refused({ option, message }: { readonly option: string; readonly message: string }): Check {
   const [says = message, cure] = message.split(/; (?=set|give)/)
-  return { level: 'bad', about: option, says, cure: cure ?? `correct the option ${option}` }
+  const variable = VARIABLES[option]
+  const what = variable === undefined ? `the option ${option}` : `${variable}, or the option ${option}`
+  return { level: 'bad', about: option, says, cure: cure ?? `correct ${what}` }
 }

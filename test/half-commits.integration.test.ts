@@ -83,6 +83,7 @@ describe.each(Object.keys(CUTS))('X11: cut by %s', (cut) => {
         primary: { connectionString: url.href },
         replicas: [],
         application_name: application,
+        logger: false,
       })
       const transact = WAYS[way]?.(pool)
       if (transact === undefined) throw new Error(`no way is named ${way}`)

@@ -75,7 +75,9 @@ const WAYS: Readonly<Record<string, (pool: RoutedPool) => Pay>> = {
 function open(): RoutedPool {
   const url = new URL(world.cluster.primary.url)
   url.port = String(wire.port)
-  return world.ending(new RoutedPool({ primary: { connectionString: url.href }, replicas: [], trackCommits: true }))
+  return world.ending(
+    new RoutedPool({ primary: { connectionString: url.href }, replicas: [], trackCommits: true, logger: false }),
+  )
 }
 
 const payments = async (): Promise<string[]> =>

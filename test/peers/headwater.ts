@@ -14,6 +14,7 @@ async function open({ primary, replicas }: Nodes): Promise<Opened> {
     // What it asks is node-local, and so is for the primary to say; here it is the question.
     functions: { server: 'read' },
     connectionTimeoutMillis: 2000,
+    logger: false,
   })
   const ask = async (target: Pick<RoutedPool | PoolClient, 'query'>, text: string) =>
     String((await target.query<{ who: string }>(text)).rows[0]?.who)

@@ -78,6 +78,7 @@ function poolOf(region: Region, { primary, replicas }: Cluster, { consistency, m
     replicas: replicas.map(({ url, name }) => ({ region: name.slice(0, 3), connectionString: url })),
     // The view `standing` hides what is node-local; the catalog would see through it.
     catalog: false,
+    logger: false,
     consistency,
     ...(maxLag === undefined ? {} : { maxLag: { millis: maxLag } }),
   })

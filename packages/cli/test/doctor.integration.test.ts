@@ -218,6 +218,13 @@ describe('doctor', { timeout: 60_000 }, () => {
     else expect(page, 'made anew with HEADWATER_RECORD=1').toBe(`${head}${made}`)
   })
 
+  it('O2: a region that is no region name is said once, with the variable, and nothing counts as well about it', async () => {
+    const { checks } = await look({ ...healthy(), PRIMARY_REGION: 'Amsterdam' })
+    expect(checks.filter(({ says }) => says.includes('Amsterdam'))).toEqual([
+      expect.objectContaining({ level: 'bad', cure: 'correct PRIMARY_REGION, or the option primary.region' }),
+    ])
+  })
+
   it('O2: looks at the pool that a module of the app exports, and counts its connections', async () => {
     const { status, output } = await run(
       ['doctor', '--json', '--module', join(import.meta.dirname, 'fixtures/pool.ts')],

@@ -59,6 +59,7 @@ beforeAll(async () => {
     region: 'ams',
     primary: { region: 'ams', connectionString: cluster.primary.url },
     replicas: cluster.replicas.map(({ url }) => ({ region: 'ams', connectionString: url })),
+    logger: false,
   })
   await pool.query('create table visit (at timestamptz not null)')
 })

@@ -34,6 +34,7 @@ beforeAll(async () => {
       region,
       primary: { region: 'ams', connectionString: cluster.primary.url },
       replicas: cluster.replicas.map(({ url }) => ({ region: 'nrt', connectionString: url })),
+      logger: false,
     })
   away = poolIn('nrt')
   home = poolIn('ams')

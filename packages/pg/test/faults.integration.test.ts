@@ -216,6 +216,7 @@ describe('X5: nothing is left behind', () => {
     const pool = new RoutedPool({
       region: 'ams',
       application_name: 'left-behind',
+      logger: false,
       primary: { region: 'ams', connectionString: world.cluster.primary.url },
       replicas: [{ connectionString: replica(0).url }],
     })

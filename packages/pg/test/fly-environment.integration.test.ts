@@ -33,7 +33,7 @@ function poolOnFly(members: readonly string[]): RoutedPool {
   vi.stubEnv('DATABASE_REPLICA_URL', undefined)
   const network = new Map([['db.flycast:5432', world.cluster.primary.port]])
   for (const region of members) network.set(`${region}.db.internal:5433`, world.replica().port)
-  return world.ending(new RoutedPool({ functions: { server: 'read' }, stream: () => socketOn(network) }))
+  return world.ending(new RoutedPool({ logger: false, functions: { server: 'read' }, stream: () => socketOn(network) }))
 }
 
 describe('what Fly leaves in the environment', { timeout: 30_000 }, () => {

@@ -21,7 +21,9 @@ afterEach(() => wire?.[Symbol.asyncDispose]())
 function open(options: RoutedPoolOptions = {}): RoutedPool {
   const url = new URL(world.cluster.primary.url)
   url.port = String(wire.port)
-  return world.ending(new RoutedPool({ primary: { connectionString: url.href }, replicas: [], ...options }))
+  return world.ending(
+    new RoutedPool({ primary: { connectionString: url.href }, replicas: [], logger: false, ...options }),
+  )
 }
 
 const items = async (): Promise<number[]> =>
@@ -127,7 +129,7 @@ describe('X6: a COMMIT whose answer was lost', () => {
     const url = new URL(other.cluster.primary.url)
     url.port = String(otherWire.port)
     const pool = other.ending(
-      new RoutedPool({ primary: { connectionString: url.href }, replicas: [], trackCommits: true }),
+      new RoutedPool({ primary: { connectionString: url.href }, replicas: [], trackCommits: true, logger: false }),
     )
     otherWire.cut = cutAt('behind')
     const tracked = await unknownOf(transact(pool, 'insert into item values (1)'))
@@ -156,7 +158,9 @@ describe('X6: a COMMIT whose answer was lost', () => {
     url.port = String(otherWire.port)
     const replicas = [{ connectionString: other.replica().url }]
     const primary = { connectionString: url.href }
-    const pool = other.ending(new RoutedPool({ primary, replicas, trackCommits: true, promotionWaitMillis: 20_000 }))
+    const pool = other.ending(
+      new RoutedPool({ primary, replicas, trackCommits: true, promotionWaitMillis: 20_000, logger: false }),
+    )
     const outcomes: OutcomeUnknown[] = []
     for (const side of ['behind', 'before'] as const) {
       otherWire.cut = cutAt(side)

@@ -29,6 +29,7 @@ function poolOf(user = 'postgres'): RoutedPool {
         { region: 'nrt', connectionString: world.replica(1).url },
       ],
       functions: { server: 'read' },
+      logger: false,
     }),
   )
 }

@@ -245,6 +245,7 @@ describe.each(Object.entries(RELEASES))('R10: %s has what is used of it', (alias
       primary: { connectionString: world.cluster.primary.url },
       replicas: [{ connectionString: replica?.url }],
       catalog: false,
+      logger: false,
     })
     opened.push(pool)
     // The class is made of this very release, and knows all the fields of its queries.

@@ -118,6 +118,7 @@ describe('a warning', { timeout: 60_000 }, () => {
     const heard = await said({ replicas: [replicaAt(world.cluster.primary.url)] }, 'HEADWATER_SAME_SERVER')
     expect(heard.codes).toEqual(['HEADWATER_SAME_SERVER'])
     expect(heard.warnings[0]).toMatch(/replicas\[0\].* and primary .*lead to the same server.*replicas: \[\]/)
+    await expect.poll(() => heard.lines, PATIENT).toEqual([expect.stringMatching(/reads from \S+ \(no standby, /)])
     await heard.pool.end()
     const [own, twin] = [world.replica().url, world.replica().url.replace('127.0.0.1', 'localhost')]
     const twice = await said({ replicas: [replicaAt(own), replicaAt(twin)] }, 'HEADWATER_SAME_SERVER')

@@ -26,7 +26,7 @@ export class Instance implements AsyncDisposable {
 
   static async start(region: string, options: RoutedPoolOptions, clock: SkewedClock): Promise<Instance> {
     // The view `standing` hides what is node-local; the catalog would see through it.
-    const pool = new RoutedPool({ region, catalog: false, ...options })
+    const pool = new RoutedPool({ region, catalog: false, logger: false, ...options })
     pool.on('error', () => undefined)
     const handlers = { running: 0 }
     let instance: Instance | undefined

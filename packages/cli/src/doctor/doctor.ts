@@ -1,3 +1,4 @@
+import { askRemote, type RemoteAnswers } from './ask-remote.ts'
 import { type Check, isFinding } from './check.ts'
 import { environmentChecks } from './environment-checks.ts'
 import { type Examined, examineServer } from './examine-server.ts'
@@ -27,7 +28,7 @@ export interface Diagnosis {
   readonly findings: number
 }
 
-/** All servers are asked at once, and none for longer than this: the whole takes less than five seconds. */
+/** All servers and the other instance are asked at once, and none for longer than this: the whole takes less than five seconds. */
 const DEADLINE_MILLIS = 3_500
 
 /**
@@ -39,7 +40,10 @@ const DEADLINE_MILLIS = 3_500
 export async function diagnose({ folder, environment, module, remote }: DoctorOptions): Promise<Diagnosis> {
   const { wiring, refusal } = await findPool(folder, module)
   const signal = AbortSignal.timeout(DEADLINE_MILLIS)
-  const examined = wiring === undefined ? [] : await examineAll(await findClient(folder), wiring, signal)
+  const [examined, answers] = await Promise.all([
+    wiring === undefined ? [] : findClient(folder).then((Client) => examineAll(Client, wiring, signal)),
+    remote === undefined ? undefined : answersOf(remote, environment['HEADWATER_SECRET'], signal),
+  ])
   const checks: Check[] = [
     ...environmentChecks(environment, wiring),
     ...(refusal === undefined ? [] : [refused(refusal)]),
@@ -47,16 +51,22 @@ export async function diagnose({ folder, environment, module, remote }: DoctorOp
     ...(wiring === undefined ? [] : fleetChecks(wiring, examined)),
     ...(await versionChecks(folder, process.versions.node)),
   ]
-  if (remote !== undefined) {
-    const own = { secret: environment['HEADWATER_SECRET'], wiring, examined }
-    checks.push(...(await remoteChecks(remote, own, AbortSignal.timeout(DEADLINE_MILLIS))))
-  }
+  if (remote !== undefined) checks.push(...remoteChecks(remote, answers, { wiring, examined }))
   return {
     region: wiring?.region,
     primaryRegion: wiring?.primaryRegion,
     checks,
     findings: checks.filter(isFinding).length,
   }
+}
+
+/** `undefined`: without a secret of a length that counts nothing can be asked. */
+async function answersOf(
+  remote: string,
+  secret: string | undefined,
+  signal: AbortSignal,
+): Promise<RemoteAnswers | undefined> {
+  return secret === undefined || secret.length < 16 ? undefined : askRemote(remote, secret, signal)
 }
 
 function examineAll(Client: PgClientClass, { servers }: Wiring, signal: AbortSignal): Promise<readonly Examined[]> {
@@ -68,7 +78,17 @@ function ownClassOf(Client: unknown): PgClientClass | undefined {
   return typeof Client === 'function' ? (Client as PgClientClass) : undefined
 }
 
+/** What an option is read from where the app gives none. */
+const VARIABLES: Readonly<Record<string, string>> = {
+  region: 'FLY_REGION',
+  'primary.region': 'PRIMARY_REGION',
+  connectionString: 'DATABASE_URL',
+  'primary.connectionString': 'DATABASE_URL',
+}
+
 function refused({ option, message }: { readonly option: string; readonly message: string }): Check {
   const [says = message, cure] = message.split(/; (?=set|give)/)
-  return { level: 'bad', about: option, says, cure: cure ?? `correct the option ${option}` }
+  const variable = VARIABLES[option]
+  const what = variable === undefined ? `the option ${option}` : `${variable}, or the option ${option}`
+  return { level: 'bad', about: option, says, cure: cure ?? `correct ${what}` }
 }

@@ -5,6 +5,7 @@ import type { Wiring } from './wiring.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 
 const SHORTEST_SECRET = 16
+const REGION = /^[a-z0-9-]{1,63}$/
 
 /** Checks regions and secret, as the app would read them. Pure. */
 export function environmentChecks(environment: Environment, wiring: Wiring | undefined): readonly Check[] {
@@ -46,6 +47,8 @@ function regionChecks(environment: Environment, wiring: Wiring | undefined): Che
       },
     ]
   }
+  // The pool has refused these: that is said beside it.
+  if (![region, primaryRegion].every((name) => REGION.test(name))) return []
   const isAtHome = region === primaryRegion
   const checks: Check[] = [
     {

@@ -57,7 +57,7 @@ async function poolIn(folder: string, path: string): Promise<Wired> {
   } catch (error) {
     if (refusalIn(error) !== undefined) throw error
     throw new UsageError(
-      `--module ${path} could not be loaded: ${error instanceof Error ? error.message : String(error)}`,
+      `--module ${path} could not be loaded: ${error instanceof Error ? error.message : String(error)}${adviceOn(error)}`,
     )
   }
   for (const value of [...Object.values(module), ...Object.values(Object(Reflect.get(module, 'default')))]) {
@@ -65,6 +65,13 @@ async function poolIn(folder: string, path: string): Promise<Wired> {
     for (const candidate of [value, Reflect.get(Object(value), '$client')]) if (isWired(candidate)) return candidate
   }
   throw new UsageError(`--module ${path} exports no RoutedPool; export the pool, or the Drizzle database over it`)
+}
+
+function adviceOn(error: unknown): string {
+  const isTypeScript = Reflect.get(Object(error), 'code') === 'ERR_UNKNOWN_FILE_EXTENSION'
+  return isTypeScript
+    ? '; give the built JavaScript, or run the doctor on Node 22.18 or later, which reads TypeScript'
+    : ''
 }
 
 function isWired(value: unknown): value is Wired {

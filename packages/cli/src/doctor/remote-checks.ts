@@ -1,44 +1,20 @@
-import { randomBytes } from 'node:crypto'
-import { DOCTOR_HEADER, parseSecrets, signQuestion, verifyAnswer } from '@headwater/core/internal'
+import type { Asked, RemoteAnswers, Told } from './ask-remote.ts'
 import type { Check } from './check.ts'
 import type { Examined } from './examine-server.ts'
-import { inWords } from './examine-server.ts'
 import type { Wiring } from './wiring.ts'
-
-/** What the status route of another instance says: see `health()` of `@headwater/http`. */
-interface RemoteStatus {
-  readonly region?: string
-  readonly primaryRegion?: string
-  readonly isAtHome: boolean
-  readonly isReplayed: boolean
-  readonly isBehindProxy: boolean
-  readonly isDraining: boolean
-  readonly time: number
-  readonly versions: Readonly<Record<string, string>>
-  readonly pool?: { readonly cluster?: string; readonly timeline?: number; readonly hasPrimary?: boolean }
-}
-
-interface Asked {
-  readonly status: RemoteStatus
-  readonly tookMillis: number
-}
 
 const CLOCKS_APART_MILLIS = 30_000
 
-/** What a remote check compares with. */
+/** What another instance is compared with. */
 export interface OwnSide {
-  readonly secret: string | undefined
   readonly wiring: Wiring | undefined
   readonly examined: readonly Examined[]
 }
 
-/**
- * Asks another instance, over its signed status route, who it is and what it takes for the primary, and has one request replayed where that
- * instance is away. Never rejects.
- */
-export async function remoteChecks(url: string, own: OwnSide, signal: AbortSignal): Promise<readonly Check[]> {
+/** What another instance at `url` takes for the primary, beside what is so here, and whether its replays arrive. `undefined`: it was not asked. Pure. */
+export function remoteChecks(url: string, answers: RemoteAnswers | undefined, own: OwnSide): readonly Check[] {
   const about = safeUrl(url)
-  if (own.secret === undefined || own.secret.length < 16) {
+  if (answers === undefined) {
     return [
       {
         level: 'warn',
@@ -48,66 +24,13 @@ export async function remoteChecks(url: string, own: OwnSide, signal: AbortSigna
       },
     ]
   }
-  const first = await ask(url, own.secret, {}, signal)
+  const { first, replayed } = answers
   if ('level' in first) return [{ ...first, about }]
-  const checks = [...compare(first, own), ...(await replayChecks(url, own.secret, first.status, signal))]
+  const checks = [...compare(first, own), ...(replayed === undefined ? [] : [replayCheck(first, replayed)])]
   return checks.map((check) => ({ ...check, about }))
 }
 
-type Told = Omit<Check, 'about'>
-
-async function ask(
-  url: string,
-  secret: string,
-  headers: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-): Promise<Asked | Told> {
-  const question = signQuestion(secret, Date.now(), randomBytes(16).toString('base64url'))
-  const target = new URL(url)
-  if (target.pathname === '/') target.pathname = '/headwater/status'
-  const sentAt = performance.now()
-  let response: Response
-  let body: string
-  try {
-    response = await fetch(target, { headers: { ...headers, [DOCTOR_HEADER]: question }, signal, redirect: 'manual' })
-    body = await response.text()
-  } catch (error) {
-    const { message } = inWords(Reflect.get(Object(error), 'cause') ?? error)
-    return { level: 'bad', says: `cannot be reached: ${message}`, cure: 'give --remote the URL of a running instance' }
-  }
-  const tookMillis = performance.now() - sentAt
-  if (response.status === 401) {
-    return {
-      level: 'bad',
-      says: 'does not take this secret: HEADWATER_SECRET differs there, or its clock is more than 5 minutes away',
-      cure: 'set HEADWATER_SECRET to the same value in every instance, and the clocks by NTP',
-    }
-  }
-  if (response.status === 409 && response.headers.has('fly-replay')) {
-    return {
-      level: 'bad',
-      says: 'answers with a replay, and no proxy acts on it: clients see a raw 409',
-      cure: 'give --remote the public URL, behind the proxy; for a proxy that is not Fly’s, set replayTarget',
-    }
-  }
-  if (response.status !== 200) {
-    return {
-      level: 'bad',
-      says: `answers ${response.status} where its status should be`,
-      cure: 'use health({ pool }) in the app, before headwater(), with HEADWATER_SECRET set',
-    }
-  }
-  if (!verifyAnswer(parseSecrets(secret), question, body, response.headers.get(DOCTOR_HEADER) ?? '')) {
-    return {
-      level: 'bad',
-      says: 'gives an answer that is not signed with this secret',
-      cure: 'look at who answers that URL',
-    }
-  }
-  return { status: JSON.parse(body) as RemoteStatus, tookMillis }
-}
-
-function compare({ status, tookMillis }: Asked, { wiring, examined }: OwnSide): Told[] {
+function compare({ status, tookMillis, heardAt }: Asked, { wiring, examined }: OwnSide): Told[] {
   const { region, primaryRegion, versions } = status
   const where = region === undefined ? 'no region' : region
   const checks: Told[] = [
@@ -123,7 +46,7 @@ function compare({ status, tookMillis }: Asked, { wiring, examined }: OwnSide): 
       cure: 'set PRIMARY_REGION to the same region everywhere: the one where the primary runs',
     })
   }
-  const apart = status.time + tookMillis / 2 - Date.now()
+  const apart = status.time + tookMillis / 2 - heardAt
   if (Math.abs(apart) > CLOCKS_APART_MILLIS) {
     checks.push({
       level: 'bad',
@@ -156,26 +79,24 @@ function compare({ status, tookMillis }: Asked, { wiring, examined }: OwnSide): 
   return checks
 }
 
-async function replayChecks(url: string, secret: string, first: RemoteStatus, signal: AbortSignal): Promise<Told[]> {
-  if (first.isAtHome || first.primaryRegion === undefined) return []
-  const replayed = await ask(url, secret, { 'headwater-doctor-replay': '1' }, signal)
-  if ('level' in replayed) return [replayed]
-  const { status, tookMillis } = replayed
-  if (status.isReplayed && status.isAtHome) {
-    return [
-      {
-        level: 'ok',
-        says: `a replay reached ${status.region ?? 'the primary’s region'} in ${Math.round(tookMillis)} ms`,
-      },
-    ]
+function replayCheck({ status: { primaryRegion = '?' } }: Asked, replayed: Asked | Told): Told {
+  if ('level' in replayed) return replayed
+  const { status, tookMillis, isRedirected } = replayed
+  if (status.isAtHome && (status.isReplayed || isRedirected)) {
+    return {
+      level: 'ok',
+      says: `a replay reached ${status.region ?? 'the primary’s region'} in ${Math.round(tookMillis)} ms`,
+    }
   }
-  return [
-    {
-      level: 'bad',
-      says: `a replay to ${first.primaryRegion} was answered by ${status.region ?? 'an instance without a region'}, which is not at home`,
-      cure: 'set PRIMARY_REGION to a region where an instance of this app runs, beside the primary',
-    },
-  ]
+  const by = status.region ?? 'an instance without a region'
+  return {
+    level: 'bad',
+    says:
+      status.hasReplayFailed === true
+        ? `a replay to ${primaryRegion} found no instance there, and came back to ${by}`
+        : `a replay to ${primaryRegion} was answered by ${by}, which is not at home`,
+    cure: 'set PRIMARY_REGION to a region where an instance of this app runs, beside the primary',
+  }
 }
 
 /** Without user, password and query. */

@@ -1,5 +1,7 @@
 import { DOCTOR_HEADER, runOutside, signAnswer, verifyQuestion } from '@headwater/core/internal'
+import { Forwarding } from '../forward/forwarding.ts'
 import { signState } from '../replay/replay-state.ts'
+import type { ReplayOrder } from '../replay/replay-target.ts'
 import type { RequestFacts } from '../request/request-facts.ts'
 import { originOf } from '../request/request-origin.ts'
 import { isDraining } from './draining.ts'
@@ -58,35 +60,23 @@ export class HealthChecks {
     })
   }
 
-  #tellDoctor(request: RequestFacts): HealthAnswer {
+  async #tellDoctor(request: RequestFacts): Promise<HealthAnswer> {
     const { pool, secrets, replayTarget } = this.#options
     const question = request.header(DOCTOR_HEADER) ?? ''
     if (verifyQuestion(secrets, question, Date.now()) !== true) return asJson(401, { time: Date.now() })
     const { region, primaryRegion, isAtHome } = pool.topology
     const arrival = replayTarget.arrival(request.header)
     const isReplayed = arrival.state !== undefined
-    if (request.header(REPLAY_HEADER) !== undefined && !isAtHome && primaryRegion !== undefined && !isReplayed) {
-      const state = signState(secrets, request, 'doctor', Date.now())
-      const { method, url } = request
-      const answer = replayTarget.answer?.({
-        region: primaryRegion,
-        regions: [primaryRegion],
-        state,
-        reason: 'ensure-primary',
-        request: { method, url, ...originOf(request) },
-      })
-      // Where this instance sends requests on by itself, nothing between could show whether it replays.
-      if (answer !== undefined) {
-        const { status, headers } = answer
-        return { status, headers: { 'cache-control': 'no-store', ...headers }, body: '' }
-      }
-    }
+    const isWanted =
+      request.header(REPLAY_HEADER) !== undefined && !isAtHome && !isReplayed && arrival.hasFailed !== true
+    const replay = isWanted && primaryRegion !== undefined ? await this.#replay(request, primaryRegion) : undefined
+    if (replay !== undefined && replay !== 'failed') return replay
     const said = {
       region,
       primaryRegion,
       isAtHome,
       isReplayed,
-      hasReplayFailed: arrival.hasFailed,
+      hasReplayFailed: arrival.hasFailed || replay === 'failed',
       isBehindProxy: arrival.isBehindProxy,
       isDraining: isDraining(pool),
       time: Date.now(),
@@ -95,6 +85,34 @@ export class HealthChecks {
     }
     const answer = asJson(200, said)
     return { ...answer, headers: { ...answer.headers, [DOCTOR_HEADER]: signAnswer(secrets, question, answer.body) } }
+  }
+
+  /** Has the doctor's request replayed as any other. */
+  async #replay(request: RequestFacts, region: string): Promise<HealthAnswer | 'failed'> {
+    const { secrets, replayTarget } = this.#options
+    const { method, url, header } = request
+    const order: ReplayOrder = {
+      region,
+      regions: [region],
+      state: signState(secrets, request, 'doctor', Date.now()),
+      reason: 'ensure-primary',
+      request: { method, url, ...originOf(request) },
+    }
+    if (replayTarget.connect === undefined) {
+      const answer = replayTarget.answer(order)
+      if (answer === undefined) return 'failed'
+      const { status, headers } = answer
+      return { status, headers: { 'cache-control': 'no-store', ...headers }, body: '' }
+    }
+    const rawHeaders = [DOCTOR_HEADER, REPLAY_HEADER, 'host'].flatMap((name) => [name, header(name) ?? ''])
+    const forwarding = new Forwarding(replayTarget, order, { rawHeaders, body: undefined, peer: undefined })
+    const answer = await forwarding.answer()
+    if (answer === 'unreached' || answer === 'broken') return 'failed'
+    const { status, headers } = answer
+    return new Response(answer.body).text().then(
+      (body) => ({ status, headers, body }),
+      () => 'failed',
+    )
   }
 }
 

@@ -35,7 +35,7 @@ function stateOf({ role, isReachable, problem, lagMillis, survey, isOneServer, i
   if (isReachable === false) return `down: ${problem?.message ?? 'no answer'}`
   const what =
     role === 'replica'
-      ? 'standby'
+      ? sessionRole(isStandby ?? true)
       : role === 'unknown'
         ? isOneServer
           ? sessionRole(isStandby)

@@ -51,17 +51,21 @@ export async function confirmedSurveyOf(
   signal: AbortSignal,
 ): Promise<Survey | undefined> {
   let best = first
+  let answers = 0
   for (let attempt = 1; attempt < TRIES && best.distanceMillis > FAR_MILLIS; attempt += 1) {
     await sleep(PAUSE_MILLIS, undefined, { signal, ref: false }).catch(() => undefined)
     const next = signal.aborted ? undefined : await surveyOf(config, signal)
-    if (next === undefined) return undefined
+    if (signal.aborted) return undefined
+    // One that went unanswered says nothing about the distance.
+    if (next === undefined) continue
+    answers += 1
     best = {
       ...next,
       roundTripMillis: Math.min(best.roundTripMillis, next.roundTripMillis),
       distanceMillis: Math.min(best.distanceMillis, next.distanceMillis),
     }
   }
-  return { ...best, isConfirmed: true }
+  return answers === 0 ? undefined : { ...best, isConfirmed: true }
 }
 
 async function ask(config: pg.PoolConfig, signal: AbortSignal): Promise<Survey | undefined> {
@@ -96,8 +100,10 @@ async function ask(config: pg.PoolConfig, signal: AbortSignal): Promise<Survey |
       await rowOf('select 1')
       const took = performance.now() - sentAt
       const { active } = performance.eventLoopUtilization(before)
-      roundTripMillis = Math.min(roundTripMillis, took)
-      distanceMillis = Math.min(distanceMillis, Math.max(0, took - active))
+      if (took >= roundTripMillis) continue
+      roundTripMillis = took
+      // Of the fastest one: in a slow one this process may have worked while the answer was on its way, and a far server would seem near.
+      distanceMillis = Math.max(0, took - active)
     }
     return {
       roundTripMillis,

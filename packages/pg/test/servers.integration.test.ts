@@ -123,7 +123,7 @@ describe('servers without roles', { timeout: 60_000 }, () => {
     const end =
       "select pg_terminate_backend(pid) from pg_stat_activity where state = 'active' and query like '%slowly%' and pid <> pg_backend_pid()"
     await expect.poll(async () => (await world.admin.query(end)).rows.length, PATIENT).toBe(1)
-    expect(await write).toMatchObject({ code: '57P01' })
+    expect(await write).toMatchObject({ code: 'HEADWATER_CONNECTION_LOST', cause: { code: '57P01' } })
     expect(await notesAt(world.cluster.primary)).toEqual([])
   })
 

@@ -22,7 +22,7 @@ async function main(): Promise<void> {
   }
   const sql = await read(command.source)
   const knowledge = command.schemaUrl === undefined ? undefined : await loadSchema(command.schemaUrl)
-  const explanation = explain(sql, knowledge)
+  const explanation = explain(sql, knowledge, command.pooler)
   const paint = isColourWanted(process.env, process.stdout.isTTY === true) ? coloured : plain
   process.stdout.write(
     command.isJson ? `${JSON.stringify(explanation, undefined, 2)}\n` : render(sql, explanation, paint),

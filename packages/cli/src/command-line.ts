@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import type { Pooling } from '@headwater/core/internal'
 import type { DoctorCommand } from './doctor/doctor-command.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -10,6 +11,7 @@ Without a statement, or with -, it is read from standard input.
 
   --file FILE         read the statement from FILE
   --schema-url URL    read the functions, views and operators of this database (needs @headwater/pg and pg)
+  --pooler KIND       also say what it needs of its session behind a pooler: none, session or transaction
   --assert read       end with 1 unless the statement is proven to only read
 
 doctor looks at the pool that the environment describes, at each of its servers, at regions, secret and versions, and says
@@ -39,6 +41,7 @@ export interface ExplainCommand {
   readonly isJson: boolean
   readonly mustRead: boolean
   readonly schemaUrl: string | undefined
+  readonly pooler: Pooling | undefined
 }
 
 /**
@@ -69,6 +72,7 @@ export function readCommandLine(args: readonly string[]): ExplainCommand | Docto
     isJson: values.json === true,
     mustRead: values.assert === 'read',
     schemaUrl: values['schema-url'],
+    pooler: poolingOf(values.pooler),
   }
 }
 
@@ -93,6 +97,11 @@ function refuse(values: Parsed['values'], names: readonly (keyof Parsed['values'
   if (given !== undefined) throw new UsageError(`--${given} is no option of ${command}`)
 }
 
+function poolingOf(kind: string | undefined): Pooling | undefined {
+  if (kind === undefined || kind === 'none' || kind === 'session' || kind === 'transaction') return kind
+  throw new UsageError(`--pooler ${JSON.stringify(kind)} is unknown; expected none, session or transaction`)
+}
+
 function sourceOf(path: string | undefined, text: string | undefined): Source {
   if (path !== undefined) return path === '-' ? { from: 'input' } : { from: 'file', path }
   return text === undefined || text === '-' ? { from: 'input' } : { from: 'argument', text }
@@ -106,6 +115,7 @@ interface Parsed {
     readonly 'env-file'?: string
     readonly module?: string
     readonly remote?: string
+    readonly pooler?: string
     readonly json?: boolean
     readonly help?: boolean
   }
@@ -124,6 +134,7 @@ function parse(args: readonly string[]): Parsed {
         'env-file': { type: 'string' },
         module: { type: 'string' },
         remote: { type: 'string' },
+        pooler: { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },

@@ -5,11 +5,13 @@ import {
   createTopology,
   type Decision,
   type Knowledge,
+  type Pooling,
   type Routing,
   route,
   type Situation,
   type Statement,
 } from '@headwater/core/internal'
+import { behindPooler } from './behind-pooler.ts'
 import { ACCESS_SENTENCES, DECISION_SENTENCES, ROUTE_WORDS } from './reasons.ts'
 
 /** Where a statement is sent from. */
@@ -42,6 +44,8 @@ export interface Explanation {
   readonly statements: number
   /** Something that the routes do not show, else `null`. */
   readonly note: string | null
+  /** What it needs of its session behind the pooler that was asked about, else `null`. */
+  readonly pooler: string | null
   readonly routes: readonly PlacedRoute[]
 }
 
@@ -55,7 +59,7 @@ export const ROUTINGS: readonly Routing[] = ['automatic', 'opt-in']
  * @example
  * explain('select * from orders where id = 1 for update').access // 'write'
  */
-export function explain(sql: string, knowledge?: Knowledge): Explanation {
+export function explain(sql: string, knowledge?: Knowledge, pooler?: Pooling): Explanation {
   const statement = classify(sql, knowledge)
   const hasCatalog = knowledge !== undefined
   const { access, reason, token, position, functions, count } = statement
@@ -68,6 +72,7 @@ export function explain(sql: string, knowledge?: Knowledge): Explanation {
     functions,
     statements: count,
     note: noteOn(statement),
+    pooler: pooler === undefined ? null : behindPooler(statement, sql, pooler),
     routes: PLACES.flatMap((place) =>
       ROUTINGS.map((routing) => ({ place, routing, ...outcomeOf(statement, situationOf(place, routing, hasCatalog)) })),
     ),

@@ -34,13 +34,14 @@ const WINDOW = 60
 
 /** The explanation for people, ending in a line feed. */
 export function render(sql: string, explanation: Explanation, paint: Paint): string {
-  const { access, reason, sentence, functions, statements, note } = explanation
+  const { access, reason, sentence, functions, statements, note, pooler } = explanation
   const lines = [`${paint(ACCESS_STYLES[access], paint('bold', access))} ${paint('dim', `(${reason})`)}  ${sentence}`]
   lines.push(...pointAt(sql, explanation, paint))
   if (functions.length > 0) lines.push('', `cannot be seen into: ${functions.map(printable).join(', ')}`)
   if (statements > 1) lines.push('', `${statements} statements; the strongest decides for all of them.`)
   lines.push('', ...table(explanation, paint))
   if (note !== null) lines.push('', note)
+  if (pooler !== null) lines.push('', `behind the pooler: ${pooler}`)
   return `${lines.join('\n')}\n`
 }
 

@@ -13,8 +13,13 @@ export {
   type Knowledge,
   type KnowledgeTables,
   type Known,
+  mixedFrom,
   type NameFilter,
   type NameKind,
+  needsOwnSession,
+  type SessionNeed,
+  type SessionVerdict,
+  sessionNeedOf,
 } from './classify/index.ts'
 export { isConnectionLoss, isOutOfService } from './errors/connection-loss.ts'
 export { type DatabaseErrorFields, databaseErrorIn } from './errors/database-error.ts'
@@ -42,7 +47,16 @@ export {
   type ReadsElsewhere,
   readsElsewhere,
 } from './nodes/elsewhere.ts'
-export { type EndpointTraits, LOAD_BALANCER, MOVING, ONE_SERVER, withFound } from './nodes/endpoint.ts'
+export {
+  type EndpointTraits,
+  isDirect,
+  isShared,
+  LOAD_BALANCER,
+  MOVING,
+  ONE_SERVER,
+  type Pooling,
+  withFound,
+} from './nodes/endpoint.ts'
 export { parseGroup } from './nodes/group.ts'
 export {
   type Evidence,

@@ -14,6 +14,7 @@ import {
   ReplayImpossible,
   ReplayToPrimary,
   ReplicaBehind,
+  SessionUnavailable,
   WriteOnReplica,
 } from '../src/index.ts'
 import type { PrimaryReason, RefusalReason, ReplicaReason } from '../src/internal.ts'
@@ -29,6 +30,7 @@ const ERRORS: Record<HeadwaterErrorCode, HeadwaterError> = {
   HEADWATER_REPLAY_IMPOSSIBLE: new ReplayImpossible('at-home'),
   HEADWATER_WRITE_ON_REPLICA: new WriteOnReplica('no'),
   HEADWATER_REPLICA_BEHIND: new ReplicaBehind(),
+  HEADWATER_SESSION_UNAVAILABLE: new SessionUnavailable('no-direct-address', 'listen', 'primary'),
   HEADWATER_CONNECTION_LOST: new ConnectionLost(new Error('ECONNRESET'), true),
   HEADWATER_OUTCOME_UNKNOWN: new OutcomeUnknown(new Error('ECONNRESET')),
   HEADWATER_BACKGROUND_ABANDONED: new BackgroundAbandoned('full', 1000),

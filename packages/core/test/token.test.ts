@@ -54,6 +54,41 @@ const tokens: fc.Arbitrary<Token> = fc
   })
   .map(({ life, ...rest }) => ({ ...rest, issuedAt: NOW, expires: NOW + life }))
 
+describe('F3: a token that was opened is kept, opened', () => {
+  const secrets = Object.freeze([SECRET])
+  const token: Token = { cluster: 7n, timeline: 1, lsn: toLsn(5n), node: 0, issuedAt: NOW, expires: NOW + 1_000 }
+
+  test('and its times are looked at each time', () => {
+    const text = signToken(token, secrets)
+    expect(readToken(text, secrets, NOW)).toEqual(token)
+    expect(readToken(text, secrets, NOW + 999)).toBe(readToken(text, secrets, NOW))
+    expect(readToken(text, secrets, NOW + 1_000)).toBe('out-of-time')
+    expect(readToken(text, secrets, NOW - 60_001)).toBe('out-of-time')
+  })
+
+  test('for its own secrets alone', () => {
+    const text = signToken(token, secrets)
+    readToken(text, secrets, NOW)
+    expect(readToken(text, Object.freeze([OLD_SECRET]), NOW)).toBe('unverified')
+    const changing = [SECRET]
+    expect(readToken(text, changing, NOW)).toEqual(token)
+    changing[0] = OLD_SECRET
+    expect(readToken(text, changing, NOW)).toBe('unverified')
+  })
+
+  test('and what none of them has sealed is never kept', () => {
+    const text = signToken(token, [OLD_SECRET])
+    for (let n = 0; n < 2; n += 1) expect(readToken(text, secrets, NOW)).toBe('unverified')
+  })
+
+  test('some thousand of them', () => {
+    for (let n = 0; n < 10_000; n += 1) {
+      const own = { ...token, node: n }
+      expect(readToken(signToken(own, secrets), secrets, NOW)).toEqual(own)
+    }
+  })
+})
+
 describe('an LSN', () => {
   test('is a number from 0 to 2^64 - 1', () => {
     expect([toLsn(0n), toLsn(2n ** 64n - 1n)]).toEqual([0n, 2n ** 64n - 1n])

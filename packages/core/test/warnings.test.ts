@@ -24,12 +24,12 @@ describe('warnings', () => {
   })
 
   it('O1: one is said once for each kind and server, with its code and where to read on', () => {
-    for (const server of ['a', 'b', 'a', 'b']) warn('HEADWATER_POOLED_REPLICA', { server }, { about: server })
-    warn('HEADWATER_POOLER_FOUND', { server: 'a' }, { about: 'a' })
+    for (const server of ['a', 'b', 'a', 'b']) warn('HEADWATER_POOLER_FOUND', { server }, { about: server })
+    warn('HEADWATER_PRIMARY_READ_ONLY', { server: 'a' }, { about: 'a' })
     expect(emitWarning.mock.calls.map(([text, options]) => [text, Reflect.get(Object(options), 'code')])).toEqual([
-      [expect.stringMatching(/^a is behind a pooler.*docs\/warnings\.md/), 'HEADWATER_POOLED_REPLICA'],
-      [expect.stringMatching(/^b is behind a pooler/), 'HEADWATER_POOLED_REPLICA'],
-      [expect.stringMatching(/^a leads through a pooler/), 'HEADWATER_POOLER_FOUND'],
+      [expect.stringMatching(/^a is behind a pooler.*docs\/warnings\.md/), 'HEADWATER_POOLER_FOUND'],
+      [expect.stringMatching(/^b is behind a pooler/), 'HEADWATER_POOLER_FOUND'],
+      [expect.stringMatching(/^a /), 'HEADWATER_PRIMARY_READ_ONLY'],
     ])
   })
 

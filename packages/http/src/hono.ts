@@ -106,9 +106,28 @@ function headOf(context: Context): ResponseHead {
       context.res = new Response(context.res.body, { status, headers: context.res.headers })
     },
     get: (name) => context.res.headers.get(name) ?? undefined,
-    // Not on the headers themselves: those of a fetched response cannot be changed.
-    set: (name, value) => context.header(name, value),
-    addCookie: (cookie) => context.header('set-cookie', cookie, { append: true }),
+    set: (name, value) =>
+      change(
+        () => context.res.headers.set(name, value),
+        () => context.header(name, value),
+      ),
+    addCookie: (cookie) =>
+      change(
+        () => context.res.headers.append('set-cookie', cookie),
+        () => context.header('set-cookie', cookie, { append: true }),
+      ),
+  }
+}
+
+/**
+ * Changes the headers themselves: where the response is complete, Hono's own way makes another one of it, and @hono/node-server then
+ * sends its text as a stream, several times as slow. Those of a fetched response cannot be changed.
+ */
+function change(inPlace: () => void, byHono: () => void): void {
+  try {
+    inPlace()
+  } catch {
+    byHono()
   }
 }
 

@@ -54,6 +54,7 @@ class Server {
     let isEnded = false
     return {
       pool: this.#pool,
+      processId: 1,
       query: (text) => (text === CATALOG_STATE ? Promise.resolve(STATE) : Promise.race([answered, terminated])),
       end: async () => {
         if (isEnded) return

@@ -165,7 +165,7 @@ describe('a primary behind an address that moves', { timeout: 60_000 }, () => {
       expect(pool.topology.primaryRegion).toBe('ams')
       await expect
         .poll(() => warned.mock.calls.map(([, options]) => Object(options).code), PATIENT)
-        .toEqual(['HEADWATER_REGION_UNKNOWN'])
+        .toContain('HEADWATER_REGION_UNKNOWN')
     } finally {
       warned.mockRestore()
     }

@@ -57,7 +57,14 @@ const QUERY: Readonly<Record<keyof QueryInternals, string>> = {
   _results: 'object',
   _canceledDueToError: 'boolean',
   submit: 'function',
+  requiresPreparation: 'function',
+  prepare: 'function',
+  _getRows: 'function',
   handleRowDescription: 'function',
+  handleDataRow: 'function',
+  handleCommandComplete: 'function',
+  handleReadyForQuery: 'function',
+  handleError: 'function',
 }
 const SUBMITTABLES: Readonly<
   Record<'query' | 'cursor' | 'stream', Readonly<Record<keyof SubmittableInternals, string>>>

@@ -8,12 +8,27 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterNode } from '@headwater/cluster'
 import pg from 'pg'
 
+/** One to run: the version that it tells, and its command. */
+export interface PgBouncerCommand {
+  readonly version: string
+  readonly command: string
+}
+
+/** The installed one, and a newer one where `HEADWATER_PGBOUNCER` names its command (`pnpm poolers` does). */
+export const pgBouncers: readonly PgBouncerCommand[] = ['pgbouncer', process.env['HEADWATER_PGBOUNCER'] ?? ''].flatMap(
+  (command) => {
+    const told = command === '' ? undefined : spawnSync(command, ['--version'], { encoding: 'utf8' }).stdout
+    const version = /PgBouncer (\S+)/.exec(told ?? '')?.[1]
+    return version === undefined ? [] : [{ version, command }]
+  },
+)
+
 /** Whether this machine has one; where it has not, the tests that need it are skipped, and say so. */
-export const hasPgBouncer: boolean = spawnSync('pgbouncer', ['--version']).error === undefined
+export const hasPgBouncer: boolean = pgBouncers.length > 0
 if (!hasPgBouncer) console.warn('skipped: no pgbouncer on the PATH, so nothing is run behind a pooler')
 
 /** Ends it when our standard input closes, which is when we end in whatever way. */
-const RUN = 'pgbouncer "$1" & cat >/dev/null; kill "$!" 2>/dev/null; wait "$!"'
+const RUN = '"$0" "$1" & cat >/dev/null; kill "$!" 2>/dev/null; wait "$!"'
 
 const PATIENCE = 10_000
 const MOST_ATTEMPTS = 5
@@ -23,6 +38,7 @@ export class PgBouncer implements AsyncDisposable {
   readonly #folder: string
   readonly #user: { readonly uid: number; readonly gid: number }
   readonly #settings: Readonly<Record<string, string>>
+  readonly #command: string
   #targets: Readonly<Record<string, ClusterNode>>
   #port = 0
   #child: ChildProcess | undefined
@@ -33,7 +49,9 @@ export class PgBouncer implements AsyncDisposable {
     user: { readonly uid: number; readonly gid: number },
     targets: Readonly<Record<string, ClusterNode>>,
     settings: Readonly<Record<string, string>>,
+    command: string,
   ) {
+    this.#command = command
     this.#folder = folder
     this.#user = user
     this.#targets = targets
@@ -44,13 +62,14 @@ export class PgBouncer implements AsyncDisposable {
   static async start(
     targets: Readonly<Record<string, ClusterNode>>,
     settings: Readonly<Record<string, string>>,
+    { command }: PgBouncerCommand = pgBouncers[0] ?? { version: '', command: 'pgbouncer' },
   ): Promise<PgBouncer> {
     const [node] = Object.values(targets)
     if (node === undefined) throw new Error('a pooler needs a server')
     // It refuses to run as root, as the servers do: it runs under their account.
     const user = await stat(node.dataFolder)
     const folder = await mkdtemp(join(tmpdir(), 'headwater-pgbouncer-'))
-    const pooler = new PgBouncer(folder, user, targets, settings)
+    const pooler = new PgBouncer(folder, user, targets, settings, command)
     try {
       if (process.getuid?.() === 0) await chown(folder, user.uid, user.gid)
       await writeFile(join(folder, 'users'), '"postgres" ""\n')
@@ -73,13 +92,26 @@ export class PgBouncer implements AsyncDisposable {
   async lead(database: string, node: ClusterNode): Promise<void> {
     this.#targets = { ...this.#targets, [database]: node }
     await this.#configure()
+    await this.tell('RELOAD', `RECONNECT ${database}`)
+  }
+
+  /** Gives commands to its console. */
+  async tell(...commands: readonly string[]): Promise<void> {
     const console = new pg.Client(this.url('pgbouncer'))
     await console.connect()
     try {
-      await console.query('RELOAD')
-      await console.query(`RECONNECT ${database}`)
+      for (const command of commands) await console.query(command)
     } finally {
       await console.end()
+    }
+  }
+
+  /** Ends it and starts it again on the same port. */
+  async restart(): Promise<void> {
+    await this.#stop()
+    for (let attempt = 1; !(await this.#start(this.#port)); attempt += 1) {
+      await this.#stop()
+      if (attempt === MOST_ATTEMPTS) throw new Error(`pgbouncer did not start again: ${this.#said}`)
     }
   }
 
@@ -110,11 +142,11 @@ export class PgBouncer implements AsyncDisposable {
   }
 
   /** `false`: it is gone again, as when somebody took its port. */
-  async #start(): Promise<boolean> {
-    this.#port = await freePort()
+  async #start(port?: number): Promise<boolean> {
+    this.#port = port ?? (await freePort())
     await this.#configure()
     const identity = process.getuid?.() === 0 ? { uid: this.#user.uid, gid: this.#user.gid } : {}
-    const child = spawn('/bin/sh', ['-c', RUN, 'pgbouncer', this.#file], {
+    const child = spawn('/bin/sh', ['-c', RUN, this.#command, this.#file], {
       ...identity,
       cwd: '/',
       stdio: ['pipe', 'ignore', 'pipe'],

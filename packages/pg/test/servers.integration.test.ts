@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PrimaryConflict, ReplayToPrimary } from '@headwater/core'
+import { forgetWarnings } from '@headwater/core/internal'
 import { inRequest, World, who } from '@headwater/test-world'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { patroni, RoutedPool, type ServerPoolOptions } from '../src/index.ts'
 import { PatroniStub } from './patroni-stub.ts'
 
@@ -19,7 +20,10 @@ function poolOf(
   return world.ending(new RoutedPool({ region, servers, catalog: false, functions: { server: 'read' }, ...options }))
 }
 
+beforeEach(() => forgetWarnings())
 afterEach(() => vi.restoreAllMocks())
+
+const codesOf = (calls: readonly (readonly unknown[])[]) => calls.map(([, options]) => Object(options).code)
 
 describe('servers without roles', { timeout: 60_000 }, () => {
   it('X7, X8: the first query waits until it is known who the primary is, so that it goes the right way', async () => {
@@ -133,7 +137,7 @@ describe('servers without roles', { timeout: 60_000 }, () => {
     const servers = [world.cluster.primary, world.replica()].map(({ url }) => ({ connectionString: url }))
     const silent = poolOf(world, 'nrt', servers)
     await note(silent, 'nobody knows where')
-    expect(warned.mock.calls.map(([, options]) => Object(options).code)).toContain('HEADWATER_NO_PRIMARY_REGION')
+    expect(codesOf(warned.mock.calls)).toContain('HEADWATER_NO_PRIMARY_REGION')
     const named = await Promise.all(
       (
         [
@@ -186,8 +190,7 @@ describe('two primaries on one timeline', { timeout: 90_000 }, () => {
       retryable: true,
       servers: ['server-1', 'server-2'],
     })
-    const codes = () => warned.mock.calls.map(([, options]) => Object(options).code)
-    await expect.poll(codes, PATIENT).toContain('HEADWATER_TWO_PRIMARIES')
+    await expect.poll(() => codesOf(warned.mock.calls), PATIENT).toContain('HEADWATER_TWO_PRIMARIES')
     expect([await notesAt(world.replica(0)), await notesAt(world.replica(1))]).toEqual([[], []])
     lease.release(true)
     await world.replica(0).kill()
@@ -223,9 +226,7 @@ describe('two primaries on one timeline', { timeout: 90_000 }, () => {
         code: 'HEADWATER_PRIMARY_CONFLICT',
         cause: { message: 'no route to the truth' },
       })
-    const codes = () => warned.mock.calls.map(([, options]) => Object(options).code)
-    await expect.poll(codes, PATIENT).toContain('HEADWATER_TWO_PRIMARIES')
-    expect(codes()).toContain('HEADWATER_TRUTH_UNREACHABLE')
+    expect(codesOf(warned.mock.calls)).toContain('HEADWATER_TRUTH_UNREACHABLE')
     isReachable = true
     await expect
       .poll(

@@ -1,6 +1,7 @@
 import { OptionsInvalid } from '../errors/options-invalid.ts'
 import type { Statement } from '../statement/statement.ts'
 import { classify } from './classify.ts'
+import { mixedFrom } from './mixed-from.ts'
 import type { Knowledge } from './names/knowledge.ts'
 
 /** Options of {@link createClassifier}. */
@@ -109,21 +110,6 @@ class CachingClassifier implements Classifier {
     }
     return front
   }
-}
-
-/** Mixes the length of a text with some of its characters, from all over it; texts of one shape differ near their ends. */
-function mixedFrom(sql: string): number {
-  const { length } = sql
-  if (length < 8) return length
-  const eighth = length >> 3
-  let mixed = Math.imul(length, 31) + sql.charCodeAt(length - 1)
-  mixed = Math.imul(mixed, 31) + sql.charCodeAt(length - 3)
-  mixed = Math.imul(mixed, 31) + sql.charCodeAt(length - eighth)
-  mixed = Math.imul(mixed, 31) + sql.charCodeAt(length - 2 * eighth)
-  mixed = Math.imul(mixed, 31) + sql.charCodeAt(4 * eighth)
-  mixed = Math.imul(mixed, 31) + sql.charCodeAt(2 * eighth)
-  mixed = Math.imul(mixed, 31) + sql.charCodeAt(eighth)
-  return mixed ^ (mixed >>> 15)
 }
 
 function wholeNumber(option: string, value: number): number {

@@ -1,6 +1,7 @@
 export { type Classifier, type ClassifierOptions, createClassifier } from './classifier.ts'
 export { classify } from './classify.ts'
 export { type Body, classifyBody } from './grammar/body.ts'
+export { mixedFrom } from './mixed-from.ts'
 export {
   createKnowledge,
   IMPLIED_OPERATORS,
@@ -12,3 +13,4 @@ export {
   type NameKind,
 } from './names/knowledge.ts'
 export type { NameFilter } from './names/name-filter.ts'
+export { needsOwnSession, type SessionNeed, type SessionVerdict, sessionNeedOf } from './session-need.ts'

@@ -33,6 +33,7 @@ export type HeadwaterErrorCode =
   | 'HEADWATER_CONNECTION_LOST'
   | 'HEADWATER_OUTCOME_UNKNOWN'
   | 'HEADWATER_BACKGROUND_ABANDONED'
+  | 'HEADWATER_SESSION_UNAVAILABLE'
 
 /**
  * The base of all errors that Headwater raises itself; a database's own error passes through untouched.

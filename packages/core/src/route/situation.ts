@@ -42,8 +42,8 @@ export interface Situation {
    */
   readonly isCatalogMissing: boolean
   /**
-   * Whether sessions on the local replicas are forced read-only, as far as is known (X1). Behind a pooler they may not
-   * be. Then no statement is only tried there: a server that was promoted would run the write.
+   * Whether a statement that is tried on a local replica can be kept from writing there, as far as is known (X1): by a session that is
+   * forced read-only, or behind a pooler by a transaction that is. A pooler in statement mode runs none.
    */
   readonly isReadOnlyForced: boolean
   /**

@@ -76,10 +76,10 @@ export const SERVER_WARNINGS = {
     `this process is said to be in ${region}, and ${server} of ${serverRegion} is nearer (${millis} ms) than ${own} of ${region} (${ownMillis} ms). If this process runs in ${serverRegion}, set FLY_REGION, or \`region\`, to it; if not, the regions of the servers are exchanged (PRIMARY_REGION, \`replicas[…].region\`).`,
 
   HEADWATER_POOLER_FOUND: ({ server }: AboutServer): string =>
-    `${server} leads through a pooler: its sessions are other servers' and may be shared, so what depends on a session is not safe there. Give the address of the server itself, without the pooler.`,
+    `${server} is behind a pooler, and nothing says which kind: it counts as one that shares its sessions between transactions, so what needs a session of its own is refused. Say \`pooler: 'transaction'\`, or \`pooler: 'session'\` where it keeps them, and give the server's own URL as \`direct\`.`,
 
-  HEADWATER_POOLED_REPLICA: ({ server }: AboutServer): string =>
-    `${server} is behind a pooler that shares its sessions, so they cannot be forced read-only: only statements that are proven to read run there, and all others need the primary. Give the URL of the replica itself.`,
+  HEADWATER_SLOWER_PREPARED: ({ server, statement }: AboutServer & { statement: string }): string =>
+    `${server} runs a statement slower prepared (${statement}) than unprepared: its data are skewed. It is sent unprepared from now on; \`prepare: { plans: 'safe' }\`, the default, or \`prepare: false\` on that query leaves it out.`,
 
   HEADWATER_TOO_MANY_CONNECTIONS: ({
     server,

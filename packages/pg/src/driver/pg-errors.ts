@@ -13,9 +13,40 @@ export function isReadTimeout(error: unknown): boolean {
 /** The server shuts down, crashed, or is not up yet. */
 const NOT_RUNNING: ReadonlySet<string | undefined> = new Set(['57P01', '57P02', '57P03'])
 
-/** Whether the server itself said that it does not run. */
+/** Whether the server itself said that it does not run, or a pooler in front of it that it cannot be had (class 08). */
 export function isNotRunning(error: unknown): boolean {
-  return NOT_RUNNING.has(databaseErrorIn(error)?.code)
+  const code = databaseErrorIn(error)?.code
+  return NOT_RUNNING.has(code) || code?.startsWith('08') === true
+}
+
+/** What PgBouncer says when it ends a client that waits for a server: what it asked was sent to none. Source: PgBouncer 1.18 to 1.26. */
+const NEVER_SENT =
+  /query_wait_timeout|server login has been failing|cannot connect to server|no more connections allowed|pgbouncer is shutting down|the database system is shutting down|server_login_retry/i
+
+/** Whether a pooler has ended the connection before it gave it a server. */
+export function isNeverSent(error: unknown): boolean {
+  return isServerError(error) && error.severity === 'FATAL' && NEVER_SENT.test(error.message) && isPoolers(error)
+}
+
+/** A server's own errors name the file that raised them; a pooler has none. */
+function isPoolers(error: unknown): boolean {
+  return databaseErrorIn(error)?.file === undefined
+}
+
+/** CALL of a procedure that commits, and what cannot run inside a transaction block. */
+const NOT_FOR_TRANSACTIONS: ReadonlySet<string | undefined> = new Set(['2D000', '25001'])
+
+/** Whether the statement was refused because of the transaction around it. */
+export function isNotForTransactions(error: unknown): boolean {
+  return NOT_FOR_TRANSACTIONS.has(databaseErrorIn(error)?.code)
+}
+
+/** Whether a pooler runs no transactions. Source: PgBouncer 1.18 to 1.26 in statement mode. */
+export function isTransactionRefusal(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    /transaction blocks not allowed in statement pooling mode|Transactions not allowed in stmt/i.test(error.message)
+  )
 }
 
 /** Whether the server ended the session, and so rolled back what ran in it (57P01). */

@@ -86,7 +86,29 @@ export interface QueryInternals {
   /** The error for which the rest of its answer is passed over; it is told at the answer's end. */
   _canceledDueToError: unknown
   submit(connection: pg.Connection): unknown
+  /** Whether it is sent by the extended protocol. */
+  requiresPreparation(): boolean
+  /** Sends it by the extended protocol; with `_getRows` at its end. */
+  prepare(connection: unknown): void
+  _getRows(connection: pg.Connection, rows: unknown): void
   handleRowDescription(message: unknown): void
+  handleDataRow(message: { readonly fields: readonly unknown[] }): void
+  handleCommandComplete(message: unknown, connection: unknown): void
+  handleReadyForQuery(connection: unknown): void
+  handleError(error: unknown, connection: unknown): void
+}
+
+/** The messages of the extended protocol that pg's connection sends. */
+export interface ExtendedProtocol {
+  parse(query: { readonly text: string; readonly name?: string }): void
+  bind(config: { readonly statement?: string }): void
+  execute(config: { readonly portal?: unknown }): void
+  close(target: { readonly type: 'S' | 'P'; readonly name: string }): void
+}
+
+/** As `internalsOf`, for a connection. */
+export function extendedOf(connection: pg.Connection): ExtendedProtocol {
+  return connection as unknown as ExtendedProtocol
 }
 
 /** As `internalsOf`, for a query. */

@@ -20,7 +20,7 @@ const Result = new PgQuery('', undefined, () => undefined)._result.constructor a
  * The query that pg would make of an app's configuration, made faster: pg 8.23.1 first copies every configuration by its
  * property descriptors, which takes longer than routing the query.
  */
-class SentQuery extends PgQuery {
+export class SentQuery extends PgQuery {
   constructor(config: AppConfig, text: unknown, values: unknown, callback: Settle) {
     // Given a string, pg copies no configuration. What is not a string it refuses when the query is sent.
     super('', values, callback)
@@ -68,7 +68,7 @@ export function submitted(submit: () => unknown, connection: pg.Connection): unk
 }
 
 /** Whether the queries of the installed pg have the fields that are known here, and no others. */
-const IS_KNOWN: boolean = isLikeThose()
+export const IS_KNOWN: boolean = isLikeThose()
 
 function isLikeThose(): boolean {
   const settle: Settle = () => undefined
@@ -77,6 +77,11 @@ function isLikeThose(): boolean {
   const theirs: object = new PgQuery(all, undefined, settle)
   const ours: Partial<Record<string, unknown>> = { ...new SentQuery(all, all.text, all.values, settle) }
   return Object.entries(theirs).every(([name, value]) => isDeepStrictEqual(value, ours[name]))
+}
+
+/** Whether `client` takes queries of our own class: a pipeline takes only those of its own copy of pg. */
+export function takesSentQueries(client: object): boolean {
+  return IS_KNOWN && internalsOf(client).pipeline !== true
 }
 
 /**
@@ -90,8 +95,7 @@ export function toSentQuery(
   answered: Settle,
   text: string = config.text,
 ): object | undefined {
-  // A pipeline takes only queries of its own copy of pg.
-  if (!IS_KNOWN || internalsOf(client).pipeline === true) return undefined
+  if (!takesSentQueries(client)) return undefined
   return new SentQuery(config, text, values ?? config.values, answered)
 }
 
@@ -105,8 +109,8 @@ export function findFirstResult(query: object): pg.Result | undefined {
   return first?.command ? first : undefined
 }
 
-/** Copies all that pg reads from a configuration. */
+/** Copies all that is read from a configuration. */
 export function copyConfig(config: AppConfig, text: string = config.text): AppConfig {
-  const { name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows } = config
-  return { text, name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows } as AppConfig
+  const { name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows, prepare } = config
+  return { text, name, values, rowMode, types, queryMode, query_timeout, binary, portal, rows, prepare } as AppConfig
 }

@@ -3,14 +3,18 @@ import { OptionsInvalid } from '@headwater/core'
 import { runOutside } from '@headwater/core/internal'
 import type pg from 'pg'
 import { emitterOf, internalsOf, onParameterStatus, wrapOpening } from './pg-internals.ts'
+import { toSendable } from './prepare/messages.ts'
+import type { ServerStatements } from './prepare/server-statements.ts'
+import { SessionStatements } from './prepare/session-statements.ts'
 import { runAppCode } from './run-app-code.ts'
+import { IS_KNOWN } from './sent-query.ts'
 
 /** What ReadyForQuery says of the session; `undefined` before the first and after the connection ended. */
 export type SessionStatus = 'I' | 'T' | 'E' | undefined
 
 /** A pg client that knows its server's role and its session's state from what the server reports by itself (X4). */
 export interface TrackedClient extends pg.PoolClient {
-  /** `in_hot_standby` (ParameterStatus, PostgreSQL 14 and later); `undefined` when the server does not report it. */
+  /** `in_hot_standby` (ParameterStatus, PostgreSQL 14 and later); `undefined` when the server does not report it, or a pooler does in its place. */
   readonly isStandby: boolean | undefined
   /** Whether `default_transaction_read_only` is on. */
   readonly isReadOnlyByDefault: boolean | undefined
@@ -25,6 +29,8 @@ export interface TrackedClient extends pg.PoolClient {
   readonly lostTo: Error | undefined
   /** The emitter that passes on the connection's events while it is leased. */
   owner: EventEmitter | undefined
+  /** What its session has prepared by itself (S1); `undefined` where that is off. */
+  readonly statements: SessionStatements | undefined
   /** Calls back as soon as every query has been answered, or the connection is gone; at once when that is so already. */
   whenSettled(callback: () => void): void
 }
@@ -32,10 +38,14 @@ export interface TrackedClient extends pg.PoolClient {
 export interface TrackingOptions {
   /** Whether the next session is to be read-only from its startup message on (X1). */
   readonly asksForReadOnly: () => boolean
+  /** Whether what the startup reports is the server's own word, and not a pooler's memory of one. */
+  readonly isReportBelieved: () => boolean
   /** Called when a startup message was refused for that. */
   readonly onOptionsRefused: () => void
   /** Called at connect, and again after a promotion. */
   readonly onRole: (isStandby: boolean) => void
+  /** What its server's sessions prepare; `undefined` where that is off. */
+  readonly statements: ServerStatements | undefined
   /** Called when a connection broke, in use or idle. */
   readonly onError: (error: Error) => void
 }
@@ -53,11 +63,12 @@ const FORWARDED = ['notification', 'notice', 'drain', 'end'] as const
 export function trackedClientClass(Base: typeof pg.Client, options: TrackingOptions): typeof pg.Client {
   const { _handleReadyForQuery: handleReadyForQuery } = internalsOf(Base.prototype)
   class TrackedPgClient extends Base {
-    isStandby: boolean | undefined
     isReadOnlyByDefault: boolean | undefined
     isForcedReadOnly = false
+    #isStandby: boolean | undefined
     sessionStatus: SessionStatus
     lostTo: Error | undefined
+    readonly statements: SessionStatements | undefined
     #waiters: (() => void)[] = []
     #owner: EventEmitter | undefined
     #isForwarding = false
@@ -70,6 +81,9 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
           "its instances have no connection of pg's own (is it pg-native?); expected pg.Client or a subclass of it",
         )
       }
+      const canPrepare = IS_KNOWN && toSendable !== undefined && internalsOf(this).pipeline !== true
+      this.statements =
+        options.statements === undefined || !canPrepare ? undefined : new SessionStatements(options.statements)
       // What a socket reports runs in the async context that opened it, and many callers will use it.
       wrapOpening(this, runOutside)
       if (options.asksForReadOnly()) {
@@ -84,8 +98,8 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
         const isOn = value === 'on'
         if (name === 'default_transaction_read_only') this.isReadOnlyByDefault = isOn
         if (name !== 'in_hot_standby') return
-        this.isStandby = isOn
-        options.onRole(isOn)
+        this.#isStandby = isOn
+        if (options.isReportBelieved()) options.onRole(isOn)
       })
       this.connection.once('end', () => this.#lose(new Error('Connection terminated unexpectedly')))
       // Without a listener, a checked-out client that loses its connection ends the process. This one stays for the
@@ -97,6 +111,10 @@ export function trackedClientClass(Base: typeof pg.Client, options: TrackingOpti
         const owner = this.#owner
         if (owner !== undefined && owner.listenerCount('error') > 0) runAppCode(() => owner.emit('error', error))
       })
+    }
+
+    get isStandby(): boolean | undefined {
+      return this.#isStandby !== undefined && options.isReportBelieved() ? this.#isStandby : undefined
     }
 
     get owner(): EventEmitter | undefined {

@@ -1,19 +1,24 @@
-import type {
-  ClientSession,
-  Decision,
-  Frame,
-  Position,
-  PositionSource,
-  Statement,
-  TransactionState,
+import {
+  type ClientSession,
+  type Decision,
+  databaseErrorIn,
+  type Frame,
+  isDirect,
+  type Position,
+  type PositionSource,
+  type Statement,
+  type TransactionState,
 } from '@headwater/core/internal'
 import type pg from 'pg'
 import type { QueryCall } from '../driver/query-call.ts'
+import { isOnePacket } from '../driver/send-guarded.ts'
 import type { Settle } from '../driver/settle.ts'
+import type { TrackedClient } from '../driver/tracked-client.ts'
 import type { CommitIdentity } from '../fleet/commit-identity.ts'
 import type { Connection, NodeRole, PoolNode } from '../node/pool-node.ts'
 import type { Placing } from '../reads/job-writes.ts'
 import type { OwnWrites } from '../reads/own-writes.ts'
+import type { ReadRequirement } from '../reads/read-requirement.ts'
 
 /**
  * What a query runs for: a lease, which keeps its connections and its transaction between queries, or a lone query, which keeps
@@ -104,6 +109,14 @@ export class RoutedQuery {
   wasEnded = false
   /** The error that ended the last replica's connection. */
   lostTo: unknown
+  /** What its answer must prove that its server has, in the same transaction; `undefined`: nothing. */
+  requirement: ReadRequirement | undefined
+  /** Whether it was sent in a read-only transaction of ours. */
+  isGuarded = false
+  /** Until when it waits for a primary, once a pooler had none, in ms of this process's monotonic clock. */
+  deadline: number | undefined
+  /** Whether what was taken for the primary proved to be a standby. */
+  hasMetStandby = false
   /** `undefined` while nobody wants to know who answers. */
   trace: QueryTrace | undefined
   #writesIn: ClientSession | OwnWrites | undefined
@@ -212,6 +225,35 @@ export class RoutedQuery {
     if (this.hasTriedFar) return false
     const { access, control } = this.statement
     return (access === 'read' && control === undefined) || (this.frame?.forced === 'replica' && access !== 'write')
+  }
+
+  /** Whether it travels in one packet with a transaction around it. */
+  isOnePacket(client: TrackedClient): boolean {
+    return isOnePacket(client, this.call, this.statement.count)
+  }
+
+  /** Whether its answer can prove, in the same transaction, that its server has what `requirement` says; then it will have to. */
+  proves({ client, node }: Connection, requirement: ReadRequirement): boolean {
+    const canProve =
+      this.holder.transaction.phase === 'none' && node.traits.takesTransactions && this.isOnePacket(client)
+    this.requirement = canProve ? requirement : undefined
+    return canProve
+  }
+
+  /** Whether it must be sent to a replica in a read-only transaction of ours; notes that it is. */
+  mustBeGuarded(client: TrackedClient): boolean {
+    const { access, reason } = this.statement
+    const mayWrite = access !== 'read' || reason === 'override'
+    this.isGuarded =
+      this.holder.transaction.phase === 'none' &&
+      (this.requirement !== undefined || (mayWrite && !client.isForcedReadOnly))
+    return this.isGuarded
+  }
+
+  /** Whether the server behind a pooler may be a standby by now: it refused to write, and no READ ONLY of the app's says why. */
+  mayHaveMetStandby({ role, node }: Connection, error: unknown): boolean {
+    if (role !== 'primary' || isDirect(node.traits) || this.holder.transaction.phase === 'open') return false
+    return databaseErrorIn(error)?.code === '25006'
   }
 
   /** Notes a replica that was tried; none is tried twice (X2). */

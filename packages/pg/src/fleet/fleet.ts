@@ -14,6 +14,7 @@ import {
 } from '@headwater/core/internal'
 import type pg from 'pg'
 import { openOwnConnection } from '../driver/own-connection.ts'
+import { isReadTimeout } from '../driver/pg-errors.ts'
 import { type Connected, PoolNode } from '../node/pool-node.ts'
 import { WrongServer } from '../node/wrong-server.ts'
 import type { ResolvedOptions } from '../options/options.ts'
@@ -45,6 +46,7 @@ type FleetOptions = Pick<
   | 'logger'
   | 'suspectAfterMillis'
   | 'promotionWaitMillis'
+  | 'prepare'
 >
 
 /** How long a server may take to say whether it stops. */
@@ -92,6 +94,7 @@ export class Fleet implements PositionSource, Monitored {
   readonly #arbiter: Arbiter
   #contested = false
   readonly #wait: PrimaryWait
+  readonly #prepare: ResolvedOptions['prepare']
   #lineage: Lineage = NO_LINEAGE
   /** The timeline on which `primary` was elected; 0 while it is the first guess. */
   #electedOn = 0
@@ -99,6 +102,7 @@ export class Fleet implements PositionSource, Monitored {
   constructor(options: FleetOptions) {
     const { region, primary, replicas, discovered, freshness, reads, suspectAfterMillis, promotionWaitMillis } = options
     this.#logger = options.logger
+    this.#prepare = options.prepare
     this.#readsElsewhere = reads.readsElsewhere
     this.#groups = new Set(
       [...replicas, ...discovered.map(({ node }) => node)].flatMap(({ share }) => share.group ?? []),
@@ -132,7 +136,7 @@ export class Fleet implements PositionSource, Monitored {
       makeNode: (server) => this.#nodeFor(server, 'replica'),
     })
     const needsRoles = !options.areRolesGiven && this.isMonitored
-    this.firstNews = new FirstNews(needsRoles || discovered.length > 0, () => this.#isKnown(needsRoles))
+    this.firstNews = new FirstNews(needsRoles || discovered.length > 0, () => this.#howMuchIsKnown(needsRoles))
   }
 
   /** The servers as of now. */
@@ -196,9 +200,14 @@ export class Fleet implements PositionSource, Monitored {
     return [...local, this.primary, ...far].map((node) => node.pool)
   }
 
-  /** Whether a local replica may still force its sessions read-only, so that a statement may be tried there (X1). */
+  /** All that have pools of connections: the servers, and the ways past their poolers. */
+  get poolNodes(): readonly PoolNode[] {
+    return this.nodes.flatMap((node) => (node.direct === undefined ? [node] : [node, node.direct]))
+  }
+
+  /** Whether a statement that is tried on a local replica can be kept from writing there (X1). */
   get isReadOnlyForced(): boolean {
-    for (const node of this.local) if (node.traits.keepsReadOnly) return true
+    for (const node of this.local) if (node.traits.takesTransactions) return true
     return this.local.length === 0
   }
 
@@ -245,20 +254,22 @@ export class Fleet implements PositionSource, Monitored {
 
   /**
    * Takes a connection to the primary. While there is none, or it cannot be reached, the caller waits for the next (X9). Gives a
-   * `PrimaryUnavailable` when none comes in time, and pg's own error when the pool is full, or a login, database or TLS is refused.
+   * `PrimaryUnavailable` when none comes in time, and pg's own error when the pool is full, or a login, database or TLS is refused. With
+   * `isDirect` it leads past the pooler, where there is a way.
    */
-  connectToPrimary(connected: Connected, deadline?: number): void {
-    const node = this.primary
-    if (!this.hasPrimary) return this.#waitForPrimary(connected, new Error(NO_PRIMARY), deadline)
+  connectToPrimary(connected: Connected, deadline?: number, isDirect = false): void {
+    const primary = this.primary
+    const node = isDirect ? (primary.direct ?? primary) : primary
+    if (!this.hasPrimary) return this.#waitForPrimary(connected, new Error(NO_PRIMARY), deadline, isDirect)
     // A server that is known to be down is knocked at by one caller only. A refused login is each caller's own error.
     const { lastError } = node
-    if (this.isMonitored && isOutOfService(lastError) && !node.tryProbe()) {
-      return this.#waitForPrimary(connected, lastError, deadline)
+    if (this.isMonitored && (isOutOfService(lastError) || isReadTimeout(lastError)) && !node.tryProbe()) {
+      return this.#waitForPrimary(connected, lastError, deadline, isDirect)
     }
     node.connect(connected, (error) => {
-      const isMoved = !this.hasPrimary || node !== this.primary || node.isStandby === true
+      const isMoved = !this.hasPrimary || primary !== this.primary || node.isStandby === true
       if (!node.hasEnded && (isMoved || error instanceof WrongServer || isOutOfService(error)))
-        this.#waitForPrimary(connected, error, deadline)
+        this.#waitForPrimary(connected, error, deadline, isDirect)
       else connected(error)
     })
   }
@@ -274,6 +285,11 @@ export class Fleet implements PositionSource, Monitored {
     } catch (error) {
       return isOutOfService(error)
     }
+  }
+
+  /** Until when what begins to wait for a primary now may wait, in ms of this process's monotonic clock. */
+  get primaryDeadline(): number {
+    return this.#wait.deadline
   }
 
   /** The primary's position, in one query on a connection of its pool (F2). Rejects after a second, or when it cannot say. */
@@ -292,10 +308,10 @@ export class Fleet implements PositionSource, Monitored {
     await this.members.end()
   }
 
-  #waitForPrimary(connected: Connected, error: unknown, deadline = this.#wait.deadline): void {
+  #waitForPrimary(connected: Connected, error: unknown, deadline = this.#wait.deadline, isDirect = false): void {
     this.monitor.alarm()
     const goOn = (failure: unknown): void => {
-      if (failure === undefined) this.connectToPrimary(connected, deadline)
+      if (failure === undefined) this.connectToPrimary(connected, deadline, isDirect)
       else connected(failure)
     }
     this.#wait.add(goOn, deadline, () => (this.#contested ? this.#arbiter.error : new PrimaryUnavailable(error)))
@@ -343,13 +359,13 @@ export class Fleet implements PositionSource, Monitored {
   }
 
   #nodeFor(server: ResolvedNode, role: 'primary' | 'replica'): PoolNode {
-    return new PoolNode(server, role, () => this.monitor.alarm())
+    return new PoolNode(server, role, () => this.monitor.alarm(), undefined, this.#prepare)
   }
 
   #followPrimary(server: ResolvedNode, timeoutMillis: number): MovingAddress {
     const onNews = (): void => this.monitor.alarm()
     const makeNode = (admit: ConstructorParameters<typeof PoolNode>[3]) =>
-      new PoolNode(server, 'primary', onNews, admit)
+      new PoolNode(server, 'primary', onNews, admit, this.#prepare)
     const moving: MovingAddress = new MovingAddress(makeNode, timeoutMillis, this.#logger, {
       onSample: (sample) => this.report(moving.node, sample),
       onWrongServer: onNews,
@@ -398,12 +414,13 @@ export class Fleet implements PositionSource, Monitored {
     warn('HEADWATER_NO_PRIMARY_REGION', { region: this.#region }, { logger: this.#logger })
   }
 
-  /** Whether all has been heard that a first query waits for: a primary, or a word from every server. */
-  #isKnown(needsRoles: boolean): boolean {
-    if (!this.#discovered.isKnown) return false
-    if (!needsRoles) return true
+  /** How much has been heard of what a first query waits for: a primary, and a word from every server. */
+  #howMuchIsKnown(needsRoles: boolean): 'all' | 'enough' | 'too-little' {
+    if (!this.#discovered.isKnown) return 'too-little'
+    if (!needsRoles) return 'all'
     const servers = this.nodes.filter((node) => node.traits.isOneServer)
-    return this.roleOf(this.primary) === 'primary' || servers.every((node) => this.#reports.has(node))
+    if (servers.every((node) => this.#reports.has(node))) return 'all'
+    return this.roleOf(this.primary) === 'primary' ? 'enough' : 'too-little'
   }
 
   #lookAround(): Standpoint {

@@ -1,4 +1,10 @@
-import { compareFreshness, databaseErrorIn, type ReadPosition, type ReplicaState } from '@headwater/core/internal'
+import {
+  compareFreshness,
+  databaseErrorIn,
+  isDirect,
+  type ReadPosition,
+  type ReplicaState,
+} from '@headwater/core/internal'
 import type pg from 'pg'
 import { isNotRunning } from '../driver/pg-errors.ts'
 import type { PoolNode } from '../node/pool-node.ts'
@@ -13,6 +19,8 @@ const CALM_MILLIS = 1_000
 /** The same for a server of another region. */
 const FAR_MILLIS = 10_000
 const SHORTEST_PAUSE_MILLIS = 50
+/** The least time between two questions that reads hurry, whoever is asked. */
+const HURRY_PAUSE_MILLIS = 2
 /** The pause while it is not clear who is who. */
 const ALARM_PAUSE_MILLIS = 100
 /** How long servers are asked that often after each piece of evidence. */
@@ -65,6 +73,8 @@ export class Monitor {
   /** When reads of this region went to servers of others. */
   readonly #readFarAt = new Map<PoolNode, number>()
   #hasEnded = false
+  #hurriedAt = Number.NEGATIVE_INFINITY
+  #hurried = -1
   #sampled: ((node: PoolNode, state: ReplicaState) => void) | undefined
 
   constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis }: MonitorOptions) {
@@ -162,15 +172,23 @@ export class Monitor {
     readonly lag: Lag | undefined
     readonly openSince: number | undefined
   } {
-    const watcher = this.#watches.get(node)?.watcher
-    const sample = watcher?.known
+    const watch = this.#watches.get(node)
+    const sample = watch?.watcher.known
     const lag = sample?.isStandby === true ? this.#history.lagOf(sample, performance.now()) : undefined
-    return { sample, lag, openSince: watcher?.openSince }
+    return { sample, lag, openSince: watch?.openSince }
   }
 
-  /** Asks these servers now, unless that was done in the last 10 ms: it helps the next read. */
+  /**
+   * Asks one of these servers now, in turn, unless one was asked in the last 2 ms: it helps the next read. With many servers, asking
+   * all of them for each read would cost more than the reads.
+   */
   hurry(nodes: readonly PoolNode[]): void {
-    for (const node of nodes) this.#watches.get(node)?.watcher.hurry()
+    const now = performance.now()
+    if (now - this.#hurriedAt < HURRY_PAUSE_MILLIS) return
+    this.#hurriedAt = now
+    this.#hurried = (this.#hurried + 1) % nodes.length
+    const node = nodes[this.#hurried]
+    if (node !== undefined) this.#watches.get(node)?.watcher.hurry()
   }
 
   /**
@@ -209,12 +227,12 @@ export class Monitor {
 
   async end(): Promise<void> {
     this.#hasEnded = true
-    await Promise.all([...this.#ending, ...[...this.#watches.values()].map(({ watcher }) => watcher.end())])
+    await Promise.all([...this.#ending, ...[...this.#watches.values()].map((watch) => watch.end())])
   }
 
   #start(): void {
     this.#isRunning = true
-    for (const { watcher } of this.#watches.values()) watcher.start()
+    for (const watch of this.#watches.values()) watch.start()
   }
 
   #pauseFor(node: PoolNode): number {
@@ -235,7 +253,7 @@ export class Monitor {
   noteFarRead(node: PoolNode): void {
     const wasRead = this.#isReadFar(node)
     this.#readFarAt.set(node, performance.now())
-    if (!wasRead) this.hurry([node])
+    if (!wasRead) this.#watches.get(node)?.watcher.hurry()
   }
 
   /** An open connection stays where it is: where the address leads now, only a new one shows. */
@@ -282,7 +300,8 @@ export class Monitor {
     this.#silent.add(node)
     this.#fleet.report(node, 'silent')
     node.learn({ kind: 'failed', error })
-    if (failure === 'silent') node.cut(error)
+    // A pooler refuses new clients, and lets those wait that it has.
+    if (failure === 'silent' || !isDirect(node.traits)) node.cut(error)
   }
 
   /** Whoever waits for a session there gets this error: to them it must be a server that cannot be reached (X9). */

@@ -2,6 +2,7 @@ import { formatLsn, type ServerRole } from '@headwater/core/internal'
 import type { PoolNode } from '../node/pool-node.ts'
 import { type ErrorInWords, errorInWords } from './error-in-words.ts'
 import type { Fleet } from './fleet.ts'
+import { type PreparedStatus, preparedStatusOf } from './prepared-status.ts'
 import { type ServerVerdict, verdictOn } from './server-verdict.ts'
 
 /** What a pool knows of one server; what it does not know is `undefined`, and absent in JSON. */
@@ -36,6 +37,8 @@ export interface ServerStatus {
   readonly lagBytes: number | undefined
   /** This pool's connections to it, without those of its watch: `waiting` are callers without one. */
   readonly connections: { readonly total: number; readonly idle: number; readonly waiting: number }
+  /** What this pool's connections to it have prepared by themselves. */
+  readonly prepared: PreparedStatus
   /** What went wrong last, also when all is well again; `at` is in ISO 8601. Never holds the password of the options. */
   readonly lastError: (ErrorInWords & { readonly at: string }) | undefined
 }
@@ -92,6 +95,7 @@ function serverStatusOf(fleet: Fleet, node: PoolNode, suspectAfterMillis: number
     lagMillis: finite(lag?.millis),
     lagBytes: finite(lag?.bytes),
     connections: Object.freeze({ total, idle, waiting }),
+    prepared: preparedStatusOf(node),
     lastError:
       lastProblem === undefined
         ? undefined

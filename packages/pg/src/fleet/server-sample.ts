@@ -72,6 +72,15 @@ export function parseServerSample(row: readonly (string | null)[], sentAt: numbe
   }
 }
 
+/** As `parseServerSample`, of an answer that came just now; `undefined` when it cannot be read. */
+export function readServerSample(row: readonly (string | null)[], sentAt: number): ServerSample | undefined {
+  try {
+    return parseServerSample(row, sentAt, performance.now())
+  } catch {
+    return undefined
+  }
+}
+
 /** FNV-1a, 32 bits, of what tells one run of a server from all others. */
 function hashIncarnation(incarnation: string): number {
   let hash = 0x811c9dc5

@@ -1,4 +1,4 @@
-import type { ReplicaState } from '@headwater/core/internal'
+import { isDirect, type ReplicaState } from '@headwater/core/internal'
 import type pg from 'pg'
 import type { PoolNode } from '../node/pool-node.ts'
 import { processIdOf } from '../node/read-only-session.ts'
@@ -8,6 +8,9 @@ import { type Failure, Watcher } from './watcher.ts'
 
 /** For a server that does not say where it is: it can still be asked whether it answers. */
 const LIVENESS = 'select 1'
+
+/** What is asked through the pooler of a server that is watched past it. */
+const PATH = 'select pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery()'
 
 /** What a watch tells its monitor. */
 export interface ServerWatchEvents {
@@ -26,6 +29,8 @@ export interface ServerWatchEvents {
 export class ServerWatch {
   readonly node: PoolNode
   readonly watcher: Watcher<ServerSample | undefined>
+  /** The watch of the way through the pooler, where the server itself is watched past it: the pooler may hang, or lead elsewhere. */
+  readonly #path: Watcher<void> | undefined
   /** When each connection was made: one that is younger than the last sample may lead to another server. */
   readonly #madeAt = new WeakMap<object, number>()
   readonly #marks = new WeakMap<object, number>()
@@ -33,8 +38,9 @@ export class ServerWatch {
   constructor(node: PoolNode, { onSample, ...events }: ServerWatchEvents) {
     this.node = node
     node.eachPool((pool) => pool.on('connect', (client) => this.#madeAt.set(client, performance.now())))
+    const { direct } = node
     this.watcher = new Watcher({
-      config: node.config,
+      config: direct?.config ?? node.config,
       textFor: () => (node.refusesPosition ? LIVENESS : SERVER_SAMPLE),
       read: (row, { connection, sentAt, receivedAt }) => {
         if (node.refusesPosition) {
@@ -42,14 +48,44 @@ export class ServerWatch {
           return undefined
         }
         const sample = parseServerSample(row, sentAt, receivedAt)
-        node.find({ isDirect: sample.processId === processIdOf(connection) })
-        node.markReachable(sentAt)
+        if (direct === undefined) {
+          node.findPooler(sample.processId === processIdOf(connection))
+          node.learnRole(sample.isStandby)
+          node.markReachable(sentAt)
+        }
         onSample(sample)
         return sample
       },
       wait: WAIT_FOR_LSN,
       ...events,
     })
+    if (direct === undefined) return
+    this.#path = new Watcher<void>({
+      config: node.config,
+      textFor: () => PATH,
+      read: ([processId, isStandby], { connection, sentAt }) => {
+        node.findPooler(Number(processId) === processIdOf(connection))
+        node.learnRole(isStandby === 't')
+        node.markReachable(sentAt)
+      },
+      ...events,
+      onRest: () => undefined,
+    })
+  }
+
+  start(): void {
+    this.watcher.start()
+    this.#path?.start()
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([this.watcher.end(), this.#path?.end()])
+  }
+
+  /** Since when an answer is waited for, on whichever way; `undefined` while none is. */
+  get openSince(): number | undefined {
+    const [one, other] = [this.watcher.openSince, this.#path?.openSince]
+    return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
   }
 
   /**
@@ -59,7 +95,7 @@ export class ServerWatch {
    */
   stateBehind(client: pg.PoolClient): ReplicaState | undefined {
     const { latest } = this.watcher
-    if (latest === undefined || !this.node.traits.isDirect) return undefined
+    if (latest === undefined || !isDirect(this.node.traits)) return undefined
     const isOlder = (this.#madeAt.get(client) ?? 0) < latest.receivedAt
     return isOlder || this.#marks.get(client) === latest.node ? latest : undefined
   }

@@ -5,6 +5,7 @@ import {
   type Evidence,
   HEALTHY,
   type Health,
+  isDirect,
   isEjected,
   nextHealth,
   PRIMARY_BACKOFF,
@@ -16,10 +17,15 @@ import pg from 'pg'
 import { boundHere } from '../driver/bound-here.ts'
 import { isNotRunning } from '../driver/pg-errors.ts'
 import { clientClassOf, clientsOf, forgetPending } from '../driver/pg-internals.ts'
+import { ServerStatements } from '../driver/prepare/server-statements.ts'
 import { isOptionsRefusal, type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
 import { unconnectedClient } from '../driver/unconnected-client.ts'
+import type { ResolvedPrepare } from '../options/prepare-options.ts'
 import type { ResolvedShare } from '../options/read-options.ts'
 import type { ResolvedNode } from '../options/resolve-servers.ts'
+import { mayKeepStatements } from './may-keep-statements.ts'
+import { askWhetherOwn, type OpenedSession, openReadOnly } from './read-only-session.ts'
+import { StatementInquiry } from './statement-inquiry.ts'
 import { guardedVerify, type VerifySession, verifyAfter, verifyReadOnly } from './verify-session.ts'
 import { WrongServer } from './wrong-server.ts'
 
@@ -79,6 +85,8 @@ export class PoolNode {
   readonly regionOf: ResolvedNode['regionOf']
   /** The settings of a connection of our own: the app's, without what the pool adds. */
   readonly config: pg.PoolConfig
+  /** The same server past its pooler; `undefined` where no other address is known (B2). */
+  readonly direct: PoolNode | undefined
   /** What its sessions are made for: those of a replica are read-only (X1). */
   role: NodeRole
   /** Its connections for that role; another pool after each change of it. */
@@ -90,11 +98,16 @@ export class PoolNode {
   /** Pools of earlier roles whose connections are still in use. */
   readonly #leaving = new Set<Promise<void>>()
   readonly #Client: typeof pg.Client
+  /** What its sessions prepare by themselves (S1); `undefined` where that is off. */
+  readonly statements: ServerStatements | undefined
+  readonly #inquiry: StatementInquiry | undefined
   readonly #onNews: () => void
   readonly #admit: VerifySession | undefined
   /** The role that the server last reported; `undefined` before the first connection. */
   isStandby: boolean | undefined
   #traits: EndpointTraits
+  /** Whether the app has said what stands in front of it. */
+  readonly #isPoolingTold: boolean
   readonly #waiting = new Set<Waiting>()
   /** Called when more is known of it: of its reachability, its traits or what went wrong. */
   changed: () => void = () => undefined
@@ -114,7 +127,13 @@ export class PoolNode {
    * `onNews` is called when the server reports another role than its own; `admit` says of each new session whether its server is the
    * one that is wanted.
    */
-  constructor(node: ResolvedNode, role: NodeRole, onNews: () => void = () => undefined, admit?: VerifySession) {
+  constructor(
+    node: ResolvedNode,
+    role: NodeRole,
+    onNews: () => void = () => undefined,
+    admit?: VerifySession,
+    prepare?: ResolvedPrepare,
+  ) {
     this.name = node.name
     this.origin = node.origin
     this.role = role
@@ -126,14 +145,30 @@ export class PoolNode {
     this.share = node.share
     this.standIns = node.standIns
     this.#traits = node.traits
+    this.#isPoolingTold = node.pooler.pooling !== undefined
     this.#onNews = onNews
+    this.direct = directNodeOf(node, role, onNews)
+    if (prepare !== undefined) {
+      this.statements = new ServerStatements({
+        ...prepare,
+        onWanted: () => this.#inquiry?.schedule(),
+        onSlower: () => this.changed(),
+      })
+      this.#inquiry = new StatementInquiry(
+        () => this.pool,
+        this.statements,
+        () => mayKeepStatements(this.#traits),
+      )
+    }
     this.#Client = trackedClientClass(clientClassOf(node.config), {
-      asksForReadOnly: () => this.role === 'replica' && this.#traits.takesStartupOptions,
+      asksForReadOnly: () => this.role === 'replica' && this.#traits.takesStartupOptions && isDirect(this.#traits),
+      isReportBelieved: () => isDirect(this.#traits),
       onOptionsRefused: () => this.find({ takesStartupOptions: false }),
       onRole: (isStandby) => {
         if (this.#admit === undefined) this.#observeRole(isStandby)
       },
       onError: (error) => this.learn({ kind: 'connection-error', error }),
+      statements: this.statements,
     })
     this.pool = this.#makePool()
   }
@@ -147,19 +182,21 @@ export class PoolNode {
     if (verify !== undefined) config.verify = guardedVerify(verify)
     if (this.#admit !== undefined) config.verify = verifyAfter(this.#admit, config.verify)
     if (this.role === 'replica') {
-      config.verify = verifyReadOnly(config.verify, (isForced) => this.find({ keepsReadOnly: isForced }))
+      config.verify = verifyReadOnly(config.verify, (client, opened) => this.#openReadOnly(client, opened))
     }
     return new pg.Pool(config)
   }
 
-  /** Calls back with its pool, and with each later one. */
+  /** Calls back with its pool, that past its pooler, and each later one. */
   eachPool(listener: (pool: pg.Pool) => void): void {
     this.#poolListeners.push(listener)
     listener(this.pool)
+    this.direct?.eachPool(listener)
   }
 
   /** Takes another role: sessions that were made for the old one end when they are given back, and no caller gets one any more. */
   become(role: NodeRole): void {
+    this.direct?.become(role)
     this.isInService = true
     if (role === this.role) return
     this.role = role
@@ -169,6 +206,7 @@ export class PoolNode {
   /** Takes it out of service, and closes its connections: it is not what the pool writes to or reads from any more (X7). */
   retire(): void {
     if (!this.isInService) return
+    this.direct?.retire()
     this.isInService = false
     this.cut(new Error(`[headwater] ${this.name} is not a server of this pool's timeline any more`))
   }
@@ -176,6 +214,7 @@ export class PoolNode {
   /** Closes all its connections at once: what hangs on them rejects (X2), and callers that wait for one go elsewhere. */
   cut(error: unknown): void {
     this.#leave(error, true)
+    this.direct?.cut(error)
   }
 
   /** Closes at once those of its connections that lead to another server than the one that is wanted. */
@@ -186,6 +225,7 @@ export class PoolNode {
   #leave(error: unknown, isCut: boolean): void {
     if (this.#hasEnded) return
     const old = this.pool
+    this.statements?.doubt()
     const clients = clientsOf(old)
     this.pool = this.#makePool()
     for (const listener of this.#poolListeners) listener(this.pool)
@@ -200,7 +240,8 @@ export class PoolNode {
   /** Ends its connections, after those in use were given back. */
   async end(): Promise<void> {
     this.#hasEnded = true
-    await Promise.all([this.pool.end(), ...this.#leaving])
+    await this.#inquiry?.end()
+    await Promise.all([this.pool.end(), this.direct?.end(), ...this.#leaving])
   }
 
   /** The error of its last failure. */
@@ -266,6 +307,35 @@ export class PoolNode {
     const before = this.#traits
     this.#traits = withFound(before, found)
     if (this.#traits !== before) this.changed()
+    if (this.statements !== undefined && !mayKeepStatements(this.#traits)) this.statements.keepsStatements = false
+  }
+
+  /** Whether a pooler was found that the options do not speak of. */
+  get isPoolerUnsaid(): boolean {
+    return !this.#isPoolingTold && this.direct === undefined && !isDirect(this.#traits)
+  }
+
+  /** Notes whether the process behind a connection was its own: a pooler answers with an id that is not the server's (B1). */
+  findPooler(isOwn: boolean): void {
+    if (this.#isPoolingTold || this.#traits.pooling === (isOwn ? 'none' : 'transaction')) return
+    this.find({ pooling: isOwn ? 'none' : 'transaction' })
+    if (isOwn) return
+    // What the startup reported was the pooler's memory of some server.
+    this.isStandby = undefined
+  }
+
+  /** Calls back once it is known what stands in front of it; asks on `client` if need be. */
+  whenPoolingIsKnown(client: TrackedClient, goOn: () => void): void {
+    if (this.#traits.pooling !== undefined) return goOn()
+    askWhetherOwn(client, (isOwn) => {
+      if (isOwn !== undefined) this.findPooler(isOwn)
+      goOn()
+    })
+  }
+
+  /** Takes in the role that a question found. Where no pooler stands between, the server reports it unasked. */
+  learnRole(isStandby: boolean): void {
+    if (!isDirect(this.#traits)) this.#observeRole(isStandby)
   }
 
   /** Whether it gave no session lately, or owes an answer, so that no read is sent here for a while (X3). */
@@ -311,6 +381,7 @@ export class PoolNode {
   tryProbe(): boolean {
     if (this.isSuspect && this.role === 'replica') return false
     if (this.#health.failures === 0) return true
+    if (this.isWatched && !isDirect(this.#traits)) return false
     // A caller that waits here already is the probe.
     if (this.isEjected || this.#waiting.size > 0) return false
     this.learn({ kind: 'probed' })
@@ -344,7 +415,7 @@ export class PoolNode {
     const { role } = this
     this.pool.connect((error, client, release) => {
       if (client === undefined) return this.#learnWhy(error, failed, Number.POSITIVE_INFINITY)
-      this.learn({ kind: 'answered' })
+      this.#gaveSession()
       this.#give(client as TrackedClient, role, release, connected, failed)
     })
   }
@@ -385,10 +456,20 @@ export class PoolNode {
         return this.#ask(waiting, false)
       const isStillWaiting = this.#waiting.delete(waiting)
       if (client === undefined) return this.#learnWhy(error, isStillWaiting ? waiting.failed : undefined, waiting.since)
-      this.learn({ kind: 'answered' })
+      this.#gaveSession()
       if (isStillWaiting) this.#give(client as TrackedClient, role, release, waiting.connected, waiting.failed)
       else release()
     })
+  }
+
+  /** A session says that the server is there; a pooler gives one without. */
+  #gaveSession(): void {
+    if (isDirect(this.#traits)) this.learn({ kind: 'answered' })
+  }
+
+  /** A query was answered: behind a pooler that is the first sign of its server. */
+  gaveAnswer(): void {
+    if (this.#health.failures > 0 || this.#isReachable !== true) this.learn({ kind: 'answered' })
   }
 
   /** Takes what was learned about its server into the verdict, and tells of it. */
@@ -469,6 +550,13 @@ export class PoolNode {
     if (isChange) this.#publish(isStandby ? 'became-standby' : 'became-primary', undefined)
     if (isStandby !== (this.role === 'replica')) this.#onNews()
   }
+
+  #openReadOnly(client: TrackedClient, opened: (error: Error | undefined, session: OpenedSession) => void): void {
+    openReadOnly(client, this.#traits, this.#isPoolingTold, (error, session) => {
+      if (session.isOwn !== undefined) this.findPooler(session.isOwn)
+      opened(error, session)
+    })
+  }
 }
 
 /** What stands between the user and the host of a URL. */
@@ -482,6 +570,14 @@ export function addressText({ host, port }: { readonly host: string; readonly po
 /** Whether an answer to the monitor disproves it: other errors of a login are not disproved by an open session. */
 function isClearedByAnswer(error: unknown): boolean {
   return databaseErrorIn(error) === undefined || isNotRunning(error)
+}
+
+function directNodeOf(node: ResolvedNode, role: NodeRole, onNews: () => void): PoolNode | undefined {
+  const { direct } = node.pooler
+  if (direct === undefined) return undefined
+  const traits: EndpointTraits = Object.freeze({ ...node.traits, pooling: 'none' })
+  const pooler = { ...node.pooler, pooling: 'none', direct: undefined } as const
+  return new PoolNode({ ...node, config: direct, traits, pooler }, role, onNews)
 }
 
 /** Whether the pool had no free place. Source: pg-pool 3.14; its other two messages (and pg's `timeout expired`) mean the server. */

@@ -1,29 +1,52 @@
+import { type EndpointTraits, isDirect } from '@headwater/core/internal'
 import { internalsOf } from '../driver/pg-internals.ts'
+import { sendQuestion } from '../driver/send.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
 
-/**
- * Sets the session read-only, but only if the server process behind it is the one that the connection began with, in one query.
- * A pooler answers the startup itself, with a process id of its own; behind it the setting would stay on a session that
- * others use after us (B3).
- */
-const setIfOurs = (processId: number): string =>
-  `select pg_catalog.set_config('default_transaction_read_only', 'on', false) where pg_catalog.pg_backend_pid() operator(pg_catalog.=) ${processId}`
+const SET = "select pg_catalog.set_config('default_transaction_read_only', 'on', false)"
+const IS_SERVED_BY = 'pg_catalog.pg_backend_pid() operator(pg_catalog.=)'
+
+/** What is known of the session behind a new connection to a replica. */
+export interface OpenedSession {
+  /** Whether it is forced read-only (X1). */
+  readonly isForced: boolean
+  /** Whether the process behind it is its own; `undefined` when that was not asked. */
+  readonly isOwn: boolean | undefined
+}
 
 /**
- * Makes sure that a new session on a replica cannot write (X1), where no other client shares it, and tells whether it is so.
- * Sends nothing when the server has reported the setting already.
+ * Makes sure that a new session on a replica cannot write (X1), and tells whether it is so. Behind a pooler it sends nothing: the
+ * setting would stay on a session that others use after us (B3). A pooler answers the startup itself, with a process id of its
+ * own, so while nothing is known of one, the setting is made only where the two ids are the same, in one query.
  */
-export function forceReadOnlySession(
+export function openReadOnly(
   client: TrackedClient,
-  done: (error: Error | undefined, isForced: boolean) => void,
+  traits: EndpointTraits,
+  isTold: boolean,
+  opened: (error: Error | undefined, session: OpenedSession) => void,
 ): void {
-  if (client.isReadOnlyByDefault === true) return done(undefined, true)
+  if (!isDirect(traits)) return opened(undefined, NOT_FORCED)
+  if (traits.pooling === 'none' && client.isReadOnlyByDefault === true) return opened(undefined, FORCED)
   const processId = processIdOf(client)
-  if (processId === undefined) return done(undefined, false)
-  client.query(setIfOurs(processId)).then(
-    ({ rows }) => done(undefined, rows.length === 1),
-    (error: Error) => done(error, false),
+  if (processId === undefined && !isTold) return opened(undefined, { isForced: false, isOwn: false })
+  const text = isTold ? SET : `${SET} where ${IS_SERVED_BY} ${processId}`
+  client.query(text).then(
+    ({ rows }) => opened(undefined, { isForced: rows.length === 1, isOwn: isTold ? undefined : rows.length === 1 }),
+    (error: Error) => opened(error, NOT_FORCED),
   )
+}
+
+const FORCED: OpenedSession = Object.freeze({ isForced: true, isOwn: undefined })
+const NOT_FORCED: OpenedSession = Object.freeze({ isForced: false, isOwn: undefined })
+
+/** Asks whether the process behind a connection is its own; `undefined` when that gave no answer. Sets nothing. */
+export function askWhetherOwn(client: TrackedClient, answered: (isOwn: boolean | undefined) => void): void {
+  const processId = processIdOf(client)
+  if (processId === undefined) return answered(false)
+  sendQuestion(client, `select ${IS_SERVED_BY} ${processId}`, (error, rows) => {
+    const isOwn = error ? undefined : rows[0]?.[0] === 't'
+    client.whenSettled(() => answered(isOwn))
+  })
 }
 
 /** The id of the process that serves a connection, from its startup; `undefined` when that did not say. */

@@ -1,7 +1,7 @@
 import { runOutside } from '@headwater/core/internal'
 import type pg from 'pg'
 import type { TrackedClient } from '../driver/tracked-client.ts'
-import { forceReadOnlySession } from './read-only-session.ts'
+import type { OpenedSession } from './read-only-session.ts'
 
 /** What pg's pool calls with each new session, before a caller gets it. */
 export type VerifySession = NonNullable<pg.PoolConfig['verify']>
@@ -17,15 +17,17 @@ export function guardedVerify(verify: VerifySession): VerifySession {
   }
 }
 
-/** Forces each session read-only (X1) where that can be had, tells whether it could, and goes on with the app's own check. */
-export function verifyReadOnly(next: VerifySession | undefined, found: (isForced: boolean) => void): VerifySession {
+/** Opens each session with `open` (X1), keeps what that found, and goes on with the app's own check. */
+export function verifyReadOnly(
+  next: VerifySession | undefined,
+  open: (client: TrackedClient, opened: (error: Error | undefined, session: OpenedSession) => void) => void,
+): VerifySession {
   return (client, done) => {
     // The pool makes the class that it was given.
     const tracked = client as TrackedClient
-    forceReadOnlySession(tracked, (error, isForced) => {
+    open(tracked, (error, { isForced }) => {
       if (error !== undefined) return done(error)
       tracked.isForcedReadOnly = isForced
-      found(isForced)
       if (next === undefined) done()
       else next(client, done)
     })

@@ -4,6 +4,8 @@ import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog-options.ts'
 import type { Environment } from './environment.ts'
 import { type FreshnessOptions, type ResolvedFreshness, resolveFreshness } from './freshness-options.ts'
+import type { PoolerOptions } from './pooler-options.ts'
+import { type PrepareOptions, type ResolvedPrepare, resolvePrepare } from './prepare-options.ts'
 import { type ReadOptions, type ResolvedReads, resolveReads } from './read-options.ts'
 import {
   hasSeveralServers,
@@ -29,7 +31,7 @@ export interface ServerPoolOptions
     ServersByAddress {}
 
 /** What holds for both. */
-export interface CommonOptions extends PoolConfig, FreshnessOptions, ReadOptions, TruthOptions {
+export interface CommonOptions extends PoolConfig, FreshnessOptions, ReadOptions, TruthOptions, PoolerOptions {
   /**
    * The region that this process runs in. Without one the process counts as being in the primary's region.
    *
@@ -92,6 +94,14 @@ export interface CommonOptions extends PoolConfig, FreshnessOptions, ReadOptions
    */
   readonly trackCommits?: boolean | undefined
   /**
+   * Whether texts that come back are prepared by themselves, per connection (S1). Answers are the same. It is off by itself where a pooler
+   * shares sessions, for texts of several statements or over 8,192 characters, and for queries that send themselves. A query's own
+   * `prepare: false` sends that one as pg does.
+   *
+   * @default true
+   */
+  readonly prepare?: boolean | PrepareOptions | undefined
+  /**
    * Whether to read the database's catalog, in the background from the first statement on, to learn which functions and
    * views only read and which write. Without it a statement that uses one goes to the primary, unless `functions` says what it
    * does.
@@ -129,6 +139,8 @@ export interface ResolvedOptions extends ResolvedServers {
   readonly promotionWaitMillis: number
   readonly connect: 'lazy' | 'eager'
   readonly trackCommits: boolean
+  /** What sessions prepare by themselves; `undefined` for nothing. */
+  readonly prepare: ResolvedPrepare | undefined
   readonly catalog: ResolvedCatalog
   readonly truth: Truth | undefined
 }
@@ -158,6 +170,7 @@ export function resolveOptions(
     promotionWaitMillis = 5_000,
     connect = 'lazy',
     trackCommits = false,
+    prepare,
     catalog,
     functions,
     maxWaitMillis,
@@ -217,6 +230,7 @@ export function resolveOptions(
     promotionWaitMillis: parseMillis('promotionWaitMillis', promotionWaitMillis, 0, 600_000),
     connect,
     trackCommits,
+    prepare: resolvePrepare(prepare),
     catalog: resolveCatalog(catalog, functions, hasSeveralServers(fleet)),
     truth: checkTruth(truth),
     ...fleet,

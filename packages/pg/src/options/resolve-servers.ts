@@ -13,6 +13,7 @@ import type { Environment } from './environment.ts'
 import { flyReplicaUrl } from './fly-replica-url.ts'
 import { eachHost } from './host-list.ts'
 import { checkLocation, checkScheme, hasLocation } from './location.ts'
+import { directIn, type PoolerOptions, type ResolvedPooler, resolvePooler } from './pooler-options.ts'
 import { type ReplicaShare, type ResolvedShare, resolveShare, resolveStandIns } from './read-options.ts'
 import {
   checkServers,
@@ -39,6 +40,7 @@ export interface ResolvedNode {
   readonly share: ResolvedShare
   /** The regions that stand in for its own while it is the primary. */
   readonly standIns: readonly string[]
+  readonly pooler: ResolvedPooler
 }
 
 /** Replicas that DNS knows; `node` is what each of them is made of, but for its address. */
@@ -132,10 +134,10 @@ function byRole(
   const known = { region: primaryRegion, asksRegion: isMoving && regionOf === undefined, regionOf, traits }
   const isAway = region !== undefined && primaryRegion !== undefined && region !== primaryRegion
   const rest = replicas ?? replicasIn(environment, region, isAway ? config.connectionString : undefined)
-  const found = resolveReplicas(rest, shared, replicas === undefined ? originIn(environment) : undefined)
+  const found = resolveReplicas(rest, shared, replicas === undefined ? originIn(environment) : undefined, environment)
   const origin = isAttached ? 'DATABASE_URL' : 'primary'
   return {
-    primary: resolveNode('primary', origin, first, known),
+    primary: resolveNode('primary', origin, first, known, directIn(environment, first)),
     replicas: [
       ...others.map((other, index) =>
         resolveNode(`primary-${index + 1}`, origin, other, { ...known, regionOf: undefined }),
@@ -197,10 +199,17 @@ function resolveReplicas(
   given: readonly (ReplicaOptions | DiscoveredReplicas)[],
   shared: PoolConfig,
   origin: string | undefined,
+  environment: Environment,
 ): Pick<Given, 'replicas' | 'discovered'> {
   if (!Array.isArray(given)) throw new OptionsInvalid('replicas', 'expected an array of { region, connectionString }')
   // A replica must not inherit the primary's address.
-  const { connectionString: _url, host: _host, port: _port, ...common } = shared
+  const {
+    connectionString: _url,
+    host: _host,
+    port: _port,
+    direct: _direct,
+    ...common
+  } = shared as PoolConfig & PoolerOptions
   const replicas: ResolvedNode[] = []
   const discovered: ResolvedDiscoveredNodes[] = []
   for (const [index, replica] of (given as readonly (ReplicaOptions | DiscoveredReplicas)[]).entries()) {
@@ -234,10 +243,11 @@ function resolveReplicas(
     if (traits === LOAD_BALANCER && urls.length > 1) {
       throw new OptionsInvalid(option, 'lists several hosts, and a load balancer is one; leave out `endpoint`')
     }
+    const isFromEnvironment = config.connectionString === environment['DATABASE_REPLICA_URL']
+    const direct = isFromEnvironment ? environment['DATABASE_REPLICA_DIRECT_URL'] : undefined
     for (const [place, one] of urls.entries()) {
-      replicas.push(
-        resolveNode(place === 0 ? `replica-${index}` : `replica-${index}-${place}`, origin ?? option, one, known),
-      )
+      const name = place === 0 ? `replica-${index}` : `replica-${index}-${place}`
+      replicas.push(resolveNode(name, origin ?? option, one, known, place === 0 ? direct : undefined))
     }
   }
   return { replicas, discovered }
@@ -247,10 +257,11 @@ function resolveReplicas(
 function eachConfig(option: string, config: PoolConfig, mustWrite: boolean): [PoolConfig, ...PoolConfig[]] {
   const { connectionString } = config
   if (typeof connectionString !== 'string') return [config]
-  const [first, ...others] = eachHost(option, connectionString, mustWrite).map((url) => ({
-    ...withHidden(config, config),
-    connectionString: url,
-  }))
+  const [first, ...others] = eachHost(option, connectionString, mustWrite).map((url, place) => {
+    const { direct, ...own } = config as PoolConfig & PoolerOptions
+    // A direct URL leads past the pooler of one server.
+    return { ...withHidden(place === 0 ? { ...own, direct } : own, config), connectionString: url }
+  })
   return first === undefined ? [config] : [first, ...others]
 }
 
@@ -259,23 +270,35 @@ function resolveNode(
   origin: string,
   config: PoolConfig,
   known: Pick<ResolvedNode, 'region' | 'asksRegion' | 'traits'> & Partial<Pick<ResolvedNode, 'regionOf'>>,
+  directUrl?: string,
 ): ResolvedNode {
-  const given = config as Partial<MovingPrimary> & ReplicaShare
-  const { region: _, endpoint: _e, regionOf: _r, weight: _w, group: _g, groupOnly: _o, standIns, ...own } = given
-  if ((own as { readonly pipeline?: unknown }).pipeline) {
+  const options = config as Partial<Omit<MovingPrimary, 'endpoint'>> &
+    ReplicaShare &
+    PoolerOptions & { endpoint?: string }
+  const { region: _, regionOf: _r, weight: _w, group: _g, groupOnly: _o, ...rest } = options
+  const { endpoint, standIns, provider, pooler, direct, ...given } = rest
+  if ((given as { readonly pipeline?: unknown }).pipeline) {
     throw new OptionsInvalid(
       'pipeline',
       `is on for ${name}, and a leased client sends each query when the one before it was answered: it may go to another server. Leave it out, or use pg's own pool for what needs it`,
     )
   }
-  checkScheme(isVariable(origin) ? origin : `${origin}.connectionString`, own.connectionString)
+  checkScheme(isVariable(origin) ? origin : `${origin}.connectionString`, given.connectionString)
+  const resolved = resolvePooler(name, { provider, pooler, direct }, withHidden(given, config), directUrl)
+  const { isBalanced, maxLifetimeSeconds, idleTimeoutMillis } = resolved.profile
+  const own: PoolConfig = { ...given }
+  if (maxLifetimeSeconds !== undefined) own.maxLifetimeSeconds ??= maxLifetimeSeconds
+  if (idleTimeoutMillis !== undefined) own.idleTimeoutMillis ??= idleTimeoutMillis
+  const isOneServer = known.traits.isOneServer && !(isBalanced && endpoint === undefined)
   return Object.freeze({
     name,
     origin,
     regionOf: undefined,
     ...known,
+    traits: Object.freeze({ ...known.traits, isOneServer, pooling: resolved.pooling }),
+    pooler: resolved,
     config: withHidden(own, config),
-    share: resolveShare(origin, given),
+    share: resolveShare(origin, options),
     standIns: resolveStandIns(`${name}.standIns`, standIns),
   })
 }

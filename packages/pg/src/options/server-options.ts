@@ -1,11 +1,12 @@
 import { OptionsInvalid } from '@headwater/core'
 import type { PoolConfig } from 'pg'
 import type { DiscoveredReplicas } from './discover-options.ts'
+import type { PoolerOptions } from './pooler-options.ts'
 import type { ReplicaShare } from './read-options.ts'
 import type { ServerFacts } from './server-facts.ts'
 
 /** One Postgres server: the options of pg's own pool, and the region. */
-export interface NodeOptions extends PoolConfig {
+export interface NodeOptions extends PoolConfig, PoolerOptions {
   /**
    * The region that the server runs in, such as `ams`.
    *

@@ -7,7 +7,8 @@ type Begun = (error?: unknown, identity?: CommitIdentity) => void
 
 /**
  * Sends the texts that begin a transaction, one after the other, until one fails. In a transaction that is tracked and begins with
- * a write, its number comes with the last answer: no round trip more (X6).
+ * a write, its number comes with the last answer: no round trip more (X6). On a replica whose session is not forced read-only the
+ * transaction is (X1).
  */
 export function beginTransaction(
   connection: Connection,
@@ -16,6 +17,11 @@ export function beginTransaction(
   isWrite: boolean,
   begun: Begun,
 ): void {
+  if (connection.role === 'replica' && !connection.client.isForcedReadOnly) {
+    const [begin = 'begin', ...others] = texts
+    // On a line of its own: the app's text may end in a comment.
+    return sendEach(connection, [`${begin}\n;set transaction read only`, ...others], begun)
+  }
   if (!isTracked) return sendEach(connection, texts, begun)
   const { client } = connection
   whenHistoryIsKnown(client, () => {

@@ -299,7 +299,7 @@ class RoutedPoolImplementation extends PgPool {
   }
 
   #sum(count: (pool: pg.Pool) => number): number {
-    return this.#engine.fleet.nodes.reduce((sum, node) => sum + count(node.pool), 0)
+    return this.#engine.fleet.poolNodes.reduce((sum, node) => sum + count(node.pool), 0)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Frame, Statement } from '@headwater/core/internal'
 import type { Connection, PoolNode } from '../node/pool-node.ts'
-import type { StaleReason } from './read-requirement.ts'
+import type { ReadRequirement, StaleReason } from './read-requirement.ts'
 
 /** A read that searches for its replica: its text, its scope, and the replicas that it has tried. */
 export interface ReadInSearch {
@@ -12,6 +12,8 @@ export interface ReadInSearch {
   /** Notes a replica that was tried. */
   noteTried(node: PoolNode): void
   hasTried(node: PoolNode): boolean
+  /** Whether its answer will prove, in the same transaction, that the server behind this connection is fresh enough. */
+  proves(connection: Connection, requirement: ReadRequirement): boolean
 }
 
 /**

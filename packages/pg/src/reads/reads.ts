@@ -1,12 +1,14 @@
 import type { Scope } from '@headwater/core'
 import {
   type Frame,
+  isDirect,
   NEVER_REACHED,
   type ReadPosition,
   type Situation,
   UNKNOWN_POSITION,
 } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
+import { readServerSample } from '../fleet/server-sample.ts'
 import type { Connection } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
 import type { ResolvedOptions } from '../options/options.ts'
@@ -14,8 +16,8 @@ import { CatalogCheck, type KnownCatalog } from './catalog-check.ts'
 import { JobWrites } from './job-writes.ts'
 import { LateReads } from './late-reads.ts'
 import { OwnWrites } from './own-writes.ts'
-import type { ConnectedToReplica, ReadInSearch } from './read-in-search.ts'
-import { type ReadRequirement, requirementFor, whyStale } from './read-requirement.ts'
+import type { ConnectedToReplica, NoReplica, ReadInSearch } from './read-in-search.ts'
+import { type ReadRequirement, requirementFor, type StaleReason, whyStale } from './read-requirement.ts'
 import { ReplicaChooser } from './replica-chooser.ts'
 import { type Reach, ReplicaOrder } from './replica-order.ts'
 import { dependsOnCatalog, mayRunOn, ReplicaSearch, type SearchGround } from './replica-search.ts'
@@ -89,9 +91,15 @@ export class Reads {
    * Takes a connection to a replica that is fresh enough for `query`, trying each once (F1, F5, F6): one next door, or one of another
    * region (X10). Calls back with neither an error nor a connection when there is none.
    */
-  connect(query: ReadInSearch, situation: Situation, reach: Reach, connected: ConnectedToReplica): void {
+  connect(
+    query: ReadInSearch,
+    situation: Situation,
+    reach: Reach,
+    connected: ConnectedToReplica,
+    whyNotTheLast?: NoReplica,
+  ): void {
     const requirement = this.#requirementOf(query, situation, reach)
-    new ReplicaSearch(this.#ground, query, situation, requirement, reach, connected).goOn()
+    new ReplicaSearch(this.#ground, query, situation, requirement, reach, connected).goOn(whyNotTheLast)
   }
 
   /** Whether a connection that is already held leads to a replica that may answer `query`. */
@@ -108,9 +116,30 @@ export class Reads {
     if (requirement === undefined) return true
     const { watch } = this.#ground.chooser
     const state = watch.stateOf(connection.node, connection.client)
+    if (state === undefined && !isDirect(connection.node.traits)) return query.proves(connection, requirement)
     if (!connection.node.traits.isOneServer || whyStale(state, requirement, watch) !== undefined) return false
     if (state !== undefined) query.frame?.scope?.session.readAtReplica(state)
     return true
+  }
+
+  /**
+   * Why the server that answered a read is not fresh enough, by what it said of itself in the same transaction; `undefined` when it is,
+   * and then the scope's client has seen that much.
+   */
+  whyStaleBy(
+    query: { readonly frame: Frame | undefined; readonly requirement: ReadRequirement | undefined },
+    { node, client }: Connection,
+    answer: readonly (string | null)[] | undefined,
+    sentAt: number,
+  ): StaleReason | undefined {
+    if (query.requirement === undefined) return undefined
+    const { watch } = this.#ground.chooser
+    const state = readServerSample(answer ?? [], sentAt)
+    if (state === undefined) return 'behind'
+    watch.note(node, client, state)
+    const why = whyStale(state, query.requirement, watch)
+    if (why === undefined) query.frame?.scope?.session.readAtReplica(state)
+    return why
   }
 
   #requirementOf({ frame }: ReadInSearch, { consistency }: Situation, reach: Reach): ReadRequirement | undefined {

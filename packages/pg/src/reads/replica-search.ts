@@ -1,5 +1,5 @@
 import { ReplicaBehind } from '@headwater/core'
-import { type Frame, isTried, type ReplicaState, type Situation } from '@headwater/core/internal'
+import { type Frame, isDirect, isTried, type ReplicaState, type Situation } from '@headwater/core/internal'
 import { boundHere } from '../driver/bound-here.ts'
 import { askReplica } from '../fleet/ask-replica.ts'
 import type { ServerSample } from '../fleet/server-sample.ts'
@@ -101,6 +101,8 @@ export class ReplicaSearch {
     const take: Connected = (error, connection) => {
       if (connection === undefined) return this.#connected(error)
       const state = this.#ground.chooser.watch.stateOf(node, connection.client)
+      const isProven = state === undefined && !isDirect(node.traits) && this.#query.proves(connection, requirement)
+      if (isProven) return this.#connected(undefined, connection)
       if (state === undefined) this.#askThere(connection, requirement)
       else this.#takeIfFresh(connection, state, requirement)
     }
@@ -179,7 +181,9 @@ export function dependsOnCatalog({ statement }: ReadInSearch, { forced }: Situat
   return forced !== 'replica' && statement.reason !== 'override'
 }
 
-/** A statement may be tried only in a session that is forced read-only (X1). */
-export function mayRunOn({ client }: Connection, { statement }: ReadInSearch, situation: Situation): boolean {
-  return client.isForcedReadOnly || !isTried(statement, situation)
+/** A statement may be tried only where it cannot write: in a session that is forced read-only, or alone in such a transaction (X1). */
+export function mayRunOn({ client, node }: Connection, { statement }: ReadInSearch, situation: Situation): boolean {
+  if (client.isForcedReadOnly || !isTried(statement, situation)) return true
+  // Among several there may be a COMMIT.
+  return node.traits.takesTransactions && statement.count === 1
 }

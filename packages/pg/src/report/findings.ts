@@ -70,20 +70,14 @@ function roleFindings(server: ServerFacts, { primary, timeline }: FleetFacts): F
   return []
 }
 
-function sizeFindings({
-  label,
-  survey,
-  isDirect,
-  keepsReadOnly,
-  isOneServer,
-  max,
-  isConfiguredPrimary,
-}: ServerFacts): Finding[] {
+function sizeFindings(server: ServerFacts): Finding[] {
+  const { label, survey, isDirect, isPoolerUnsaid, slowerPrepared, isOneServer, max } = server
   const about = label
   const findings: Finding[] = []
-  if (!keepsReadOnly && !isConfiguredPrimary) {
-    findings.push({ code: 'HEADWATER_POOLED_REPLICA', facts: { server: label }, about })
-  } else if (!isDirect) findings.push({ code: 'HEADWATER_POOLER_FOUND', facts: { server: label }, about })
+  if (isPoolerUnsaid) findings.push({ code: 'HEADWATER_POOLER_FOUND', facts: { server: label }, about })
+  if (slowerPrepared !== undefined) {
+    findings.push({ code: 'HEADWATER_SLOWER_PREPARED', facts: { server: label, statement: slowerPrepared }, about })
+  }
   if (survey === undefined) return findings
   const { allowed, instances, clockAheadMillis } = survey
   const needed = instances * (max + WATCHES)

@@ -15,8 +15,11 @@ export interface ServerFacts {
   /** Whether all connections to it lead to one server. */
   readonly isOneServer: boolean
   readonly isDirect: boolean
-  readonly keepsReadOnly: boolean
+  /** Whether a pooler was found that the options do not speak of. */
+  readonly isPoolerUnsaid: boolean
   readonly refusesPosition: boolean
+  /** The name of a statement that was slower prepared (S4). */
+  readonly slowerPrepared: string | undefined
   /** Whether the pool asks it by itself who it is; a lone server and one behind a load balancer are not asked. */
   readonly isAsked: boolean
   /** By the election. */

@@ -1,5 +1,5 @@
 import type { Logger } from '@headwater/core'
-import { type Finding, log, runOutside, warnOfAll } from '@headwater/core/internal'
+import { type Finding, isDirect, log, runOutside, warnOfAll } from '@headwater/core/internal'
 import { errorInWords } from '../fleet/error-in-words.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import { addressText, type PoolNode } from '../node/pool-node.ts'
@@ -50,21 +50,26 @@ export class Reporter {
   }
 
   #lookSoon(): void {
-    this.#running ??= this.#survey()
+    // Servers may join later.
+    const left = this.#fleet.nodes.filter((node) => !this.#surveys.has(node))
+    if (left.length > 0)
+      this.#running ??= this.#survey(left).finally(() => {
+        this.#running = undefined
+      })
     if (this.#isDue) return
     this.#isDue = true
     runOutside(() => setImmediate(() => this.#look()))
   }
 
   /** Asks every server once how far away it is, and how much it takes. */
-  async #survey(): Promise<void> {
+  async #survey(nodes: readonly PoolNode[]): Promise<void> {
     await Promise.all(
-      this.#fleet.nodes.map(async (node) => {
+      nodes.map(async (node) => {
         this.#surveys.set(node, await surveyOf(node.config, this.#abort.signal))
       }),
     )
     if (!this.#abort.signal.aborted) this.#lookSoon()
-    await Promise.all(this.#fleet.nodes.map((node) => this.#confirm(node)))
+    await Promise.all(nodes.map((node) => this.#confirm(node)))
   }
 
   /** Asks again, later, where a server of this region seems to be far away. */
@@ -103,7 +108,7 @@ export class Reporter {
   #isSettled(): boolean {
     const { nodes, primary } = this.#fleet
     const matters = (node: PoolNode): boolean => node === primary || this.#fleet.isLocal(node)
-    return this.#surveys.size === nodes.length && nodes.every((node) => !matters(node) || this.#isKnown(node))
+    return nodes.every((node) => this.#surveys.has(node) && (!matters(node) || this.#isKnown(node)))
   }
 
   /** Whether a server has said what it is, or has failed to. Behind a load balancer there is nobody to ask. */
@@ -117,15 +122,20 @@ export class Reporter {
     const { region, primaryRegion, isAtHome } = this.#fleet.standing
     const isComplete = this.#fleet.nodes.every((node) => this.#isKnown(node))
     const servers = this.#fleet.nodes.map((node, index) =>
-      this.#factsOf(node, index === 0 && this.#fleet.areRolesGiven),
+      this.#factsOf(node, index === 0 && this.#isPrimaryGiven(node)),
     )
     const primary = this.#fleet.hasPrimary ? servers[this.#fleet.nodes.indexOf(this.#fleet.primary)] : undefined
     return { region, primaryRegion, isAtHome, primary, timeline: this.#fleet.timeline, isComplete, servers }
   }
 
+  /** Whether the configuration says that this server itself is the primary; an address that moves may lead to any. */
+  #isPrimaryGiven({ traits }: PoolNode): boolean {
+    return this.#fleet.areRolesGiven && !traits.isMoving
+  }
+
   #factsOf(node: PoolNode, isConfiguredPrimary: boolean): ServerFacts {
     const { sample, lag } = this.#fleet.monitor.knownOf(node)
-    const { address, traits, lastProblem } = node
+    const { address, lastProblem } = node
     const millis = lag?.millis
     return {
       label: node.label,
@@ -133,8 +143,11 @@ export class Reporter {
       region: node.region,
       isConfiguredPrimary,
       isLocal: this.#fleet.isLocal(node),
-      ...traits,
+      isOneServer: node.traits.isOneServer,
+      isDirect: isDirect(node.traits),
+      isPoolerUnsaid: node.isPoolerUnsaid,
       refusesPosition: node.refusesPosition,
+      slowerPrepared: node.statements?.slower.at(-1)?.name,
       isAsked: this.#fleet.monitor.asks(node),
       role: this.#fleet.roleOf(node),
       isStandby: sample?.isStandby ?? node.isStandby,

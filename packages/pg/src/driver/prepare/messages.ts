@@ -1,0 +1,115 @@
+import { PgQuery } from '../pg-internals.ts'
+
+/** A value as pg sends it: `null`, text, or bytes in the type's binary form. */
+export type Sendable = string | Buffer | null | undefined
+
+/** pg's own way to make a value sendable, which it exports nowhere but hands to its connection. `undefined` when it does not. */
+export const toSendable: ((value: unknown) => Sendable) | undefined = findMapper()
+
+function findMapper(): ((value: unknown) => Sendable) | undefined {
+  let found: unknown
+  const connection = {
+    parsedStatements: {},
+    submittedNamedStatements: {},
+    parse: () => undefined,
+    bind: (bound: { readonly valueMapper?: unknown }) => {
+      found = bound.valueMapper
+    },
+    describe: () => undefined,
+    execute: () => undefined,
+    sync: () => undefined,
+  }
+  try {
+    new PgQuery('select $1', [1], () => undefined).prepare(connection)
+  } catch {
+    return undefined
+  }
+  return typeof found === 'function' ? (found as (value: unknown) => Sendable) : undefined
+}
+
+/** Describe, of the unnamed portal. */
+const DESCRIBE = Buffer.from([0x44, 0, 0, 0, 6, 0x50, 0])
+/** Execute the unnamed portal to its end; Sync. */
+const EXECUTE_SYNC = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0x53, 0, 0, 0, 4])
+
+/** A run of a prepared statement. */
+export interface Run {
+  /** Messages that go before it. */
+  readonly before: Buffer | undefined
+  readonly name: Buffer
+  readonly values: readonly unknown[]
+  readonly map: (value: unknown) => Sendable
+  readonly isBinary: boolean
+  /** Whether the server is to describe its result. */
+  readonly describes: boolean
+}
+
+/** Texts shorter than this, in UTF-16 units, are written by hand where they are ASCII; a call for each costs more. */
+const SHORT = 32
+
+/**
+ * Bind, Execute and Sync in one buffer, for one write.
+ *
+ * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html. @throws what pg's mapper throws for a value.
+ */
+export function encodeRun({ before, name, values, map, isBinary, describes }: Run): Buffer {
+  const count = values.length
+  const sendable = new Array<Sendable>(count)
+  let hasBytes = false
+  let size = (before?.length ?? 0) + name.length + 12 + 4 + DESCRIBE.length + EXECUTE_SYNC.length + 6 * count
+  for (let index = 0; index < count; index += 1) {
+    const value = map(values[index])
+    sendable[index] = value
+    if (value === null || value === undefined) continue
+    if (typeof value === 'string') size += value.length < SHORT ? value.length * 3 : Buffer.byteLength(value)
+    else {
+      size += value.length
+      hasBytes = true
+    }
+  }
+  const out = Buffer.allocUnsafe(size)
+  let at = before === undefined ? 0 : before.copy(out, 0)
+  const start = at
+  out[at] = 0x42
+  // The unnamed portal.
+  out[at + 5] = 0
+  at += 6
+  at += name.copy(out, at)
+  out[at] = 0
+  at += 1
+  at = out.writeUInt16BE(hasBytes ? count : 0, at)
+  if (hasBytes) for (const value of sendable) at = out.writeUInt16BE(value instanceof Buffer ? 1 : 0, at)
+  at = out.writeUInt16BE(count, at)
+  for (let index = 0; index < count; index += 1) at = writeValue(out, at, sendable[index])
+  at = out.writeUInt16BE(1, at)
+  at = out.writeUInt16BE(isBinary ? 1 : 0, at)
+  out.writeInt32BE(at - start - 1, start + 1)
+  if (describes) at += DESCRIBE.copy(out, at)
+  at += EXECUTE_SYNC.copy(out, at)
+  return out.subarray(0, at)
+}
+
+function writeValue(out: Buffer, at: number, value: Sendable): number {
+  const body = at + 4
+  if (value === null || value === undefined) return out.writeInt32BE(-1, at)
+  let length: number
+  if (typeof value !== 'string') length = value.copy(out, body)
+  else if (value.length >= SHORT) length = out.write(value, body, 'utf8')
+  else {
+    length = writeAscii(out, body, value)
+    if (length === -1) length = out.write(value, body, 'utf8')
+  }
+  out.writeInt32BE(length, at)
+  return body + length
+}
+
+/** -1 for a text that is not ASCII. */
+function writeAscii(out: Buffer, at: number, text: string): number {
+  const { length } = text
+  for (let index = 0; index < length; index += 1) {
+    const unit = text.charCodeAt(index)
+    if (unit > 0x7f) return -1
+    out[at + index] = unit
+  }
+  return length
+}

@@ -1,0 +1,145 @@
+import { databaseErrorIn } from '@headwater/core/internal'
+import type pg from 'pg'
+import { internalsOf } from '../pg-internals.ts'
+import { type AppConfig, SentQuery } from '../sent-query.ts'
+import type { Settle } from '../settle.ts'
+import type { TrackedClient } from '../tracked-client.ts'
+import { encodeRun, type Sendable } from './messages.ts'
+import type { Fields, PreparedStatement, SessionStatements } from './session-statements.ts'
+
+type Field = new (...of: unknown[]) => object
+
+/**
+ * A query whose statement its connection has prepared, or prepares with it (S1).
+ *
+ * All its messages go in one write. From the second time on nothing is described: a prepared statement that would give other columns
+ * is refused by the server (0A000). A statement that its server has forgotten or refuses as outdated is prepared anew and sent again,
+ * outside a transaction: it fails before it has done anything.
+ */
+export class PreparedQuery extends SentQuery {
+  readonly #client: TrackedClient
+  readonly #session: SessionStatements
+  readonly #statement: PreparedStatement
+  readonly #map: (value: unknown) => Sendable
+  readonly #sent: readonly unknown[]
+  #isFirstRun = false
+  #isRetry = false
+  #described: Fields = null
+  #sentAt = 0
+
+  constructor(
+    client: TrackedClient,
+    session: SessionStatements,
+    statement: PreparedStatement,
+    config: AppConfig,
+    values: readonly unknown[],
+    map: (value: unknown) => Sendable,
+    callback: Settle,
+  ) {
+    super(config, statement.record.text, values, callback)
+    this.#client = client
+    this.#session = session
+    this.#statement = statement
+    this.#sent = values
+    this.#map = map
+    // Its name is not pg's business: pg would keep the text of every name for as long as the connection lives.
+    this.name = undefined
+  }
+
+  override submit({ stream }: pg.Connection): unknown {
+    const statement = this.#statement
+    const isBinary = this.binary === true
+    const isReady = this.#session.isReady(statement)
+    const fields = isReady ? (isBinary ? statement.binaryFields : statement.textFields) : undefined
+    let bytes: Buffer
+    try {
+      bytes = encodeRun({
+        before: this.#before(isReady),
+        name: statement.name,
+        values: this.#sent,
+        map: this.#map,
+        isBinary,
+        describes: fields === undefined,
+      })
+    } catch (error) {
+      return error
+    }
+    this.#isFirstRun = !isReady
+    if (!isReady) statement.isPrepared = false
+    statement.runs = isReady ? statement.runs + 1 : 1
+    if (fields !== undefined && fields !== null) this.#expect(fields)
+    this.#sentAt = this.#session.mayHurt(statement) && statement.record.guard.timesNext() ? performance.now() : 0
+    if (stream.writable) stream.write(bytes)
+    return null
+  }
+
+  #before(isReady: boolean): Buffer | undefined {
+    const closing = this.#session.takeClosing()
+    if (isReady) return closing
+    const { parseMessages } = this.#statement.record
+    return closing === undefined ? parseMessages : Buffer.concat([closing, parseMessages])
+  }
+
+  /** Does what the server's description would do. The app owns a result, and may write into its fields: each has its own. */
+  #expect(fields: readonly object[]): void {
+    super.handleRowDescription({ fields: copiesOf(fields) })
+  }
+
+  override handleRowDescription(message: { readonly fields: readonly object[] }): void {
+    this.#described = copiesOf(message.fields)
+    super.handleRowDescription(message)
+  }
+
+  override handleCommandComplete(message: unknown, connection: unknown): void {
+    const statement = this.#statement
+    if (this.#isFirstRun) {
+      statement.isPrepared = true
+      statement.generation = this.#session.server.generation
+      statement.textFields = undefined
+      statement.binaryFields = undefined
+    }
+    if (this.binary === true) statement.binaryFields ??= this.#described
+    else statement.textFields ??= this.#described
+    super.handleCommandComplete(message, connection)
+  }
+
+  override handleReadyForQuery(connection: unknown): void {
+    if (this.#sentAt !== 0) this.#statement.record.guard.preparedTook(performance.now() - this.#sentAt)
+    super.handleReadyForQuery(connection)
+  }
+
+  override handleError(error: unknown, connection: unknown): void {
+    if (this.#isOutdated(error) && !this.#isRetry) {
+      this.#isRetry = true
+      // In a transaction the server has given up all of it.
+      if (this.#client.sessionStatus === 'I') return void internalsOf(this.#client).query(this)
+    }
+    super.handleError(error, connection)
+  }
+
+  /** Whether its statement is of no use any more; then neither are others. */
+  #isOutdated(error: unknown): boolean {
+    if (this.#isFirstRun) return false
+    const fields = databaseErrorIn(error)
+    // One that a function raised is the app's own.
+    if (fields === undefined || fields.where !== undefined) return false
+    if (fields.code === '26000') {
+      this.#session.forgetAll()
+      return true
+    }
+    if (fields.code !== '0A000' || fields.routine !== 'RevalidateCachedQuery') return false
+    this.#session.server.forgetAll()
+    return true
+  }
+}
+
+function copiesOf(fields: readonly object[]): readonly object[] {
+  return fields.map((field) => {
+    const { name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier, format } = field as Record<
+      string,
+      unknown
+    >
+    const Own = field.constructor as Field
+    return new Own(name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier, format)
+  })
+}

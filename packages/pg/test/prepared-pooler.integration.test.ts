@@ -1,0 +1,42 @@
+import { World } from '@headwater/test-world'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { RoutedPool } from '../src/index.ts'
+import { hasPgBouncer, PgBouncer } from './pgbouncer.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await World.start({ replicas: [] })
+})
+afterAll(() => world[Symbol.asyncDispose]())
+
+describe.skipIf(!hasPgBouncer).each(['session', 'transaction'])('behind PgBouncer in %s mode', (mode) => {
+  let pooler: PgBouncer
+  beforeAll(async () => {
+    pooler = await PgBouncer.start({ writable: world.cluster.primary }, { pool_mode: mode })
+  })
+  afterAll(() => pooler[Symbol.asyncDispose]())
+
+  it('S1: nothing is prepared, and two pools with many texts get their own answers', { timeout: 60_000 }, async () => {
+    const primary = { region: 'ams', connectionString: pooler.url('writable') }
+    const pools = [0, 1].map(() => world.pool('ams', { primary, replicas: [], max: 3 }))
+    const prepared = () => pools.map((pool) => pool.status().servers[0]?.prepared)
+    const ask = async (pool: RoutedPool): Promise<void> => {
+      for (let n = 0; n < 12; n += 1) {
+        const { rows } = await pool.query(`select $1::int + ${n} as sum`, [n])
+        expect(rows).toEqual([{ sum: 2 * n }])
+        await pool.query('insert into note (body) values ($1)', ['s1'])
+      }
+    }
+    await expect
+      .poll(
+        async () => {
+          await Promise.all(pools.map(ask))
+          return prepared().map((status) => status?.state)
+        },
+        { timeout: 30_000 },
+      )
+      .toEqual(['off', 'off'])
+    expect(prepared().map((status) => status?.statements)).toEqual([0, 0])
+    await Promise.all(pools.map((pool) => pool.end()))
+  })
+})

@@ -254,7 +254,10 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await expect.poll(() => station('nrt').locator('.role').textContent()).toBe('Primary. Every write ends here.')
     expect(await station('ord').locator('.role').textContent()).toMatch(/^Replica, \d+ ms from nrt and back\.$/)
     expect(await station('ams').locator('.role').textContent()).toBe('Was the primary, and gave way to nrt.')
-    await page.locator('#soundings-note').getByText(/^One ocean, ord to nrt and back, is \d+ ms\.$/).waitFor()
+    await page
+      .locator('#soundings-note')
+      .getByText(/^One ocean, ord to nrt and back, is \d+ ms\.$/)
+      .waitFor()
     await button('nrt', 'Write').first().click()
     await newest().getByText('The primary in nrt is next door here, and answered.').waitFor()
     for (const from of ['ord', 'ams']) {

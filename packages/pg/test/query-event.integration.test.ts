@@ -60,12 +60,14 @@ describe('headwater:query', { timeout: 60_000 }, () => {
       await cut
       await waits
     })
-    expect(events.map(told)).toEqual([
-      ['replica-0', 'ams', 'replica', 'read'],
+    expect(events.map(told)[0]).toEqual(['replica-0', 'ams', 'replica', 'read'])
+    // Whether its server has stopped is asked before the read is over; the write may be faster.
+    const atPrimary = events.slice(1).toSorted((one, other) => one.waited - other.waited)
+    expect(atPrimary.map(told)).toEqual([
       ['primary', 'ams', 'primary', 'replica-lost'],
       ['primary', 'ams', 'primary', 'write'],
     ])
-    expect(events[2]?.waited).toBeGreaterThan(200)
+    expect(atPrimary[1]?.waited).toBeGreaterThan(200)
   })
 
   it('R7: a scope that keeps a trail knows it without a subscriber; others keep nothing', async () => {

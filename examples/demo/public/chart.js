@@ -122,8 +122,9 @@ export class Chart {
   }
 
   /** What a station shows beside its name, and how it looks. */
-  setStation(code, { text, condition }) {
+  setStation(code, { text, condition, isHome }) {
     const station = this.#stations.get(code)
+    station.element.classList.toggle('home', isHome)
     station.element.dataset.condition = condition
     if (station.text.textContent !== text) station.text.textContent = text
   }

@@ -69,6 +69,7 @@ const on = (name, listener) => feed.addEventListener(name, ({ data }) => listene
 
 on('state', (states) => {
   for (const { code, ...look } of stations.update(states)) chart.setStation(code, look)
+  soundings.move(states)
 })
 on('started', (request) => log.start(request))
 on('past', show)

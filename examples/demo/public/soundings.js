@@ -51,6 +51,18 @@ export class Soundings {
     this.#show(journey.region)
   }
 
+  /** After a promotion: what was measured before lay at other distances. */
+  move(states) {
+    const { home } = states[0]
+    if (home === this.#world.home) return
+    const regions = this.#world.regions.map((region) => {
+      return { ...region, ...states.find(({ code }) => code === region.code) }
+    })
+    this.#world = { ...this.#world, home, regions, tour: undefined }
+    this.#latest.clear()
+    this.#show(regions.find(({ code }) => code !== home).code)
+  }
+
   #show(code) {
     this.#region = code
     this.#title.textContent = this.#world.regions.find((region) => region.code === code).city

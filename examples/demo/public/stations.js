@@ -16,7 +16,7 @@ export class Stations {
 
   constructor(parent, { regions, home }, act) {
     this.#act = act
-    for (const region of regions) this.#columns.set(region.code, this.#build(parent, region, region.code === home))
+    for (const region of regions) this.#columns.set(region.code, this.#build(parent, region, home))
     // The feed tells changes only; the trace runs on by itself.
     setInterval(() => {
       for (const column of this.#columns.values()) trace(column)
@@ -28,19 +28,14 @@ export class Stations {
     return states.map((state) => this.#updateOne(state))
   }
 
-  #build(parent, { code, city, roundTripMs, replicas }, isHome) {
+  #build(parent, { code, city, replicas, canBePromoted }, home) {
+    const isHome = code === home
     const column = make('article', 'column')
     column.dataset.region = code
     column.setAttribute('aria-label', `${city}, ${code}`)
     const head = make('header', '')
     head.append(make('h2', '', city), make('code', '', code))
-    const role = make(
-      'p',
-      'role',
-      isHome
-        ? 'Primary. Every write ends here.'
-        : `${replicas > 1 ? 'Two replicas' : 'Replica'}, ${Math.round(roundTripMs)} ms from ams and back.`,
-    )
+    const role = make('p', 'role')
     const state = make('p', 'state')
     const lamp = make('i', 'lamp')
     const words = make('span', '')
@@ -84,9 +79,13 @@ export class Stations {
       'start-database',
     )
     toggle('isRegionDown', 'Region down', 'region-down', 'region-up')
+    const promote = canBePromoted
+      ? this.#button('fault promote', `Promote ${city}`, () => ({ do: 'promote', region: code }))
+      : undefined
+    if (promote !== undefined) faults.append(promote)
     column.append(head, role, state, trace, requests, faults)
     parent.append(column)
-    return { code, isHome, column, words, bytes, line, toggles, history: [], behind: 0 }
+    return { code, isHome, replicas, role, promote, column, words, bytes, line, toggles, history: [], behind: 0 }
   }
 
   #button(className, text, action) {
@@ -98,24 +97,28 @@ export class Stations {
     return button
   }
 
-  #updateOne({ code, isRegionDown, isDatabaseUp, paused, isLate, lag }) {
+  #updateOne({ code, isHome, home, isRetired, roundTripMs, isRegionDown, isDatabaseUp, paused, isLate, lag }) {
     const station = this.#columns.get(code)
-    const { isHome, column, words, bytes, toggles } = station
+    const { replicas, role, promote, column, words, bytes, toggles } = station
+    station.isHome = isHome
+    const part = roleWords({ isHome, isRetired, home, roundTripMs, replicas })
+    if (role.textContent !== part) role.textContent = part
     const condition = isRegionDown ? 'down' : !isDatabaseUp ? 'dead' : paused === 'none' ? 'well' : 'paused'
-    const text = wordsOf(condition, isHome, lag, paused === 'one')
+    const text = wordsOf(condition, isHome, isRetired, lag, paused === 'one')
     column.dataset.condition = condition
     if (words.textContent !== text.long) words.textContent = text.long
     bytes.textContent =
       isHome || condition === 'down' || condition === 'dead' || lag.bytes === undefined
         ? ''
         : `${lag.bytes.toLocaleString('en')} bytes`
-    press(toggles.isPaused, paused === 'all', isDatabaseUp)
-    press(toggles.isOnePaused, paused === 'one', isDatabaseUp)
-    press(toggles.isLate, isLate, isDatabaseUp)
-    press(toggles.isDatabaseDown, !isDatabaseUp, !isRegionDown)
+    press(toggles.isPaused, paused === 'all', isDatabaseUp && !isHome)
+    press(toggles.isOnePaused, paused === 'one', isDatabaseUp && !isHome)
+    press(toggles.isLate, isLate, isDatabaseUp && !isHome)
+    press(toggles.isDatabaseDown, !isDatabaseUp, !isRegionDown && !isRetired)
+    promote?.setAttribute('aria-disabled', String(isHome || !isDatabaseUp))
     press(toggles.isRegionDown, isRegionDown, true)
     station.behind = isHome || condition === 'down' || condition === 'dead' ? undefined : lag.milliseconds
-    return { code, condition, text: text.short }
+    return { code, condition, isHome, text: text.short }
   }
 }
 
@@ -134,11 +137,21 @@ function trace({ isHome, line, history, behind }) {
   line.setAttribute('d', path)
 }
 
-function wordsOf(condition, isHome, { milliseconds }, isOnePaused) {
+function roleWords({ isHome, isRetired, home, roundTripMs, replicas }) {
+  if (isHome) return 'Primary. Every write ends here.'
+  if (isRetired) return `Was the primary, and gave way to ${home}.`
+  return `${replicas > 1 ? 'Two replicas' : 'Replica'}, ${Math.round(roundTripMs)} ms from ${home} and back.`
+}
+
+function wordsOf(condition, isHome, isRetired, { milliseconds }, isOnePaused) {
   if (condition === 'down') return { long: 'Region down.', short: 'down' }
   if (condition === 'dead')
     return {
-      long: isHome ? 'Primary killed. Nobody takes writes.' : 'Killed. The app runs on.',
+      long: isRetired
+        ? 'Stopped. The app runs on.'
+        : isHome
+          ? 'Primary killed. Nobody takes writes.'
+          : 'Killed. The app runs on.',
       short: 'no database',
     }
   if (isHome) return { long: 'Takes writes.', short: 'primary' }

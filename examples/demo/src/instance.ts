@@ -5,31 +5,36 @@ import { RoutedPool } from '@headwater/pg'
 import { createAdaptorServer } from '@hono/node-server'
 import pg from 'pg'
 import { type AppOptions, createApp } from './app.ts'
-import { HOME } from './regions.ts'
+import { HOME, type RegionCode } from './regions.ts'
 
 export interface InstanceOptions extends Omit<AppOptions, 'pool' | 'naivePool'> {
   /** The primary as seen from here: over the ocean, unless we are at home. */
   readonly primaryUrl: string
   /** The replicas next door; none at home. */
   readonly replicaUrls: readonly string[]
+  /** What may become the primary over the ocean: one more server that the pool watches. */
+  readonly successor?: { readonly region: RegionCode; readonly url: string } | undefined
 }
 
 /** The app of one region: its pools and its HTTP server. */
 export class Instance implements AsyncDisposable {
   readonly #server: Server
-  readonly #pools: readonly pg.Pool[]
+  readonly #pool: RoutedPool
+  readonly #naivePool: pg.Pool
 
-  private constructor(server: Server, pools: readonly pg.Pool[]) {
+  private constructor(server: Server, pool: RoutedPool, naivePool: pg.Pool) {
     this.#server = server
-    this.#pools = pools
+    this.#pool = pool
+    this.#naivePool = naivePool
   }
 
   static async start(options: InstanceOptions): Promise<Instance> {
-    const { region, primaryUrl, replicaUrls } = options
+    const { region, primaryUrl, replicaUrls, successor } = options
+    const far = successor === undefined ? [] : [{ region: successor.region, connectionString: successor.url }]
     const pool = new RoutedPool({
       region,
       primary: { region: HOME, connectionString: primaryUrl },
-      replicas: replicaUrls.map((connectionString) => ({ region, connectionString })),
+      replicas: [...replicaUrls.map((connectionString) => ({ region, connectionString })), ...far],
       connectionTimeoutMillis: 3000,
       // A crossing of the ocean to connect anew would be measured as part of some request.
       idleTimeoutMillis: 0,
@@ -49,17 +54,22 @@ export class Instance implements AsyncDisposable {
     server.keepAliveTimeout = 65_000
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
-    return new Instance(server, [pool, naivePool])
+    return new Instance(server, pool, naivePool)
   }
 
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
 
+  /** The region of the primary, as this app knows it now. */
+  get primaryRegion(): string | undefined {
+    return this.#pool.topology.primaryRegion
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = once(this.#server, 'close')
     this.#server.close()
     this.#server.closeAllConnections()
-    await Promise.all([closed, ...this.#pools.map((pool) => pool.end())])
+    await Promise.all([closed, this.#pool.end(), this.#naivePool.end()])
   }
 }

@@ -1,6 +1,6 @@
 import type { FreshnessEvent } from '@headwater/core'
 import type { Account } from './journal.ts'
-import { HOME, type RegionCode, roundTrip } from './regions.ts'
+import { type RegionCode, roundTrip } from './regions.ts'
 import type { Visit } from './visit.ts'
 
 /** What a person can ask for. `view` is a GET that turns out to write; `naive` is `write` without Headwater. */
@@ -17,6 +17,8 @@ export interface Answer {
   readonly status: number | undefined
   readonly retryAfter: string | undefined
   readonly body: string
+  /** Where the primary was. */
+  readonly home: RegionCode
   /** Whether the read took any replica, whatever its visitor had seen. */
   readonly isTokenless: boolean
   /** Whether a list of notes had in it what the visitor wrote last; `undefined` when that is not the question. */
@@ -49,6 +51,8 @@ export interface Journey {
   readonly region: RegionCode
   /** The region whose edge took the request: another one while the client's own is down. */
   readonly edge: RegionCode
+  /** Where the primary was when it was sent. */
+  readonly home: RegionCode
   readonly totalMs: number
   readonly status: number | undefined
   readonly retryAfter: string | undefined
@@ -103,9 +107,9 @@ export function journeyOf(answer: Answer, { event, visits, reason, freshness }: 
     inOrder.filter((visit) => isHandedOver(inOrder, visit) && event?.hops.every(({ region }) => region === edge))
       .length +
     queries.filter(({ from, node }) => node !== undefined && roundTrip(from, node) > 0).length
-  const { kind, region, totalMs, status, retryAfter, isTokenless, ownNote } = answer
+  const { kind, region, home, totalMs, status, retryAfter, isTokenless, ownNote } = answer
   return {
-    ...{ kind, region, edge, totalMs, status, retryAfter, isTokenless, ownNote },
+    ...{ kind, region, edge, home, totalMs, status, retryAfter, isTokenless, ownNote },
     ...{ apps, queries, crossings, reason, freshness: freshness && freshnessOf(freshness) },
   }
 }
@@ -124,23 +128,23 @@ const CONTROL: ReadonlySet<string> = new Set(['begin', 'commit', 'rollback'])
 
 /** What happened, in a sentence or two: the log's, the terminal's and the screen reader's words. */
 export function tellJourney(journey: Journey): string {
-  const { kind, status, edge, region, apps, queries } = journey
+  const { kind, status, edge, region, home, apps, queries } = journey
   const detour = edge === region ? '' : `${region} is down, so the edge in ${edge} took the request. `
   if (status === undefined) return `${detour}No answer came: the connection broke off.`
   if (status >= 400) return detour + tellFailure(journey)
   const answered = queries.filter(({ outcome }) => outcome === 'answered')
-  const fromHome = answered.filter(({ node }) => node === HOME)
+  const fromHome = answered.filter(({ node }) => node === home)
   if (kind === 'naive') {
-    const distance = edge === HOME ? 'without an ocean between' : 'each across the ocean'
-    return `${detour}${fromHome.length} round trips from the app in ${edge} to the primary in ${HOME}, ${distance}.`
+    const distance = edge === home ? 'without an ocean between' : 'each across the ocean'
+    return `${detour}${fromHome.length} round trips from the app in ${edge} to the primary in ${home}, ${distance}.`
   }
   const [first] = apps
   const verdict = tellOwnNote(journey)
   if (first?.isReplayed)
     return detour + tellReplay(journey, first, fromHome.filter(({ label }) => !CONTROL.has(label)).length) + verdict
   const nodes = [...new Set(answered.flatMap(({ node }) => (node === undefined ? [] : [node])))]
-  if (nodes.every((node) => node === HOME))
-    return `${detour}The primary in ${HOME} is next door here, and answered.${verdict}`
+  if (nodes.every((node) => node === home))
+    return `${detour}The primary in ${home} is next door here, and answered.${verdict}`
   return `${detour}${tellWait(journey)}${nodes.join(', ')} answered.${verdict}`
 }
 
@@ -164,10 +168,11 @@ function tellOwnNote({ ownNote }: Journey): string {
 }
 
 function tellReplay(journey: Journey, first: AppStep, atHome: number): string {
+  const { home } = journey
   const here = first.region
   const isBack = journey.apps.at(-1)?.region === here
-  if (isBack) return `${HOME} did not answer, so the request came back; the replica next door in ${here} answered.`
-  return `${tellHandOver(journey, first)} Handed over to ${HOME}: ${atHome} ${atHome === 1 ? 'query' : 'queries'} at the primary, one crossing.`
+  if (isBack) return `${home} did not answer, so the request came back; the replica next door in ${here} answered.`
+  return `${tellHandOver(journey, first)} Handed over to ${home}: ${atHome} ${atHome === 1 ? 'query' : 'queries'} at the primary, one crossing.`
 }
 
 /** Why the first app did not answer itself. */
@@ -199,12 +204,12 @@ function tellUnfit({ reason, waitedMs }: Freshness, region: RegionCode): string 
   }
 }
 
-function tellFailure({ kind, status, retryAfter, edge, freshness }: Journey): string {
+function tellFailure({ kind, status, retryAfter, edge, home, freshness }: Journey): string {
   const advice = retryAfter === undefined ? '' : ` Retry-After: ${retryAfter} s.`
   const wrote = kind === 'read' ? '' : ' Nothing was written.'
   const lack = freshness?.outcome === 'primary' ? `${tellUnfit(freshness, edge)} ` : ''
   if (status === 503)
-    return `503: ${lack}${lack === '' ? 'the' : 'The'} primary in ${HOME} cannot be reached from ${edge}.${wrote}${advice}`
+    return `503: ${lack}${lack === '' ? 'the' : 'The'} primary in ${home} cannot be reached from ${edge}.${wrote}${advice}`
   if (status === 502) return `502 from the proxy: no app answers.${wrote}`
   return `${status}: the database could not be reached.${kind === 'naive' ? ' No advice when to try again.' : wrote}${advice}`
 }

@@ -1,6 +1,6 @@
 import type { ClusterNode } from '@headwater/cluster'
 import pg from 'pg'
-import { AWAY, HOME, type RegionCode } from './regions.ts'
+import { REGIONS, type RegionCode } from './regions.ts'
 
 /** How far a replica is behind; `undefined` where it cannot be known. */
 export interface Lag {
@@ -25,17 +25,24 @@ export class LagSampler implements AsyncDisposable {
   readonly #pools: ReadonlyMap<RegionCode, pg.Pool>
   readonly #history: { readonly at: number; readonly position: bigint }[] = []
   readonly #lags = new Map<RegionCode, { readonly at: number; readonly lag: Lag }[]>()
+  readonly #home: () => RegionCode
   readonly #onSample: () => void
   readonly #isWatched: () => boolean
   #timer: NodeJS.Timeout | undefined
   #isOver = false
   #sampling: Promise<void> = Promise.resolve()
 
-  constructor(nodeOf: (code: RegionCode) => ClusterNode, isWatched: () => boolean, onSample: () => void) {
+  constructor(
+    nodeOf: (code: RegionCode) => ClusterNode,
+    home: () => RegionCode,
+    isWatched: () => boolean,
+    onSample: () => void,
+  ) {
+    this.#home = home
     this.#isWatched = isWatched
     this.#onSample = onSample
     this.#pools = new Map(
-      [HOME, ...AWAY].map((code) => {
+      REGIONS.map(({ code }) => {
         const pool = new pg.Pool({ connectionString: nodeOf(code).url, max: 1, connectionTimeoutMillis: 1000 })
         pool.on('error', () => {})
         return [code, pool]
@@ -68,15 +75,17 @@ export class LagSampler implements AsyncDisposable {
 
   async #sample(): Promise<void> {
     const at = performance.now()
+    const home = this.#home()
+    const away = REGIONS.map(({ code }) => code).filter((code) => code !== home)
     const [primary, ...replicas] = await Promise.all([
-      this.#ask(HOME, 'select pg_current_wal_flush_lsn() as position'),
-      ...AWAY.map((code) => this.#ask(code, 'select pg_last_wal_replay_lsn() as position')),
+      this.#ask(home, 'select pg_current_wal_flush_lsn() as position'),
+      ...away.map((code) => this.#ask(code, 'select pg_last_wal_replay_lsn() as position')),
     ])
     if (primary !== undefined && primary !== this.#history.at(-1)?.position) {
       this.#history.push({ at, position: primary })
       if (this.#history.length > HISTORY) this.#history.shift()
     }
-    for (const [index, code] of AWAY.entries()) {
+    for (const [index, code] of away.entries()) {
       const recent = (this.#lags.get(code) ?? []).filter((sample) => sample.at > at - WINDOW)
       this.#lags.set(code, [...recent, { at, lag: this.#lagAt(replicas[index], primary, at) }])
     }

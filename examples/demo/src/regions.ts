@@ -17,7 +17,7 @@ export const REGIONS: readonly Region[] = [
   { code: 'nrt', city: 'Tokyo', longitude: 140.39, latitude: 35.76 },
 ]
 
-/** Where the primary is. */
+/** Where the primary is, until another is promoted. */
 export const HOME: RegionCode = 'ams'
 
 /** Where the replicas are. */
@@ -25,6 +25,9 @@ export const AWAY: readonly RegionCode[] = ['ord', 'nrt']
 
 /** The replicas, named after their region. Tokyo has two, so that a read can go to the other one. */
 export const REPLICAS: readonly string[] = ['ord', 'nrt', 'nrt-2']
+
+/** Where a replica can be promoted. */
+export const SUCCESSOR: RegionCode = 'nrt'
 
 /** The region of a server that is named after it. */
 export function regionOf(name: string): RegionCode {

@@ -1,7 +1,7 @@
 import { type Journey, type Kind, tellJourney } from './journey.ts'
 import { LagSampler } from './lag-sampler.ts'
 import { LiveFeed } from './live-feed.ts'
-import { AWAY, isRegionCode, REGIONS, type RegionCode } from './regions.ts'
+import { AWAY, isRegionCode, REGIONS, type RegionCode, roundTrip, SUCCESSOR } from './regions.ts'
 import { EXTRA_LAG, type World } from './world.ts'
 
 const KINDS = ['read', 'write', 'naive', 'view', 'write-then-read'] as const
@@ -17,6 +17,7 @@ const FAULTS = [
   'start-database',
   'region-down',
   'region-up',
+  'promote',
 ] as const
 /** A person cannot click faster; a script that can would only measure its own queue. */
 const MOST_AT_ONCE = 20
@@ -42,6 +43,7 @@ export function parseAction(value: unknown): Action | undefined {
   }
   const fault = FAULTS.find((candidate) => candidate === what)
   if (fault === undefined || (REPLICA_FAULTS.has(fault) && !AWAY.includes(region))) return undefined
+  if (fault === 'promote' && region !== SUCCESSOR) return undefined
   return { do: fault, region }
 }
 
@@ -58,6 +60,7 @@ export class Stage implements AsyncDisposable {
     this.#world = world
     this.#sampler = new LagSampler(
       (code) => world.node(code),
+      () => world.home,
       () => this.feed.isWatched,
       () => this.#tellState(),
     )
@@ -145,6 +148,9 @@ export class Stage implements AsyncDisposable {
       case 'region-up':
         await world.setRegion(region, true)
         return `Region up: ${region} is back.`
+      case 'promote':
+        await world.promote()
+        return `Promoted: ${region} takes the writes, the others follow it, and no app was restarted. The naive way still goes to ams.`
     }
   }
 
@@ -153,6 +159,10 @@ export class Stage implements AsyncDisposable {
       'state',
       REGIONS.map(({ code }) => ({
         code,
+        isHome: code === this.#world.home,
+        isRetired: this.#world.isRetired(code),
+        home: this.#world.home,
+        roundTripMs: roundTrip(code, this.#world.home),
         isRegionDown: this.#world.isRegionDown(code),
         isDatabaseUp: this.#world.node(code).isRunning,
         paused: this.#world.pausedIn(code),

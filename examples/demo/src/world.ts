@@ -1,11 +1,22 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Cluster, type ClusterNode, type Replica, startCluster } from '@headwater/cluster'
 import { createFlyProxy, type FlyProxy } from '@headwater/fly-proxy'
 import { Instance } from './instance.ts'
 import { Journal } from './journal.ts'
 import { type Answer, type Journey, journeyOf, type Kind } from './journey.ts'
 import { type Note, SCHEMA } from './notes.ts'
-import { AWAY, HOME, REGIONS, REPLICAS, type RegionCode, regionOf, roundTrip } from './regions.ts'
+import {
+  AWAY,
+  HOME,
+  isRegionCode,
+  REGIONS,
+  REPLICAS,
+  type RegionCode,
+  regionOf,
+  roundTrip,
+  SUCCESSOR,
+} from './regions.ts'
 import { Relay } from './relay.ts'
 import { proxyBefore, REPLAY_TIMEOUT_MILLIS, targetOf, type Via } from './via.ts'
 import { hasNote, Visitor } from './visitor.ts'
@@ -42,6 +53,10 @@ export class World implements AsyncDisposable {
   readonly #relays: ReadonlyMap<RegionCode, Relay>
   /** The ocean between each app and the app at home, where Fly's proxy does not carry requests. */
   readonly #hops: ReadonlyMap<RegionCode, Relay>
+  /** The ocean between each app elsewhere and the replica that can be promoted. */
+  readonly #ways: ReadonlyMap<RegionCode, Relay>
+  readonly #instances: readonly Instance[]
+  readonly #via: Via
   readonly #resources: AsyncDisposableStack
   readonly #visitors = new Map<RegionCode, Visitor>(REGIONS.map(({ code }) => [code, new Visitor()]))
   readonly #paused = new Map<RegionCode, Paused>()
@@ -54,6 +69,9 @@ export class World implements AsyncDisposable {
     journal: Journal
     relays: ReadonlyMap<RegionCode, Relay>
     hops: ReadonlyMap<RegionCode, Relay>
+    ways: ReadonlyMap<RegionCode, Relay>
+    instances: readonly Instance[]
+    via: Via
     resources: AsyncDisposableStack
     startedInMs: number
     signal: AbortSignal
@@ -64,6 +82,9 @@ export class World implements AsyncDisposable {
     this.#journal = parts.journal
     this.#relays = parts.relays
     this.#hops = parts.hops
+    this.#ways = parts.ways
+    this.#instances = parts.instances
+    this.#via = parts.via
     this.#resources = parts.resources
     this.#signal = parts.signal
   }
@@ -87,6 +108,16 @@ export class World implements AsyncDisposable {
     const regionAt = new Map<number, RegionCode>([[cluster.primary.port, HOME]])
     for (const relay of relays.values()) regionAt.set(relay.port, HOME)
     for (const node of cluster.replicas) regionAt.set(node.port, regionOf(node.name))
+    const ways = new Map<RegionCode, Relay>()
+    for (const { code } of REGIONS) {
+      const [successor] = cluster.replicas.filter(({ name }) => name === SUCCESSOR)
+      if (code === SUCCESSOR || successor === undefined) continue
+      const to = { host: successor.host, port: successor.port }
+      const way = resources.use(await Relay.open({ to, roundTripMs: roundTrip(code, SUCCESSOR) }))
+      ways.set(code, way)
+      regionAt.set(way.port, SUCCESSOR)
+    }
+    const instances: Instance[] = []
     const secret = randomBytes(32).toString('base64')
     const machines = []
     const hops = new Map<RegionCode, Relay>()
@@ -103,14 +134,16 @@ export class World implements AsyncDisposable {
       if (link !== undefined) hops.set(code, link)
       const instance = await Instance.start({
         region: code,
-        primaryUrl: relay ? `postgres://postgres@127.0.0.1:${relay.port}/postgres` : cluster.primary.url,
+        primaryUrl: urlOf(relay)?.url ?? cluster.primary.url,
         replicaUrls: cluster.replicas.filter(({ name }) => regionOf(name) === code).map(({ url }) => url),
+        successor: urlOf(ways.get(code)),
         secret,
         replayTarget: targetOf(via, link?.port ?? 0),
         nodeAt: (port) => regionAt.get(port),
         onVisit: journal.onVisit,
       })
       resources.use(instance)
+      instances.push(instance)
       const here = Number(new URL(instance.url).port)
       if (code === HOME) homePort = here
       const proxy = link && (await proxyBefore(via, code, { here, primary: link.port }))
@@ -128,7 +161,51 @@ export class World implements AsyncDisposable {
     await proxy.listen()
     signal.throwIfAborted()
     const startedInMs = performance.now() - startedAt
-    return new World({ cluster, proxy, journal, relays, hops, resources: resources.move(), startedInMs, signal })
+    const owned = { resources: resources.move(), startedInMs, signal }
+    return new World({ cluster, proxy, journal, relays, hops, ways, instances, via, ...owned })
+  }
+
+  /** Where the primary is: what the apps say, once all of them agree. */
+  get home(): RegionCode {
+    const [first, ...others] = this.#instances.map(({ primaryRegion }) => primaryRegion)
+    if (isRegionCode(first) && others.every((other) => other === first)) this.#home = first
+    return this.#home
+  }
+
+  #home: RegionCode = HOME
+
+  /** Whether the database of a region has had its day: another was promoted in its place, and it would fork the history. */
+  isRetired(code: RegionCode): boolean {
+    return code === HOME && this.#isPromoted
+  }
+
+  #isPromoted = false
+
+  /** A planned switchover to Tokyo: the primary stops, the replica there takes over, the others follow it, and so do the apps. */
+  async promote(): Promise<void> {
+    if (this.#via !== 'fly') throw new Error('only Fly’s proxy can hand requests over to another region than ams here')
+    if (this.#isPromoted) throw new Error('it is the primary already')
+    const { primary, replicas } = this.cluster
+    const successor = replicas.find(({ name }) => name === SUCCESSOR)
+    if (successor === undefined || ![primary, ...replicas].every(({ isRunning }) => isRunning))
+      throw new Error('every database has to run for a switchover')
+    const others = replicas.filter((replica) => replica !== successor)
+    for (const { code } of REGIONS) if (this.pausedIn(code) !== 'none') await this.setPaused(code, 'none')
+    await Promise.all(replicas.map((replica) => replica.lag(0)))
+    await this.cluster.waitUntilCaughtUp()
+    // Nobody may get ahead of the one that takes over.
+    await Promise.all(others.map((replica) => replica.disconnect()))
+    await primary.stop('fast')
+    await successor.promote()
+    this.#isPromoted = true
+    this.#late.clear()
+    for (const replica of others) {
+      await replica.follow(successor)
+      await replica.lag(Math.round(roundTrip(SUCCESSOR, regionOf(replica.name)) / 2))
+    }
+    for (const end = performance.now() + 20_000; this.home !== SUCCESSOR; await sleep(50)) {
+      if (performance.now() > end) throw new Error('not every app has found the new primary within 20 s')
+    }
   }
 
   /** Sends one request as a client in `region` does, and tells its whole way. */
@@ -138,7 +215,7 @@ export class World implements AsyncDisposable {
     const query = isTokenless && kind !== 'naive' ? '?consistency=eventual' : ''
     const { cookie, ownNote } = visitor ?? {}
     const sentAt = performance.now()
-    const sent = { kind, region, sentAt, isTokenless }
+    const sent = { kind, region, sentAt, isTokenless, home: this.home }
     try {
       const response = await fetch(this.proxy.edge(region).url + path + query, {
         method,
@@ -204,7 +281,7 @@ export class World implements AsyncDisposable {
 
   /** Lets replicas apply what they get later than the ocean alone would: by 30 ms, less than a read waits for it. */
   async setLate(code: RegionCode, isLate: boolean): Promise<void> {
-    const delay = oneWayTo(code) + (isLate ? EXTRA_LAG : 0)
+    const delay = Math.round(roundTrip(this.home, code) / 2) + (isLate ? EXTRA_LAG : 0)
     await Promise.all(this.#replicas(code).map((replica) => replica.lag(delay)))
     if (isLate) this.#late.add(code)
     else this.#late.delete(code)
@@ -212,6 +289,8 @@ export class World implements AsyncDisposable {
 
   /** Pulls the plug of a region's databases, or starts them again. */
   async setDatabase(code: RegionCode, isUp: boolean): Promise<void> {
+    if (this.isRetired(code))
+      throw new Error('the old primary stays down: nrt has written on, and it would fork the history')
     await Promise.all(this.#nodes(code).map((node) => (isUp ? node.start() : node.kill())))
     // A server that starts replays whether it was paused or not.
     this.#paused.delete(code)
@@ -222,18 +301,23 @@ export class World implements AsyncDisposable {
     const links = [this.#relays, this.#hops].flatMap((ocean) =>
       code === HOME ? [...ocean.values()] : [ocean.get(code)],
     )
+    links.push(...(code === SUCCESSOR ? this.#ways.values() : [this.#ways.get(code)]))
     if (!isUp) {
       this.proxy.faults.regionDown(code)
       for (const link of links) link?.setCut(true)
-      await this.setDatabase(code, false)
+      if (!this.isRetired(code)) await this.setDatabase(code, false)
       return
     }
-    await this.setDatabase(code, true)
+    if (!this.isRetired(code)) await this.setDatabase(code, true)
     const { proxy } = this
     const isLinkUp = (away: RegionCode): boolean =>
       [away, HOME].every((end) => end === code || !proxy.faults.downRegions.includes(end))
     for (const [away, link] of [...this.#relays, ...this.#hops]) {
       if (away === code || code === HOME) link.setCut(!isLinkUp(away))
+    }
+    for (const [away, way] of this.#ways) {
+      const isUp = [away, SUCCESSOR].every((end) => end === code || !proxy.faults.downRegions.includes(end))
+      if (away === code || code === SUCCESSOR) way.setCut(!isUp)
     }
     proxy.faults.regionUp(code)
   }
@@ -249,6 +333,11 @@ export class World implements AsyncDisposable {
   #replicas(code: RegionCode): readonly Replica[] {
     return this.cluster.replicas.filter(({ name }) => regionOf(name) === code)
   }
+}
+
+/** The server behind a stretch of ocean, as its near end reaches it. */
+function urlOf(relay: Relay | undefined): { region: RegionCode; url: string } | undefined {
+  return relay && { region: SUCCESSOR, url: `postgres://postgres@127.0.0.1:${relay.port}/postgres` }
 }
 
 function verdictOn(notes: readonly Note[], ownNote: bigint | undefined): Answer['ownNote'] {

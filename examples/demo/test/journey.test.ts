@@ -8,7 +8,7 @@ import type { QueryRecord, Visit } from '../src/visit.ts'
 function answer(over: Partial<Answer>): Answer {
   return {
     ...{ kind: 'write', region: 'nrt', sentAt: 1000, totalMs: 250, status: 200, retryAfter: undefined, body: '' },
-    ...{ isTokenless: false, ownNote: undefined },
+    ...{ isTokenless: false, ownNote: undefined, home: 'ams' as const },
     ...over,
   }
 }

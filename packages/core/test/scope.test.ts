@@ -214,6 +214,15 @@ describe('scope', () => {
     expect(attempt(scope, duplicate)).toEqual(scope.replay)
   })
 
+  it('P2: replayOn() does not hand over a request that has written: it would write twice', () => {
+    const scope = request()
+    scope.hasWritten = true
+    const refusal = Object.assign(new Error('read-only'), { code: '25006', severity: 'ERROR' })
+    expect(() => runInScope(scope, () => replayOn(refusal))).not.toThrow()
+    expect(() => runInScope(scope, () => replayOn(new Error('mine'), () => true))).not.toThrow()
+    expect([scope.isSpent, scope.refusal]).toEqual([false, undefined])
+  })
+
   it('P3: isReplay() knows a replay by itself, by its code alone, and by its scope', () => {
     const scope = request()
     const replay = scope.askForReplay(AWAY, 'write')

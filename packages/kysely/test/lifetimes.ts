@@ -53,7 +53,7 @@ export function describeLifetimes(version: string): void {
         for (let n = 0; n < 4; n += 1) late.push(insert(trx, 'late'))
         await Promise.all([lost, ...late])
       })
-      expect(await errorOf(failed)).toMatchObject({ code: '57P01' })
+      expect(await errorOf(failed)).toMatchObject({ code: 'HEADWATER_CONNECTION_LOST', cause: { code: '57P01' } })
       for (const one of await Promise.allSettled(late)) expect(one.status).toBe('rejected')
       expect(await world.notes('late')).toBe(0)
       await expect.poll(() => pool.idleCount).toBe(pool.totalCount)

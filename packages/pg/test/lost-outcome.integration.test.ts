@@ -1,6 +1,7 @@
 import { ConnectionLost, OutcomeUnknown } from '@headwater/core'
 import { AnswerWire, type Cut, errorOf, World } from '@headwater/test-world'
 import type pg from 'pg'
+import Cursor from 'pg-cursor'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { RoutedPool, type RoutedPoolOptions } from '../src/index.ts'
 
@@ -297,20 +298,118 @@ describe('X6: every other loss', () => {
     client.release()
     expect(await items()).toEqual([1])
   })
+})
 
-  it('that the server announces itself (57P01) passes as it is: it has rolled back', async () => {
-    const pool = open({ application_name: 'announced' })
-    const client = await pool.connect()
+/** Ends the session that runs `slow`, as an administrator does, once it runs it. */
+async function terminateRunning(slow: string): Promise<void> {
+  const end = 'select pg_terminate_backend(pid) from pg_stat_activity where query = $1'
+  await expect.poll(async () => (await world.admin.query(end, [slow])).rowCount, { timeout: 10_000 }).toBe(1)
+}
+
+const rolledBack = (isRetryable: boolean) => ({
+  code: 'HEADWATER_CONNECTION_LOST',
+  retryable: isRetryable,
+  status: isRetryable ? 503 : 500,
+  cause: { code: '57P01', severity: 'FATAL' },
+})
+
+describe('X6: a loss that the server announces itself (57P01): it has rolled back', () => {
+  const slow = 'insert into item select 2 from pg_sleep(20)'
+
+  it.each([
+    ['a single write', slow],
+    ['a single read', 'select pg_sleep(20)'],
+    ['a text of two', `${slow}; select 1`],
+  ])('%s can be tried again', async (_what, text) => {
+    const running = errorOf(open().query(text))
+    await terminateRunning(text)
+    const error = await running
+    expect(error).toBeInstanceOf(ConnectionLost)
+    expect(error).toMatchObject(rolledBack(true))
+    expect(error).toHaveProperty('message', expect.stringContaining('due to administrator command'))
+    expect(await items()).toEqual([])
+  })
+
+  it('a statement of a transaction can be tried again with it', async () => {
+    const running = errorOf(transact(open(), 'insert into item values (1)', slow))
+    await terminateRunning(slow)
+    expect(await running).toMatchObject(rolledBack(true))
+    expect(await items()).toEqual([])
+  })
+
+  it('a transaction that was idle can be, too', async () => {
+    const client = await open().connect()
+    const heard = new Promise((resolve) => client.once('error', resolve))
     await client.query('begin')
-    await client.query('insert into item values (1)')
-    const running = errorOf(client.query('insert into item select 2 from pg_sleep(5)'))
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    await world.admin.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'announced'",
-    )
-    expect(await running).toMatchObject({ code: '57P01', severity: 'FATAL' })
+    await client.query('insert into item values (77)')
+    await terminateRunning('insert into item values (77)')
+    expect(await heard).toMatchObject({ code: '57P01' })
+    expect(await errorOf(client.query('commit'))).toMatchObject(rolledBack(true))
     client.release()
     expect(await items()).toEqual([])
+  })
+
+  it('a COMMIT that ran into it is known to be rolled back', async () => {
+    await world.admin.query(`
+      create function dawdle() returns trigger language plpgsql as 'begin perform pg_sleep(20); return null; end';
+      create constraint trigger dawdle after insert on other deferrable initially deferred
+        for each row execute function dawdle()`)
+    try {
+      const running = errorOf(transact(open(), 'insert into other values (1)'))
+      await terminateRunning('commit')
+      expect(await running).toMatchObject(rolledBack(true))
+      expect((await world.admin.query('table other')).rows).toEqual([])
+    } finally {
+      await world.admin.query('drop function dawdle cascade')
+    }
+  })
+
+  it('what a client had committed before must not be repeated', async () => {
+    const client = await open().connect()
+    await client.query('insert into item values (1)')
+    await client.query('begin')
+    const running = errorOf(client.query(slow))
+    await terminateRunning(slow)
+    expect(await running).toMatchObject(rolledBack(false))
+    client.release()
+    expect(await items()).toEqual([1])
+  })
+
+  it('a stream too', async () => {
+    const client = await open().connect()
+    await client.query('begin')
+    await client.query('insert into item values (1)')
+    const text = 'select pg_sleep(20), 1 as streamed'
+    const running = errorOf(client.query(new Cursor(text)).read(1))
+    await terminateRunning(text)
+    expect(await running).toMatchObject(rolledBack(true))
+    client.release()
+    expect(await items()).toEqual([])
+  })
+
+  it('a fast shutdown ends a transaction so', async () => {
+    await using own = await World.start({ replicas: [], schema: 'create table item (n int)' })
+    const connectionString = own.cluster.primary.url
+    const pool = own.ending(
+      new RoutedPool({
+        primary: { connectionString },
+        replicas: [],
+        promotionWaitMillis: 0,
+        application_name: 'stopped',
+      }),
+    )
+    const running = errorOf(transact(pool, 'insert into item values (1)', slow))
+    const isRunning = "select 1 from pg_stat_activity where application_name = 'stopped' and query = $1"
+    await expect.poll(async () => (await own.admin.query(isRunning, [slow])).rowCount, { timeout: 10_000 }).toBe(1)
+    await own.cluster.primary.stop('fast')
+    expect(await running).toMatchObject(rolledBack(true))
+    await own.cluster.primary.start()
+    expect(await own.cluster.primary.query('table item')).toEqual([])
+  })
+
+  it('a code that the app raises itself stays its own', async () => {
+    const raise = "do $$ begin raise exception 'mine' using errcode = '57P01'; end $$"
+    expect(await errorOf(open().query(raise))).toMatchObject({ code: '57P01', severity: 'ERROR' })
   })
 })
 

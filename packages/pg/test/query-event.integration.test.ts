@@ -50,7 +50,7 @@ describe('headwater:query', { timeout: 60_000 }, () => {
   it('R7: shows a read that goes on elsewhere at every server that it was sent to, and how long it waited for a connection', async () => {
     const pool = await world.informedPool('ams', { max: 1 })
     const events = await queriesIn(async () => {
-      const cut = expect(pool.query('select pg_sleep(20)')).rejects.toMatchObject({ code: '57P01' })
+      const cut = expect(pool.query('select pg_sleep(20)')).rejects.toMatchObject({ cause: { code: '57P01' } })
       const sleeper = "select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(20)'"
       await expect.poll(() => world.replica().query(sleeper)).toHaveLength(1)
       // It sleeps at the primary now, which has one place.
@@ -60,12 +60,14 @@ describe('headwater:query', { timeout: 60_000 }, () => {
       await cut
       await waits
     })
-    expect(events.map(told)).toEqual([
-      ['replica-0', 'ams', 'replica', 'read'],
+    expect(events.map(told)[0]).toEqual(['replica-0', 'ams', 'replica', 'read'])
+    // Whether its server has stopped is asked before the read is over; the write may be faster.
+    const atPrimary = events.slice(1).toSorted((one, other) => one.waited - other.waited)
+    expect(atPrimary.map(told)).toEqual([
       ['primary', 'ams', 'primary', 'replica-lost'],
       ['primary', 'ams', 'primary', 'write'],
     ])
-    expect(events[2]?.waited).toBeGreaterThan(200)
+    expect(atPrimary[1]?.waited).toBeGreaterThan(200)
   })
 
   it('R7: a scope that keeps a trail knows it without a subscriber; others keep nothing', async () => {

@@ -127,7 +127,7 @@ describe('servers without roles', { timeout: 60_000 }, () => {
     const end =
       "select pg_terminate_backend(pid) from pg_stat_activity where state = 'active' and query like '%slowly%' and pid <> pg_backend_pid()"
     await expect.poll(async () => (await world.admin.query(end)).rows.length, PATIENT).toBe(1)
-    expect(await write).toMatchObject({ code: '57P01' })
+    expect(await write).toMatchObject({ code: 'HEADWATER_CONNECTION_LOST', cause: { code: '57P01' } })
     expect(await notesAt(world.cluster.primary)).toEqual([])
   })
 
@@ -259,6 +259,8 @@ describe('two primaries on one timeline', { timeout: 90_000 }, () => {
     const truth = patroni({ url: [dead.url, alive.url], timeoutMillis: 200 })
     const pool = poolOf(world, 'ams', listOf(world), { truth, promotionWaitMillis: 200 })
     await Promise.all([first.promote(), second.promote()])
+    // Until both were seen, the one that was is the primary.
+    await expect.poll(() => pool.status().servers[2]?.role, PATIENT).toBe('fenced')
     await expect
       .poll(
         () =>

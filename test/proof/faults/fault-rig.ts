@@ -29,6 +29,14 @@ export const KEYS = 50
 /** Where a server stands by its name; the primary is in ams. */
 const regionOf = (name: ServerName): Region => REGIONS.find((region) => name.startsWith(region)) ?? REGIONS[0]
 
+/** Reads take as long as `pace` says: one that is over at once meets no recovery conflict. */
+const PACE = `
+  create table pace (seconds float8 not null);
+  insert into pace values (0);
+  create or replace view standing as
+    select n as state, author, current_setting('cluster_name') as node, pg_is_in_recovery() as is_replica
+    from clock, pace, lateral pg_sleep(pace.seconds)`
+
 const PATIENCE_MILLIS = 15_000
 
 /**
@@ -76,6 +84,7 @@ export class FaultRig implements AsyncDisposable {
     const settings = { max_connections: '200', max_standby_streaming_delay: '0', hot_standby_feedback: 'off' }
     const cluster = building.use(await startCluster({ replicas: REPLICAS, settings, ...abortable }))
     await cluster.primary.query(SCHEMA)
+    await cluster.primary.query(PACE)
     await cluster.primary.query('insert into register select key, 0 from generate_series(1, $1) key', [KEYS])
     await cluster.waitUntilCaughtUp(abortable)
     if (options.replication === 'synchronous') await makeSynchronous(cluster, options.hasSuccessor)
@@ -152,6 +161,31 @@ export class FaultRig implements AsyncDisposable {
       }
     }
     throw new Error(`an instance has not heard of the promotion within ${PATIENCE_MILLIS} ms`)
+  }
+
+  /** Has every read take so long, wherever it runs. */
+  async slowReads(millis: number): Promise<void> {
+    await this.source.query('update pace set seconds = $1', [millis / 1000])
+  }
+
+  /** How many reads the replicas have cancelled for a recovery conflict. */
+  async conflicts(): Promise<number> {
+    const counted = await Promise.all(
+      this.cluster.replicas.map((replica) =>
+        replica.query<{ n: number }>(
+          'select sum(confl_lock + confl_snapshot)::int as n from pg_stat_database_conflicts',
+        ),
+      ),
+    )
+    return counted.reduce((sum, rows) => sum + (rows[0]?.n ?? 0), 0)
+  }
+
+  /** Waits until the replicas have counted more conflicts than `before`. Throws when there are none: then nothing went wrong. */
+  async untilConflicts(before: number): Promise<void> {
+    for (const end = performance.now() + PATIENCE_MILLIS; performance.now() < end; await sleep(100)) {
+      if ((await this.conflicts()) > before) return
+    }
+    throw new Error('no replica has cancelled a read: the fault did not happen')
   }
 
   /** Replaces one instance by one that knows nrt-1 as the primary, as a deploy does. */

@@ -5,7 +5,7 @@ import { proveFaults } from './prove-faults.ts'
 import { renderFaultTable } from './render-faults.ts'
 
 /** Those that no other test of the whole has; the long run is `pnpm proof --faults`. */
-const SHORT: readonly FaultName[] = ['replica-frozen', 'half-open', 'answer-lost']
+const SHORT: readonly FaultName[] = ['replica-frozen', 'half-open', 'answer-lost', 'recovery-conflict']
 const PROMOTIONS: readonly FaultName[] = ['promotion', 'split-brain']
 
 test('X2, X6, X7, X11, F1, F5: under fire nothing is lost, doubled, half-committed or stale, and everything settles', async () => {

@@ -116,14 +116,21 @@ export const FAULTS = {
   'recovery-conflict': {
     what: 'locks and vacuums at the primary, so that replicas cancel what reads there',
     strike: async (rig, { holdMillis }) => {
-      await every(20, holdMillis, async () => {
-        // Some other session may hold it for long; the next time will do.
-        await rig
-          .node('primary')
-          .query("set lock_timeout = '50ms'; lock table register in access exclusive mode")
-          .catch(() => undefined)
-        await rig.node('primary').query('vacuum register, clock')
-      })
+      const before = await rig.conflicts()
+      await rig.slowReads(10)
+      try {
+        await every(20, holdMillis, async () => {
+          // Some other session may hold it for long; the next time will do.
+          await rig
+            .node('primary')
+            .query("set lock_timeout = '50ms'; lock table register in access exclusive mode")
+            .catch(() => undefined)
+          await rig.node('primary').query('vacuum register, clock')
+        })
+        await rig.untilConflicts(before)
+      } finally {
+        await rig.slowReads(0)
+      }
     },
   },
   'proxy-down': {

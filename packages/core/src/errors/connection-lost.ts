@@ -5,7 +5,7 @@ import { HTTP_STATUS, httpHeadersOf } from './http-status.ts'
  * The connection to the database was lost, and what was asked on it was not committed; `cause` is the driver's error (X6).
  *
  * It is `retryable` when nothing that its client did before was committed either: then all of it can be done again. What the
- * server itself says before it closes a connection (57P01 and the like) passes as it is.
+ * server said before it closed the connection is there too: `cause.code` is 57P01 when it stops, or an administrator ended the session.
  */
 export class ConnectionLost extends HeadwaterError {
   /** What an HTTP framework answers when the app does not catch this (the http-errors convention): 503 when it is `retryable`. */

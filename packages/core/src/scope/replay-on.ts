@@ -5,8 +5,8 @@ import { currentScope } from './frame.ts'
 /**
  * Hands this request over when another client's error means that it needs the primary: a second pool, an ORM's own engine.
  *
- * Does nothing for any other error, outside a request, and for an unknown object where no replay is possible: there the object does
- * not exist. So throw the error behind it. What the request has done before is done again in the primary's region.
+ * Does nothing for any other error, outside a request, once the request has written through a pool of ours (it would write twice), and
+ * for an unknown object where no replay is possible: there the object does not exist. So throw the error behind it. What the request has done before is done again in the primary's region.
  *
  * @default isWanted: needsPrimary
  * @throws {ReplayToPrimary} with the error as `cause`; also in a scope that is spent already.
@@ -24,7 +24,8 @@ export function replayOn(error: unknown, isWanted: (error: unknown) => boolean =
   const scope = currentScope()
   if (scope?.topology === undefined || scope.kind !== 'request') return
   if (scope.isSpent) throw scope.replay
-  if (!isWanted(error)) return
+  // What it has written here would be written again.
+  if (scope.hasWritten || !isWanted(error)) return
   const topology = scope.topology()
   const isUnknownObject = classifyRefusal(error, true) === 'unknown-object'
   if (isUnknownObject && (topology.isAtHome || scope.blocker !== undefined)) return

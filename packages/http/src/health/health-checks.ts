@@ -105,7 +105,9 @@ export class HealthChecks {
       return { status, headers: { 'cache-control': 'no-store', ...headers }, body: '' }
     }
     const rawHeaders = [DOCTOR_HEADER, REPLAY_HEADER, 'host'].flatMap((name) => [name, header(name) ?? ''])
-    const forwarding = new Forwarding(replayTarget, order, { rawHeaders, body: undefined, peer: undefined })
+    const forwarded = { rawHeaders, body: undefined, peer: undefined }
+    // What the doctor tries says nothing to the app's own requests.
+    const forwarding = new Forwarding(replayTarget, order, forwarded, () => () => undefined)
     const answer = await forwarding.answer()
     if (answer === 'unreached' || answer === 'broken') return 'failed'
     const { status, headers } = answer

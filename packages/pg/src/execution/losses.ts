@@ -1,5 +1,5 @@
 import { ConnectionLost, HeadwaterError, OutcomeUnknown } from '@headwater/core'
-import { databaseErrorIn, isConnectionLoss } from '@headwater/core/internal'
+import { databaseErrorIn, isConnectionLoss, isOutOfService } from '@headwater/core/internal'
 import { isReadTimeout, isServerError } from '../driver/pg-errors.ts'
 import { type CommitIdentity, resolveCommit } from '../fleet/commit-identity.ts'
 import type { Fleet } from '../fleet/fleet.ts'
@@ -18,7 +18,9 @@ export class Losses {
   errorOf(query: RoutedQuery, { role, client }: Connection, error: unknown): unknown {
     if (!isAnswerLost(error, client.isLost)) return error
     const { holder } = query
-    if (role === 'primary' && mayBeCommitted(query)) return this.#unknown(error, holder.commitIdentity)
+    if (role === 'primary' && mayBeCommitted(query) && !isRolledBack(error)) {
+      return this.#unknown(error, holder.commitIdentity)
+    }
     // The app has closed it itself, or pg waits no longer: nothing was lost.
     if (holder.isLost || isReadTimeout(error)) return error
     // A lone read of a replica goes elsewhere.
@@ -31,21 +33,37 @@ export class Losses {
   }
 }
 
-/** The error of a connection that was lost; what the server said itself, and what is ours already, stays as it is. */
+/** The error of a connection that was lost; what ended a session for another reason, and what is ours already, stays as it is. */
 export function connectionLost(error: unknown, isRetryable: boolean): unknown {
-  if (error instanceof HeadwaterError || isServerError(error) || !isConnectionLoss(error)) return error
+  if (error instanceof HeadwaterError || !(isServerError(error) ? isOutOfService(error) : isConnectionLoss(error))) {
+    return error
+  }
   return new ConnectionLost(error, isRetryable)
 }
 
 /**
- * Whether nothing says how the statement ended. A server that ends a session with 57P01 has rolled back. Not so a pooler that
- * has lost its server (class 08), nor one process among others that have crashed (57P02).
+ * Whether the statement has no answer of its own: the connection broke, a server that stops or crashes has ended the session, or a
+ * pooler has lost its server (class 08). On a connection that goes on such a code is the app's own (`RAISE`).
  */
 function isAnswerLost(error: unknown, isConnectionGone: boolean): boolean {
   if (error instanceof HeadwaterError) return false
   const code = databaseErrorIn(error)?.code
   if (code === undefined) return isReadTimeout(error) || isConnectionLoss(error)
-  return code === '40003' || (isConnectionGone && (code.startsWith('08') || code === '57P02'))
+  return code === '40003' || ((isConnectionGone || isFatal(error)) && isOutOfService(error))
+}
+
+/** Whether its session ends with this error. A stream hears of it before its connection does. */
+function isFatal(error: unknown): boolean {
+  return isServerError(error) && error.severity === 'FATAL'
+}
+
+/**
+ * Whether the server says that it has rolled back. One that ends a session has (57P01): had it committed before, it would have
+ * closed without a word. One process among others that have crashed cannot know (57P02).
+ */
+function isRolledBack(error: unknown): boolean {
+  const code = databaseErrorIn(error)?.code
+  return code === '57P01' || code === '57P03'
 }
 
 /** Whether the server may have committed what was sent, or may yet. */

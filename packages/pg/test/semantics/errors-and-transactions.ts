@@ -207,7 +207,32 @@ export const ERRORS_AND_TRANSACTIONS: Area = {
         return end
       },
       gives: 'rejects with Error: Client has encountered a connection error and is not queryable',
-      differs: { here: 'with the error that ended it (57P01)', why: 'it says more', gives: 'rejects with 57P01' },
+      differs: {
+        here: 'with `ConnectionLost`, whose `cause` is the error that ended it (57P01)',
+        why: 'it says more, and whether all may be done again (X6)',
+        gives: 'rejects with HEADWATER_CONNECTION_LOST',
+      },
+    },
+    {
+      says: 'a statement whose session a stopping server or an administrator ends rejects with 57P01',
+      run: async (subject) => {
+        const application_name = named('ended')
+        const client = await subject.open({ application_name }).connect()
+        client.on('error', () => undefined)
+        await client.query('begin')
+        await client.query("insert into note (body) values ('ended')")
+        const running = endOf(() => client.query("insert into note (body) select 'ended' from pg_sleep(5)"))
+        await terminate(subject, application_name)
+        const end = await running
+        client.release()
+        return end
+      },
+      gives: 'rejects with 57P01',
+      differs: {
+        here: 'with `ConnectionLost`, which has its words in its message and that error as `cause`; a single write too: it was rolled back',
+        why: 'it says whether all may be done again (X6)',
+        gives: 'rejects with HEADWATER_CONNECTION_LOST',
+      },
     },
     {
       says: 'a connection that breaks without a word in a transaction rejects with `Connection terminated unexpectedly`, no code',

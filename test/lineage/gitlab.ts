@@ -60,8 +60,12 @@ export const GITLAB: Ancestor = {
     },
     {
       there: 'service discovery by DNS',
-      mark: '−',
-      why: 'not there yet: a list, or one name for a balancer',
+      mark: '+',
+      here: '`replicas[].discover`: A, AAAA and SRV, refreshed by TTL',
+      shownBy: [
+        '../packages/pg/test/discovery.integration.test.ts',
+        'X4: the first read waits for the first answer; servers join and leave without a restart',
+      ],
     },
     {
       there: 'a host that is offline takes no request down (#238556, #13540)',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { idleMillisAfter } from '../src/forward/idle-millis.ts'
+import { idleMillisAfter } from '../src/replay/idle-millis.ts'
 
 test.each([
   ['what Node says by default', 'timeout=5', undefined, 4_000],

@@ -4,7 +4,7 @@ import { isIP, type Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { OptionsInvalid } from '@headwater/core'
 import { warn } from '@headwater/core/internal'
-import { idleMillisAfter } from '../forward/idle-millis.ts'
+import { idleMillisAfter } from './idle-millis.ts'
 import { type RegionAddresses, resolveAddresses } from './region-addresses.ts'
 import type { ForwardingTarget, ReplayOrder } from './replay-target.ts'
 

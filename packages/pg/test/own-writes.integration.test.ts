@@ -401,7 +401,7 @@ describe('R9: where the replicas are', () => {
     const script = `
       import { RoutedPool } from '@headwater/pg'
       const pool = new RoutedPool({
-        region: 'ams', allowExitOnIdle: true, catalog: false,
+        region: 'ams', allowExitOnIdle: true, catalog: false, logger: false,
         primary: { region: 'ams', connectionString: process.env.PRIMARY },
         replicas: [{ connectionString: process.env.REPLICA }],
       })

@@ -1,5 +1,6 @@
 import { runOutside } from '@headwater/core/internal'
 import type pg from 'pg'
+import { boundHere } from '../driver/bound-here.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
 import type { OpenedSession } from './read-only-session.ts'
 
@@ -25,12 +26,14 @@ export function verifyReadOnly(
   return (client, done) => {
     // The pool makes the class that it was given.
     const tracked = client as TrackedClient
-    open(tracked, (error, { isForced }) => {
+    const opened = boundHere((error: Error | undefined, { isForced }: OpenedSession) => {
       if (error !== undefined) return done(error)
       tracked.isForcedReadOnly = isForced
       if (next === undefined) done()
       else next(client, done)
     })
+    // What it asks is the pool's own affair, and no part of the query that needed a session.
+    runOutside(() => open(tracked, opened))
   }
 }
 

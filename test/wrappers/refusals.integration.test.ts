@@ -28,7 +28,7 @@ let orphan: RoutedPool
 beforeAll(async () => {
   ;[world, prisma] = await Promise.all([World.start(), generatePrisma()])
   away = await world.informedPool('nrt')
-  orphan = world.pool('ams', { primary: { region: 'ams', connectionString: GONE } })
+  orphan = world.pool('ams', { primary: { region: 'ams', connectionString: GONE }, promotionWaitMillis: 0 })
 })
 
 afterAll(async () => {

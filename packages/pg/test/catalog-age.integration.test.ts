@@ -391,6 +391,7 @@ it('R1: without a primary and a replica next door, the catalog is read from a re
   Counted.reset()
   const pool = world.pool('ams', {
     functions: {},
+    promotionWaitMillis: 0,
     primary: { region: 'ams', host: '127.0.0.1', port: 1 },
     replicas: [{ region: 'nrt', connectionString: world.replica().url, Client: Counted }],
   })

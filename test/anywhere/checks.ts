@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Answer, type Anywhere, type Asked, digestOf, textOf } from './anywhere.ts'
 
 /** What one check saw, in words for the table, and whether it is right. */
@@ -120,6 +121,7 @@ export async function degrades(anywhere: Anywhere): Promise<Finding> {
 export async function tellsUnknown(anywhere: Anywhere): Promise<Finding> {
   const bodies = anywhere.frameworks.map(() => textOf(100))
   const answers: Answer[] = []
+  await untilBack(anywhere)
   // One by one: each takes the connections of all with it.
   for (const [at, framework] of anywhere.frameworks.entries()) {
     answers.push(await anywhere.ask(`/${framework}/die`, { body: bodies[at] ?? '' }))
@@ -140,6 +142,8 @@ async function untilBack(anywhere: Anywhere): Promise<void> {
   for (let rights = 0, tries = 0; rights < 5 && tries < 100; tries += 1) {
     const { status } = await anywhere.ask('/koa-3/write', { body: textOf(100) })
     rights = status === 200 ? rights + 1 : 0
+    // A region that was found dead is asked again after two seconds.
+    if (status !== 200) await sleep(50)
   }
 }
 

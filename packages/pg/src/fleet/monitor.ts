@@ -74,7 +74,8 @@ export class Monitor {
   readonly #readFarAt = new Map<PoolNode, number>()
   #hasEnded = false
   #hurriedAt = Number.NEGATIVE_INFINITY
-  #hurried = -1
+  /** When each was hurried last. */
+  readonly #turns = new WeakMap<PoolNode, number>()
   #sampled: ((node: PoolNode, state: ReplicaState) => void) | undefined
 
   constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis }: MonitorOptions) {
@@ -186,9 +187,16 @@ export class Monitor {
     const now = performance.now()
     if (now - this.#hurriedAt < HURRY_PAUSE_MILLIS) return
     this.#hurriedAt = now
-    this.#hurried = (this.#hurried + 1) % nodes.length
-    const node = nodes[this.#hurried]
-    if (node !== undefined) this.#watches.get(node)?.watcher.hurry()
+    // The order of the nodes turns with the reads, so a place in it says nothing: who was hurried longest ago is next.
+    let next: PoolNode | undefined
+    for (const node of nodes) if (next === undefined || this.#turnOf(node) < this.#turnOf(next)) next = node
+    if (next === undefined) return
+    this.#turns.set(next, now)
+    this.#watches.get(next)?.watcher.hurry()
+  }
+
+  #turnOf(node: PoolNode): number {
+    return this.#turns.get(node) ?? Number.NEGATIVE_INFINITY
   }
 
   /**

@@ -27,7 +27,7 @@ try {
     await makeApp(app, await packAll(join(folder, 'packed')))
     for (const runtime of runtimes) await add(runtime, () => runRuntime(runtime, app, folder))
   }
-  for (const major of postgres) await add(major, () => runPostgres(major, folder))
+  for (const major of postgres) await add(major, () => runPostgres(major, folder, args.includes('--ends')))
 } finally {
   await rm(folder, { recursive: true, force: true })
 }

@@ -10,7 +10,7 @@ PostgreSQL that npm does not have, or another build of one that it has.
   --node       these of ${majorsOf('node').join(', ')}, and neither Bun nor Deno
   --postgres   these of ${POSTGRES.join(', ')}
   --only       runtimes, or postgres; also node, bun, deno
-  --ends       the oldest and the newest Node, and the oldest PostgreSQL (the newest is what the tests run on)
+  --ends       the oldest and the newest Node, and the oldest PostgreSQL without the slowest files (the newest is what the tests run on)
   --record     writes what was seen to test/matrix/tried-on.json, and into the README`
 
 export interface MatrixOptions {

@@ -6,8 +6,11 @@ import type { Outcome, PostgresMajor } from './cells.ts'
 import { install, newestOf } from './install.ts'
 import { runVitest } from './run-vitest.ts'
 
-/** Runs the integration tests of @headwater/pg on servers of this version. */
-export async function runPostgres(major: PostgresMajor, workFolder: string): Promise<Outcome> {
+/** Files whose time is waiting for what no version changes: CI leaves them out. */
+const SLOW = ['catalog-age', 'far-reads', 'lost-reads', 'no-session', 'pooler-failure', 'primary-share', 'servers']
+
+/** Runs the integration tests of @headwater/pg on servers of this version; `isShort` leaves the slowest out. */
+export async function runPostgres(major: PostgresMajor, workFolder: string, isShort: boolean): Promise<Outcome> {
   const folder = join(workFolder, `postgres-${major}`)
   const found = await binFolder(major, folder)
   if ('reason' in found) return { kind: 'skipped', reason: found.reason }
@@ -16,7 +19,11 @@ export async function runPostgres(major: PostgresMajor, workFolder: string): Pro
   if (asked.code !== 0 || version === undefined) {
     return { kind: 'skipped', reason: `PostgreSQL ${major} does not run here: ${asked.output.trim().slice(0, 300)}` }
   }
-  return { kind: 'run', version, ...(await runVitest('packages/pg/test/', { HEADWATER_CLUSTER_BIN: found.bin })) }
+  return {
+    kind: 'run',
+    version,
+    ...(await runVitest('packages/pg/test/', { HEADWATER_CLUSTER_BIN: found.bin }, isShort ? SLOW : [])),
+  }
 }
 
 /** Where initdb and postgres of this version are: named by the environment, else from npm. */

@@ -7,7 +7,6 @@ import { Reporter } from '../report/reporter.ts'
 import { connectEarly } from './connect-early.ts'
 import { Decisions } from './decisions.ts'
 import { Execution } from './execution.ts'
-import { Losses } from './losses.ts'
 import { Outcomes } from './outcomes.ts'
 import { Verdicts } from './verdicts.ts'
 
@@ -32,7 +31,7 @@ export class Engine {
     this.reads = new Reads(this.fleet, options, this.verdicts.catalog)
     this.decisions = new Decisions(options, this.fleet, this.reads, this.verdicts)
     const outcomes = new Outcomes(this.fleet, this.decisions, this.verdicts)
-    this.execution = new Execution(this.fleet, this.reads, this.decisions, outcomes, new Losses(this.fleet))
+    this.execution = new Execution(this.fleet, this.reads, this.decisions, outcomes)
   }
 
   /** See `connectEarly`. */

@@ -215,6 +215,11 @@ export class RoutedQuery {
     this.settle(error, result)
   }
 
+  /** Ends it in a later turn of the event loop, so that its caller sees the same order whatever the answer. */
+  finishLater(error: unknown, result?: unknown): void {
+    process.nextTick(() => this.holder.finish(this, error, result))
+  }
+
   #schemaChangeEnded(): void {
     this.#changesSchemaOf?.changeEnded()
     this.#changesSchemaOf = undefined

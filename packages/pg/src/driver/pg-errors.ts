@@ -53,3 +53,8 @@ export function isTransactionRefusal(error: unknown): boolean {
 export function isSessionEnded(error: unknown): boolean {
   return databaseErrorIn(error)?.code === '57P01'
 }
+
+/** Whether the pool had no free place. Source: pg-pool 3.14; its other two messages (and pg's `timeout expired`) mean the server. */
+export function isFullPool(error: unknown): boolean {
+  return error instanceof Error && error.message === 'timeout exceeded when trying to connect'
+}

@@ -37,7 +37,7 @@ export class Answers {
       for (const { statements } of this.#fleet.nodes) statements?.forgetAll()
     }
     if (!error) {
-      connection.node.gaveAnswer()
+      connection.node.health.gaveAnswer()
       holder.answered(connection)
       return holder.finish(query, undefined, result, position)
     }

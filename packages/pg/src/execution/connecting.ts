@@ -63,7 +63,7 @@ export class Connecting {
     if (held !== undefined) {
       const { node, client } = held
       if (node.traits.pooling === undefined && primary.direct === undefined) {
-        return node.whenPoolingIsKnown(client, () => this.#onHeldSession(query, own, held))
+        return node.endpoint.whenPoolingIsKnown(client, () => this.#onHeldSession(query, own, held))
       }
       if (!isShared(node.traits) && node !== primary) return this.#begin(query, held)
       if (isOpen || primary.direct === undefined) return this.#onHeldSession(query, own, held)
@@ -75,7 +75,7 @@ export class Connecting {
       return this.#cannotBegin(query, sessionUnavailable(own, primary, false))
     }
     this.#connectToPrimary(query, reason, primary.direct !== undefined, (connection) => {
-      connection.node.whenPoolingIsKnown(connection.client, () => this.#onHeldSession(query, own, connection))
+      connection.node.endpoint.whenPoolingIsKnown(connection.client, () => this.#onHeldSession(query, own, connection))
     })
   }
 

@@ -19,7 +19,7 @@ export function whenNameIsSettled(
     return goOn(call)
   if (node.traits.pooling === undefined) {
     if (isInTransaction) return goOn(call)
-    return node.whenPoolingIsKnown(client, () => {
+    return node.endpoint.whenPoolingIsKnown(client, () => {
       if (node.traits.pooling === undefined) goOn(call)
       else whenNameIsSettled(call, { node, client } as Connection, isInTransaction, goOn)
     })
@@ -28,7 +28,7 @@ export function whenNameIsSettled(
   if (!isShared(node.traits) || keepsStatements === true) return goOn(call)
   if (keepsStatements === false || isInTransaction) return goOn(withoutName(call))
   probeStatements(client, (isKept) => {
-    node.find({ keepsStatements: isKept })
+    node.endpoint.find({ keepsStatements: isKept })
     goOn(isKept ? call : withoutName(call))
   })
 }

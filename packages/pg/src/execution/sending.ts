@@ -107,7 +107,7 @@ export class Sending {
       const question = requirement === undefined ? undefined : SERVER_SAMPLE
       const sentAt = performance.now()
       return sendGuarded(client, call, question, (error, result, answer) => {
-        if (isTransactionRefusal(error)) connection.node.find({ takesTransactions: false })
+        if (isTransactionRefusal(error)) connection.node.endpoint.find({ takesTransactions: false })
         const why =
           error || requirement === undefined ? undefined : this.#reads.whyStaleBy(query, connection, answer, sentAt)
         if (why === undefined) return answered(error, result)
@@ -118,7 +118,7 @@ export class Sending {
       })
     }
     sendText(client, 'BEGIN READ ONLY', (error) => {
-      if (isTransactionRefusal(error)) connection.node.find({ takesTransactions: false })
+      if (isTransactionRefusal(error)) connection.node.endpoint.find({ takesTransactions: false })
       if (error && call.submittable === undefined) return answered(error)
       if (error) {
         submittableInternalsOf(call.submittable as Submittable).handleError?.(error, client.connection)

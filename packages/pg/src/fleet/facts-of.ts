@@ -23,7 +23,7 @@ export function factsOf(node: PoolNode, sample: ServerSample): ServerFacts {
 /** Where a server is by the pool's configuration, as pg reads that. */
 export function placeOf(node: PoolNode): Pick<ServerFacts, 'host' | 'port'> {
   try {
-    const { host, port } = node.unconnected
+    const { host, port } = node.address.unconnected
     return { host, port }
   } catch {
     // pg cannot read the URL: so says the error of each query, too.

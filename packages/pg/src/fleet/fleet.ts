@@ -185,7 +185,7 @@ export class Fleet implements PositionSource, Monitored {
 
   /** Whether reads that may go elsewhere should not go to the primary: there is none, or it does not answer. */
   get isPrimaryDown(): boolean {
-    return !this.hasPrimary || this.primary.isDown
+    return !this.hasPrimary || this.primary.health.isDown
   }
 
   /** The same without keeping the monitor going. */
@@ -262,7 +262,7 @@ export class Fleet implements PositionSource, Monitored {
     const node = isDirect ? (primary.direct ?? primary) : primary
     if (!this.hasPrimary) return this.#waitForPrimary(connected, new Error(NO_PRIMARY), deadline, isDirect)
     // A server that is known to be down is knocked at by one caller only. A refused login is each caller's own error.
-    const { lastError } = node
+    const { lastError } = node.health
     if (this.isMonitored && (isOutOfService(lastError) || isReadTimeout(lastError)) && !node.tryProbe()) {
       return this.#waitForPrimary(connected, lastError, deadline, isDirect)
     }
@@ -402,8 +402,8 @@ export class Fleet implements PositionSource, Monitored {
     } catch {
       warn(
         'HEADWATER_REGION_UNKNOWN',
-        { server: node.label, from: 'its setting headwater.region' },
-        { about: node.label, logger: this.#logger },
+        { server: node.address.label, from: 'its setting headwater.region' },
+        { about: node.address.label, logger: this.#logger },
       )
       return false
     }

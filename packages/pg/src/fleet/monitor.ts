@@ -136,7 +136,7 @@ export class Monitor {
 
   /** How long the primary takes to answer, in ms, without its slow answers; `undefined` before the first. */
   get roundTripMillis(): number | undefined {
-    return this.#fleet.primary.roundTripMillis
+    return this.#fleet.primary.roundTrip.millis
   }
 
   /** Has `sampled` called whenever a server has said how far it is. */
@@ -249,7 +249,7 @@ export class Monitor {
     const isNear = this.#fleet.isLocal(node) || this.#isReadFar(node)
     if (this.#needsLag && (node === this.#fleet.primary || isNear)) return this.#lagPauseMillis
     if (isNear) return CALM_MILLIS
-    return node.isMeasured ? FAR_MILLIS : ALARM_PAUSE_MILLIS
+    return node.roundTrip.isMeasured ? FAR_MILLIS : ALARM_PAUSE_MILLIS
   }
 
   /** Whether reads of this region went there lately: then it is asked as often as a local one. */
@@ -285,18 +285,18 @@ export class Monitor {
     if (node === this.#fleet.primary && !sample.isStandby) {
       this.#history.add(sample)
     }
-    node.measure(sample.receivedAt - sample.sentAt)
+    node.roundTrip.measure(sample.receivedAt - sample.sentAt)
     this.#sampled?.(node, sample)
   }
 
   /** Before its time is up for good, reads go elsewhere: the next one would hang there. */
   #suspect(node: PoolNode): void {
-    node.isSuspect = true
+    node.health.isSuspect = true
   }
 
   #failed(node: PoolNode, failure: Failure, cause: unknown): void {
     const error = failure === 'silent' ? this.#silenceOf(node, cause) : cause
-    node.isSuspect = false
+    node.health.isSuspect = false
     if (!this.#watches.has(node)) return
     // A server that stays away is no news.
     if (!this.#silent.has(node)) this.alarm()

@@ -116,8 +116,8 @@ export class MovingAddress {
       const from = `regionOf (${error instanceof Error ? error.name : typeof error})`
       warn(
         'HEADWATER_REGION_UNKNOWN',
-        { server: this.node.label, from },
-        { about: this.node.label, logger: this.#logger },
+        { server: this.node.address.label, from },
+        { about: this.node.address.label, logger: this.#logger },
       )
     }
   }

@@ -78,14 +78,14 @@ export function statusOf(fleet: Fleet, suspectAfterMillis: number): PoolStatus {
 function serverStatusOf(fleet: Fleet, node: PoolNode, suspectAfterMillis: number): ServerStatus {
   const { sample, lag, openSince } = fleet.monitor.knownOf(node)
   const now = performance.now()
-  const { verdict, since } = verdictOn({ ...node.reachability, openSince }, suspectAfterMillis, now)
+  const { verdict, since } = verdictOn({ ...node.health.reachability, openSince }, suspectAfterMillis, now)
   const { totalCount: total, idleCount: idle, waitingCount: waiting } = node.pool
-  const { address, secrets } = node
-  const { lastProblem } = node
+  const { place, secrets } = node.address
+  const { lastProblem } = node.health
   return Object.freeze({
     name: node.name,
-    host: address?.host,
-    port: address?.port,
+    host: place?.host,
+    port: place?.port,
     region: node.region,
     role: roleOf(fleet, node),
     timeline: sample?.timeline,

@@ -44,14 +44,14 @@ export class ServerWatch {
       textFor: () => (node.refusesPosition ? LIVENESS : SERVER_SAMPLE),
       read: (row, { connection, sentAt, receivedAt }) => {
         if (node.refusesPosition) {
-          node.markReachable(sentAt)
+          node.health.markReachable(sentAt)
           return undefined
         }
         const sample = parseServerSample(row, sentAt, receivedAt)
         if (direct === undefined) {
-          node.findPooler(sample.processId === processIdOf(connection))
+          node.endpoint.findPooler(sample.processId === processIdOf(connection))
           node.learnRole(sample.isStandby)
-          node.markReachable(sentAt)
+          node.health.markReachable(sentAt)
         }
         onSample(sample)
         return sample
@@ -64,9 +64,9 @@ export class ServerWatch {
       config: node.config,
       textFor: () => PATH,
       read: ([processId, isStandby], { connection, sentAt }) => {
-        node.findPooler(Number(processId) === processIdOf(connection))
+        node.endpoint.findPooler(Number(processId) === processIdOf(connection))
         node.learnRole(isStandby === 't')
-        node.markReachable(sentAt)
+        node.health.markReachable(sentAt)
       },
       ...events,
       onRest: () => undefined,

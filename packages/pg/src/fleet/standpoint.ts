@@ -51,14 +51,14 @@ export class Standpoint {
 
   #whereElse(far: readonly PoolNode[]): Elsewhere {
     const { primary, hasPrimary } = this.#standing
-    const isDown = !hasPrimary || primary.isDown
+    const isDown = !hasPrimary || primary.health.isDown
     // What stands at home asks nobody for a distance.
     if (!isDown && this.#alone.isAtHome) return AT_PRIMARY
     return readsElsewhere(
       this.#how,
       this.#alone.isAtHome,
-      { region: primary.region, millis: primary.roundTripMillis, isDown },
-      far.flatMap((node) => (node.isEjected ? [] : [{ region: node.region, millis: node.roundTripMillis }])),
+      { region: primary.region, millis: primary.roundTrip.millis, isDown },
+      far.flatMap((node) => (node.isEjected ? [] : [{ region: node.region, millis: node.roundTrip.millis }])),
     )
   }
 

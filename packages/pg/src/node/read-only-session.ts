@@ -14,6 +14,9 @@ export interface OpenedSession {
   readonly isOwn: boolean | undefined
 }
 
+/** Is told how that went. */
+export type ReadOnlyOpened = (error: Error | undefined, session: OpenedSession) => void
+
 /**
  * Makes sure that a new session on a replica cannot write (X1), and tells whether it is so. Behind a pooler it sends nothing: the
  * setting would stay on a session that others use after us (B3). A pooler answers the startup itself, with a process id of its
@@ -23,7 +26,7 @@ export function openReadOnly(
   client: TrackedClient,
   traits: EndpointTraits,
   isTold: boolean,
-  opened: (error: Error | undefined, session: OpenedSession) => void,
+  opened: ReadOnlyOpened,
 ): void {
   if (!isDirect(traits)) return opened(undefined, NOT_FORCED)
   if (traits.pooling === 'none' && client.isReadOnlyByDefault === true) return opened(undefined, FORCED)

@@ -188,7 +188,7 @@ export class LeasedClient extends LazyEmitter {
 
   /** What says where it leads: its connection, and before that what one to the primary will say. */
   get #face(): pg.Client {
-    return this.#connections.latest?.client ?? this.#engine.fleet.primary.unconnected
+    return this.#connections.latest?.client ?? this.#engine.fleet.primary.address.unconnected
   }
 
   /** What a request to cancel its query must say; `null` before the first statement. */

@@ -30,9 +30,9 @@ export function wiringOf({ nodes, standing }: Fleet): PoolWiring {
   return {
     region: standing.region,
     primaryRegion: nodes[0]?.region,
-    servers: nodes.map(({ origin, label, region, traits, config }, index) => ({
-      origin,
-      label,
+    servers: nodes.map(({ address, region, traits, config }, index) => ({
+      origin: address.origin,
+      label: address.label,
       region,
       role: index === 0 ? 'primary' : 'replica',
       isOneServer: traits.isOneServer,

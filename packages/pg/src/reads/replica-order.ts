@@ -76,7 +76,11 @@ export class ReplicaOrder {
     if (kept !== undefined && !kept.isEjected && nodes.includes(kept)) return nodes.indexOf(kept)
     const choosable = nodes.flatMap((node, index) => {
       if (node.isEjected) return []
-      const { busy, roundTripMillis: millis, share } = node
+      const {
+        busy,
+        roundTrip: { millis },
+        share,
+      } = node
       return [{ index, busy, millis, weight: share.weight }]
     })
     const place = choosable[chooseReplica(this.#choice, choosable, turn)]?.index ?? 0
@@ -92,6 +96,6 @@ export class ReplicaOrder {
   }
 }
 
-function distanceOf({ roundTripMillis }: PoolNode): number {
-  return roundTripMillis ?? Number.MAX_SAFE_INTEGER
+function distanceOf({ roundTrip }: PoolNode): number {
+  return roundTrip.millis ?? Number.MAX_SAFE_INTEGER
 }

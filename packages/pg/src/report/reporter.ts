@@ -2,7 +2,8 @@ import type { Logger } from '@headwater/core'
 import { type Finding, isDirect, log, runOutside, warnOfAll } from '@headwater/core/internal'
 import { errorInWords } from '../fleet/error-in-words.ts'
 import type { Fleet } from '../fleet/fleet.ts'
-import { addressText, type PoolNode } from '../node/pool-node.ts'
+import { addressText } from '../node/node-address.ts'
+import type { PoolNode } from '../node/pool-node.ts'
 import { findingsIn } from './findings.ts'
 import type { FleetFacts, ServerFacts } from './fleet-facts.ts'
 import { startLine } from './start-line.ts'
@@ -114,8 +115,8 @@ export class Reporter {
   /** Whether a server has said what it is, or has failed to. Behind a load balancer there is nobody to ask. */
   #isKnown(node: PoolNode): boolean {
     const { monitor, primary } = this.#fleet
-    if (monitor.asks(node)) return this.#fleet.roleOf(node) !== 'unknown' || node.lastProblem !== undefined
-    return node !== primary || node.reachability.isReachable !== undefined
+    if (monitor.asks(node)) return this.#fleet.roleOf(node) !== 'unknown' || node.health.lastProblem !== undefined
+    return node !== primary || node.health.reachability.isReachable !== undefined
   }
 
   #facts(): FleetFacts {
@@ -135,17 +136,18 @@ export class Reporter {
 
   #factsOf(node: PoolNode, isConfiguredPrimary: boolean): ServerFacts {
     const { sample, lag } = this.#fleet.monitor.knownOf(node)
-    const { address, lastProblem } = node
+    const { label, origin, place, secrets } = node.address
+    const { lastProblem } = node.health
     const millis = lag?.millis
     return {
-      label: node.label,
-      address: address === undefined ? node.origin : addressText(address),
+      label,
+      address: place === undefined ? origin : addressText(place),
       region: node.region,
       isConfiguredPrimary,
       isLocal: this.#fleet.isLocal(node),
       isOneServer: node.traits.isOneServer,
       isDirect: isDirect(node.traits),
-      isPoolerUnsaid: node.isPoolerUnsaid,
+      isPoolerUnsaid: node.endpoint.isPoolerUnsaid,
       refusesPosition: node.refusesPosition,
       slowerPrepared: node.statements?.slower.at(-1)?.name,
       isAsked: this.#fleet.monitor.asks(node),
@@ -155,8 +157,8 @@ export class Reporter {
       cluster: sample?.cluster,
       // An address that moves leads to one of the others.
       startedAt: node.traits.isMoving ? undefined : sample?.startedAt,
-      isReachable: node.reachability.isReachable,
-      problem: lastProblem === undefined ? undefined : errorInWords(lastProblem.error, node.secrets),
+      isReachable: node.health.reachability.isReachable,
+      problem: lastProblem === undefined ? undefined : errorInWords(lastProblem.error, secrets),
       lagMillis: millis !== undefined && Number.isFinite(millis) ? millis : undefined,
       survey: this.#surveys.get(node),
       max: node.config.max ?? DEFAULT_MAX,

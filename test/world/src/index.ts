@@ -1,6 +1,7 @@
 export { AnswerWire, type Cut } from './answer-wire.ts'
 export { CuttingWire } from './cutting-wire.ts'
 export { errorOf } from './error-of.ts'
+export { FrontendTap } from './frontend-tap.ts'
 export { inJob, inRequest, requestScope } from './scopes.ts'
 export { untilCatalogIsRead } from './until-catalog-is-read.ts'
 export { untilHome } from './until-home.ts'

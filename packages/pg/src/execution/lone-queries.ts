@@ -23,6 +23,7 @@ export const LONE_QUERIES: Holder = Object.freeze({
   cannotBegin: () => undefined,
   giveUp: () => undefined,
   pin: () => undefined,
+  opening: () => undefined,
   begin: (_connection: Connection, begun: (error?: unknown) => void) => begun(),
   identify: (_connection: Connection, identified: (error?: unknown) => void) => identified(),
   answered: ({ client, mustClose, release }: Connection) => {

@@ -70,7 +70,7 @@ function isRolledBack(error: unknown): boolean {
 function mayBeCommitted({ statement, sentIn, holder }: RoutedQuery): boolean {
   if (sentIn === undefined) return false
   const { access, reason, control, count } = statement
-  if (sentIn !== 'open') {
+  if (sentIn === 'none') {
     // EXECUTE of a prepared write counts as `session`; SET and the like are gone with their session.
     const isControl = control !== undefined && control.kind !== 'two-phase'
     return access !== 'read' && reason !== 'session-state' && !isControl

@@ -10,6 +10,8 @@ import {
   type TransactionState,
 } from '@headwater/core/internal'
 import type pg from 'pg'
+import type { Opening } from '../driver/opening.ts'
+import { takesOpening } from '../driver/opening-query.ts'
 import type { QueryCall } from '../driver/query-call.ts'
 import { isOnePacket } from '../driver/send-guarded.ts'
 import type { Settle } from '../driver/settle.ts'
@@ -61,6 +63,11 @@ export interface Holder {
   pin(): void
   /** A query is sent on this connection of its own. */
   use(connection: Connection, query: RoutedQuery): void
+  /**
+   * What it held back, to go in one write with the first statement on `connection`; `undefined` when that cannot be. `begun` is called
+   * when its transaction is open.
+   */
+  opening(connection: Connection, begun: () => void): Opening | undefined
   /** Sends what it held back before the first statement on `connection`. */
   begin(connection: Connection, begun: (error?: unknown) => void): void
   /** Before a COMMIT is sent: finds out what `commitIdentity` gives. An error means that nothing more can be sent. */
@@ -100,7 +107,7 @@ export class RoutedQuery {
   readonly judgedBy: number
   #triedFirst: PoolNode | undefined
   #triedAfter: PoolNode[] | undefined
-  /** Whether it was sent outside a transaction or inside one; `undefined` before that. */
+  /** Whether it was sent outside a transaction, inside one, or (`held`) together with what begins one; `undefined` before that. */
   sentIn: TransactionState['phase'] | undefined
   /** Whether it was lost at the primary, and left for a replica: once is enough. */
   hasLeftPrimary = false
@@ -231,6 +238,11 @@ export class RoutedQuery {
     if (this.hasTriedFar) return false
     const { access, control } = this.statement
     return (access === 'read' && control === undefined) || (this.frame?.forced === 'replica' && access !== 'write')
+  }
+
+  /** Whether it can go in one write with what begins its transaction (S2). */
+  takesOpening(client: TrackedClient): boolean {
+    return this.statement.control === undefined && takesOpening(client, this.call)
   }
 
   /** Whether it travels in one packet with a transaction around it. */

@@ -1,7 +1,9 @@
-import type { Position } from '@headwater/core/internal'
+import { databaseErrorIn, type Position } from '@headwater/core/internal'
 import type { Submittable } from 'pg'
+import { boundHere } from '../driver/bound-here.ts'
 import { isStatementLost } from '../driver/named-statement.ts'
-import { isTransactionRefusal } from '../driver/pg-errors.ts'
+import type { Opening } from '../driver/opening.ts'
+import { isNeverSent, isReadTimeout, isServerError, isTransactionRefusal } from '../driver/pg-errors.ts'
 import { submittableInternalsOf } from '../driver/pg-internals.ts'
 import { sendStatement } from '../driver/prepare/send-statement.ts'
 import { sendQuery, sendText } from '../driver/send.ts'
@@ -36,16 +38,62 @@ export class Sending {
     this.#answers = answers
   }
 
-  /** Sends what must go before it (a held BEGIN), then the query. */
+  /** Sends what must go before it or with it (a held BEGIN), and the query. */
   begin(query: RoutedQuery, connection: Connection): void {
     const { holder } = query
     if (query.trace !== undefined) traceServer(query, connection, query.trace)
     holder.use(connection, query)
     if (holder.transaction.phase !== 'held') return this.#sendNext(query, connection)
-    holder.begin(connection, (error) => {
+    const opening = query.takesOpening(connection.client)
+      ? holder.opening(connection, () => {
+          query.sentIn = 'open'
+        })
+      : undefined
+    if (opening === undefined) this.#sendBehindBegin(query, connection)
+    else this.#sendWithBegin(query, connection, opening)
+  }
+
+  #sendBehindBegin(query: RoutedQuery, connection: Connection): void {
+    query.holder.begin(connection, (error) => {
       if (error) this.#answers.take(query, connection, error)
       else this.#send(query, connection)
     })
+  }
+
+  /** Sends the first statement of a transaction in one write with what begins that (S2). */
+  #sendWithBegin(query: RoutedQuery, connection: Connection, opening: Opening): void {
+    const { call, statement } = query
+    query.sentIn = 'held'
+    let isAnswered = false
+    const answered = (error: unknown, result?: unknown): void => {
+      if (isAnswered) return
+      isAnswered = true
+      if (error && !opening.hasBegun) this.#notBegun(query, connection, opening, error)
+      else this.#answers.take(query, connection, error, result)
+    }
+    sendStatement(connection.client, call, statement, answered, opening)
+  }
+
+  /** An error came before the server has said that the transaction is open. */
+  #notBegun(query: RoutedQuery, connection: Connection, opening: Opening, error: unknown): void {
+    const { client, role } = connection
+    const { holder } = query
+    // It is still running, and what follows runs behind it.
+    if (opening.wasSent && isReadTimeout(error)) opening.assumeBegun()
+    else if (opening.wasSent && !client.isSettled) {
+      return client.whenSettled(boundHere(() => this.#notBegun(query, connection, opening, error)))
+    }
+    if (opening.hasBegun) return this.#answers.take(query, connection, error)
+    query.sentIn = opening.wasSent ? 'held' : undefined
+    if (opening.isOneText && client.sessionStatus === 'I' && isServerError(error) && !isCancelled(error)) {
+      // No answer means that nothing of the text has run. In turn, each statement gets the error that is its own.
+      query.sentIn = undefined
+      return this.#sendBehindBegin(query, connection)
+    }
+    // As for any transaction whose connection is lost (X11). A replica's has given nothing yet, and begins elsewhere (X2).
+    if (opening.wasSent && client.isLost && role === 'primary' && !isNeverSent(error)) opening.assumeBegun()
+    else if (opening.wasSent) holder.cannotBegin(error)
+    this.#answers.take(query, connection, error)
   }
 
   #sendNext(query: RoutedQuery, connection: Connection): void {
@@ -131,4 +179,8 @@ export class Sending {
       sendQuery(client, call, (failure, result) => rollBack(client, () => answered(failure, result)))
     })
   }
+}
+
+function isCancelled(error: unknown): boolean {
+  return databaseErrorIn(error)?.code === '57014'
 }

@@ -1,9 +1,27 @@
+import { canOpen, Opening } from '../driver/opening.ts'
 import { sendText } from '../driver/send.ts'
 import { type CommitIdentity, sendAndIdentify, whenHistoryIsKnown } from '../fleet/commit-identity.ts'
 import type { Connection } from '../node/pool-node.ts'
 
 /** Gives an error, or what finds the transaction again where that is known by now. */
 type Begun = (error?: unknown, identity?: CommitIdentity) => void
+
+/**
+ * The texts that begin a transaction, to go in one write with its first statement (S2); `undefined` when they must go before. `begun` is
+ * called when it is open.
+ */
+export function openingOf(connection: Connection, texts: readonly string[], begun: () => void): Opening | undefined {
+  if (!canOpen(texts)) return undefined
+  const [begin = 'begin', ...others] = texts
+  return new Opening(mustBeReadOnly(connection) ? [begin, READ_ONLY, ...others] : texts, begun)
+}
+
+const READ_ONLY = 'set transaction read only'
+
+/** On a replica whose session is not forced read-only the transaction is (X1). */
+function mustBeReadOnly({ role, client }: Connection): boolean {
+  return role === 'replica' && !client.isForcedReadOnly
+}
 
 /**
  * Sends the texts that begin a transaction, one after the other, until one fails. In a transaction that is tracked and begins with
@@ -17,10 +35,10 @@ export function beginTransaction(
   isWrite: boolean,
   begun: Begun,
 ): void {
-  if (connection.role === 'replica' && !connection.client.isForcedReadOnly) {
+  if (mustBeReadOnly(connection)) {
     const [begin = 'begin', ...others] = texts
     // On a line of its own: the app's text may end in a comment.
-    return sendEach(connection, [`${begin}\n;set transaction read only`, ...others], begun)
+    return sendEach(connection, [`${begin}\n;${READ_ONLY}`, ...others], begun)
   }
   if (!isTracked) return sendEach(connection, texts, begun)
   const { client } = connection

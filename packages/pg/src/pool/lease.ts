@@ -1,6 +1,7 @@
 import { OutcomeUnknown } from '@headwater/core'
 import type { Position, TransactionState } from '@headwater/core/internal'
 import type pg from 'pg'
+import type { Opening } from '../driver/opening.ts'
 import { hasValues } from '../driver/query-call.ts'
 import { STANDS_ALONE } from '../execution/lone-queries.ts'
 import { connectionLost } from '../execution/losses.ts'
@@ -8,7 +9,7 @@ import type { Holder, RoutedQuery } from '../execution/routed-query.ts'
 import { askIdentity, type CommitIdentity } from '../fleet/commit-identity.ts'
 import type { NodeRole } from '../node/node-role.ts'
 import type { Connection } from '../node/pool-node.ts'
-import { beginTransaction } from './begin-transaction.ts'
+import { beginTransaction, openingOf } from './begin-transaction.ts'
 import type { ConnectionSet } from './connection-set.ts'
 import { HeldTransaction } from './held-transaction.ts'
 
@@ -70,7 +71,11 @@ export class Lease implements Holder {
     if (this.#lostTo !== undefined) return null
     if (this.#held !== undefined) return 'T'
     const { latest } = this.connections
-    return latest === undefined ? 'I' : (latest.client.sessionStatus ?? null)
+    if (latest === undefined) return 'I'
+    const { sessionStatus, isSettled } = latest.client
+    // The answer that its BEGIN is in has begun, and has not ended.
+    if (sessionStatus === 'I' && !isSettled && this.#transaction.phase === 'open') return 'T'
+    return sessionStatus ?? null
   }
 
   reasonToRefuse({ statement }: RoutedQuery): unknown {
@@ -150,10 +155,20 @@ export class Lease implements Holder {
     this.#isPinned = true
   }
 
+  opening(connection: Connection, begun: () => void): Opening | undefined {
+    const held = this.#held
+    // Its number is asked for in a round trip of its own.
+    if (held === undefined || this.#isTracked(connection, held)) return undefined
+    return openingOf(connection, held.texts, () => {
+      this.#hasBegun(connection, held)
+      begun()
+    })
+  }
+
   begin(connection: Connection, begun: (error?: unknown) => void): void {
     const held = this.#held
     if (held === undefined) return begun()
-    const isTracked = this.#tracksCommits && connection.role === 'primary' && held.modes.isReadOnly !== true
+    const isTracked = this.#isTracked(connection, held)
     const isWrite = this.#sent !== undefined && this.#sent.statement.access !== 'read'
     beginTransaction(connection, held.texts, isTracked, isWrite, (error, identity) => {
       if (error) {
@@ -161,10 +176,18 @@ export class Lease implements Holder {
         return begun(error)
       }
       this.#commitIdentity = identity
-      this.#held = undefined
-      this.#transaction = { phase: 'open', on: connection.role, isReadOnly: held.modes.isReadOnly === true }
+      this.#hasBegun(connection, held)
       begun()
     })
+  }
+
+  #isTracked({ role }: Connection, { modes }: HeldTransaction): boolean {
+    return this.#tracksCommits && role === 'primary' && modes.isReadOnly !== true
+  }
+
+  #hasBegun({ role }: Connection, { modes }: HeldTransaction): void {
+    this.#held = undefined
+    this.#transaction = { phase: 'open', on: role, isReadOnly: modes.isReadOnly === true }
   }
 
   identify({ client }: Connection, identified: (error?: unknown) => void): void {
@@ -248,7 +271,8 @@ export class Lease implements Holder {
   /** Follows the server: a transaction has ended, or has begun inside a text, when ReadyForQuery says so. */
   #syncTransaction(): void {
     const { latest } = this.connections
-    if (latest === undefined) return
+    // While a query runs its server has said nothing of the state that it leaves.
+    if (latest === undefined || !latest.client.isSettled) return
     const { sessionStatus } = latest.client
     const isInside = sessionStatus === 'T' || sessionStatus === 'E'
     // The server took the held BEGIN, and refused a statement after it.

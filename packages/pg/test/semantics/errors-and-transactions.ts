@@ -131,7 +131,7 @@ export const ERRORS_AND_TRANSACTIONS: Area = {
         client.on('error', () => undefined)
         await client.query('begin')
         const { rows } = await subject.world.admin.query(
-          'select count(*)::int as n from pg_stat_activity where application_name = $1',
+          `select count(*)::int as n from pg_stat_activity where application_name = $1 and query ilike 'begin%'`,
           [application_name],
         )
         await client.query('rollback')
@@ -140,9 +140,31 @@ export const ERRORS_AND_TRANSACTIONS: Area = {
       },
       gives: [{ n: 1 }],
       differs: {
-        here: 'is held back until the first statement; `BEGIN; COMMIT` sends nothing',
-        why: 'the first statement shows where the transaction belongs (R3)',
+        here: 'is answered at once, and goes with the first statement, which gets its error; `BEGIN; COMMIT` sends nothing',
+        why: 'the first statement shows where the transaction belongs (R3), and BEGIN is no round trip of its own (S2)',
         gives: [{ n: 0 }],
+      },
+    },
+    {
+      says: 'the server sees each text as it was given, in `pg_stat_activity` and in its log',
+      run: async (subject) => {
+        const application_name = named('seen')
+        return withClient(subject.open({ application_name }), async (client) => {
+          await client.query('begin')
+          await client.query("insert into note (body) values ('seen')")
+          const { rows } = await subject.world.admin.query(
+            `select query from pg_stat_activity where application_name = $1 and query like '%note%'`,
+            [application_name],
+          )
+          await client.query('rollback')
+          return rows
+        })
+      },
+      gives: [{ query: "insert into note (body) values ('seen')" }],
+      differs: {
+        here: 'the first one of a transaction behind its BEGIN in one text, when it has no values',
+        why: 'they go in one round trip (S2); one with values is seen as it was given',
+        gives: [{ query: "begin\n;insert into note (body) values ('seen')" }],
       },
     },
     {

@@ -1,5 +1,6 @@
 import { databaseErrorIn } from '@headwater/core/internal'
 import type pg from 'pg'
+import type { Opening } from '../opening.ts'
 import { internalsOf } from '../pg-internals.ts'
 import { type AppConfig, SentQuery } from '../sent-query.ts'
 import type { Settle } from '../settle.ts'
@@ -22,6 +23,7 @@ export class PreparedQuery extends SentQuery {
   readonly #statement: PreparedStatement
   readonly #map: (value: unknown) => Sendable
   readonly #sent: readonly unknown[]
+  readonly #opening: Opening | undefined
   #isFirstRun = false
   #isRetry = false
   #described: Fields = null
@@ -35,6 +37,7 @@ export class PreparedQuery extends SentQuery {
     values: readonly unknown[],
     map: (value: unknown) => Sendable,
     callback: Settle,
+    opening?: Opening,
   ) {
     super(config, statement.record.text, values, callback)
     this.#client = client
@@ -42,6 +45,7 @@ export class PreparedQuery extends SentQuery {
     this.#statement = statement
     this.#sent = values
     this.#map = map
+    this.#opening = opening
     // Its name is not pg's business: pg would keep the text of every name for as long as the connection lives.
     this.name = undefined
   }
@@ -69,15 +73,18 @@ export class PreparedQuery extends SentQuery {
     statement.runs = isReady ? statement.runs + 1 : 1
     if (fields !== undefined && fields !== null) this.#expect(fields)
     this.#sentAt = this.#session.mayHurt(statement) && statement.record.guard.timesNext() ? performance.now() : 0
+    if (this.#opening !== undefined) this.#opening.wasSent = true
     if (stream.writable) stream.write(bytes)
     return null
   }
 
   #before(isReady: boolean): Buffer | undefined {
     const closing = this.#session.takeClosing()
-    if (isReady) return closing
-    const { parseMessages } = this.#statement.record
-    return closing === undefined ? parseMessages : Buffer.concat([closing, parseMessages])
+    const opening = this.#opening
+    if (isReady && opening === undefined) return closing
+    const parts = [closing, opening?.messages, isReady ? undefined : this.#statement.record.parseMessages]
+    const [first, ...others] = parts.filter((part) => part !== undefined)
+    return first === undefined || others.length === 0 ? first : Buffer.concat([first, ...others])
   }
 
   /** Does what the server's description would do. The app owns a result, and may write into its fields: each has its own. */
@@ -91,6 +98,7 @@ export class PreparedQuery extends SentQuery {
   }
 
   override handleCommandComplete(message: unknown, connection: unknown): void {
+    if (this.#opening?.takesAnswer() === true) return
     const statement = this.#statement
     if (this.#isFirstRun) {
       statement.isPrepared = true
@@ -112,7 +120,8 @@ export class PreparedQuery extends SentQuery {
     if (this.#isOutdated(error) && !this.#isRetry) {
       this.#isRetry = true
       // In a transaction the server has given up all of it.
-      if (this.#client.sessionStatus === 'I') return void internalsOf(this.#client).query(this)
+      if (this.#opening === undefined && this.#client.sessionStatus === 'I')
+        return void internalsOf(this.#client).query(this)
     }
     super.handleError(error, connection)
   }

@@ -1,4 +1,6 @@
 import type { Statement } from '@headwater/core/internal'
+import type { Opening } from '../opening.ts'
+import { sendWithOpening } from '../opening-query.ts'
 import { internalsOf } from '../pg-internals.ts'
 import type { QueryCall } from '../query-call.ts'
 import { sendQuery } from '../send.ts'
@@ -13,28 +15,42 @@ import type { TextRecord } from './text-record.ts'
 const NO_CONFIG: AppConfig = Object.freeze({ text: '' })
 const NO_VALUES: readonly unknown[] = Object.freeze([])
 
-/** Sends an ordinary query: prepared where its text comes back (S1), and else as pg does. */
-export function sendStatement(client: TrackedClient, call: QueryCall, statement: Statement, answered: Settle): void {
+/**
+ * Sends an ordinary query: prepared where its text comes back (S1), and else as pg does. With `opening`, what begins its transaction
+ * goes in the same write (S2); it must be one that `takesOpening()` takes.
+ */
+export function sendStatement(
+  client: TrackedClient,
+  call: QueryCall,
+  statement: Statement,
+  answered: Settle,
+  opening?: Opening,
+): void {
   const { statements } = client
-  if (statements === undefined) return sendQuery(client, call, answered)
+  if (statements === undefined) return sendPlain(client, call, answered, opening)
   if (FORGETS.has(statement.reason) && FORGETTING.test(call.text ?? '')) statements.forgetAll()
   const values = preparableValues(call, statement)
   const record = values === undefined ? undefined : statements.server.count(call.text ?? '')
   // In an aborted transaction the server refuses whatever comes, and its words depend on the message.
   if (values === undefined || record === undefined || client.sessionStatus === 'E')
-    return sendQuery(client, call, answered)
+    return sendPlain(client, call, answered, opening)
   if (record.parameters === values.length && statements.server.isPrepared(record) && !record.guard.wantsPlain) {
     const prepared = statements.take(record)
     if (prepared !== undefined && toSendable !== undefined) {
       const config = typeof call.config === 'string' ? NO_CONFIG : (call.config as AppConfig)
-      const query = new PreparedQuery(client, statements, prepared, config, values, toSendable, answered)
+      const query = new PreparedQuery(client, statements, prepared, config, values, toSendable, answered, opening)
       internalsOf(client).query(query)
       return
     }
   }
   const isTimed = record.uses <= TIMED || record.parameters === undefined || record.guard.wantsPlain
-  if (record.uses === 1 || !isTimed) return sendQuery(client, call, answered)
-  sendTimed(client, call, answered, statements, record, values.length)
+  if (record.uses === 1 || !isTimed) return sendPlain(client, call, answered, opening)
+  sendTimed(client, call, answered, opening, statements, record, values.length)
+}
+
+function sendPlain(client: TrackedClient, call: QueryCall, answered: Settle, opening: Opening | undefined): void {
+  if (opening === undefined) sendQuery(client, call, answered)
+  else sendWithOpening(client, call, opening, answered)
 }
 
 /** So many uses of a text are timed, plain: what is normal for it. */
@@ -44,19 +60,21 @@ function sendTimed(
   client: TrackedClient,
   call: QueryCall,
   answered: Settle,
+  opening: Opening | undefined,
   { server }: SessionStatements,
   record: TextRecord,
   parameters: number,
 ): void {
   const sentAt = performance.now()
-  sendQuery(client, call, (error, result) => {
+  const timed: Settle = (error, result) => {
     if (!error) {
       record.parameters ??= parameters
       const found = record.guard.plainTook(performance.now() - sentAt)
       if (found !== undefined) server.wasSlower(record, found)
     }
     answered(error, result)
-  })
+  }
+  sendPlain(client, call, timed, opening)
 }
 
 /** Why a statement has its access that may empty the session of what is prepared on it. */

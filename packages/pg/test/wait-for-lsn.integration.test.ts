@@ -3,7 +3,8 @@ import { World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest'
 import { WAIT_FOR_LSN } from '../src/fleet/wait-for-lsn.ts'
-import { type ServerWait, Watcher } from '../src/fleet/watcher.ts'
+import type { ServerWait } from '../src/fleet/watch.ts'
+import { Watcher } from '../src/fleet/watcher.ts'
 
 const INSERT = "insert into note (body) values ('waited for')"
 let world: World

@@ -2,7 +2,8 @@ import { toLsn } from '@headwater/core/internal'
 import { World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Watch, Watcher } from '../src/fleet/watcher.ts'
+import type { Watch } from '../src/fleet/watch.ts'
+import { Watcher } from '../src/fleet/watcher.ts'
 
 let world: World
 

@@ -99,7 +99,7 @@ export class Answers {
   /** The pooler gave it no server, so nothing was sent: it waits for the primary as if there was no connection (X9). */
   #notSent(query: RoutedQuery, connection: Connection, cause: unknown): void {
     const { holder } = query
-    query.deadline ??= this.#fleet.primaryDeadline
+    query.deadline ??= this.#fleet.access.deadline
     connection.node.learn({ kind: 'failed', error: cause })
     holder.noticeLoss(cause)
     if (!holder.isLost && performance.now() < query.deadline) return this.#connecting.toPrimary(query, 'write')
@@ -168,7 +168,7 @@ export class Answers {
       if (hasStopped) this.#connecting.toPrimary(query, 'write')
       else query.holder.finish(query, error)
     })
-    void this.#fleet.hasStopped(connection.node).then(decided)
+    void this.#fleet.access.hasStopped(connection.node).then(decided)
   }
 }
 

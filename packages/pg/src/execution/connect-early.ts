@@ -19,7 +19,7 @@ export function connectEarly(fleet: Fleet, routing: Routing, frame: Frame | unde
   else toPrimary()
 
   function toPrimary(): void {
-    if (frame?.scope?.kind === 'request') fleet.connectToPrimary(connected)
+    if (frame?.scope?.kind === 'request') fleet.access.connect(connected)
     else fleet.primary.connect(connected, connected)
   }
 }

@@ -73,7 +73,7 @@ function ask(client: TrackedClient, text: string, identified: Identified): void 
  */
 export function resolveCommit(fleet: Fleet, { xid, history }: CommitIdentity): Promise<CommitOutcome> {
   return new Promise((resolve, reject) => {
-    fleet.connectToPrimary((failure, connection) => {
+    fleet.access.connect((failure, connection) => {
       if (connection === undefined) return reject(failure)
       const { client } = connection
       const text = `select pg_catalog.pg_xact_status('${xid}'), ${HISTORY}`

@@ -8,41 +8,21 @@ import {
 import type pg from 'pg'
 import { isNotRunning } from '../driver/pg-errors.ts'
 import type { PoolNode } from '../node/pool-node.ts'
+import { Pace, type Paced } from './pace.ts'
 import { type Lag, PrimaryHistory } from './primary-history.ts'
 import { isPositionRefused } from './primary-sample.ts'
 import type { ServerSample } from './server-sample.ts'
 import { ServerWatch } from './server-watch.ts'
-import type { Failure } from './watcher.ts'
+import type { Failure } from './watch.ts'
 
-/** The pause between two questions to a local server while all is calm; shorter when `maxLag` needs a more exact answer. */
-const CALM_MILLIS = 1_000
-/** The same for a server of another region. */
-const FAR_MILLIS = 10_000
-const SHORTEST_PAUSE_MILLIS = 50
 /** The least time between two questions that reads hurry, whoever is asked. */
 const HURRY_PAUSE_MILLIS = 2
-/** The pause while it is not clear who is who. */
-const ALARM_PAUSE_MILLIS = 100
-/** How long servers are asked that often after each piece of evidence. */
-const ALARM_MILLIS = 30_000
-/** How long a connection to an address that moves is asked, while all is calm, and after evidence. */
-const RENEW_MILLIS = 5_000
-const RENEW_IN_ALARM_MILLIS = 1_000
-/** The pause after that, while no server is known to be the primary. */
-const LEADERLESS_PAUSE_MILLIS = 250
-/** How long they are asked at all after the last query. */
-const PATIENCE_MILLIS = 60_000
 
 /** What the monitor needs of the fleet whose servers it asks. */
-export interface Monitored {
+export interface Monitored extends Paced {
   readonly nodes: readonly PoolNode[]
-  /** The server that is taken for the primary now. */
-  readonly primary: PoolNode
-  /** Whether it may be: it is the first guess, or was elected. */
-  readonly hasPrimary: boolean
   /** Whether it has to be asked who is who: one server alone need not be. */
   readonly isMonitored: boolean
-  isLocal(node: PoolNode): boolean
   /** Takes in what a server said, or that it does not answer. */
   report(node: PoolNode, said: ServerSample | 'silent'): void
 }
@@ -61,17 +41,11 @@ export class Monitor {
   /** Those of servers that have left. */
   readonly #ending = new Set<Promise<void>>()
   readonly #history = new PrimaryHistory()
-  readonly #lagPauseMillis: number
-  readonly #needsLag: boolean
+  readonly #pace: Pace
   readonly #patienceMillis: number
-  #isUsed = false
-  #usedAt = Number.NEGATIVE_INFINITY
   #isRunning = false
-  #alarmUntil = Number.NEGATIVE_INFINITY
   /** The servers that gave no answer last. */
   readonly #silent = new Set<PoolNode>()
-  /** When reads of this region went to servers of others. */
-  readonly #readFarAt = new Map<PoolNode, number>()
   #hasEnded = false
   #hurriedAt = Number.NEGATIVE_INFINITY
   /** When each was hurried last. */
@@ -80,10 +54,8 @@ export class Monitor {
 
   constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis }: MonitorOptions) {
     this.#fleet = fleet
-    this.#needsLag = maxLagMillis !== undefined
+    this.#pace = new Pace(fleet, maxLagMillis)
     this.#patienceMillis = 2 * suspectAfterMillis
-    const limit = maxLagMillis ?? Number.POSITIVE_INFINITY
-    this.#lagPauseMillis = Math.max(SHORTEST_PAUSE_MILLIS, Math.min(CALM_MILLIS, limit / 4))
   }
 
   /** Begins to ask a server, with the others. */
@@ -91,12 +63,12 @@ export class Monitor {
     // Behind a load balancer each connection of a watch could lead to another server.
     if (!node.traits.isOneServer || this.#hasEnded) return
     const watch = new ServerWatch(node, {
-      pause: () => this.#pauseFor(node),
-      isUsed: () => this.#wasUsedLately(),
+      pause: () => this.#pace.pauseFor(node),
+      isUsed: () => this.#pace.isWanted(),
       timeoutMillis: this.#patienceMillis,
       overdueAfterMillis: this.#patienceMillis / 2,
       onOverdue: () => this.#suspect(node),
-      renewAfter: () => this.#renewAfter(node),
+      renewAfter: () => this.#pace.renewAfter(node),
       onSample: (sample) => this.#heard(node, sample),
       onFailure: (failure, error) => this.#failed(node, failure, error),
       onRest: () => this.#rests(node),
@@ -112,7 +84,7 @@ export class Monitor {
     if (watch === undefined) return
     this.#watches.delete(node)
     this.#silent.delete(node)
-    this.#readFarAt.delete(node)
+    this.#pace.forget(node)
     const ended = watch.watcher.end()
     this.#ending.add(ended)
     void ended.finally(() => this.#ending.delete(ended))
@@ -120,16 +92,14 @@ export class Monitor {
 
   /** Call with each query: it keeps the monitor going. One server alone is not asked: there is nothing to choose. */
   touch(): void {
-    this.#isUsed = true
+    this.#pace.touch()
     if (!this.#isRunning && this.#fleet.isMonitored && !this.#hasEnded) this.#start()
   }
 
   /** Call on evidence that a server is not what it was: every server is asked now, and every 100 ms until it is clear. */
   alarm(): void {
     if (this.#hasEnded || !this.#fleet.isMonitored) return
-    const now = performance.now()
-    const isNew = now > this.#alarmUntil - ALARM_MILLIS + ALARM_PAUSE_MILLIS
-    this.#alarmUntil = now + ALARM_MILLIS
+    const isNew = this.#pace.alarm()
     this.#start()
     if (isNew) for (const { watcher } of this.#watches.values()) watcher.hurry()
   }
@@ -243,39 +213,9 @@ export class Monitor {
     for (const watch of this.#watches.values()) watch.start()
   }
 
-  #pauseFor(node: PoolNode): number {
-    if (performance.now() < this.#alarmUntil) return ALARM_PAUSE_MILLIS
-    if (!this.#fleet.hasPrimary) return LEADERLESS_PAUSE_MILLIS
-    const isNear = this.#fleet.isLocal(node) || this.#isReadFar(node)
-    if (this.#needsLag && (node === this.#fleet.primary || isNear)) return this.#lagPauseMillis
-    if (isNear) return CALM_MILLIS
-    return node.roundTrip.isMeasured ? FAR_MILLIS : ALARM_PAUSE_MILLIS
-  }
-
-  /** Whether reads of this region went there lately: then it is asked as often as a local one. */
-  #isReadFar(node: PoolNode): boolean {
-    return performance.now() - (this.#readFarAt.get(node) ?? Number.NEGATIVE_INFINITY) < FAR_MILLIS
-  }
-
   /** Call for a server of another region that a read goes to. */
   noteFarRead(node: PoolNode): void {
-    const wasRead = this.#isReadFar(node)
-    this.#readFarAt.set(node, performance.now())
-    if (!wasRead) this.#watches.get(node)?.watcher.hurry()
-  }
-
-  /** An open connection stays where it is: where the address leads now, only a new one shows. */
-  #renewAfter(node: PoolNode): number {
-    if (!node.traits.isMoving) return Number.POSITIVE_INFINITY
-    if (!this.#fleet.hasPrimary) return 0
-    return performance.now() < this.#alarmUntil ? RENEW_IN_ALARM_MILLIS : RENEW_MILLIS
-  }
-
-  #wasUsedLately(): boolean {
-    const now = performance.now()
-    if (this.#isUsed) this.#usedAt = now
-    this.#isUsed = false
-    return now - this.#usedAt < PATIENCE_MILLIS || now < this.#alarmUntil
+    if (this.#pace.readFar(node)) this.#watches.get(node)?.watcher.hurry()
   }
 
   #heard(node: PoolNode, sample: ServerSample): void {

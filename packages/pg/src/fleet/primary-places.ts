@@ -2,11 +2,11 @@ import { PrimaryBusy } from '@headwater/core'
 import { boundHere } from '../driver/bound-here.ts'
 import type { Connected, PoolNode } from '../node/pool-node.ts'
 import type { ResolvedReads } from '../options/read-options.ts'
+import type { PrimaryAccess } from './primary-access.ts'
 
 /** What it needs of the fleet. */
-interface PrimaryAccess {
+interface PrimaryHolder {
   readonly primary: PoolNode
-  connectToPrimary(connected: Connected, deadline?: number): void
 }
 
 /** A read that waits for a place: called once, with an error when none came free in time. */
@@ -20,13 +20,15 @@ const MOST_WAITING = 1_000
  * primary must not be stampeded, and writes find connections. A place is held as long as its connection.
  */
 export class PrimaryPlaces {
-  readonly #fleet: PrimaryAccess
+  readonly #fleet: PrimaryHolder
+  readonly #access: PrimaryAccess
   readonly #options: ResolvedReads['primaryReads']
   readonly #waiting = new Map<Waiting, NodeJS.Timeout>()
   #taken = 0
 
-  constructor(fleet: PrimaryAccess, options: ResolvedReads['primaryReads']) {
+  constructor(fleet: PrimaryHolder, access: PrimaryAccess, options: ResolvedReads['primaryReads']) {
     this.#fleet = fleet
+    this.#access = access
     this.#options = options
   }
 
@@ -39,7 +41,7 @@ export class PrimaryPlaces {
     return Math.max(1, Math.floor(this.#options.share * this.#fleet.primary.pool.options.max))
   }
 
-  /** Takes a connection to the primary as `Fleet.connectToPrimary` does, once there is a place. Gives a `PrimaryBusy` when none comes free in time. */
+  /** Takes a connection to the primary as `PrimaryAccess.connect` does, once there is a place. Gives a `PrimaryBusy` when none comes free in time. */
   connect(connected: Connected, deadline?: number): void {
     if (this.hasFree) return this.#connectNow(connected, deadline)
     const { waitMillis } = this.#options
@@ -68,7 +70,7 @@ export class PrimaryPlaces {
 
   #connectNow(connected: Connected, deadline: number | undefined): void {
     this.#taken += 1
-    this.#fleet.connectToPrimary((error, connection) => {
+    this.#access.connect((error, connection) => {
       if (connection === undefined) {
         this.#giveBack()
         return connected(error)

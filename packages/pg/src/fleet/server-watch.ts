@@ -4,7 +4,8 @@ import type { PoolNode } from '../node/pool-node.ts'
 import { processIdOf } from '../node/read-only-session.ts'
 import { parseServerSample, SERVER_SAMPLE, type ServerSample } from './server-sample.ts'
 import { WAIT_FOR_LSN } from './wait-for-lsn.ts'
-import { type Failure, Watcher } from './watcher.ts'
+import type { Failure } from './watch.ts'
+import { Watcher } from './watcher.ts'
 
 /** For a server that does not say where it is: it can still be asked whether it answers. */
 const LIVENESS = 'select 1'

@@ -1,5 +1,5 @@
 import { formatLsn } from '@headwater/core/internal'
-import type { ServerWait } from './watcher.ts'
+import type { ServerWait } from './watch.ts'
 
 /**
  * PostgreSQL 19's own wait until a replica has replayed a position.

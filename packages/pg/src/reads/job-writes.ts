@@ -1,6 +1,7 @@
 import type { ClientSession } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Monitor } from '../fleet/monitor.ts'
+import { placingPauseMillis } from './placing-pause.ts'
 
 /** Finds out behind a read how far a replica must be for the next one. */
 export interface Placing {
@@ -27,7 +28,7 @@ export class JobWrites {
 
   #place(session: ClientSession): void {
     if (!session.canBePlaced || this.#fleet.primary.hasEnded) return
-    const pause = this.#fleet.placingPauseMillis
+    const pause = placingPauseMillis(this.#fleet)
     const now = performance.now()
     if (pause === undefined || now - (this.#askedAt.get(session) ?? Number.NEGATIVE_INFINITY) < pause) return
     this.#askedAt.set(session, now)

@@ -9,6 +9,7 @@ import {
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Monitor } from '../fleet/monitor.ts'
 import type { PoolNode } from '../node/pool-node.ts'
+import { placingPauseMillis } from './placing-pause.ts'
 
 /**
  * How long a position is kept once all replicas have it, and reads stay at the primary after a write whose outcome is unknown:
@@ -97,7 +98,7 @@ export class OwnWrites {
   place(): void {
     if (this.#writes === 0 || this.#underway > 0 || this.#asking !== undefined) return
     const now = performance.now()
-    const pause = this.#fleet.placingPauseMillis
+    const pause = placingPauseMillis(this.#fleet)
     if (pause === undefined || now - this.#askedAt < pause || now - this.#lostAt < KEPT_MILLIS) return
     if (this.#fleet.primary.hasEnded) return
     this.#asking = this.#ask(now)

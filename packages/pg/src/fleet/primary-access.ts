@@ -1,0 +1,87 @@
+import { PrimaryUnavailable } from '@headwater/core'
+import { isOutOfService } from '@headwater/core/internal'
+import { openOwnConnection } from '../driver/own-connection.ts'
+import { isReadTimeout } from '../driver/pg-errors.ts'
+import type { Connected, PoolNode } from '../node/pool-node.ts'
+import { WrongServer } from '../node/wrong-server.ts'
+import { PrimaryWait } from './primary-wait.ts'
+
+/** What it needs of the fleet. */
+export interface PrimaryOwner {
+  readonly primary: PoolNode
+  readonly hasPrimary: boolean
+  readonly isMonitored: boolean
+  /** Why nobody writes while servers are in conflict. */
+  readonly conflict: Error | undefined
+  readonly monitor: { alarm(): void }
+}
+
+/** How long a server may take to say whether it stops. */
+const STOPPED_MILLIS = 1_000
+const NO_PRIMARY = '[headwater] no server is known to be the primary now'
+
+/** The way to a session at the primary, and the wait while there is none (X9). */
+export class PrimaryAccess {
+  readonly #fleet: PrimaryOwner
+  readonly #wait: PrimaryWait
+
+  constructor(fleet: PrimaryOwner, promotionWaitMillis: number) {
+    this.#fleet = fleet
+    // One server alone has nobody to take its place.
+    this.#wait = new PrimaryWait(fleet.isMonitored ? promotionWaitMillis : 0)
+  }
+
+  /** Until when what begins to wait for a primary now may wait, in ms of this process's monotonic clock. */
+  get deadline(): number {
+    return this.#wait.deadline
+  }
+
+  /**
+   * Takes a connection to the primary. While there is none, or it cannot be reached, the caller waits for the next (X9). Gives a
+   * `PrimaryUnavailable` when none comes in time, and pg's own error when the pool is full, or a login, database or TLS is refused. With
+   * `isDirect` it leads past the pooler, where there is a way.
+   */
+  connect(connected: Connected, deadline?: number, isDirect = false): void {
+    const { primary, hasPrimary, isMonitored } = this.#fleet
+    const node = isDirect ? (primary.direct ?? primary) : primary
+    if (!hasPrimary) return this.#waitForNext(connected, new Error(NO_PRIMARY), deadline, isDirect)
+    // A server that is known to be down is knocked at by one caller only. A refused login is each caller's own error.
+    const { lastError } = node.health
+    if (isMonitored && (isOutOfService(lastError) || isReadTimeout(lastError)) && !node.tryProbe()) {
+      return this.#waitForNext(connected, lastError, deadline, isDirect)
+    }
+    node.connect(connected, (error) => {
+      const isMoved = !this.#fleet.hasPrimary || primary !== this.#fleet.primary || node.isStandby === true
+      if (!node.hasEnded && (isMoved || error instanceof WrongServer || isOutOfService(error)))
+        this.#waitForNext(connected, error, deadline, isDirect)
+      else connected(error)
+    })
+  }
+
+  /** Whether a server that has ended a session takes no new one, while another may become the primary. Never rejects. */
+  async hasStopped(node: PoolNode): Promise<boolean> {
+    if (!this.#fleet.isMonitored || node.hasEnded) return false
+    this.#fleet.monitor.alarm()
+    try {
+      const connection = await openOwnConnection([node.pool], AbortSignal.timeout(STOPPED_MILLIS))
+      await connection.end()
+      return node !== this.#fleet.primary
+    } catch (error) {
+      return isOutOfService(error)
+    }
+  }
+
+  /** Whoever waits goes on: there is a primary. With an error: none will come. */
+  settleAll(error?: unknown): void {
+    this.#wait.settleAll(error)
+  }
+
+  #waitForNext(connected: Connected, error: unknown, deadline = this.#wait.deadline, isDirect = false): void {
+    this.#fleet.monitor.alarm()
+    const goOn = (failure: unknown): void => {
+      if (failure === undefined) this.connect(connected, deadline, isDirect)
+      else connected(failure)
+    }
+    this.#wait.add(goOn, deadline, () => this.#fleet.conflict ?? new PrimaryUnavailable(error))
+  }
+}

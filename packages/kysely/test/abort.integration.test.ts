@@ -1,8 +1,9 @@
-import { errorOf, type World } from '@headwater/test-world'
-import { type AbortableQueryOptions, sql } from 'kysely'
+import { errorOf, hasPgBouncer, PgBouncer, type World } from '@headwater/test-world'
+import { type AbortableQueryOptions, Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { type App, SETTINGS, startApp, startWorld } from './world.ts'
+import { HeadwaterDialect } from '../src/index.ts'
+import { type App, type Database, SETTINGS, startApp, startWorld } from './world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -111,6 +112,36 @@ describe.each(SETTINGS)('abort signals of Kysely 0.29, $setting', (setting) => {
     expect(seen.length).toBeLessThan(1000)
     expect(await everywhere('generate_series')).toBe(0)
   })
+})
+
+describe.skipIf(!hasPgBouncer).each(['session', 'transaction'])('behind PgBouncer in %s mode', (mode) => {
+  it.each(['cancel query', 'kill session'] as const)(
+    'B3: %s ends the query at the server, whose process the pooler hides, and nobody else’s',
+    async (strategy) => {
+      const mark = `pooled_${mode}_${strategy.replace(' ', '_')}`
+      await using pooler = await PgBouncer.start({ replica: world.replica() }, { pool_mode: mode })
+      const url = pooler.url('replica')
+      await using app = await startPooled(url)
+      const other = app.db
+        .selectFrom('server')
+        .select(['who', sql`pg_sleep(1)`.as('other')])
+        .execute()
+      const abort = new AbortController()
+      const query = app.db.selectFrom('server').select(['who', sql`pg_sleep(60)`.as(mark)])
+      const outcome = errorOf(query.execute({ signal: abort.signal, inflightQueryAbortStrategy: strategy }))
+      await expect.poll(() => running(world.replica().url, mark)).toBe(1)
+      abort.abort(new Error('enough'))
+      expect(await outcome).toMatchObject({ message: 'enough' })
+      await expect.poll(() => running(world.replica().url, mark)).toBe(0)
+      expect(await other).toMatchObject([{ who: 'nrt' }])
+    },
+  )
+
+  async function startPooled(url: string) {
+    const pool = await world.informedPool('nrt', { replicas: [{ region: 'nrt', connectionString: url }] })
+    const db = new Kysely<Database>({ dialect: new HeadwaterDialect({ pool }) })
+    return { db, [Symbol.asyncDispose]: () => pool.end() }
+  }
 })
 
 describe('abort signals of Kysely 0.29', () => {

@@ -1,10 +1,10 @@
 import { ConnectionLost } from '@headwater/core'
-import { errorOf, FrontendTap, World } from '@headwater/test-world'
+import { errorOf, FrontendTap, hasPgBouncer, PgBouncer, pgBouncers, World } from '@headwater/test-world'
 import pg from 'pg'
 import Cursor from 'pg-cursor'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
-import { hasPgBouncer, PgBouncer, pgBouncers } from './pgbouncer.ts'
+
 import { USES, untilPrepared } from './until-prepared.ts'
 
 let world: World

@@ -5,6 +5,7 @@ import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
+  type CancelConnection,
   type ClientInternals,
   forgetPending,
   internalsOf,
@@ -28,12 +29,25 @@ const CLIENT: Readonly<Record<keyof ClientInternals, { readonly kind: string; re
   processID: { kind: 'number' },
   secretKey: { kind: 'number' },
   connectionParameters: { kind: 'object' },
+  host: { kind: 'string' },
+  port: { kind: 'number' },
+  connection: { kind: 'object' },
   readyForQuery: { kind: 'boolean' },
   pipeline: { kind: 'boolean', since: 23 },
   ref: { kind: 'function' },
   unref: { kind: 'function' },
   query: { kind: 'function' },
   _handleReadyForQuery: { kind: 'function' },
+}
+/** What a connection has for a request to cancel, beyond pg's types. */
+const CANCEL: Readonly<
+  Record<Exclude<keyof CancelConnection, keyof pg.Connection>, { readonly kind: string; readonly since?: number }>
+> = {
+  ssl: { kind: 'boolean' },
+  sslNegotiation: { kind: 'string', since: 22 },
+  connect: { kind: 'function' },
+  requestSsl: { kind: 'function' },
+  cancel: { kind: 'function' },
 }
 const POOL: Readonly<Record<keyof PoolInternals, string>> = {
   ending: 'boolean',
@@ -124,11 +138,12 @@ describe.each(Object.entries(RELEASES))('R10: %s has what is used of it', (alias
 
   test('a connected client', async () => {
     const client = await connect()
-    const expected = Object.entries(CLIENT).map(([name, { kind, since = 0 }]) => [
-      name,
-      minor < since ? 'undefined' : kind,
-    ])
-    expect(kindsOf(client, Object.keys(CLIENT))).toEqual(Object.fromEntries(expected))
+    const expectedOf = (members: Readonly<Record<string, { readonly kind: string; readonly since?: number }>>) =>
+      Object.fromEntries(
+        Object.entries(members).map(([name, { kind, since = 0 }]) => [name, minor < since ? 'undefined' : kind]),
+      )
+    expect(kindsOf(client, Object.keys(CLIENT))).toEqual(expectedOf(CLIENT))
+    expect(kindsOf(client.connection, Object.keys(CANCEL))).toEqual(expectedOf(CANCEL))
     const { rows } = await client.query('select pg_backend_pid() as pid')
     expect(internalsOf(client).processID).toBe(rows[0].pid)
     expect(internalsOf(client).connectionParameters).toHaveProperty('options')

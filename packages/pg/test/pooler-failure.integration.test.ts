@@ -1,9 +1,17 @@
 import { PrimaryUnavailable } from '@headwater/core'
-import { inRequest, untilCatalogIsRead, WHO, World, who } from '@headwater/test-world'
+import {
+  hasPgBouncer,
+  inRequest,
+  PgBouncer,
+  pgBouncers,
+  untilCatalogIsRead,
+  WHO,
+  World,
+  who,
+} from '@headwater/test-world'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
-import { hasPgBouncer, PgBouncer, pgBouncers } from './pgbouncer.ts'
 
 const QUICK = { suspectAfterMillis: 200, promotionWaitMillis: 0 } as const
 

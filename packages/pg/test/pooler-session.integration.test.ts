@@ -1,10 +1,9 @@
 import { SessionUnavailable, withPrimary } from '@headwater/core'
-import { inRequest, untilHome, WHO, World } from '@headwater/test-world'
+import { hasPgBouncer, inRequest, PgBouncer, pgBouncers, untilHome, WHO, World } from '@headwater/test-world'
 import pg from 'pg'
 import Cursor from 'pg-cursor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
-import { hasPgBouncer, PgBouncer, pgBouncers } from './pgbouncer.ts'
 
 let world: World
 beforeAll(async () => {

@@ -1,10 +1,9 @@
 import { ReplayToPrimary, runInScope, Scope, withReplica } from '@headwater/core'
-import { inRequest, untilCatalogIsRead, WHO, World } from '@headwater/test-world'
+import { hasPgBouncer, inRequest, PgBouncer, pgBouncers, untilCatalogIsRead, WHO, World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
 import type { ReplicaOptions } from '../src/options/server-options.ts'
-import { hasPgBouncer, PgBouncer, pgBouncers } from './pgbouncer.ts'
 
 let world: World
 const warnings: Error[] = []

@@ -1,7 +1,6 @@
-import { World } from '@headwater/test-world'
+import { hasPgBouncer, PgBouncer, World } from '@headwater/test-world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool } from '../src/index.ts'
-import { hasPgBouncer, PgBouncer } from './pgbouncer.ts'
 
 let world: World
 beforeAll(async () => {

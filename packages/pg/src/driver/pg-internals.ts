@@ -13,6 +13,9 @@ export interface ClientInternals {
   readonly secretKey: number | null
   /** What the startup message will say. */
   readonly connectionParameters: { options?: string | undefined }
+  readonly host: string
+  readonly port: number
+  readonly connection: CancelConnection
   /** Whether it is ready for the next query: the last one was answered to its end, or never sent. */
   readonly readyForQuery: boolean
   /** Whether queries are sent before the previous one is answered (8.23 and later). */
@@ -23,6 +26,16 @@ export interface ClientInternals {
   query(config: unknown, values?: unknown, callback?: Settle): unknown
   /** Called with every ReadyForQuery. */
   _handleReadyForQuery(message: { readonly status?: unknown }): void
+}
+
+/** What a connection has for a request to cancel. */
+export interface CancelConnection extends pg.Connection {
+  readonly ssl: unknown
+  readonly sslNegotiation?: string
+  /** A path is that of a Unix socket. */
+  connect(portOrPath: number | string, host?: string): void
+  requestSsl(): void
+  cancel(processId: number, secretKey: number): void
 }
 
 /** The only place where a client is looked into. */

@@ -22,6 +22,8 @@ export interface Data {
   forShareSkipLocked(): Promise<string>
   nextval(): Promise<string>
   advisoryLock(): Promise<string>
+  /** Takes a lock that the session keeps, and gives it back in the same statement. */
+  sessionLock(): Promise<string>
   /** A read, then a write. */
   transaction(body: string): Promise<string[]>
   /** The same at SERIALIZABLE. */

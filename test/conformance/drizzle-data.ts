@@ -82,6 +82,10 @@ export function drizzleData(name: string, { orm, core, drizzle }: DrizzleVersion
         forShareSkipLocked: () => one(db.select(WHO).from(counter).for('share', { skipLocked: true })),
         nextval: () => one(db.select({ who: server.who, next: sql`nextval('note_id_seq')` }).from(server)),
         advisoryLock: () => one(db.select({ who: server.who, got: sql`pg_try_advisory_xact_lock(7)` }).from(server)),
+        sessionLock: () =>
+          raw(
+            sql`select who, pg_advisory_unlock(9) from (select who, pg_advisory_lock(9) from server offset 0) as locked`,
+          ),
         transaction: (body) => db.transaction(readAndWrite(body)),
         serializable: (body) => db.transaction(readAndWrite(body), { isolationLevel: 'serializable' }),
         rolledBack: (body, reason) =>

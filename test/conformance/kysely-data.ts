@@ -104,6 +104,10 @@ export function kyselyData(name: string, { Kysely, sql, HeadwaterDialect }: Kyse
               .selectFrom('server')
               .select((eb) => ['who', eb.fn<boolean>('pg_try_advisory_xact_lock', [sql.lit(7)]).as('got')]),
           ),
+        sessionLock: () =>
+          raw(
+            sql`select who, pg_advisory_unlock(9) from (select who, pg_advisory_lock(9) from server offset 0) as locked`,
+          ),
         transaction: (body) => db.transaction().execute(readAndWrite(body)),
         serializable: (body) => db.transaction().setIsolationLevel('serializable').execute(readAndWrite(body)),
         rolledBack: (body, reason) =>

@@ -73,6 +73,11 @@ function open(pool: RoutedPool): Data {
     forShareSkipLocked: () => who(pool, `select (${READ}) as who from counter for share skip locked`),
     nextval: () => who(pool, `select nextval('note_id_seq'), who from server`),
     advisoryLock: () => who(pool, 'select pg_try_advisory_xact_lock(7), who from server'),
+    sessionLock: () =>
+      who(
+        pool,
+        'select who, pg_advisory_unlock(9) from (select who, pg_advisory_lock(9) from server offset 0) as locked',
+      ),
     transaction: (body) => inTransaction('begin', readAndWrite(body)),
     serializable: (body) => inTransaction('begin isolation level serializable', readAndWrite(body)),
     rolledBack: (body, reason) =>

@@ -1,6 +1,6 @@
-import { ConnectionLost, HeadwaterError, OutcomeUnknown } from '@headwater/core'
+import { ConnectionLost, HeadwaterError, OutcomeUnknown, SessionUnavailable } from '@headwater/core'
 import { databaseErrorIn, isConnectionLoss, isOutOfService } from '@headwater/core/internal'
-import { isReadTimeout, isServerError } from '../driver/pg-errors.ts'
+import { isReadTimeout, isServerError, isTransactionRefusal } from '../driver/pg-errors.ts'
 import { type CommitIdentity, resolveCommit } from '../fleet/commit-identity.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Connection } from '../node/pool-node.ts'
@@ -15,7 +15,12 @@ export class Losses {
   }
 
   /** The error that its caller gets for `error`: another one only when the answer was lost. */
-  errorOf(query: RoutedQuery, { role, client }: Connection, error: unknown): unknown {
+  errorOf(query: RoutedQuery, { role, client, node }: Connection, error: unknown): unknown {
+    if (query.sentIn !== 'none' && isTransactionRefusal(error)) {
+      // The pooler has closed the server's session, so that all of it is rolled back.
+      node.endpoint.find({ takesTransactions: false })
+      return new SessionUnavailable('no-transactions', undefined, node.name)
+    }
     if (!isAnswerLost(error, client.isLost)) return error
     const { holder } = query
     if (role === 'primary' && mayBeCommitted(query) && !isRolledBack(error)) {

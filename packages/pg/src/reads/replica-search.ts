@@ -183,6 +183,7 @@ export function dependsOnCatalog({ statement }: ReadInSearch, { forced }: Situat
 
 /** A statement may be tried only where it cannot write: in a session that is forced read-only, or alone in such a transaction (X1). */
 export function mayRunOn({ client, node }: Connection, { statement }: ReadInSearch, situation: Situation): boolean {
+  if (situation.transaction.phase !== 'none' && !node.traits.takesTransactions) return false
   if (client.isForcedReadOnly || !isTried(statement, situation)) return true
   // Among several there may be a COMMIT.
   return node.traits.takesTransactions && statement.count === 1

@@ -1,6 +1,7 @@
 export type { CatalogTarget } from './catalog/catalog-query.ts'
 export { type LoadCatalogOptions, loadCatalog } from './catalog/load.ts'
 export type { CatalogKnowledge } from './catalog/object.ts'
+export type { ConnectionBudget } from './fleet/connection-budget.ts'
 export { patroni } from './fleet/patroni.ts'
 export type { PoolStatus, ServerStatus } from './fleet/pool-status.ts'
 export type { PreparedStatus } from './fleet/prepared-status.ts'

@@ -77,6 +77,29 @@ describe('pool.status()', { timeout: 60_000 }, () => {
     expect(serverOf(one, 'primary')).toMatchObject({ role: 'primary', verdict: 'up', timeline: undefined })
   })
 
+  it('O4: says how many connections all instances may come to, and how many each server takes', async () => {
+    const lines: string[] = []
+    const logger = { info: (line: string) => void lines.push(line), warn: () => undefined, error: () => undefined }
+    const replicas = [{ region: 'nrt', connectionString: world.replica(0).url, max: 4 }]
+    const pool = world.pool('nrt', { replicas, catalog: false, max: 7, logger })
+    expect(serverOf(pool, 'primary').budget).toEqual({
+      own: 8,
+      instances: undefined,
+      needed: undefined,
+      allowed: undefined,
+    })
+    await pool.query('select 1')
+    const { rows } = await world.admin.query<{ allowed: number }>(
+      "select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as allowed",
+    )
+    // All of this machine's have one address.
+    const asked = { instances: 1, allowed: rows[0]?.allowed }
+    await expect.poll(() => serverOf(pool, 'primary').budget, PATIENT).toEqual({ own: 8, needed: 8, ...asked })
+    await expect.poll(() => serverOf(pool, 'replica-0').budget, PATIENT).toEqual({ own: 5, needed: 5, ...asked })
+    const pooled = world.pool('nrt', { pooler: 'transaction', direct: world.cluster.primary.url, max: 7, logger })
+    expect(serverOf(pooled, 'primary').budget).toMatchObject({ instances: undefined, needed: undefined })
+  })
+
   it('O4: shows a replica that stands still by its lag, in bytes and in time', async () => {
     const pool = world.pool('ams', {
       replicas: [{ region: 'ams', connectionString: world.replica(0).url }],

@@ -1,5 +1,6 @@
-import { formatLsn, type ServerRole } from '@headwater/core/internal'
+import { formatLsn, isDirect, type ServerRole } from '@headwater/core/internal'
 import type { PoolNode } from '../node/pool-node.ts'
+import { type ConnectionBudget, connectionBudget } from './connection-budget.ts'
 import { type ErrorInWords, errorInWords } from './error-in-words.ts'
 import type { Fleet } from './fleet.ts'
 import { type PreparedStatus, preparedStatusOf } from './prepared-status.ts'
@@ -37,6 +38,8 @@ export interface ServerStatus {
   readonly lagBytes: number | undefined
   /** This pool's connections to it, without those of its watch: `waiting` are callers without one. */
   readonly connections: { readonly total: number; readonly idle: number; readonly waiting: number }
+  /** How many connections all instances may come to, and how many it takes. */
+  readonly budget: ConnectionBudget
   /** What this pool's connections to it have prepared by themselves. */
   readonly prepared: PreparedStatus
   /** What went wrong last, also when all is well again; `at` is in ISO 8601. Never holds the password of the options. */
@@ -95,6 +98,11 @@ function serverStatusOf(fleet: Fleet, node: PoolNode, suspectAfterMillis: number
     lagMillis: finite(lag?.millis),
     lagBytes: finite(lag?.bytes),
     connections: Object.freeze({ total, idle, waiting }),
+    budget: connectionBudget(
+      node.config.max,
+      { hasDirect: node.direct !== undefined, isDirect: isDirect(node.traits) },
+      node.capacity,
+    ),
     prepared: preparedStatusOf(node),
     lastError:
       lastProblem === undefined

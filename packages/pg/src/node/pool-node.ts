@@ -59,6 +59,8 @@ export class PoolNode {
   role: NodeRole
   /** Whether it may get queries: a server that is fenced or foreign may not (X7). */
   isInService = true
+  /** How many connections it takes, and how many instances are connected to it, as it said when it was asked. */
+  capacity: { readonly allowed: number; readonly instances: number } | undefined
   /** Whether it was ended with its fleet. */
   hasEnded = false
   readonly #pools: NodePools

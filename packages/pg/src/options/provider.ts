@@ -40,8 +40,8 @@ const PROVIDERS: Readonly<Record<Provider, true>> = {
   plain: true,
 }
 
-/** A name that moves at a failover is asked again this often. */
-const MOVING_SECONDS = 600
+/** How long a connection may live, in s, where the address may come to lead elsewhere: then its name is asked again. */
+export const MOVING_SECONDS = 600
 
 type Found = Partial<Omit<ProviderProfile, 'provider'>>
 

@@ -14,6 +14,7 @@ import { flyReplicaUrl } from './fly-replica-url.ts'
 import { eachHost } from './host-list.ts'
 import { checkLocation, checkScheme, hasLocation } from './location.ts'
 import { directIn, type PoolerOptions, type ResolvedPooler, resolvePooler } from './pooler-options.ts'
+import { MOVING_SECONDS } from './provider.ts'
 import { type ReplicaShare, type ResolvedShare, resolveShare, resolveStandIns } from './read-options.ts'
 import {
   checkServers,
@@ -287,7 +288,9 @@ function resolveNode(
   const resolved = resolvePooler(name, { provider, pooler, direct }, withHidden(given, config), directUrl)
   const { isBalanced, maxLifetimeSeconds, idleTimeoutMillis } = resolved.profile
   const own: PoolConfig = { ...given }
-  if (maxLifetimeSeconds !== undefined) own.maxLifetimeSeconds ??= maxLifetimeSeconds
+  const mayLeadElsewhere = known.traits.isMoving || !known.traits.isOneServer
+  const lifetime = maxLifetimeSeconds ?? (mayLeadElsewhere ? MOVING_SECONDS : undefined)
+  if (lifetime !== undefined) own.maxLifetimeSeconds ??= lifetime
   if (idleTimeoutMillis !== undefined) own.idleTimeoutMillis ??= idleTimeoutMillis
   const isOneServer = known.traits.isOneServer && !(isBalanced && endpoint === undefined)
   return Object.freeze({

@@ -1,11 +1,10 @@
 import type { Finding } from '@headwater/core/internal'
 import { distanceFindings } from './distance-findings.ts'
+import { connectionBudget } from '../fleet/connection-budget.ts'
 import type { FleetFacts, ServerFacts } from './fleet-facts.ts'
 
 /** A server whose clock is this far from ours can make other instances' tokens and ours miss each other: they allow for 60 s. */
 const CLOCKS_APART_MILLIS = 30_000
-/** The monitor's own connection to each server. */
-const WATCHES = 1
 
 /** Finds what is wrong with the servers of a pool. Pure; the same finding comes again and again, and is said once. */
 export function findingsIn(fleet: FleetFacts): readonly Finding[] {
@@ -71,7 +70,7 @@ function roleFindings(server: ServerFacts, { primary, timeline }: FleetFacts): F
 }
 
 function sizeFindings(server: ServerFacts): Finding[] {
-  const { label, survey, isDirect, isPoolerUnsaid, slowerPrepared, isOneServer, max } = server
+  const { label, survey, isPoolerUnsaid, slowerPrepared, isOneServer, max } = server
   const about = label
   const findings: Finding[] = []
   if (isPoolerUnsaid) findings.push({ code: 'HEADWATER_POOLER_FOUND', facts: { server: label }, about })
@@ -79,9 +78,9 @@ function sizeFindings(server: ServerFacts): Finding[] {
     findings.push({ code: 'HEADWATER_SLOWER_PREPARED', facts: { server: label, statement: slowerPrepared }, about })
   }
   if (survey === undefined) return findings
-  const { allowed, instances, clockAheadMillis } = survey
-  const needed = instances * (max + WATCHES)
-  if (needed > allowed && isDirect && isOneServer) {
+  const { allowed, clockAheadMillis } = survey
+  const { needed, instances } = connectionBudget(max, server, survey)
+  if (needed !== undefined && instances !== undefined && needed > allowed && isOneServer) {
     const facts = { server: label, needed, allowed, max, instances }
     findings.push({ code: 'HEADWATER_TOO_MANY_CONNECTIONS', facts, about })
   }

@@ -38,6 +38,8 @@ export interface ServerFacts {
   readonly survey: Survey | undefined
   /** The limit of this pool's connections to it. */
   readonly max: number
+  /** Whether as many again may be opened past its pooler. */
+  readonly hasDirect: boolean
 }
 
 /** What is known of a fleet, as far as a report depends on it. */

@@ -1,5 +1,6 @@
 import type { Logger } from '@headwater/core'
 import { type Finding, isDirect, log, runOutside, warnOfAll } from '@headwater/core/internal'
+import { DEFAULT_MAX } from '../fleet/connection-budget.ts'
 import { errorInWords } from '../fleet/error-in-words.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import { addressText } from '../node/node-address.ts'
@@ -15,9 +16,6 @@ export interface ReporterOptions {
   /** What the options alone show. */
   readonly gaps: readonly Finding[]
 }
-
-/** pg's own default. */
-const DEFAULT_MAX = 10
 
 /**
  * Says where a pool reads and writes, once its servers are known and again when the primary changes, and what is wrong with them, once
@@ -66,7 +64,9 @@ export class Reporter {
   async #survey(nodes: readonly PoolNode[]): Promise<void> {
     await Promise.all(
       nodes.map(async (node) => {
-        this.#surveys.set(node, await surveyOf(node.config, this.#abort.signal))
+        const survey = await surveyOf(node.config, this.#abort.signal)
+        this.#surveys.set(node, survey)
+        node.capacity = survey
       }),
     )
     if (!this.#abort.signal.aborted) this.#lookSoon()
@@ -162,6 +162,7 @@ export class Reporter {
       lagMillis: millis !== undefined && Number.isFinite(millis) ? millis : undefined,
       survey: this.#surveys.get(node),
       max: node.config.max ?? DEFAULT_MAX,
+      hasDirect: node.direct !== undefined,
     }
   }
 }

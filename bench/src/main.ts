@@ -5,10 +5,12 @@ import { measureFreshness } from './freshness.ts'
 import { type BenchName, type Options, readOptions, USAGE } from './options.ts'
 import { measureOrm } from './orm.ts'
 import { measurePool } from './pool.ts'
+import { measurePooler } from './pooler.ts'
 import { renderSection, type Section, sectionAsData } from './report.ts'
 
 const MEASURES: Readonly<Record<BenchName, (isQuick: boolean) => Promise<readonly Section[]>>> = {
   pool: measurePool,
+  pooler: measurePooler,
   orm: measureOrm,
   freshness: measureFreshness,
   decision: measureDecision,

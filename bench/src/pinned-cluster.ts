@@ -15,21 +15,30 @@ const LOOSE = 'This process and the servers share the processors as the system l
  * Starts a cluster on all processors but the first, and keeps this process on the first until the cluster is disposed of.
  *
  * In production the database is another machine. Here, a scheduler that moves servers onto the client's processor and away
- * again makes twins differ by a fifth. Linux with `taskset`; elsewhere nothing is pinned.
+ * again makes twins differ by a fifth. Linux with `taskset`; elsewhere nothing is pinned. What `startBeside` starts is with the servers,
+ * and ends with them.
  */
-export async function startPinnedCluster(options: ClusterOptions): Promise<PinnedCluster> {
+export async function startPinnedCluster(
+  options: ClusterOptions,
+  startBeside: (cluster: Cluster) => Promise<AsyncDisposable | undefined> = async () => undefined,
+): Promise<PinnedCluster> {
   const all = processorsOfThisProcess()
   const [first, ...others] = all
   // What is started inherits it.
   const isPinned = first !== undefined && others.length > 0 && moveThisProcess(others)
   try {
     const cluster = await startCluster(options)
+    const beside = await startBeside(cluster).catch(async (error: unknown) => {
+      await cluster.stop()
+      throw error
+    })
     if (isPinned) moveThisProcess([first])
     return {
       cluster,
       note: isPinned ? PINNED : LOOSE,
       [Symbol.asyncDispose]: async () => {
         if (isPinned) moveThisProcess(all)
+        await beside?.[Symbol.asyncDispose]()
         await cluster.stop()
       },
     }

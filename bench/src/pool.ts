@@ -11,9 +11,9 @@ import { type Figure, type Section, show } from './report.ts'
 const THROUGHPUT = { atLeast: 0.97 }
 const ADDED_MICROSECONDS_PER_QUERY = 3
 
-const QUICK = { generations: 2, pairs: 8, blockMs: 20, allocationPairs: 5, warmUp: 2_000 }
+export const QUICK = { generations: 2, pairs: 8, blockMs: 20, allocationPairs: 5, warmUp: 2_000 }
 /** New pools now and then: which of two twins has the luckier backends must not decide. */
-const FULL = { generations: 6, pairs: 20, blockMs: 25, allocationPairs: 15, warmUp: 2_000 }
+export const FULL = { generations: 6, pairs: 20, blockMs: 25, allocationPairs: 15, warmUp: 2_000 }
 
 /** How many connections each pool may have, and how many callers use it at once. */
 const CONCURRENCIES = [1, 10] as const
@@ -23,7 +23,7 @@ interface Pools {
   readonly routed: pg.Pool
 }
 
-interface Setup {
+export interface Setup {
   readonly title: string
   readonly open: () => Pools
   readonly workloads: readonly Workload[]
@@ -46,14 +46,20 @@ export async function measurePool(isQuick: boolean): Promise<readonly Section[]>
   await cluster.waitUntilCaughtUp()
   const [server] = await cluster.primary.query('show server_version')
   const effort = isQuick ? QUICK : FULL
-  const note =
-    `${effort.generations} times new pools, ${effort.pairs} pairs of ${effort.blockMs} ms blocks with each, in alternating order, compared ` +
-    `within each pair. Added time is CPU time of this process per run; the target is 3 µs per query in it. ${pinned.note}`
+  const note = noteOn(effort, pinned.note)
   const sections: Section[] = []
   for (const setup of setupsOn(cluster, String(server?.['server_version']))) {
     sections.push({ title: setup.title, note, figures: await measureSetup(setup, effort) })
   }
   return sections
+}
+
+/** What is to be said of it under a table. */
+export function noteOn(effort: typeof FULL, pinned: string): string {
+  return (
+    `${effort.generations} times new pools, ${effort.pairs} pairs of ${effort.blockMs} ms blocks with each, in alternating order, compared ` +
+    `within each pair. Added time is CPU time of this process per run; the target is 3 µs per query in it. ${pinned}`
+  )
 }
 
 function setupsOn(cluster: Cluster, version: string): readonly Setup[] {
@@ -82,7 +88,8 @@ function setupsOn(cluster: Cluster, version: string): readonly Setup[] {
   ]
 }
 
-async function measureSetup(setup: Setup, effort: typeof FULL): Promise<Figure[]> {
+/** Runs the workloads over both pools, in pairs. */
+export async function measureSetup(setup: Setup, effort: typeof FULL): Promise<Figure[]> {
   const variants = variantsOf(setup.workloads)
   const pairs = new Map<Variant, Pair[]>(variants.map((variant) => [variant, []]))
   const heap: Figure[] = []

@@ -82,7 +82,7 @@ function keepReading(pool: RoutedPool): () => Promise<{ readonly answers: string
 
 /** All of it takes minutes, and has a command of its own: `pnpm poolers`. */
 const IS_WHOLE = process.env['HEADWATER_PGBOUNCER'] !== undefined
-const MODES = IS_WHOLE ? ['session', 'transaction'] : ['transaction']
+const MODES = IS_WHOLE ? ['session', 'transaction', 'statement'] : ['transaction']
 /** By default it tries a server again after 15 s. */
 const SETTINGS: Readonly<Record<string, string>> = IS_WHOLE ? {} : { server_login_retry: '1' }
 
@@ -102,7 +102,9 @@ describe.skipIf(!hasPgBouncer).each(runs)('behind PgBouncer $version in $poolMod
     await stage.pooler.tell('RELOAD')
     await stage.pooler.tell('RECONNECT')
     // With every replica gone reads go home.
-    const paused = stage.pooler.tell('PAUSE replica0', 'PAUSE replica1')
+    // PAUSE waits for a session's client to leave; KILL sends it away, and pauses too.
+    const pause = poolMode === 'session' ? 'KILL' : 'PAUSE'
+    const paused = stage.pooler.tell(`${pause} replica0`, `${pause} replica1`)
     await expect.poll(() => who(pool), { timeout: 10_000 }).toBe('primary')
     await paused.catch(() => undefined)
     await stage.pooler.tell('RESUME replica0', 'RESUME replica1')

@@ -170,6 +170,11 @@ describe.skipIf(!hasPgBouncer).each(runs)('behind PgBouncer $version in $poolMod
     await home.query("insert into note (body) values ('before')")
     await stage.world.cluster.waitUntilCaughtUp()
     await stage.pooler.lead('home', stage.world.replica())
+    // A session stays with its server until its client leaves.
+    if (poolMode === 'session') {
+      await stage.pooler.tell('KILL home', 'RESUME home')
+      await expect.poll(() => home.status().servers[0]?.connections.total).toBe(0)
+    }
     const outcomes: unknown[] = []
     for (let n = 0; n < 5; n += 1) {
       outcomes.push(
@@ -214,7 +219,10 @@ describe.skipIf(!hasPgBouncer).each(runs)('behind PgBouncer $version in $poolMod
   }, 90_000)
 
   it('B3: an app with plain pg on the same pooler does not notice', async () => {
-    await using stage = await Pooled.start(poolMode, ['nrt'], command, { default_pool_size: '4' })
+    await using stage = await Pooled.start(poolMode, ['nrt'], command, {
+      // In session mode each client holds a server's session.
+      default_pool_size: poolMode === 'session' ? '20' : '4',
+    })
     const pool = stage.pool('nrt', { writesOutsideRequest: 'direct', max: 3 })
     const plain = stage.world.ending(new pg.Pool({ connectionString: stage.pooler.url('home'), max: 4 }))
     const reader = stage.world.ending(new pg.Pool({ connectionString: stage.pooler.url('replica0'), max: 4 }))

@@ -27,8 +27,11 @@ export const pgBouncers: readonly PgBouncerCommand[] = ['pgbouncer', process.env
 export const hasPgBouncer: boolean = pgBouncers.length > 0
 if (!hasPgBouncer) console.warn('skipped: no pgbouncer on the PATH, so nothing is run behind a pooler')
 
-/** Ends it when our standard input closes, which is when we end in whatever way. */
-const RUN = '"$0" "$1" & cat >/dev/null; kill "$!" 2>/dev/null; wait "$!"'
+/**
+ * Ends it when our standard input closes, which is when we end in whatever way. From 1.23 on SIGTERM waits until all clients
+ * have gone, and SIGQUIT does not; those before it do not hear SIGQUIT.
+ */
+const RUN = '"$0" "$1" & cat >/dev/null; kill -QUIT "$!" 2>/dev/null; kill "$!" 2>/dev/null; wait "$!"'
 
 const PATIENCE = 10_000
 const MOST_ATTEMPTS = 5

@@ -1,6 +1,6 @@
 import type { Finding } from '@headwater/core/internal'
-import { distanceFindings } from './distance-findings.ts'
 import { connectionBudget } from '../fleet/connection-budget.ts'
+import { distanceFindings } from './distance-findings.ts'
 import type { FleetFacts, ServerFacts } from './fleet-facts.ts'
 
 /** A server whose clock is this far from ours can make other instances' tokens and ours miss each other: they allow for 60 s. */

@@ -15,7 +15,7 @@ machine; with a pool that lists its servers, one behind HAProxy, and one behind 
   --short        one planned switchover to the other region and one killed server, with a pool that lists its servers
   --install      first installs Debian's packages that it needs: ${DEBIAN_PACKAGES.join(', ')}
   --if-possible  a machine that lacks them is no failure: the reason is printed
-  --verbose      prints each request that failed, and the errors of the app's writes`
+  --verbose      prints each request that failed, and the errors of the app's statements`
 
 const { values } = parseArgs({
   options: {

@@ -124,25 +124,28 @@ function startApp(pool: RoutedPool): Promise<Server> {
   app.use(headwater({ pool, secret: SECRET }))
   app.use(async (context) => {
     if (context.method === 'GET') {
-      const { rows } = await pool.query('select id from note order by id desc limit 1')
+      const { rows } = await noted(pool.query('select id from note order by id desc limit 1'))
       context.body = String(rows[0]?.id)
       return
     }
     const chunks: Buffer[] = []
     for await (const chunk of context.req) chunks.push(chunk as Buffer)
-    try {
-      const { rows } = await pool.query('insert into note (body) values ($1) returning inet_server_port() as port', [
-        Buffer.concat(chunks).toString(),
-      ])
-      context.body = String(rows[0]?.port)
-    } catch (error) {
-      failures.push(error)
-      throw error
-    }
+    const insert = 'insert into note (body) values ($1) returning inet_server_port() as port'
+    const { rows } = await noted(pool.query(insert, [Buffer.concat(chunks).toString()]))
+    context.body = String(rows[0]?.port)
   })
   const server = createServer(app.callback())
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)))
 }
 
-/** The errors of the app's writes, for whoever looks into a failed run. */
+/** The errors of the app's statements, for whoever looks into a failed run. */
 export const failures: unknown[] = []
+
+async function noted<Result>(asked: Promise<Result>): Promise<Result> {
+  try {
+    return await asked
+  } catch (error) {
+    failures.push(error)
+    throw error
+  }
+}

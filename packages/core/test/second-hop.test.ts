@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ReplayImpossible, ReplayToPrimary, Scope } from '../src/index.ts'
-import { createTopology, mayReplayAgain, type ReplayStamp } from '../src/internal.ts'
+import { createTopology, mayReplayAgain, type ReplayStamp, routeToPrimary } from '../src/internal.ts'
+import { situation } from './statements.ts'
 
 const LATEST = 3
 const REGIONS = [0, 1, 2] as const
@@ -122,6 +123,18 @@ describe('P4: a scope whose request was replayed here', () => {
     const replay = scope.askForReplay(topologyOn(timeline), 'write')
     expect(replay).toBeInstanceOf(ReplayToPrimary)
     expect(replay).toMatchObject({ region: 'nrt', timeline: 2, cluster: '7' })
+  })
+
+  it('X4, X9: waits where nobody knows the primary now, since whoever sent it may know more', () => {
+    const reasonAt = (isPrimarySought: boolean, isReplayVerified: boolean) => {
+      const topology = { ...topologyOn(1), isPrimarySought }
+      const scope = { kind: 'request', hasWritten: false, blocker: 'already-replayed', isReplayVerified } as const
+      return routeToPrimary('write', situation({ topology, scope })).route
+    }
+    expect(reasonAt(true, true)).toBe('direct')
+    expect(reasonAt(false, true)).toBe('impossible')
+    // A client that makes a state up refuses its own writes with it, whatever is known here.
+    expect(reasonAt(true, false)).toBe('impossible')
   })
 
   it('P4: is not replayed again once its response has started, or what must not happen twice was begun', () => {

@@ -36,6 +36,13 @@ async function nameRegions(world: World): Promise<void> {
   }
 }
 
+/** A session that holds locks at the first primary. */
+async function lockerOf(world: World) {
+  const locker = await world.admin.connect()
+  locker.on('error', () => undefined)
+  return locker
+}
+
 describe('a primary behind an address that moves', { timeout: 60_000 }, () => {
   it('X4, X7, X8: writes, region and replay follow the server behind it, and it is asked where it is', async ({
     skip,
@@ -140,6 +147,66 @@ describe('a primary behind an address that moves', { timeout: 60_000 }, () => {
     const [, read] = await waits
     expect(read).toBe('primary')
     expect(await notesAt(world.cluster.primary)).toEqual(['before', 'waited'])
+  })
+
+  it('X2, X9: a lone read that is cut off on its way is asked again behind it, and a transaction is not', async () => {
+    await using world = await World.start()
+    await using gate = await Gate.start('open', world.cluster.primary)
+    const pool = behind(world, gate, 'ams')
+    await note(pool, 'before')
+    const locker = await lockerOf(world)
+    await locker.query('begin; lock table note in access exclusive mode')
+    const lease = await pool.connect()
+    await lease.query('begin')
+    const inTransaction = expect(lease.query('select body from note')).rejects.toMatchObject({
+      code: 'HEADWATER_CONNECTION_LOST',
+    })
+    const alone = pool.query('select body from note')
+    const waiting = "select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock'"
+    const waitingNow = async () => (await world.admin.query<{ n: number }>(waiting)).rows[0]?.n
+    await expect.poll(waitingNow, PATIENT).toBe(2)
+    gate.lead(world.cluster.primary, 'cut')
+    await inTransaction
+    lease.release(true)
+    await locker.query('rollback')
+    locker.release()
+    expect((await alone).rows).toEqual([{ body: 'before' }])
+  })
+
+  it('X9: a lone write that a stopping server rolled back is done once by the next one behind it', async () => {
+    await using world = await World.start()
+    await using gate = await Gate.start('open', world.cluster.primary)
+    const pool = behind(world, gate, 'ams')
+    await note(pool, 'before')
+    await world.cluster.waitUntilCaughtUp()
+    const locker = await lockerOf(world)
+    await locker.query('begin; lock table note in share mode')
+    const written = note(pool, 'rolled back first')
+    const waiting = "select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock'"
+    await expect.poll(async () => (await world.admin.query<{ n: number }>(waiting)).rows[0]?.n, PATIENT).toBe(1)
+    await world.replica().promote()
+    // Whoever asks right behind the loss finds a server that runs: it is another one.
+    gate.lead(world.replica(), 'stay')
+    await world.cluster.primary.stop('fast')
+    await written
+    locker.release(true)
+    expect(await notesAt(world.replica())).toEqual(['before', 'rolled back first'])
+  })
+
+  it('X9: a lone write whose session somebody ended is not sent again: its server goes on', async () => {
+    await using world = await World.start()
+    await using gate = await Gate.start('open', world.cluster.primary)
+    const pool = behind(world, gate, 'ams')
+    await note(pool, 'before')
+    const locker = await lockerOf(world)
+    await locker.query('begin; lock table note in share mode')
+    const ended = expect(note(pool, 'ended')).rejects.toMatchObject({ code: 'HEADWATER_CONNECTION_LOST' })
+    const end = "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock'"
+    await expect.poll(async () => (await world.admin.query(end)).rowCount, PATIENT).toBe(1)
+    await ended
+    await locker.query('rollback')
+    locker.release()
+    expect(await notesAt(world.cluster.primary)).toEqual(['before'])
   })
 
   it('X8: the app may say where a server is; what it cannot say changes nothing, and is told of once', async () => {

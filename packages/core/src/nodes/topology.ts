@@ -13,8 +13,10 @@ export interface Topology {
   readonly hasReplica: boolean
   /** Where reads go while no local replica can be read (X10). Default: wherever what needs the primary goes. */
   readonly elsewhere?: Elsewhere | undefined
-  /** The highest timeline of the cluster that is known here; 0 or `undefined` while none is. */
+  /** The timeline on which the primary was elected; 0 or `undefined` while it was not. */
   readonly timeline?: number | undefined
+  /** Whether no server is known to be the primary now, so that its region is where it was last. Default: false. */
+  readonly isPrimarySought?: boolean | undefined
   /** The cluster's system identifier, in decimal digits; `undefined` while none is known. */
   readonly cluster?: string | undefined
   /** The regions whose instances stand in for those of the primary's region, nearest to it first. Default: none. */

@@ -28,7 +28,7 @@ export function routeToPrimary(reason: PrimaryReason, situation: Situation): Dec
     return situation.writesOutsideRequest === 'direct' ? choices.direct : choices.impossible
   if (situation.scope.blocker === undefined) return choices.replay
   const mayCross = situation.scope.hasBegunToAnswer === true && situation.writesOutsideRequest === 'direct'
-  const isDirect = isStandIn(situation) || (mayCross && READS.has(reason))
+  const isDirect = isStandIn(situation) || isAhead(situation) || (mayCross && READS.has(reason))
   return isDirect ? choices.direct : choices.impossible
 }
 
@@ -36,6 +36,15 @@ export function routeToPrimary(reason: PrimaryReason, situation: Situation): Dec
 function isStandIn({ scope, topology: { region, standIns } }: Situation): boolean {
   if (scope?.blocker !== 'already-replayed' || scope.isReplayVerified !== true) return false
   return region !== undefined && standIns?.includes(region) === true
+}
+
+/**
+ * Whether the request was replayed to here, and nobody here knows where the primary is: whoever sent it may know more. It waits
+ * for the news, and is not refused for what is out of date (X4, X9).
+ */
+function isAhead({ scope, topology }: Situation): boolean {
+  if (scope?.blocker !== 'already-replayed' || scope.isReplayVerified !== true) return false
+  return topology.isPrimarySought === true
 }
 
 /**

@@ -1,5 +1,5 @@
 import { OutcomeUnknown, PrimaryUnavailable } from '@headwater/core'
-import type { Position } from '@headwater/core/internal'
+import { isOutOfService, type Position } from '@headwater/core/internal'
 import { boundHere } from '../driver/bound-here.ts'
 import { isStatementLost } from '../driver/named-statement.ts'
 import { isNeverSent, isNotForTransactions, isReadTimeout, isSessionEnded } from '../driver/pg-errors.ts'
@@ -159,24 +159,31 @@ export class Answers {
 
   /**
    * A server that stops ends its sessions and rolls back: a lone statement waits for the next primary, like one that was not sent
-   * (X9). Who ends one session of a server that goes on meant it.
+   * (X9), and so does a lone read, whatever became of it (X2). Who ends one session of a server that goes on meant it.
    */
   #onceStopped(query: RoutedQuery, connection: Connection, error: unknown): void {
-    query.wasEnded = true
+    query.deadline ??= this.#fleet.access.deadline
+    query.hasLeftPrimary = true
     connection.mustClose = true
     const decided = boundHere((hasStopped: boolean): void => {
       if (hasStopped) this.#connecting.toPrimary(query, 'write')
       else query.holder.finish(query, error)
     })
-    void this.#fleet.access.hasStopped(connection.node).then(decided)
+    void this.#fleet.access.hasStopped(connection, !isSessionEnded(error)).then(decided)
   }
 }
 
-/** Whether a query stands alone, and its server has ended the session in which it ran: then nothing of it was done. */
+/**
+ * Whether a query stands alone, and nothing of it was done: it only reads, or its server has ended the session in which it ran. A server
+ * that stops may end the next session too, so it counts how long the query has waited, and not how often.
+ */
 function mayWaitForNext(query: RoutedQuery, { role }: Connection, error: unknown): boolean {
-  const { holder, statement, wasEnded } = query
-  if (role !== 'primary' || wasEnded || holder.isPinned || holder.isLost || holder.transaction.phase !== 'none')
-    return false
-  const isPlain = statement.reason === 'reads-only' || statement.reason === 'data-modification'
-  return isPlain && statement.count === 1 && query.call.submittable === undefined && isSessionEnded(error)
+  const { holder, statement, deadline, hasLeftPrimary } = query
+  if (role !== 'primary' || holder.isPinned || holder.isLost || holder.transaction.phase !== 'none') return false
+  if (statement.count !== 1 || query.call.submittable !== undefined) return false
+  if (deadline !== undefined && performance.now() >= deadline) return false
+  const isRead = statement.reason === 'reads-only'
+  if (isSessionEnded(error)) return isRead || statement.reason === 'data-modification'
+  // A read may be what the server crashed of: once is enough.
+  return isRead && !hasLeftPrimary && isOutOfService(error)
 }

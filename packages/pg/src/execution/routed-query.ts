@@ -109,19 +109,17 @@ export class RoutedQuery {
   #triedAfter: PoolNode[] | undefined
   /** Whether it was sent outside a transaction, inside one, or (`held`) together with what begins one; `undefined` before that. */
   sentIn: TransactionState['phase'] | undefined
-  /** Whether it was lost at the primary, and left for a replica: once is enough. */
+  /** Whether it was lost at the primary, and left for a replica, or for whoever is the primary next: once is enough. */
   hasLeftPrimary = false
   /** Whether replicas of other regions were looked at. */
   hasTriedFar = false
-  /** Whether a server that stopped has ended its session: it waits for the next primary once. */
-  wasEnded = false
   /** The error that ended the last replica's connection. */
   lostTo: unknown
   /** What its answer must prove that its server has, in the same transaction; `undefined`: nothing. */
   requirement: ReadRequirement | undefined
   /** Whether it was sent in a read-only transaction of ours. */
   isGuarded = false
-  /** Until when it waits for a primary, once a pooler had none, in ms of this process's monotonic clock. */
+  /** Until when it waits for a primary, once one was lost or a pooler had none, in ms of this process's monotonic clock. */
   deadline: number | undefined
   /** Whether what was taken for the primary proved to be a standby. */
   hasMetStandby = false

@@ -29,7 +29,7 @@ export class FleetElection {
   readonly #roles = new Map<PoolNode, ServerRole>()
   #lineage: Lineage = NO_LINEAGE
   /** The timeline on which the primary was elected; 0 while it is the first guess. */
-  #electedOn = 0
+  electedOn = 0
   #isContested = false
 
   constructor(guess: PoolNode, arbiter: Arbiter) {
@@ -99,9 +99,9 @@ export class FleetElection {
     this.#isContested = candidates.length > 0 && election.primary === undefined
     this.#lineage = lineage
     for (const [index, node] of nodes.entries()) this.#roles.set(node, roles[index] ?? 'unknown')
-    if (elected !== undefined) this.#electedOn = lineage.timeline
+    if (elected !== undefined) this.electedOn = lineage.timeline
     // A primary that is silent stays the primary until a later timeline is known: its own breaker says that it cannot be reached.
-    const isSuperseded = this.#electedOn > 0 && lineage.timeline > this.#electedOn
+    const isSuperseded = this.electedOn > 0 && lineage.timeline > this.electedOn
     return { elected, isOver: elected === undefined && (this.roleOf(primary) !== 'unknown' || isSuperseded) }
   }
 

@@ -1,7 +1,7 @@
 import type { PrimaryConflict, Topology } from '@headwater/core'
 import type { Position, PositionSource, ServerRole } from '@headwater/core/internal'
 import type pg from 'pg'
-import { PoolNode } from '../node/pool-node.ts'
+import { type Connection, PoolNode } from '../node/pool-node.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 import type { ResolvedNode } from '../options/resolve-servers.ts'
 import { applyRole } from './apply-role.ts'
@@ -200,6 +200,11 @@ export class Fleet implements PositionSource, Monitored, PrimaryOwner {
     return this.#election.conflict
   }
 
+  /** Whether the address of this connection's server leads to another one now. */
+  hasMovedFrom({ node, client }: Connection): boolean {
+    return node === this.#moving?.node && this.#moving.hasLeft(client)
+  }
+
   isLocal({ region }: PoolNode): boolean {
     return region === undefined || this.#region === undefined || region === this.#region
   }
@@ -293,7 +298,9 @@ export class Fleet implements PositionSource, Monitored, PrimaryOwner {
   }
 
   #lookAround(): Standpoint {
-    const { primary, hasPrimary, timeline, cluster } = this
+    const { primary, hasPrimary, cluster } = this
+    // A replay goes where the primary was elected, and must not claim to know of a later one.
+    const timeline = this.#election.electedOn
     this.expectsReplicas = this.nodes.some((node) => node !== primary && this.isLocal(node) && node.share.isForAll)
     return new Standpoint(this.readsElsewhere, { region: this.#region, primary, hasPrimary, timeline, cluster })
   }

@@ -56,6 +56,12 @@ export class MovingAddress {
     if (regionOf !== undefined && takesWrites(sample)) void runOutside(() => this.#askRegion(regionOf, sample))
   }
 
+  /** Whether a session was with another server than the one that is behind it now. */
+  hasLeft(client: object): boolean {
+    const mark = this.#marks.get(client)
+    return mark !== undefined && this.#current !== undefined && mark !== this.#current.node
+  }
+
   /** A session is given out only when its server takes writes, and is not one of the past (X7). */
   #admit(client: TrackedClient, done: (error?: Error) => void): void {
     const sentAt = performance.now()

@@ -2,7 +2,7 @@ import { PrimaryUnavailable } from '@headwater/core'
 import { isOutOfService } from '@headwater/core/internal'
 import { openOwnConnection } from '../driver/own-connection.ts'
 import { isReadTimeout } from '../driver/pg-errors.ts'
-import type { Connected, PoolNode } from '../node/pool-node.ts'
+import type { Connected, Connection, PoolNode } from '../node/pool-node.ts'
 import { WrongServer } from '../node/wrong-server.ts'
 import { PrimaryWait } from './primary-wait.ts'
 
@@ -14,6 +14,8 @@ export interface PrimaryOwner {
   /** Why nobody writes while servers are in conflict. */
   readonly conflict: Error | undefined
   readonly monitor: { alarm(): void }
+  /** Whether the address of this connection's server leads to another one now. */
+  hasMovedFrom(connection: Connection): boolean
 }
 
 /** How long a server may take to say whether it stops. */
@@ -58,10 +60,15 @@ export class PrimaryAccess {
     })
   }
 
-  /** Whether a server that has ended a session takes no new one, while another may become the primary. Never rejects. */
-  async hasStopped(node: PoolNode): Promise<boolean> {
+  /**
+   * Whether the server of a session that has ended takes no new one, while another may become the primary. A proxy that cuts off
+   * (`isCutOff`) says nothing of the server behind it, and counts as stopped. Never rejects.
+   */
+  async hasStopped(ended: Connection, isCutOff: boolean): Promise<boolean> {
+    const { node } = ended
     if (!this.#fleet.isMonitored || node.hasEnded) return false
     this.#fleet.monitor.alarm()
+    if (node.traits.isMoving) return isCutOff || (await this.#leadsElsewhere(ended))
     try {
       const connection = await openOwnConnection([node.pool], AbortSignal.timeout(STOPPED_MILLIS))
       await connection.end()
@@ -69,6 +76,17 @@ export class PrimaryAccess {
     } catch (error) {
       return isOutOfService(error)
     }
+  }
+
+  /** Only a session that was let in says which server is behind the address now. */
+  #leadsElsewhere(ended: Connection): Promise<boolean> {
+    return new Promise((resolve) => {
+      const connected: Connected = (error, connection) => {
+        connection?.release()
+        resolve(error ? error instanceof WrongServer || isOutOfService(error) : this.#fleet.hasMovedFrom(ended))
+      }
+      ended.node.connect(connected, connected)
+    })
   }
 
   /** Whoever waits goes on: there is a primary. With an error: none will come. */

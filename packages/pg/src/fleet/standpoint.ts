@@ -15,6 +15,7 @@ export interface Standing {
   readonly primary: PoolNode
   /** Whether that may take what needs the primary. */
   readonly hasPrimary: boolean
+  /** The one on which the primary was elected. */
   readonly timeline: number
   /** The cluster's system identifier; `undefined` before it is known. */
   readonly cluster: bigint | undefined
@@ -74,7 +75,7 @@ export class Standpoint {
   }
 
   #topology(hasReplica: boolean, elsewhere: Elsewhere | undefined): Topology {
-    const { region, primary, timeline, cluster } = this.#standing
+    const { region, primary, hasPrimary, timeline, cluster } = this.#standing
     const { region: primaryRegion, standIns } = primary
     return createTopology({
       region,
@@ -82,6 +83,7 @@ export class Standpoint {
       hasReplica,
       elsewhere,
       timeline,
+      isPrimarySought: !hasPrimary,
       cluster: cluster?.toString(),
       standIns,
     })

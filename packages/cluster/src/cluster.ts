@@ -19,6 +19,17 @@ export interface Cluster extends AsyncDisposable {
    */
   waitUntilCaughtUp(options?: CatchUpOptions): Promise<void>
   /**
+   * Brings a node back as a standby of `primary`, which runs: an old primary, for one, that a promotion has left behind. It is stopped if
+   * need be, its data is replaced by a new copy of the primary's, and its address stays. Resolves with the node as a replica when it
+   * streams; it can be promoted again.
+   * @throws ClusterError CLUSTER_OPTIONS_INVALID, CLUSTER_NODE_DOWN, CLUSTER_WRONG_ROLE, CLUSTER_START_FAILED, CLUSTER_TIMEOUT
+   * @example
+   * await nrt.promote()
+   * const old = await cluster.rejoin(cluster.primary, nrt)
+   * await old.promote()
+   */
+  rejoin(node: ClusterNode, primary: ClusterNode): Promise<Replica>
+  /**
    * Opens a TCP wire to a node, or to any other server, on a port of its own: for faults of the network between your code and it. It
    * is closed with the cluster, or before.
    * @throws ClusterError CLUSTER_STOPPED
@@ -78,6 +89,8 @@ class RunningCluster implements Cluster {
   readonly primary: ServerNode
   readonly replicas: readonly ServerReplica[]
   readonly #servers: ProvidedServers
+  /** The first primary, once it has come back as a standby. */
+  #rejoined: ServerReplica | undefined
   readonly #wires = new Set<Wire>()
   #stopping: Promise<void> | undefined
 
@@ -93,7 +106,25 @@ class RunningCluster implements Cluster {
   }
 
   async waitUntilCaughtUp(options: CatchUpOptions = {}): Promise<void> {
-    await waitUntilReplayed(this.primary, this.replicas, options)
+    await waitUntilReplayed(this.primary, [...this.replicas, ...this.#returned], options)
+  }
+
+  async rejoin(node: ClusterNode, primary: ClusterNode): Promise<Replica> {
+    const [standby, source] = [this.#standbyAt(node), this.#own(primary)]
+    if (standby === undefined || source === undefined || standby.server === source.server) {
+      const message = `${node.name} can only rejoin another node of its own cluster, and not ${primary.name}.`
+      throw new ClusterError('CLUSTER_OPTIONS_INVALID', message)
+    }
+    // Asked before anything is thrown away.
+    if (await source.isInRecovery()) {
+      throw new ClusterError(
+        'CLUSTER_WRONG_ROLE',
+        `${node.name} can only rejoin a primary, and ${primary.name} is a replica.`,
+      )
+    }
+    await standby.rejoin(source)
+    if (standby.server === this.primary.server) this.#rejoined = standby
+    return standby
   }
 
   async wire(target: WireTarget): Promise<Wire> {
@@ -102,6 +133,20 @@ class RunningCluster implements Cluster {
     if (this.#stopping === undefined) return wire
     await wire.close()
     throw new ClusterError('CLUSTER_STOPPED', 'The cluster has been stopped, and opens no wire. Start a new one.')
+  }
+
+  get #returned(): readonly ServerReplica[] {
+    return this.#rejoined === undefined ? [] : [this.#rejoined]
+  }
+
+  #own(node: ClusterNode): ServerNode | undefined {
+    return [this.primary, ...this.replicas, ...this.#returned].find((own) => own === node)
+  }
+
+  #standbyAt(node: ClusterNode): ServerReplica | undefined {
+    const own = this.#own(node)
+    if (own === undefined || own instanceof ServerReplica) return own
+    return this.#rejoined ?? new ServerReplica(own.server, own)
   }
 
   stop(): Promise<void> {
@@ -114,7 +159,7 @@ class RunningCluster implements Cluster {
   }
 
   async #stop(): Promise<void> {
-    for (const node of [this.primary, ...this.replicas]) node.retire()
+    for (const node of [this.primary, ...this.replicas, ...this.#returned]) node.retire()
     await Promise.all([...this.#wires].map((wire) => wire.close()))
     await this.#servers.dispose()
   }

@@ -239,6 +239,62 @@ describe('failover', () => {
   })
 })
 
+describe('rejoin()', () => {
+  test('brings an old primary back that has written on, as a replica that can be promoted again', async () => {
+    await using cluster = await startCluster({ replicas: 2 })
+    const [first, second] = cluster.replicas
+    if (!first || !second) throw new Error('Two replicas were asked for')
+    const { primary } = cluster
+    const { url } = primary
+    await primary.query('create table entry (id int)')
+    await cluster.waitUntilCaughtUp()
+    await second.disconnect()
+    await first.promote()
+    // What it wrote behind the promotion is on no other server, so it cannot simply follow.
+    await primary.query('insert into entry values (666)')
+    await first.query('insert into entry values (1)')
+    await second.follow(first)
+    const old = await cluster.rejoin(primary, first)
+    expect([old.url, old.name, await old.isInRecovery()]).toEqual([url, 'primary', true])
+    expect(await primary.query("select current_setting('cluster_name') as name")).toEqual([{ name: 'primary' }])
+    await first.query('insert into entry values (2)')
+    await cluster.waitUntilCaughtUp({ primary: first })
+    expect(await old.query('select id from entry order by id')).toEqual([{ id: 1 }, { id: 2 }])
+
+    await Promise.all([second.disconnect(), first.stop()])
+    await old.promote()
+    await old.query('insert into entry values (3)')
+    await second.follow(old)
+    const back = await cluster.rejoin(first, old)
+    expect(back).toBe(first)
+    await cluster.waitUntilCaughtUp({ primary: old })
+    for (const node of [first, second]) {
+      expect(await node.query('select id from entry order by id')).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }])
+      expect(await node.query('select received_tli from pg_stat_wal_receiver')).toEqual([{ received_tli: 3 }])
+    }
+    expect(await cluster.rejoin(second, primary)).toBe(second)
+  })
+
+  test('refuses before it throws anything away', async () => {
+    await using cluster = await startCluster({ replicas: 1 })
+    await using another = await startCluster({ replicas: 0 })
+    const [replica] = cluster.replicas
+    if (!replica) throw new Error('A replica was asked for')
+    const { primary } = cluster
+    await primary.query('create table entry (id int)')
+    for (const [node, source, code] of [
+      [primary, primary, 'CLUSTER_OPTIONS_INVALID'],
+      [primary, another.primary, 'CLUSTER_OPTIONS_INVALID'],
+      [another.primary, primary, 'CLUSTER_OPTIONS_INVALID'],
+      [primary, replica, 'CLUSTER_WRONG_ROLE'],
+    ] as const)
+      await expect(cluster.rejoin(node, source)).rejects.toMatchObject({ code })
+    await replica.stop()
+    await expect(cluster.rejoin(primary, replica)).rejects.toMatchObject({ code: 'CLUSTER_NODE_DOWN' })
+    expect(await primary.query('select id from entry')).toEqual([])
+  })
+})
+
 describe('the life of a cluster', () => {
   test('is quick, cold and from the template, and leaves nothing behind', async () => {
     const times: number[] = []

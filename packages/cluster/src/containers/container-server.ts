@@ -1,6 +1,6 @@
 import { ClusterError } from '../errors/cluster-error.ts'
 import type { Server, StopMode } from '../postgres/server.ts'
-import { configurationFile, nodeSettings, primaryConnection, quoteSetting } from '../postgres/server-settings.ts'
+import { configurationFile, followingFile, nodeSettings } from '../postgres/server-settings.ts'
 
 /** Somewhere that commands can be run: the part of a container that we need. */
 export interface CommandHost {
@@ -83,9 +83,13 @@ export class ContainerServer implements Server {
     const source = ['-h', host, '-p', String(port), '-U', 'postgres', '-D', this.dataFolder]
     await this.#must('pg_basebackup', ['pg_basebackup', ...source, '-X', 'stream', '-c', 'fast', '--no-sync'])
     await this.#append('postgresql.conf', this.#configuration())
-    const connection = quoteSetting(primaryConnection(primary.peerAddress, this.name))
-    await this.#append('postgresql.auto.conf', `primary_conninfo = ${connection}\n`)
+    await this.#append('postgresql.auto.conf', followingFile(primary.peerAddress, this.name))
     await this.#append('standby.signal', '')
+  }
+
+  async becomeStandbyOf(source: Server): Promise<void> {
+    await this.#must('rm', ['rm', '-rf', this.dataFolder])
+    await this.createReplica(source)
   }
 
   async start(): Promise<void> {

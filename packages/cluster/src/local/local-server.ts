@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { open, readFile, rm } from 'node:fs/promises'
+import { appendFile, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ClusterError } from '../errors/cluster-error.ts'
@@ -9,6 +9,8 @@ import { descendantsOf, killProcesses } from '../machine/process-tree.ts'
 import { commandEnvironment, runCommand } from '../machine/run-command.ts'
 import type { ServerUser } from '../machine/server-user.ts'
 import type { Server, StopMode } from '../postgres/server.ts'
+import { followingFile } from '../postgres/server-settings.ts'
+import { copyRunning } from './copy-running.ts'
 
 export interface LocalServerOptions {
   readonly name: string
@@ -108,6 +110,16 @@ export class LocalServer implements Server {
     const memory = lines[6]?.trim().split(/\s+/)[1]
     if (memory) await runCommand('ipcrm', ['-m', memory]).catch(() => {})
     await rm(pidFile, { force: true })
+  }
+
+  async becomeStandbyOf({ host, port, peerAddress, dataFolder }: Server): Promise<void> {
+    // The name of the node is in it.
+    const configuration = await readFile(join(this.dataFolder, 'postgresql.conf'))
+    for (const entry of await readdir(this.dataFolder)) await rm(join(this.dataFolder, entry), { recursive: true })
+    await copyRunning({ host, port, dataFolder }, this.dataFolder, this.#options.user)
+    await writeFile(join(this.dataFolder, 'postgresql.conf'), configuration)
+    await appendFile(join(this.dataFolder, 'postgresql.auto.conf'), followingFile(peerAddress, this.name))
+    await writeFile(join(this.dataFolder, 'standby.signal'), '')
   }
 
   async log(): Promise<string> {

@@ -115,6 +115,11 @@ export class ServerNode implements ClusterNode {
     return row?.answer === true
   }
 
+  /** The provider's side of it. */
+  get server(): Server {
+    return this.#server
+  }
+
   /** Marks the cluster as stopped: from now on every method throws CLUSTER_STOPPED. */
   retire(): void {
     this.#isOver = true

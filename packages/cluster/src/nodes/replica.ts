@@ -86,6 +86,17 @@ export class ServerReplica extends ServerNode implements Replica {
     await this.follow(this.#source)
   }
 
+  /** Comes back as a copy of `source` that follows it, whatever it was. */
+  async rejoin(source: ServerNode): Promise<void> {
+    // Its data is thrown away.
+    await this.stop('immediate')
+    await this.server.becomeStandbyOf(source.server)
+    this.#source = source
+    this.#lag = 0
+    await this.start()
+    await this.waitUntilStreaming()
+  }
+
   async follow(node: ClusterNode): Promise<void> {
     if (!(node instanceof ServerNode) || node === this) {
       throw new ClusterError('CLUSTER_OPTIONS_INVALID', `${this.name} can only follow another node of its own cluster.`)

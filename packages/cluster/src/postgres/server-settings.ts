@@ -59,6 +59,11 @@ export function primaryConnection(address: { host: string; port: number }, name:
   return `host=${address.host} port=${address.port} user=postgres application_name=${name}`
 }
 
+/** What a copy of another node appends to its `postgresql.auto.conf`: it follows that node, and without the delay that the other may have. */
+export function followingFile(address: { host: string; port: number }, name: string): string {
+  return configurationFile({ primary_conninfo: primaryConnection(address, name), recovery_min_apply_delay: '0' })
+}
+
 /** A value, quoted for postgresql.conf and ALTER SYSTEM. Backslashes are escapes in the file. */
 export function quoteSetting(value: string): string {
   return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`

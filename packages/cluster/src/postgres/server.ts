@@ -18,6 +18,8 @@ export interface Server {
   stop(mode: StopMode): Promise<void>
   /** SIGKILL to every process of the server. */
   kill(): Promise<void>
+  /** Throws away its data and becomes a standby of a server that runs, as a copy of it. It must be down, and stays so until `start()`. */
+  becomeStandbyOf(source: Server): Promise<void>
   /** The end of the log. */
   log(): Promise<string>
 }

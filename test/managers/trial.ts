@@ -51,8 +51,7 @@ export async function runTrial(
   workload.start(perSecond)
   await sleep(CALM_MILLIS)
   await using signs = new FirstSigns(cluster.members.filter((member) => member !== leader))
-  await happen(cluster, happening, leader, to)
-  const next = await signs.first
+  const next = await Promise.race([signs.first, happen(cluster, happening, leader, to)])
   const isFollowed = (): boolean =>
     (['ams', 'nrt'] as const).every((region) => firstWriteAt(workload.seen, region, next.member) !== undefined)
   for (const end = performance.now() + 60_000; !isFollowed() && performance.now() < end; ) await sleep(50)
@@ -84,21 +83,30 @@ export async function runTrial(
   }
 }
 
+/** Never resolves: the first sign of the next leader comes before Patroni's own answer does. Rejects when nothing could happen. */
 async function happen(
   cluster: PatroniCluster,
   happening: Happening,
   leader: Member,
   to: MemberName | undefined,
-): Promise<void> {
+): Promise<never> {
   switch (happening) {
     case 'switchover':
-      // The first sign comes before Patroni's own answer does.
-      return void cluster.switchover(cluster.member(to ?? 'nrt-1')).catch((error: unknown) => console.error(error))
+      await cluster.switchover(candidateFor(cluster, leader, to))
+      break
     case 'server-killed':
-      return killServer(leader)
+      await killServer(leader)
+      break
     case 'machine-gone':
-      return cluster.killMember(leader)
+      await cluster.killMember(leader)
   }
+  return new Promise(() => undefined)
+}
+
+/** Who is to lead; another one, where an unplanned failure has made that the leader already. */
+function candidateFor(cluster: PatroniCluster, leader: Member, to: MemberName | undefined): Member {
+  const others = cluster.members.filter((member) => member !== leader)
+  return others.find(({ name }) => name === to) ?? others.find(({ region }) => region !== leader.region) ?? leader
 }
 
 /** When a write of this region's clients was first answered by `member`. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ReplayToPrimary } from '@headwater/core'
 import { createFlyProxy, type FlyProxy } from '@headwater/fly-proxy'
 import { headwater } from '@headwater/http/koa'
 import { RoutedPool, type RoutedPoolOptions, type ServerPoolOptions } from '@headwater/pg'
@@ -145,7 +146,7 @@ async function noted<Result>(asked: Promise<Result>): Promise<Result> {
   try {
     return await asked
   } catch (error) {
-    failures.push(error)
+    if (!(error instanceof ReplayToPrimary)) failures.push(error)
     throw error
   }
 }

@@ -35,7 +35,16 @@ const ROOMS: Readonly<Record<string, Floors>> = {
     'scope',
   ],
   'core/src/classify': ['sql', 'names', 'grammar'],
-  'pg/src': [['options', 'once'], 'driver', ['node', 'catalog'], 'fleet', ['reads', 'report'], 'execution', 'pool'],
+  'pg/src': [
+    ['options', 'once'],
+    'driver',
+    'lanes',
+    ['node', 'catalog'],
+    'fleet',
+    ['reads', 'report'],
+    'execution',
+    'pool',
+  ],
   'http/src': [
     ['request', 'replay', 'own-error.ts'],
     ['forward', 'response'],

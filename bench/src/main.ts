@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { measureClassify } from './classify.ts'
 import { measureDecision } from './decision.ts'
 import { measureFreshness } from './freshness.ts'
+import { measureLanes } from './lanes.ts'
 import { type BenchName, type Options, readOptions, USAGE } from './options.ts'
 import { measureOrm } from './orm.ts'
 import { measurePool } from './pool.ts'
@@ -11,6 +12,7 @@ import { renderSection, type Section, sectionAsData } from './report.ts'
 const MEASURES: Readonly<Record<BenchName, (isQuick: boolean) => Promise<readonly Section[]>>> = {
   pool: measurePool,
   pooler: measurePooler,
+  lanes: measureLanes,
   orm: measureOrm,
   freshness: measureFreshness,
   decision: measureDecision,

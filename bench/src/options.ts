@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 
-export const BENCHES = ['pool', 'pooler', 'orm', 'freshness', 'decision', 'classify'] as const
+export const BENCHES = ['pool', 'pooler', 'lanes', 'orm', 'freshness', 'decision', 'classify'] as const
 export type BenchName = (typeof BENCHES)[number]
 
 export interface Options {
@@ -14,6 +14,7 @@ export const USAGE = `Usage: pnpm bench [${BENCHES.join(' | ')} …] [--quick] [
 
   pool      RoutedPool against a bare pg.Pool on the same local Postgres
   pooler    reads of both through the same PgBouncer, in session and in transaction mode
+  lanes     small reads that share connections, against a bare pg.Pool
   orm       Kysely and Drizzle over RoutedPool, each against its bare self and its peer
   freshness reads under a token and writes that get one, against the same without
   decision  the time of one routing decision

@@ -245,7 +245,7 @@ async function textsLoggedDuring(node: ClusterNode, fn: () => Promise<void>): Pr
     await set('none')
   }
   const lines = (await node.log()).slice(before).split('\n')
-  return lines.filter((line) => /statement: |execute <unnamed>: /.test(line))
+  return lines.filter((line) => /statement: |execute (?:<unnamed>|hw_[\w-]+): /.test(line))
 }
 
 describe('F2: the position of a write', () => {

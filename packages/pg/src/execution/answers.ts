@@ -1,8 +1,8 @@
 import { OutcomeUnknown, PrimaryUnavailable } from '@headwater/core'
-import { isOutOfService, type Position } from '@headwater/core/internal'
+import { isOutOfService, type Position, type Refusal } from '@headwater/core/internal'
 import { boundHere } from '../driver/bound-here.ts'
 import { isStatementLost } from '../driver/named-statement.ts'
-import { isNeverSent, isNotForTransactions, isReadTimeout, isSessionEnded } from '../driver/pg-errors.ts'
+import { isNeverSent, isNotForTransactions, isReadTimeout, isServerError, isSessionEnded } from '../driver/pg-errors.ts'
 import { sendQuestion } from '../driver/send.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import { readServerSample, SERVER_SAMPLE } from '../fleet/server-sample.ts'
@@ -52,7 +52,8 @@ export class Answers {
       return connection.client.whenSettled(boundHere(() => this.#askRole(query, connection, error, failed)))
     }
     // ReadyForQuery follows an error, or the connection's end; only then is the state of the transaction known.
-    if (isRunning) failed()
+    // On a shared one they belong to other reads, too, which are in no transaction.
+    if (isRunning || connection.isShared) failed()
     else connection.client.whenSettled(boundHere(failed))
   }
 
@@ -129,6 +130,7 @@ export class Answers {
         return this.#connecting.toPrimary(query, 'refused')
       }
       if (refusal === 'replica-lost' && query.sentIn === 'none' && this.#leavePrimary(query, connection, error)) return
+      if (isLostWithLane(query, connection, refusal, cause)) return this.#leaveLane(query, connection, error)
       if (mayWaitForNext(query, connection, error)) return this.#onceStopped(query, connection, error)
       return holder.finish(query, this.#outcomes.errorAtPrimary(query, connection, refusal, error))
     }
@@ -136,6 +138,7 @@ export class Answers {
     if (transaction.phase === 'open' || (isForced && refusal !== 'replica-lost')) {
       return holder.finish(query, this.#outcomes.errorInPlace(query, connection, error))
     }
+    if (isLostWithLane(query, connection, refusal, cause)) return this.#leaveLane(query, connection, error)
     if (refusal === 'replica-lost') {
       query.lostTo = error
       holder.giveUp(connection)
@@ -143,6 +146,14 @@ export class Answers {
     }
     if (refusal === 'refused') this.#outcomes.learn(query, error)
     this.#connecting.elsewhere(query, refusal, error)
+  }
+
+  /** Sends a read again whose shared connection was lost, perhaps through another's fault: on one of its own. */
+  #leaveLane(query: RoutedQuery, { node, role }: Connection, error: unknown): void {
+    query.leaveLane(node)
+    query.lostTo = error
+    if (role === 'primary') this.#connecting.toPrimary(query, 'write')
+    else this.#connecting.toReplica(query, query.hasTriedFar ? 'far' : 'next-door')
   }
 
   /** Has a replica answer a read that the primary has not (X2, X10). `false` when none may. */
@@ -171,6 +182,12 @@ export class Answers {
     })
     void this.#fleet.access.hasStopped(connection, !isSessionEnded(error)).then(decided)
   }
+}
+
+/** Whether a read has no answer because the connection that it shared is gone. */
+function isLostWithLane(query: RoutedQuery, { isShared }: Connection, refusal: Refusal, cause: unknown): boolean {
+  if (!isShared || refusal !== 'replica-lost' || query.hasLeftLane || isReadTimeout(cause)) return false
+  return !isServerError(cause) || isSessionEnded(cause)
 }
 
 /**

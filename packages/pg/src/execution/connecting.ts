@@ -120,7 +120,7 @@ export class Connecting {
       else this.#cannotBegin(query, this.#outcomes.errorWithoutPrimary(query, error))
     }
     if (isLimited && !isDirect) this.#fleet.places.connect(connected, deadline)
-    else this.#fleet.access.connect(connected, deadline, isDirect)
+    else this.#fleet.access.connect(connected, deadline, isDirect, query.sharedText)
   }
 
   /** Takes a connection to a replica that is fit for it. `whyNotTheLast`: why the one that it has left is none. */

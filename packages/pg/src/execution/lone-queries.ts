@@ -9,6 +9,7 @@ export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })
 export const LONE_QUERIES: Holder = Object.freeze({
   transaction: STANDS_ALONE,
   isPinned: false,
+  mayShare: true,
   isWriting: false,
   isLost: false,
   hasCommitted: false,

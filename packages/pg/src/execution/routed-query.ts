@@ -12,6 +12,7 @@ import {
 import type pg from 'pg'
 import type { Opening } from '../driver/opening.ts'
 import { takesOpening } from '../driver/opening-query.ts'
+import { mayBePrepared } from '../driver/prepare/send-statement.ts'
 import type { QueryCall } from '../driver/query-call.ts'
 import { isOnePacket } from '../driver/send-guarded.ts'
 import type { Settle } from '../driver/settle.ts'
@@ -32,6 +33,8 @@ export interface Holder {
   readonly transaction: TransactionState
   /** Whether it has session state or has written, and so stays with its connection to the primary. */
   readonly isPinned: boolean
+  /** Whether its reads may share a connection with those of others (S4). */
+  readonly mayShare: boolean
   /** Whether writes of its open transaction were sent. */
   readonly isWriting: boolean
   /** Whether its transaction or session is gone: the connection was lost, or the app has closed it (X11). */
@@ -111,6 +114,8 @@ export class RoutedQuery {
   sentIn: TransactionState['phase'] | undefined
   /** Whether it was lost at the primary, and left for a replica, or for whoever is the primary next: once is enough. */
   hasLeftPrimary = false
+  /** Whether it was lost with a shared connection: once is enough. */
+  hasLeftLane = false
   /** Whether replicas of other regions were looked at. */
   hasTriedFar = false
   /** The error that ended the last replica's connection. */
@@ -270,6 +275,20 @@ export class RoutedQuery {
   mayHaveMetStandby({ role, node }: Connection, error: unknown): boolean {
     if (role !== 'primary' || isDirect(node.traits) || this.holder.transaction.phase === 'open') return false
     return databaseErrorIn(error)?.code === '25006'
+  }
+
+  /** Its text, where it may share a connection (S4): a plain read that was not lost on one before. */
+  get sharedText(): string | undefined {
+    const { call, statement, holder } = this
+    if (!holder.mayShare || this.hasLeftLane || statement.reason !== 'reads-only') return undefined
+    return call.submittable === undefined && mayBePrepared(call, statement) ? call.text : undefined
+  }
+
+  /** Call for a replica whose shared connection it was lost with: that says nothing about this read, which may be sent there again. */
+  leaveLane(node: PoolNode): void {
+    this.hasLeftLane = true
+    if (this.#triedFirst === node) this.#triedFirst = undefined
+    this.#triedAfter = this.#triedAfter?.filter((tried) => tried !== node)
   }
 
   /** Notes a replica that was tried; none is tried twice (X2). */

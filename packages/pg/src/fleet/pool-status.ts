@@ -3,6 +3,7 @@ import type { PoolNode } from '../node/pool-node.ts'
 import { type ConnectionBudget, connectionBudget } from './connection-budget.ts'
 import { type ErrorInWords, errorInWords } from './error-in-words.ts'
 import type { Fleet } from './fleet.ts'
+import { type LanesStatus, lanesStatusOf } from './lanes-status.ts'
 import { type PreparedStatus, preparedStatusOf } from './prepared-status.ts'
 import { type ServerVerdict, verdictOn } from './server-verdict.ts'
 
@@ -42,6 +43,8 @@ export interface ServerStatus {
   readonly budget: ConnectionBudget
   /** What this pool's connections to it have prepared by themselves. */
   readonly prepared: PreparedStatus
+  /** How this pool's small reads share connections to it. */
+  readonly lanes: LanesStatus
   /** What went wrong last, also when all is well again; `at` is in ISO 8601. Never holds the password of the options. */
   readonly lastError: (ErrorInWords & { readonly at: string }) | undefined
 }
@@ -104,6 +107,7 @@ function serverStatusOf(fleet: Fleet, node: PoolNode, suspectAfterMillis: number
       node.capacity,
     ),
     prepared: preparedStatusOf(node),
+    lanes: lanesStatusOf(node),
     lastError:
       lastProblem === undefined
         ? undefined

@@ -41,9 +41,9 @@ export class PrimaryAccess {
   /**
    * Takes a connection to the primary. While there is none, or it cannot be reached, the caller waits for the next (X9). Gives a
    * `PrimaryUnavailable` when none comes in time, and pg's own error when the pool is full, or a login, database or TLS is refused. With
-   * `isDirect` it leads past the pooler, where there is a way.
+   * `isDirect` it leads past the pooler, where there is a way. `sharedText`: see `PoolNode.connect`.
    */
-  connect(connected: Connected, deadline?: number, isDirect = false): void {
+  connect(connected: Connected, deadline?: number, isDirect = false, sharedText?: string): void {
     const { primary, hasPrimary, isMonitored } = this.#fleet
     const node = isDirect ? (primary.direct ?? primary) : primary
     if (!hasPrimary) return this.#waitForNext(connected, new Error(NO_PRIMARY), deadline, isDirect)
@@ -52,12 +52,13 @@ export class PrimaryAccess {
     if (isMonitored && (isOutOfService(lastError) || isReadTimeout(lastError)) && !node.tryProbe()) {
       return this.#waitForNext(connected, lastError, deadline, isDirect)
     }
-    node.connect(connected, (error) => {
+    const failed = (error: unknown): void => {
       const isMoved = !this.#fleet.hasPrimary || primary !== this.#fleet.primary || node.isStandby === true
       if (!node.hasEnded && (isMoved || error instanceof WrongServer || isOutOfService(error)))
         this.#waitForNext(connected, error, deadline, isDirect)
       else connected(error)
-    })
+    }
+    node.connect(connected, failed, sharedText)
   }
 
   /**

@@ -2,8 +2,10 @@ import { type EndpointTraits, type Evidence, isDirect } from '@headwater/core/in
 import type pg from 'pg'
 import { isFullPool } from '../driver/pg-errors.ts'
 import { clientClassOf, clientsOf } from '../driver/pg-internals.ts'
+import { canPipeline } from '../driver/pipelining.ts'
 import { ServerStatements } from '../driver/prepare/server-statements.ts'
 import { type TrackedClient, trackedClientClass } from '../driver/tracked-client.ts'
+import { Lanes, type LanesSource } from '../lanes/lanes.ts'
 import type { ResolvedPrepare } from '../options/prepare-options.ts'
 import type { ResolvedShare } from '../options/read-options.ts'
 import type { ResolvedNode } from '../options/resolve-servers.ts'
@@ -14,7 +16,7 @@ import { NodeHealth } from './node-health.ts'
 import { NodePools } from './node-pools.ts'
 import type { NodeRole } from './node-role.ts'
 import { RoundTrip } from './round-trip.ts'
-import { type Release, SessionQueue } from './session-queue.ts'
+import { type Release, SessionQueue, type Taken } from './session-queue.ts'
 import { StatementInquiry } from './statement-inquiry.ts'
 import type { VerifySession } from './verify-session.ts'
 import { WrongServer } from './wrong-server.ts'
@@ -28,6 +30,8 @@ export interface Connection {
   /** Whether it must be closed when it is given back; until then it can be used. */
   mustClose: boolean
   release(destroy?: Error | boolean): void
+  /** Whether other reads are under way on it (S4): nothing may wait for it to be at rest. */
+  readonly isShared: boolean
 }
 
 /** Gives a connection, or an error. */
@@ -67,6 +71,8 @@ export class PoolNode {
   /** What its sessions prepare by themselves (S1); `undefined` where that is off. */
   readonly statements: ServerStatements | undefined
   readonly #inquiry: StatementInquiry | undefined
+  /** The connections that small reads share (S4); `undefined` where they do not. */
+  readonly lanes: Lanes<NodeRole> | undefined
   readonly #onNews: () => void
   readonly #admit: VerifySession | undefined
   /** The role that the server last reported; `undefined` before the first connection. */
@@ -113,6 +119,7 @@ export class PoolNode {
         this.statements,
         () => mayKeepStatements(this.traits),
       )
+      if (prepare.lanes > 0) this.lanes = new Lanes(this.#laneSource(node.config), this.statements, prepare.lanes)
     }
     const Client = trackedClientClass(clientClassOf(node.config), {
       asksForReadOnly: () => this.role === 'replica' && this.traits.takesStartupOptions && isDirect(this.traits),
@@ -171,6 +178,7 @@ export class PoolNode {
     const old = this.pool
     this.statements?.doubt()
     const clients = isCut ? clientsOf(old) : []
+    this.lanes?.close()
     const waiting = this.#sessions.forget(old)
     this.#pools.replace(this.role)
     for (const client of clients) client.connection.stream.destroy()
@@ -211,7 +219,8 @@ export class PoolNode {
   /** How many queries it has, and callers that wait. */
   get busy(): number {
     const { totalCount, idleCount, waitingCount } = this.pool
-    return totalCount - idleCount + waitingCount
+    const ownConnections = totalCount - idleCount + waitingCount
+    return this.lanes === undefined ? ownConnections : ownConnections - this.lanes.size + this.lanes.reads
   }
 
   /** Whether a query may be sent here. After a failure and its pause, only the first to ask is told `true`: it is the probe. */
@@ -227,9 +236,13 @@ export class PoolNode {
 
   /**
    * Takes a connection, and learns from the outcome whether this server gives sessions. When a replica proves to give none,
-   * all callers that wait for one fail at once, to go elsewhere.
+   * all callers that wait for one fail at once, to go elsewhere. A read that gives its text as `sharedText` may get a share of one.
    */
-  connect(connected: Connected, failed: (error: unknown) => void): void {
+  connect(connected: Connected, failed: (error: unknown) => void, sharedText?: string): void {
+    if (sharedText !== undefined && this.lanes !== undefined) {
+      const taken: Taken = (client, role, release) => this.#give(client, role, release, connected, failed, true)
+      if (this.lanes.take(sharedText, taken, failed)) return
+    }
     this.#sessions.take((client, role, release) => this.#give(client, role, release, connected, failed), failed)
   }
 
@@ -240,6 +253,7 @@ export class PoolNode {
     release: Release,
     connected: Connected,
     failed: (error: unknown) => void,
+    isShared = false,
   ): void {
     // Where sessions are asked, that counts: pgpool-II passes on what another of its servers reports.
     if (role === 'primary' && client.isStandby === true && this.#admit === undefined) {
@@ -247,7 +261,15 @@ export class PoolNode {
       this.#onNews()
       return failed(new WrongServer(this.name, 'in recovery'))
     }
-    connected(undefined, { node: this, client, role, mustClose: false, release })
+    connected(undefined, { node: this, client, role, mustClose: false, release, isShared })
+  }
+
+  #laneSource(config: pg.PoolConfig): LanesSource<NodeRole> {
+    return {
+      canPipeline: canPipeline(config),
+      waiting: () => this.pool.waitingCount,
+      take: (taken, failed) => this.#sessions.take(taken, failed),
+    }
   }
 
   /** Why a caller gets no session; a full pool says nothing about its server. */

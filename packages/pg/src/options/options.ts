@@ -4,6 +4,7 @@ import type { PoolConfig } from 'pg'
 import { type CatalogOptions, type ResolvedCatalog, resolveCatalog } from './catalog-options.ts'
 import type { Environment } from './environment.ts'
 import { type FreshnessOptions, type ResolvedFreshness, resolveFreshness } from './freshness-options.ts'
+import type { LaneOptions } from './lane-options.ts'
 import type { PoolerOptions } from './pooler-options.ts'
 import { type PrepareOptions, type ResolvedPrepare, resolvePrepare } from './prepare-options.ts'
 import { type ReadOptions, type ResolvedReads, resolveReads } from './read-options.ts'
@@ -102,6 +103,14 @@ export interface CommonOptions extends PoolConfig, FreshnessOptions, ReadOptions
    */
   readonly prepare?: boolean | PrepareOptions | undefined
   /**
+   * Whether small hot reads of `pool.query` share a few connections of each server, several in one write (S4). Only prepared texts that
+   * read and were measured fast; never in a transaction or a lease, never a write, never behind a read that is slow. Answers and errors
+   * are the same. It is off by itself where statements are not prepared, and with node-postgres before 8.23: `status()` says so.
+   *
+   * @default false
+   */
+  readonly lanes?: boolean | LaneOptions | undefined
+  /**
    * Whether to read the database's catalog, in the background from the first statement on, to learn which functions and
    * views only read and which write. Without it a statement that uses one goes to the primary, unless `functions` says what it
    * does.
@@ -171,6 +180,7 @@ export function resolveOptions(
     connect = 'lazy',
     trackCommits = false,
     prepare,
+    lanes,
     catalog,
     functions,
     maxWaitMillis,
@@ -230,7 +240,7 @@ export function resolveOptions(
     promotionWaitMillis: parseMillis('promotionWaitMillis', promotionWaitMillis, 0, 600_000),
     connect,
     trackCommits,
-    prepare: resolvePrepare(prepare),
+    prepare: resolvePrepare(prepare, lanes),
     catalog: resolveCatalog(catalog, functions, hasSeveralServers(fleet)),
     truth: checkTruth(truth),
     ...fleet,

@@ -1,4 +1,5 @@
 import { OptionsInvalid } from '@headwater/core'
+import { type LaneOptions, resolveLanes } from './lane-options.ts'
 
 declare module 'pg' {
   // biome-ignore lint/suspicious/noExplicitAny: pg declares it so, and two declarations of one interface must agree
@@ -30,16 +31,22 @@ export interface PrepareOptions {
 export interface ResolvedPrepare {
   readonly perConnection: number
   readonly plans: 'safe' | 'server'
+  /** How many connections per server its small reads share (S4); 0 for none. */
+  readonly lanes: number
 }
 
 const PLANS: Readonly<Record<ResolvedPrepare['plans'], true>> = { safe: true, server: true }
 
 /**
- * Checks the option; `undefined` when nothing is to be prepared.
+ * Checks the options; `undefined` when nothing is to be prepared.
  *
  * @throws {OptionsInvalid} saying what was expected.
  */
-export function resolvePrepare(prepare: boolean | PrepareOptions | undefined = true): ResolvedPrepare | undefined {
+export function resolvePrepare(
+  prepare: boolean | PrepareOptions | undefined = true,
+  lanes?: boolean | LaneOptions,
+): ResolvedPrepare | undefined {
+  const perServer = resolveLanes(lanes, prepare !== false)
   if (prepare === false) return undefined
   if (prepare !== true && (typeof prepare !== 'object' || prepare === null)) {
     throw new OptionsInvalid(
@@ -57,5 +64,5 @@ export function resolvePrepare(prepare: boolean | PrepareOptions | undefined = t
   if (!Object.hasOwn(PLANS, plans)) {
     throw new OptionsInvalid('prepare.plans', `${JSON.stringify(plans)} is unknown; expected "safe" or "server"`)
   }
-  return Object.freeze({ perConnection, plans })
+  return Object.freeze({ perConnection, plans, lanes: perServer })
 }

@@ -16,6 +16,7 @@ import { HeldTransaction } from './held-transaction.ts'
 /** What a leased client holds: its connections, the transaction on one of them, and the open writes in it. */
 export class Lease implements Holder {
   readonly connections: ConnectionSet
+  readonly mayShare = false
   readonly #finished: () => void
   #transaction: TransactionState = STANDS_ALONE
   #held: HeldTransaction | undefined

@@ -9,6 +9,8 @@ export interface ReadInSearch {
   readonly statement: Statement
   /** The number of the catalog that the verdict on its statement comes from, 0 for none. */
   readonly judgedBy: number
+  /** Its text, where it may share a connection with others (S4). */
+  readonly sharedText: string | undefined
   /** Notes a replica that was tried. */
   noteTried(node: PoolNode): void
   hasTried(node: PoolNode): boolean

@@ -103,7 +103,8 @@ export class ReplicaSearch {
       const state = this.#ground.chooser.watch.stateOf(node, connection.client)
       const isProven = state === undefined && !isDirect(node.traits) && this.#query.proves(connection, requirement)
       if (isProven) return this.#connected(undefined, connection)
-      if (state === undefined) this.#askThere(connection, requirement)
+      if (state === undefined && connection.isShared) this.#connectAlone(connection, take)
+      else if (state === undefined) this.#askThere(connection, requirement)
       else this.#takeIfFresh(connection, state, requirement)
     }
     this.#connectTo(node, take)
@@ -147,6 +148,7 @@ export class ReplicaSearch {
       return connected(undefined, connection)
     const { judgedBy } = this.#query
     if (catalog.mayBeSent(connection, judgedBy)) return connected(undefined, connection)
+    if (connection.isShared) return this.#connectAlone(connection, connected)
     catalog.check(connection, judgedBy, (mayBeSent, failure) => {
       if (mayBeSent) return connected(undefined, connection)
       connection.release(failure !== undefined)
@@ -155,7 +157,7 @@ export class ReplicaSearch {
   }
 
   /** No session there is no error of the read: nothing was sent, and it goes on elsewhere (X2). */
-  #connectTo(node: PoolNode, connected: Connected): void {
+  #connectTo(node: PoolNode, connected: Connected, mayShare = true): void {
     this.#query.noteTried(node)
     if (this.#reach === 'far') this.#ground.chooser.watch.noteFarRead(node)
     const take: Connected = (error, connection) => {
@@ -164,10 +166,20 @@ export class ReplicaSearch {
       connection.release()
       this.goOn('unknown')
     }
-    node.connect(take, (error) => {
-      if (node.hasEnded) connected(error)
-      else this.goOn('replica-lost')
-    })
+    node.connect(
+      take,
+      (error) => {
+        if (node.hasEnded) connected(error)
+        else this.goOn('replica-lost')
+      },
+      mayShare ? this.#query.sharedText : undefined,
+    )
+  }
+
+  /** A server is asked on a connection of one's own: on a shared one others would wait for the answer. */
+  #connectAlone({ node, release }: Connection, connected: Connected): void {
+    release()
+    this.#connectTo(node, connected, false)
   }
 }
 

@@ -2,6 +2,7 @@ import type { Statement } from '@headwater/core/internal'
 import type { Opening } from '../opening.ts'
 import { sendWithOpening } from '../opening-query.ts'
 import { internalsOf } from '../pg-internals.ts'
+import { isPipelining } from '../pipelining.ts'
 import type { QueryCall } from '../query-call.ts'
 import { sendQuery } from '../send.ts'
 import type { AppConfig } from '../sent-query.ts'
@@ -38,7 +39,8 @@ export function sendStatement(
     const prepared = statements.take(record)
     if (prepared !== undefined && toSendable !== undefined) {
       const config = typeof call.config === 'string' ? NO_CONFIG : (call.config as AppConfig)
-      const query = new PreparedQuery(client, statements, prepared, config, values, toSendable, answered, opening)
+      const settle = wantsPace(statements, record) ? timing(client, statements, record, answered) : answered
+      const query = new PreparedQuery(client, statements, prepared, config, values, toSendable, settle, opening)
       internalsOf(client).query(query)
       return
     }
@@ -61,15 +63,19 @@ function sendTimed(
   call: QueryCall,
   answered: Settle,
   opening: Opening | undefined,
-  { server }: SessionStatements,
+  statements: SessionStatements,
   record: TextRecord,
   parameters: number,
 ): void {
+  const { server } = statements
   const sentAt = performance.now()
+  const isShared = isPipelining(client)
   const timed: Settle = (error, result) => {
     if (!error) {
       record.parameters ??= parameters
-      const found = record.guard.plainTook(performance.now() - sentAt)
+      const millis = performance.now() - sentAt
+      if (!isShared) server.ranAlone(record, millis)
+      const found = record.guard.plainTook(millis)
       if (found !== undefined) server.wasSlower(record, found)
     }
     answered(error, result)
@@ -77,9 +83,30 @@ function sendTimed(
   sendPlain(client, call, timed, opening)
 }
 
+/** One in this many prepared runs says whether a text that was not fast enough to share a connection is so by now. */
+const PACE_EVERY = 16
+
+function wantsPace({ server }: SessionStatements, record: TextRecord): boolean {
+  return server.options.lanes > 0 && record.pace.isUnproven && record.uses % PACE_EVERY === 0
+}
+
+function timing(client: TrackedClient, { server }: SessionStatements, record: TextRecord, answered: Settle): Settle {
+  if (isPipelining(client)) return answered
+  const sentAt = performance.now()
+  return (error, result) => {
+    if (!error) server.ranAlone(record, performance.now() - sentAt)
+    answered(error, result)
+  }
+}
+
 /** Why a statement has its access that may empty the session of what is prepared on it. */
 const FORGETS: ReadonlySet<Statement['reason']> = new Set(['session-state', 'prepared-statement'])
 const FORGETTING = /\b(?:discard|deallocate)\b/i
+
+/** Whether a query could be prepared without its answer being another. */
+export function mayBePrepared(call: QueryCall, statement: Statement): boolean {
+  return preparableValues(call, statement) !== undefined
+}
 
 /** The values of a query that could be prepared without its answer being another; `undefined` for any other query. */
 function preparableValues(call: QueryCall, statement: Statement): readonly unknown[] | undefined {

@@ -1,6 +1,7 @@
 import { HotTexts } from './hot-texts.ts'
 import type { SlowerPrepared } from './plan-guard.ts'
 import type { TextRecord } from './text-record.ts'
+import { UsualAnswer } from './usual-answer.ts'
 
 /** After this many uses a text counts as one that comes back. */
 const HOT_AFTER = 5
@@ -15,6 +16,8 @@ export interface ServerStatementsOptions {
   readonly perConnection: number
   /** Who chooses between the plans that a server may keep: see `PrepareOptions.plans`. */
   readonly plans: 'safe' | 'server'
+  /** How many connections small hot reads share (S4); 0 for none. */
+  readonly lanes: number
   /** Called when there is something to ask the server: whether it keeps statements, or how it would plan a text. */
   readonly onWanted: () => void
   /** Called when a text runs plain from now on, because it was slower prepared. */
@@ -30,6 +33,7 @@ export interface SlowerText extends SlowerPrepared {
 /** Which texts are prepared on one server's connections (S1), and which of their plans it may keep (S4). */
 export class ServerStatements {
   readonly options: ServerStatementsOptions
+  readonly answers: UsualAnswer = new UsualAnswer()
   readonly #texts = new HotTexts()
   readonly #wanted = new Set<TextRecord>()
   #slower: readonly SlowerText[] = []
@@ -63,10 +67,16 @@ export class ServerStatements {
     return this.#texts.size
   }
 
+  /** What is known of a text that can be prepared. */
+  known(text: string): TextRecord | undefined {
+    const record = this.#texts.find(text)
+    return record?.isPreparable === true ? record : undefined
+  }
+
   /** Counts a use of a text; `undefined` for one that is never prepared. */
   count(text: string): TextRecord | undefined {
-    const record = this.#texts.find(text)
-    if (record === undefined || !record.isPreparable) return undefined
+    const record = this.known(text)
+    if (record === undefined) return undefined
     record.uses += 1
     if (record.uses === HOT_AFTER) this.#texts.becameHot(record)
     return record
@@ -78,6 +88,12 @@ export class ServerStatements {
     if (this.keepsStatements === false) return false
     if (this.keepsStatements === undefined || this.#isPlanUnknown(record)) this.#want(record)
     return this.keepsStatements === true
+  }
+
+  /** Takes the time of a run on a connection of its own, in ms. */
+  ranAlone({ pace }: TextRecord, millis: number): void {
+    pace.ranAlone(millis, this.answers.millis ?? millis)
+    this.answers.measure(millis)
   }
 
   /** The texts that it is to be asked about; they count as asked. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { PlanGuard } from './plan-guard.ts'
+import { ReadPace } from './read-pace.ts'
 
 /**
  * Which plan the server may keep for a text.
@@ -23,6 +24,7 @@ export class TextRecord {
   /** Until when its plan is known, by a monotonic clock in ms. */
   planKnownUntil: number = Number.NEGATIVE_INFINITY
   readonly guard: PlanGuard = new PlanGuard()
+  readonly pace: ReadPace = new ReadPace()
   #name: string | undefined
   #parse: Buffer | undefined
 

@@ -13,6 +13,7 @@ import { type Lag, PrimaryHistory } from './primary-history.ts'
 import { isPositionRefused } from './primary-sample.ts'
 import type { ServerSample } from './server-sample.ts'
 import { ServerWatch } from './server-watch.ts'
+import { Turns } from './turns.ts'
 import type { Failure } from './watch.ts'
 
 /** The least time between two questions that reads hurry, whoever is asked. */
@@ -48,8 +49,8 @@ export class Monitor {
   readonly #silent = new Set<PoolNode>()
   #hasEnded = false
   #hurriedAt = Number.NEGATIVE_INFINITY
-  /** When each was hurried last. */
-  readonly #turns = new WeakMap<PoolNode, number>()
+  /** Who is hurried next. */
+  readonly #turns = new Turns<PoolNode>()
   #sampled: ((node: PoolNode, state: ReplicaState) => void) | undefined
 
   constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis }: MonitorOptions) {
@@ -157,16 +158,9 @@ export class Monitor {
     const now = performance.now()
     if (now - this.#hurriedAt < HURRY_PAUSE_MILLIS) return
     this.#hurriedAt = now
-    // The order of the nodes turns with the reads, so a place in it says nothing: who was hurried longest ago is next.
-    let next: PoolNode | undefined
-    for (const node of nodes) if (next === undefined || this.#turnOf(node) < this.#turnOf(next)) next = node
-    if (next === undefined) return
-    this.#turns.set(next, now)
-    this.#watches.get(next)?.watcher.hurry()
-  }
-
-  #turnOf(node: PoolNode): number {
-    return this.#turns.get(node) ?? Number.NEGATIVE_INFINITY
+    // The order of the nodes turns with the reads, so a place in it says nothing.
+    const next = this.#turns.take(nodes)
+    if (next !== undefined) this.#watches.get(next)?.watcher.hurry()
   }
 
   /**

@@ -8,6 +8,7 @@ import { measureOrm } from './orm.ts'
 import { measurePool } from './pool.ts'
 import { measurePooler } from './pooler.ts'
 import { renderSection, type Section, sectionAsData } from './report.ts'
+import { measureWrites } from './writes.ts'
 
 const MEASURES: Readonly<Record<BenchName, (isQuick: boolean) => Promise<readonly Section[]>>> = {
   pool: measurePool,
@@ -17,6 +18,7 @@ const MEASURES: Readonly<Record<BenchName, (isQuick: boolean) => Promise<readonl
   freshness: measureFreshness,
   decision: measureDecision,
   classify: measureClassify,
+  writes: measureWrites,
 }
 
 async function main(): Promise<void> {

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 
-export const BENCHES = ['pool', 'pooler', 'lanes', 'orm', 'freshness', 'decision', 'classify'] as const
+export const BENCHES = ['pool', 'pooler', 'lanes', 'orm', 'freshness', 'decision', 'classify', 'writes'] as const
 export type BenchName = (typeof BENCHES)[number]
 
 export interface Options {
@@ -18,6 +18,7 @@ export const USAGE = `Usage: pnpm bench [${BENCHES.join(' | ')} …] [--quick] [
   orm       Kysely and Drizzle over RoutedPool, each against its bare self and its peer
   freshness reads under a token and writes that get one, against the same without
   decision  the time of one routing decision
+  writes    single writes, and transactions of one, against pg.Pool
   classify  the classifier against libpg-query, pgsql-ast-parser and a regexp
 
   --quick   fewer rounds

@@ -105,7 +105,7 @@ async function measureWrites(pool: RoutedPool, effort: typeof FULL): Promise<Sec
   }
   return {
     title: 'A request that writes at home and gets a token, against the same without',
-    note: `${noteOf(effort)} An insert alone pays one more query; a COMMIT brings the position along.`,
+    note: `${noteOf(effort)} An insert has one more query behind it in the same round trip; a COMMIT brings the position along.`,
     figures,
   }
 }

@@ -114,7 +114,8 @@ describe('S2: BEGIN is no round trip', () => {
   })
 
   it('a text that comes back is prepared, and its BEGIN is in the same write', async () => {
-    const pool = await openTapped()
+    // Then it asks about no plans, on a connection that the tap would count.
+    const pool = await openTapped({ prepare: { plans: 'server' } })
     await untilPrepared(pool)
     for (let n = 1; n <= USES + 1; n += 1) {
       tap.take()
@@ -146,7 +147,8 @@ describe('S2: BEGIN is no round trip', () => {
       await who()
       atReplica.take()
       expect(await who()).toEqual([{ is_standby: true, n: 1 }])
-      expect(atReplica.take()).toBe(shape)
+      // The pool's watch of the replica may ask on a connection of its own.
+      expect(atReplica.take()).toContain(shape)
     }
   })
 

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import net from 'node:net'
 
-/** A TCP wire to a server on this machine, that notes the kind of each message to it: P for Parse, B for Bind, Q for Query. */
+const TERMINATE = 'X'.charCodeAt(0)
+
+/** A TCP wire to a server on this machine, that notes the kind of each message to it: P for Parse, B for Bind, Q for Query. No good-byes. */
 export class FrontendTap implements AsyncDisposable {
   readonly #server: net.Server
   readonly #sockets = new Set<net.Socket>()
@@ -19,7 +21,7 @@ export class FrontendTap implements AsyncDisposable {
         for (let head = hasStarted ? 1 : 0; rest.length >= head + 4; head = 1) {
           const end = head + rest.readInt32BE(head)
           if (rest.length < end) break
-          if (hasStarted) this.#kinds += String.fromCharCode(rest[0] ?? 0)
+          if (hasStarted && rest[0] !== TERMINATE) this.#kinds += String.fromCharCode(rest[0] ?? 0)
           hasStarted = true
           rest = rest.subarray(end)
         }

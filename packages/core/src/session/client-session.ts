@@ -149,6 +149,11 @@ export class ClientSession {
     return this.#unplaced > 0
   }
 
+  /** Whether one write was sent, and no more. */
+  get hasWrittenOnce(): boolean {
+    return this.#writes === 1
+  }
+
   /** Call before a write is sent. It is under way until `writeEnded()`: committed, rolled back, or lost. */
   writeSent(source: PositionSource): void {
     this.hasWritten = true

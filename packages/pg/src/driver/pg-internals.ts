@@ -11,8 +11,8 @@ export interface ClientInternals {
   readonly processID: number | null
   /** What a request to cancel must say; `null` before the connection is made. */
   readonly secretKey: number | null
-  /** What the startup message will say. */
-  readonly connectionParameters: { options?: string | undefined }
+  /** What the startup message will say, and for how long pg waits for an answer. */
+  readonly connectionParameters: { options?: string | undefined; readonly query_timeout?: number }
   readonly host: string
   readonly port: number
   readonly connection: CancelConnection

@@ -1,5 +1,5 @@
 import { OutcomeUnknown } from '@headwater/core'
-import type { TransactionState } from '@headwater/core/internal'
+import type { Position, TransactionState } from '@headwater/core/internal'
 import type { Connection } from '../node/pool-node.ts'
 import type { Holder, RoutedQuery } from './routed-query.ts'
 
@@ -33,9 +33,10 @@ export const LONE_QUERIES: Holder = Object.freeze({
   },
   noticeLoss: () => undefined,
   lose: () => undefined,
-  finish: (query: RoutedQuery, error: unknown, result?: unknown) => {
+  finish: (query: RoutedQuery, error: unknown, result?: unknown, position?: Position) => {
     // A lone statement is its own transaction: it has ended when it is answered.
     query.writeEnded(error instanceof OutcomeUnknown)
+    if (position !== undefined) query.frame?.scope?.session.committedAt(position)
     query.end(error, result)
   },
 })

@@ -3,8 +3,10 @@ import type { QueryConfig } from 'pg'
 import { isServerError } from '../driver/pg-errors.ts'
 import { internalsOf } from '../driver/pg-internals.ts'
 import { hasValues, type QueryCall } from '../driver/query-call.ts'
+import { sendWithQuestionBehind, takesQuestionBehind } from '../driver/question-behind.ts'
 import { sendQuery } from '../driver/send.ts'
 import { type AppConfig, findFirstResult, toSentQuery } from '../driver/sent-query.ts'
+import type { Settle } from '../driver/settle.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
 import { isPositionRefused, parsePrimarySample, primarySampleText } from '../fleet/primary-sample.ts'
 import type { Connection } from '../node/pool-node.ts'
@@ -54,6 +56,42 @@ export function sendWithPosition({ call, frame }: RoutedQuery, { client, node }:
   const query = toSentQuery(client, config, undefined, answered, text)
   if (query === undefined) sendQuery(client, call, done)
   else internalsOf(client).query(query)
+}
+
+/**
+ * Whether this is a single write whose position can be asked for behind it, in the same round trip. The first one of its scope: of several
+ * only the last position counts, and nobody knows which is the last. Only on a session of our own: a pooler gives its session back
+ * with the first of two answers.
+ */
+export function mayAskBehind(
+  { call, statement, frame, holder }: RoutedQuery,
+  { node, client, role }: Connection,
+): boolean {
+  const session = frame?.scope?.session
+  if (session?.isWanted !== true || !session.hasWrittenOnce || role !== 'primary' || node.refusesPosition) return false
+  if (statement.reason !== 'data-modification' || statement.count !== 1 || holder.transaction.phase !== 'none')
+    return false
+  const isOwn = node.traits.pooling === 'none' || client.statements?.server.keepsStatements === true
+  const { rows, query_timeout } = call.config as AppConfig
+  return isOwn && !rows && !query_timeout && takesQuestionBehind(client)
+}
+
+/**
+ * Sends a write with `send` and, in the same write to the socket, the question for the primary's position after it (F2). A write that
+ * was answered stays so, also when the question fails or the connection is lost behind it (X6).
+ */
+export function sendAskingBehind(
+  { frame }: RoutedQuery,
+  { client, node }: Connection,
+  send: (answered: Settle) => void,
+  done: Committed,
+): void {
+  const sentAt = performance.now()
+  const text = primarySampleText(client, frame?.scope?.session.isCommitAsync === true, sentAt)
+  sendWithQuestionBehind(client, text, send, (error, own, refusal, rows) => {
+    if (isPositionRefused(refusal)) node.positionRefused(refusal)
+    done(error, own, rows === undefined ? undefined : positionIn(client, { rows }, sentAt))
+  })
 }
 
 function positionIn(

@@ -20,7 +20,7 @@ import { whenNameIsSettled } from './named-statements.ts'
 import type { Outcomes } from './outcomes.ts'
 import { traceServer } from './query-trace.ts'
 import type { RoutedQuery } from './routed-query.ts'
-import { mayBringPosition, sendWithPosition } from './send-with-position.ts'
+import { mayAskBehind, mayBringPosition, sendAskingBehind, sendWithPosition } from './send-with-position.ts'
 
 /** Sends a query on its connection, in the form that it needs there. */
 export class Sending {
@@ -126,6 +126,9 @@ export class Sending {
       this.#sendSubmittable(query, connection, call.submittable, () => this.#answers.end(query, connection))
     } else if (holder.isWriting && mayBringPosition(query, connection)) {
       sendWithPosition(query, connection, answered)
+    } else if (mayAskBehind(query, connection)) {
+      const send = (own: Settle): void => sendStatement(client, call, query.statement, own)
+      sendAskingBehind(query, connection, send, answered)
     } else if (connection.node.traits.pooling === 'none' || typeof call.config === 'string') {
       sendStatement(client, call, query.statement, answered)
     } else {

@@ -120,8 +120,10 @@ export class PreparedQuery extends SentQuery {
     if (this.#isOutdated(error) && !this.#isRetry) {
       this.#isRetry = true
       // In a transaction the server has given up all of it.
-      if (this.#opening === undefined && this.#client.sessionStatus === 'I')
-        return void internalsOf(this.#client).query(this)
+      if (this.#opening === undefined && this.#client.sessionStatus === 'I') {
+        // A question of ours may be on its way behind it.
+        return this.#client.whenSettled(() => internalsOf(this.#client).query(this))
+      }
     }
     super.handleError(error, connection)
   }

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { measureClassify } from './classify.ts'
 import { measureDecision } from './decision.ts'
 import { measureFreshness } from './freshness.ts'
+import { measureHttp } from './http/http.ts'
 import { measureLanes } from './lanes.ts'
 import { type BenchName, type Options, readOptions, USAGE } from './options.ts'
 import { measureOrm } from './orm.ts'
@@ -19,6 +20,7 @@ const MEASURES: Readonly<Record<BenchName, (isQuick: boolean) => Promise<readonl
   decision: measureDecision,
   classify: measureClassify,
   writes: measureWrites,
+  http: measureHttp,
 }
 
 async function main(): Promise<void> {

@@ -20,6 +20,7 @@ export const USAGE = `Usage: pnpm bench [${BENCHES.join(' | ')} …] [--quick] [
   decision  the time of one routing decision
   writes    single writes, and transactions of one, against pg.Pool
   classify  the classifier against libpg-query, pgsql-ast-parser and a regexp
+  http      apps with headwater() against the same apps without it
 
   --quick   fewer rounds
   --json    print data, not tables

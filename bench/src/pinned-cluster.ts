@@ -6,6 +6,8 @@ export interface PinnedCluster extends AsyncDisposable {
   readonly cluster: Cluster
   /** What is to be said of it under a table. */
   readonly note: string
+  /** Runs `start` on the first processor, and moves this process to those of the servers: for what is started to be measured by this process. */
+  readonly onFirst: <Started>(start: () => Promise<Started>) => Promise<Started>
 }
 
 const PINNED = 'This process has one processor, the servers have the others.'
@@ -36,6 +38,14 @@ export async function startPinnedCluster(
     return {
       cluster,
       note: isPinned ? PINNED : LOOSE,
+      onFirst: async (start) => {
+        if (isPinned) moveThisProcess([first])
+        try {
+          return await start()
+        } finally {
+          if (isPinned) moveThisProcess(others)
+        }
+      },
       [Symbol.asyncDispose]: async () => {
         if (isPinned) moveThisProcess(all)
         await beside?.[Symbol.asyncDispose]()

@@ -68,6 +68,7 @@ export {
   REPLICA_BACKOFF,
 } from './nodes/health.ts'
 export { createTopology, parseRegion } from './nodes/topology.ts'
+export type { ReplayDetails } from './replay/replay-to-primary.ts'
 export { RouteMemory } from './replay/route-memory.ts'
 export { mayReplayAgain, type ReplayStamp } from './replay/second-hop.ts'
 export { accessIn } from './route/access-in.ts'

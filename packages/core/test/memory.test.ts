@@ -76,12 +76,22 @@ describe('what RouteMemory forgets', () => {
 
   it('P5: the route that was used longest ago, of more than 1,000', () => {
     const memory = taught()
-    for (let n = 0; n < 999; n += 1) memory.learn('GET', `/${n}`, false, 0)
+    for (let n = 0; n < 999; n += 1) memory.learn('GET', `/${n}`, true, 0)
     expect([memory.size, memory.shouldReplayEarly('GET', '/w', 0)]).toEqual([1000, true])
-    for (let n = 0; n < 999; n += 1) memory.learn('GET', `/other/${n}`, false, 0)
+    for (let n = 0; n < 999; n += 1) memory.learn('GET', `/other/${n}`, true, 0)
     expect([memory.size, memory.shouldReplayEarly('GET', '/w', 0)]).toEqual([1000, true])
-    for (let n = 0; n < 1000; n += 1) memory.learn('GET', `/third/${n}`, false, 0)
+    for (let n = 0; n < 1000; n += 1) memory.learn('GET', `/third/${n}`, true, 0)
     expect([memory.size, memory.shouldReplayEarly('GET', '/w', 0)]).toEqual([1000, false])
+  })
+
+  it('P5: no route that writes for 100,000 that only read', () => {
+    const memory = taught()
+    let replayed = 0
+    for (let n = 0; n < 100_000; n += 1) {
+      if (memory.shouldReplayEarly('GET', `/@user/title-${n}`, 0)) replayed += 1
+      memory.learn('GET', `/@user/title-${n}`, false, 0)
+    }
+    expect([replayed, memory.size, memory.shouldReplayEarly('GET', '/w', 0)]).toEqual([0, 1, true])
   })
 
   it('P5: one request in 20 is tried here', () => {

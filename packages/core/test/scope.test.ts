@@ -424,6 +424,17 @@ describe('scope', () => {
     await expect(withReplica(() => lazy)).rejects.toThrow('boom')
   })
 
+  it('P5: an early replay spends the scope as any other does, and where a blocker stands it does nothing', () => {
+    const scope = request()
+    scope.replayEarly(AWAY)
+    expect([scope.isSpent, scope.hasNeededPrimary]).toEqual([true, true])
+    expect(scope.replayDetails).toMatchObject({ region: 'ams', from: 'nrt', reason: 'route-prior' })
+    expect(scope.replay).toMatchObject({ region: 'ams', from: 'nrt', reason: 'route-prior' })
+    const blocked = new Scope({ kind: 'request', topology: () => AWAY, blocker: 'already-replayed' })
+    blocked.replayEarly(AWAY)
+    expect([blocked.isSpent, blocked.refusal, blocked.hasNeededPrimary]).toEqual([false, undefined, false])
+  })
+
   it('P7: a region is a-z, 0-9 and "-"; without a region the instance is at home', () => {
     expect(createTopology({ region: undefined, primaryRegion: 'ams', hasReplica: false }).isAtHome).toBe(true)
     expect(AWAY.isAtHome).toBe(false)

@@ -33,7 +33,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set([
  * `retryEvery` (default 20), which shows whether the route has stopped writing. An unsafe method is always replayed, because
  * what its handler does before the write would be done twice. An unsafe request that ran here anyway (its body had no known
  * length, its replay failed) did so because of what its client sent, so it teaches nothing: otherwise a client could make
- * another client's request run twice (P7). Holds at most `capacity` routes (default 1,000), and forgets a route that was not
+ * another client's request run twice (P7). Holds at most `capacity` routes that needed the primary (default 1,000), and forgets a route that was not
  * used for `forgetAfterMillis` (default 10 minutes).
  */
 export class RouteMemory {
@@ -56,34 +56,44 @@ export class RouteMemory {
   /** Whether this request should be replayed before any work; `now` is any monotonic clock in ms. */
   shouldReplayEarly(method: string, route: string, now: number): boolean {
     if (!isSafe(method)) return true
-    const record = this.#getRecord(method, route, now)
-    if (record.writes < 0.5) return false
+    // Most apps have routes that never write, and then nothing is remembered.
+    if (this.#records.size === 0) return false
+    const record = this.#known(`${method} ${route}`, now)
+    if (record === undefined || record.writes < 0.5) return false
     record.earlyInARow += 1
     if (record.earlyInARow < this.#retryEvery) return true
     record.earlyInARow = 0
     return false
   }
 
-  /** Notes how a request that ran here ended: whether it needed the primary. Only safe methods have a record. */
+  /**
+   * Notes how a request that ran here ended: whether it needed the primary. Only safe methods have a record, and only routes that
+   * needed it once: those that only read, however many they are, push nothing out.
+   */
   learn(method: string, route: string, hasNeededPrimary: boolean, now: number): void {
-    if (!isSafe(method)) return
-    const record = this.#getRecord(method, route, now)
+    if (!isSafe(method) || (!hasNeededPrimary && this.#records.size === 0)) return
+    const key = `${method} ${route}`
+    let record = this.#known(key, now)
+    if (record === undefined) {
+      if (!hasNeededPrimary) return
+      record = { writes: 0, earlyInARow: 0, usedAt: now }
+      this.#records.set(key, record)
+      if (this.#records.size > this.#capacity) {
+        const [oldest] = this.#records.keys()
+        if (oldest !== undefined) this.#records.delete(oldest)
+      }
+    }
     record.writes += WEIGHT * ((hasNeededPrimary ? 1 : 0) - record.writes)
   }
 
-  #getRecord(method: string, route: string, now: number): RouteRecord {
-    const key = `${method} ${route}`
-    const known = this.#records.get(key)
+  #known(key: string, now: number): RouteRecord | undefined {
+    const record = this.#records.get(key)
+    if (record === undefined) return undefined
     // Deleting and setting again keeps the map in order of use.
-    if (known !== undefined) this.#records.delete(key)
-    const isFresh = known !== undefined && now - known.usedAt <= this.#forgetAfterMillis
-    const record = isFresh ? known : { writes: 0, earlyInARow: 0, usedAt: now }
+    this.#records.delete(key)
+    if (now - record.usedAt > this.#forgetAfterMillis) return undefined
     record.usedAt = now
     this.#records.set(key, record)
-    if (this.#records.size > this.#capacity) {
-      const [oldest] = this.#records.keys()
-      if (oldest !== undefined) this.#records.delete(oldest)
-    }
     return record
   }
 }

@@ -143,6 +143,11 @@ export class Scope {
     return this.#replay === undefined ? undefined : new ReplayToPrimary(this.#replay)
   }
 
+  /** What was asked for with it; unlike its error it takes no stack to make. */
+  get replayDetails(): ReplayDetails | undefined {
+    return this.#replay
+  }
+
   /**
    * The last refusal that has an HTTP status of its own (P10): 503, or 413 for a body that is too large. `undefined` when there was none,
    * or a write was sent after it.
@@ -211,7 +216,16 @@ export class Scope {
    * Returns the first replay again if there was one, and a `ReplayImpossible` when there is a blocker (P4).
    */
   askForReplay(topology: Topology, reason: ReplayReason, cause?: unknown): ReplayToPrimary | ReplayImpossible {
-    if (this.#replay !== undefined) return new ReplayToPrimary(this.#replay)
+    const replay = this.#replay ?? this.#spend(topology, reason, cause)
+    return replay instanceof ReplayImpossible ? replay : new ReplayToPrimary(replay)
+  }
+
+  /** The same before anything runs here (P5): nobody is there to catch an error, so none is made. Does nothing where a replay is impossible. */
+  replayEarly(topology: Topology): void {
+    if (this.#replay === undefined && this.blocker === undefined) this.#spend(topology, 'route-prior', undefined)
+  }
+
+  #spend(topology: Topology, reason: ReplayReason, cause: unknown): ReplayDetails | ReplayImpossible {
     if (!UNRELATED_TO_ROUTE.has(reason)) this.hasNeededPrimary = true
     const { region, primaryRegion, cluster, timeline, standIns } = topology
     const isForRead = reason === 'far-replica'
@@ -234,6 +248,6 @@ export class Scope {
       cause,
     }
     this.#held = undefined
-    return new ReplayToPrimary(this.#replay)
+    return this.#replay
   }
 }

@@ -4,7 +4,6 @@ import {
   type PrimaryUnavailable,
   type ReplayBlocker,
   ReplayImpossible,
-  type ReplayToPrimary,
   replayOn,
   runInScope,
   type Scope,
@@ -12,6 +11,7 @@ import {
 import {
   isSamePosition,
   type ReadPosition,
+  type ReplayDetails,
   type ReplayStamp,
   type RouteMemory,
   reportUnverified,
@@ -157,7 +157,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     if (state === 'replayed-at-another-time') warnOfClocks(this.#arrival.state, clocks.wallMillis(), options.logger)
     if (state === 'unverified') reportUnverified('replay state', options.logger)
     if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn, options.logger)
-    if (this.#arrival.isCached === true && topology.isAtHome) {
+    if (topology.isAtHome && this.#arrival.isCached === true) {
       warn('HEADWATER_REPLAY_CACHED', {}, { logger: options.logger })
     }
     this.scope = new RequestScope({
@@ -183,7 +183,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
       (this.#route === undefined
         ? early === 'always'
         : length !== 'unknown' && shared.memory.shouldReplayEarly(facts.method, this.#route, clocks.monotonicMillis()))
-    if (this.#isEarly) this.scope.askForReplay(topology, 'route-prior')
+    if (this.#isEarly) this.scope.replayEarly(topology)
   }
 
   get isSpent(): boolean {
@@ -345,7 +345,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
   }
 
   decide(): Replacement | undefined {
-    const { replay } = this.scope
+    const replay = this.scope.replayDetails
     if (replay !== undefined) {
       const isForwarding = this.#shared.options.replayTarget.connect !== undefined
       return isForwarding ? { forwardTo: (response) => void this.#forwardTo(response) } : this.#answerWith(replay)
@@ -385,13 +385,14 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
 
   /** What the head says about where the answer was made; `undefined` where nobody asked for it. */
   #timing(): string | undefined {
-    const { trail, topology, replay, blocker } = this.scope
+    const { trail } = this.scope
     if (trail === undefined) return undefined
+    const { topology, replayDetails, blocker } = this.scope
     const hasFailed = blocker === 'replay-failed'
     return serverTimingOf({
       region: topology?.().region,
       entries: trail.entries,
-      replay: replay ?? (hasFailed ? 'failed' : this.#replayedFor),
+      replay: replayDetails ?? (hasFailed ? 'failed' : this.#replayedFor),
     })
   }
 
@@ -437,21 +438,21 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     memory.learn(this.facts.method, this.#route, hasNeededPrimary, clocks.monotonicMillis())
   }
 
-  #orderOf(replay: ReplayToPrimary): ReplayOrder {
+  #orderOf(replay: ReplayDetails): ReplayOrder {
     const { options, clocks } = this.#shared
     const { method, url } = this.facts
-    const { region, standIns, reason } = replay
+    const { region, standIns = [], cluster, timeline = 0, reason } = replay
     return {
       region,
       regions: [region, ...standIns.filter((standIn) => standIn !== region)],
-      state: signState(options.secrets, this.facts, reason, clocks.wallMillis(), replay),
+      state: signState(options.secrets, this.facts, reason, clocks.wallMillis(), { cluster, timeline }),
       reason,
       request: { method, url, ...originOf(this.facts) },
       logger: options.logger,
     }
   }
 
-  #answerWith(replay: ReplayToPrimary): ReplayAnswer {
+  #answerWith(replay: ReplayDetails): ReplayAnswer {
     const { options, clocks } = this.#shared
     const { replayTarget, logger } = options
     if (!this.#isReplayNoted) this.#shared.deadRegions.asked(this.facts, replay.region, clocks.monotonicMillis())
@@ -465,7 +466,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
 
   /** The one way of this request to another region; `undefined` where it is not replayed, or its body was not kept. */
   #forward(): Forwarding | undefined {
-    const { replay } = this.scope
+    const replay = this.scope.replayDetails
     const { options, clocks, deadRegions } = this.#shared
     const { replayTarget } = options
     if (replay === undefined || this.#request === undefined || replayTarget.connect === undefined) return undefined

@@ -88,8 +88,13 @@ export function flyReplay(options: FlyReplayOptions = {}): AnsweringTarget {
         // Nobody signs this header. A client that forges it only gets its own writes refused with 503.
         hasFailed: /^[a-z_]{1,64}$/.test(failure?.get('reason') ?? ''),
         failedAfterMillis: /^\d{1,7}$/.test(took) ? Number(took) : undefined,
-        isCached: header('fly-replay-cache-status') === 'hit' ? true : undefined,
-        isBehindProxy: FLY_HEADERS.some((name) => header(name) !== undefined),
+        // Few requests are asked these, and a header is not free to look up.
+        get isCached(): true | undefined {
+          return header('fly-replay-cache-status') === 'hit' ? true : undefined
+        },
+        get isBehindProxy(): boolean {
+          return FLY_HEADERS.some((name) => header(name) !== undefined)
+        },
       }
     },
   })

@@ -1,5 +1,4 @@
-import type { ReplayToPrimary } from '@headwater/core'
-import type { TrailEntry } from '@headwater/core/internal'
+import type { ReplayDetails, TrailEntry } from '@headwater/core/internal'
 import type { ResponseHead } from './response-head.ts'
 
 /** Where an answer was made. */
@@ -8,7 +7,7 @@ export interface AnswerOrigin {
   /** The servers that its statements were sent to, and why. */
   readonly entries: readonly TrailEntry[]
   /** The replay that is asked for; the reason of the one that brought it here; `failed`: the one that failed. */
-  readonly replay: ReplayToPrimary | string | undefined
+  readonly replay: ReplayDetails | string | undefined
 }
 
 /**
@@ -35,6 +34,6 @@ export function writeServerTiming(head: ResponseHead, value: string | undefined)
   head.set('server-timing', own === undefined ? value : `${own}, ${value}`)
 }
 
-function describe(replay: ReplayToPrimary | string): string {
+function describe(replay: ReplayDetails | string): string {
   return typeof replay === 'string' ? replay : `to ${replay.region}: ${replay.reason}`
 }

@@ -69,7 +69,7 @@ const MOST_DELETIONS = 32
 export class RequestToken {
   readonly #carriers: TokenCarriers
   readonly #secrets: readonly string[]
-  readonly #isSecure: boolean
+  readonly #facts: RequestFacts
   readonly #cookies: readonly Carried[]
   readonly #headers: readonly Carried[]
   /** What the app's store had for the user, once it was asked. */
@@ -93,7 +93,7 @@ export class RequestToken {
   ) {
     this.#carriers = carriers
     this.#secrets = secrets
-    this.#isSecure = isSecure(facts)
+    this.#facts = facts
     this.#arrivedAt = now
     const { cookie, hasHeader } = carriers
     const cookies = cookie === undefined ? [] : readCookies(facts.header('cookie'), cookie.name)
@@ -219,20 +219,21 @@ export class RequestToken {
     if (cookie === undefined) return []
     const name = `${cookie.name}.${tokenName(token, this.#secrets)}`
     const maxAgeSeconds = Math.ceil(timeToLiveMillis / 1000)
-    const set = formatCookie({ ...cookie, name, value: sign(), maxAgeSeconds, isSecure: this.#isSecure })
+    const set = formatCookie({ ...cookie, name, value: sign(), maxAgeSeconds, isSecure: isSecure(this.#facts) })
     return [set, ...this.#keepCookie({ token, key: name }, name)]
   }
 
   /** Deletes carried tokens and junk, but not the cookie that this answer sets. */
   #deleteExcept(isKept: (one: Carried) => boolean, nameSet?: string): readonly string[] {
     const { cookie } = this.#carriers
-    if (cookie === undefined) return []
+    if (cookie === undefined || (this.#cookies.length === 0 && this.#junk.length === 0)) return []
+    const isSecureHere = isSecure(this.#facts)
     const kept = new Set(this.#cookies.filter(isKept).map(({ key }) => key))
     const redundant = this.#cookies.map(({ key }) => key).filter((name) => !kept.has(name))
     const names = new Set([...redundant, ...this.#junk.filter((name) => name !== nameSet)])
     return [...names]
       .slice(0, MOST_DELETIONS)
-      .map((name) => formatCookie({ ...cookie, name, value: '', maxAgeSeconds: 0, isSecure: this.#isSecure }))
+      .map((name) => formatCookie({ ...cookie, name, value: '', maxAgeSeconds: 0, isSecure: isSecureHere }))
   }
 }
 

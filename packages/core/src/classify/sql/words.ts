@@ -93,7 +93,7 @@ const informationSchema: ReadonlySet<string> = new Set(catalog.INFORMATION_SCHEM
 export const isInformationSchemaFunction = (name: string): boolean => informationSchema.has(name)
 
 /** All names in one row, to be compared with the bytes of a text; the name of an entry begins at its offset. */
-const letters: Uint8Array = Uint8Array.from(names.join(''), (letter) => letter.charCodeAt(0))
+const letters: Uint8Array = new Uint8Array(Buffer.from(names.join(''), 'latin1'))
 const offsets: Int32Array = new Int32Array(names.length + 1)
 for (const [entry, name] of names.entries()) offsets[entry + 1] = (offsets[entry] as number) + name.length
 

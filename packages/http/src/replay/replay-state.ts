@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import { perSecret } from '@headwater/core/internal'
 
 /** How long a state is good for. A replay crosses the world once; the clocks of two regions may differ by as much. */
@@ -36,7 +36,8 @@ export interface KnownTimeline {
 
 const UNKNOWN_TIMELINE: KnownTimeline = Object.freeze({ cluster: undefined, timeline: 0 })
 
-const keyOf = perSecret('replay state', (key) => key)
+// Node copies the bytes of a key for each HMAC; a KeyObject is copied once.
+const keyOf = perSecret('replay state', createSecretKey)
 
 /**
  * Signs the state that travels with a replay (P7): when, why, the timeline that is known here, and a hash of the request. It holds no

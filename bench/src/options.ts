@@ -1,6 +1,16 @@
 import { parseArgs } from 'node:util'
 
-export const BENCHES = ['pool', 'pooler', 'lanes', 'orm', 'freshness', 'decision', 'classify', 'writes'] as const
+export const BENCHES = [
+  'pool',
+  'pooler',
+  'lanes',
+  'orm',
+  'freshness',
+  'decision',
+  'classify',
+  'writes',
+  'http',
+] as const
 export type BenchName = (typeof BENCHES)[number]
 
 export interface Options {

@@ -187,9 +187,10 @@ describe('route', () => {
     expect(accessIn({ ...statement('unknown'), isTransactionLocal: true }, open('replica').transaction)).toBe('unknown')
   })
 
-  it('R4, R9: after a write every read that stands alone goes to the primary, outside requests until it is placed', () => {
+  it('R4, R9: after a write every read that stands alone goes to the primary, outside requests and in streams until it is placed', () => {
     always((_given, where, { route: to }) => {
-      const mustSee = where.scope?.kind === 'request' ? where.scope.hasWritten : where.isOwnWriteUnplaced
+      const isShort = where.scope?.kind === 'request' && where.scope.hasBegunToAnswer !== true
+      const mustSee = isShort ? where.scope.hasWritten : where.isOwnWriteUnplaced
       if (!mustSee || where.routing !== 'automatic' || where.consistency === 'eventual' || where.forced === 'replica')
         return true
       return where.transaction.phase === 'open' || to !== 'replica'
@@ -293,6 +294,7 @@ describe('route', () => {
     expect(route(statement('write'), where)).toEqual({ route: 'impossible', reason: 'write' })
     for (const reason of ['behind', 'seen-elsewhere', 'another-timeline', 'lagging', 'replica-lost'] as const) {
       expect(routeToPrimary(reason, where)).toEqual({ route: 'direct', reason })
+      expect(routeToPrimary(reason, where, true)).toEqual({ route: 'impossible', reason })
       expect(routeToPrimary(reason, { ...where, writesOutsideRequest: 'throw' }).route).toBe('impossible')
       expect(routeToPrimary(reason, situation({ scope: { ...STREAM, hasBegunToAnswer: false } })).route).toBe(
         'impossible',
@@ -300,6 +302,10 @@ describe('route', () => {
     }
     const alone = { ...where, topology: ALONE_AWAY }
     expect(route(statement('read'), alone)).toEqual({ route: 'direct', reason: 'no-replica' })
+    const unplaced = { ...where, isOwnWriteUnplaced: true }
+    expect(route(statement('read'), unplaced)).toEqual({ route: 'direct', reason: 'after-write' })
+    expect(route(statement('unknown'), where)).toEqual({ route: 'replica', reason: 'tried' })
+    expect(route(statement('unknown'), unplaced)).toEqual({ route: 'impossible', reason: 'unknown' })
     for (const reason of ['refused', 'unknown', 'strong', 'forced-primary', 'session'] as const) {
       expect(routeToPrimary(reason, where).route).toBe('impossible')
     }

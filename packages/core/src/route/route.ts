@@ -20,15 +20,18 @@ export function route(statement: Statement, situation: Situation): Decision {
   }
 }
 
-/** How a statement that needs the primary for `reason` gets there: directly at home, else over the wide network or by a replay of its request. */
-export function routeToPrimary(reason: PrimaryReason, situation: Situation): Decision {
+/**
+ * How a statement that needs the primary for `reason` gets there: directly at home, else over the wide network or by a replay of its
+ * request. What was only tried on a replica may write, so it does not cross where only reads do.
+ */
+export function routeToPrimary(reason: PrimaryReason, situation: Situation, mayWrite = false): Decision {
   const choices = PRIMARY[reason]
   if (situation.topology.isAtHome) return choices.primary
   if (situation.scope?.kind !== 'request')
     return situation.writesOutsideRequest === 'direct' ? choices.direct : choices.impossible
   if (situation.scope.blocker === undefined) return choices.replay
   const mayCross = situation.scope.hasBegunToAnswer === true && situation.writesOutsideRequest === 'direct'
-  const isDirect = isStandIn(situation) || isAhead(situation) || (mayCross && READS.has(reason))
+  const isDirect = isStandIn(situation) || isAhead(situation) || (mayCross && READS.has(reason) && !mayWrite)
   return isDirect ? choices.direct : choices.impossible
 }
 
@@ -114,7 +117,7 @@ function mayBeTried({ reason }: Statement, situation: Situation): boolean {
   const { topology, scope } = situation
   if (topology.isAtHome || !situation.isReadOnlyForced) return false
   // A read would go on over the network then; what may write must not.
-  if (scope?.hasBegunToAnswer === true && !topology.hasReplica) return false
+  if (scope?.hasBegunToAnswer === true && (!topology.hasReplica || mustSeeOwnWrites(situation))) return false
   return !situation.isCatalogMissing || reason === 'override'
 }
 

@@ -4,6 +4,7 @@ import {
   classify,
   type Decision,
   type Frame,
+  isTried,
   NEVER_REACHED,
   type PrimaryReason,
   route,
@@ -76,7 +77,8 @@ export class Decisions {
   /** Decides again, for the primary, after a replica could not answer. */
   decideAgain(reason: PrimaryReason, query: RoutedQuery): Decision {
     const situation = this.situationOf(query)
-    const decision = this.#afterLoss(reason, query, situation) ?? routeToPrimary(reason, situation)
+    const far = this.#afterLoss(reason, query, situation)
+    const decision = far ?? routeToPrimary(reason, situation, isTried(query.statement, situation))
     return this.#announce(stay(decision, situation), query, situation)
   }
 

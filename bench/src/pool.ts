@@ -15,16 +15,22 @@ export const QUICK = { generations: 2, pairs: 8, blockMs: 20, allocationPairs: 5
 /** New pools now and then: which of two twins has the luckier backends must not decide. */
 export const FULL = { generations: 6, pairs: 20, blockMs: 25, allocationPairs: 15, warmUp: 2_000 }
 
+/** A logger whose lines nobody reads: the table is all that is printed. */
+const UNREAD = { info: () => undefined, warn: () => undefined }
+
 /** How many connections each pool may have, and how many callers use it at once. */
 const CONCURRENCIES = [1, 10] as const
 
 interface Pools {
+  /** What `routed` is measured against. */
   readonly bare: pg.Pool
   readonly routed: pg.Pool
 }
 
 export interface Setup {
   readonly title: string
+  /** What the figures are told in. */
+  readonly unit: string
   readonly open: () => Pools
   readonly workloads: readonly Workload[]
 }
@@ -37,7 +43,7 @@ interface Variant {
   readonly isScoped: boolean
 }
 
-/** `RoutedPool` against a bare `pg.Pool`, both at home, on the same server. */
+/** `RoutedPool` against a bare `pg.Pool`, both at home, on the same server; and what its warnings cost. */
 export async function measurePool(isQuick: boolean): Promise<readonly Section[]> {
   await using pinned = await startPinnedCluster({ replicas: ['ams'] })
   const { cluster } = pinned
@@ -71,6 +77,7 @@ function setupsOn(cluster: Cluster, version: string): readonly Setup[] {
   return [
     {
       title: `RoutedPool without replicas, against pg.Pool on the same primary (PostgreSQL ${version})`,
+      unit: '× pg',
       open: () => ({
         bare: new pg.Pool({ ...common, connectionString: cluster.primary.url }),
         routed: new RoutedPool({ ...common, region: 'ams', primary, replicas: [] }),
@@ -79,11 +86,21 @@ function setupsOn(cluster: Cluster, version: string): readonly Setup[] {
     },
     {
       title: 'RoutedPool reading from a local replica, against pg.Pool on that replica',
+      unit: '× pg',
       open: () => ({
         bare: new pg.Pool({ ...common, connectionString: replica.url }),
         routed: new RoutedPool({ ...common, region: 'ams', primary, replicas }),
       }),
       workloads: WORKLOADS.filter(({ doesWrite }) => !doesWrite),
+    },
+    {
+      title: 'RoutedPool with a logger, against one that is silent, both reading from a local replica',
+      unit: '× silent',
+      open: () => ({
+        bare: new RoutedPool({ ...common, region: 'ams', primary, replicas, logger: false }),
+        routed: new RoutedPool({ ...common, region: 'ams', primary, replicas, logger: UNREAD }),
+      }),
+      workloads: WORKLOADS,
     },
   ]
 }
@@ -108,7 +125,10 @@ export async function measureSetup(setup: Setup, effort: typeof FULL): Promise<F
       await Promise.all([bare.end(), routed.end()])
     }
   }
-  return [...[...pairs].flatMap(([variant, measured]) => figuresOf(variant, comparePairs(measured))), ...heap]
+  return [
+    ...[...pairs].flatMap(([variant, measured]) => figuresOf(variant, comparePairs(measured), setup.unit)),
+    ...heap,
+  ]
 }
 
 function variantsOf(workloads: readonly Workload[]): readonly Variant[] {
@@ -135,9 +155,9 @@ async function heapOf(workload: Workload, bare: pg.Pool, routed: pg.Pool, pairs:
   }
 }
 
-function figuresOf({ name, workload }: Variant, result: PairedResult): Figure[] {
+function figuresOf({ name, workload }: Variant, result: PairedResult, unit: string): Figure[] {
   return [
-    { name: `${name}: throughput`, unit: '× pg', summary: result.throughput, target: THROUGHPUT },
+    { name: `${name}: throughput`, unit, summary: result.throughput, target: THROUGHPUT },
     {
       name: `${name}: added`,
       unit: 'µs',

@@ -36,6 +36,7 @@ async function measureMode(mode: Mode, version: string, effort: typeof FULL): Pr
   await cluster.waitUntilCaughtUp()
   const setup: Setup = {
     title: `RoutedPool through PgBouncer ${version} in ${mode} mode, against pg.Pool through it`,
+    unit: '× pg',
     open: () => poolsThrough(pooler, mode),
     workloads: WORKLOADS.filter(({ doesWrite }) => !doesWrite),
   }

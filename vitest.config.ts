@@ -32,6 +32,8 @@ export default defineConfig({
           name: 'unit',
           include: where('test.ts'),
           exclude: ['**/*.integration.test.ts', '**/*.e2e.test.ts', '**/node_modules/**'],
+          // Most wait more than they work.
+          maxWorkers: 2,
           // Some work through megabytes, on a machine that may be busy.
           testTimeout: 30_000,
         },

@@ -127,7 +127,7 @@ export class Connecting {
   toReplica(
     query: RoutedQuery,
     reach: Reach,
-    situation = this.#decisions.situationOf(query),
+    situation: Situation = this.#decisions.situationOf(query),
     whyNotTheLast?: NoReplica,
   ): void {
     const { holder } = query

@@ -49,7 +49,7 @@ export class PoolNode {
   readonly address: NodeAddress
   readonly endpoint: NodeEndpoint
   readonly health: NodeHealth
-  readonly roundTrip = new RoundTrip()
+  readonly roundTrip: RoundTrip = new RoundTrip()
   readonly #sessions: SessionQueue
   /** As configured, or as the server itself says where that counts. */
   region: string | undefined

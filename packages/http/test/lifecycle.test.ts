@@ -236,10 +236,14 @@ describe('early replay', () => {
 
   test('P5: an app names its routes', () => {
     const lifecycle = lifecycleOf(away, { route: (request) => request.header('x-operation') ?? 'none' })
-    open(lifecycle, { headers: { 'x-operation': 'search' } })
-    expect(lifecycle.memory.size).toBe(1)
-    open(lifecycle, { url: '/other', headers: { 'x-operation': 'search' } })
-    expect(lifecycle.memory.size).toBe(1)
+    const visit = (url: string): HttpRequestLife => open(lifecycle, { url, headers: { 'x-operation': 'search' } })
+    for (const url of ['/one', '/two']) {
+      const life = visit(url)
+      life.scope.askForReplay(away, 'write')
+      life.end(409)
+      expect(lifecycle.memory.size).toBe(1)
+    }
+    expect(visit('/three').isSpent).toBe(true)
   })
 
   test.each(['behind', 'seen-elsewhere', 'another-timeline', 'lagging', 'replica-lost'] as const)(
@@ -262,8 +266,14 @@ describe('early replay', () => {
 
   test('P5: memory stays bounded, whatever paths clients invent', () => {
     const lifecycle = lifecycleOf(away)
-    for (let at = 0; at < 3000; at++) open(lifecycle, { url: `/${at.toString(36)}x/y` }).end(404)
-    expect(lifecycle.memory.size).toBeLessThanOrEqual(1000)
+    for (let at = 0; at < 3000; at++) {
+      const life = open(lifecycle, { url: `/${at.toString(36)}x/y` })
+      life.scope.askForReplay(away, 'write')
+      life.end(409)
+    }
+    expect(lifecycle.memory.size).toBe(1000)
+    for (let at = 0; at < 3000; at++) open(lifecycle, { url: `/read/${at.toString(36)}x/y` }).end(200)
+    expect(lifecycle.memory.size).toBe(1000)
   })
 })
 

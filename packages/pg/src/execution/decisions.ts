@@ -43,8 +43,10 @@ export class Decisions {
 
   /** All that a decision about this query depends on, as of now. */
   situationOf({ frame, call, holder }: RoutedQuery): Situation {
-    const seen = frame?.scope?.session.seen
-    if (seen !== undefined && seen.timeline > this.#fleet.timeline && seen.lsn !== NEVER_REACHED) this.#fleet.hear(seen)
+    // What the client brought, also where its reads go to the primary whatever it says (X7).
+    const brought = frame?.scope?.session.minPosition
+    if (brought !== undefined && brought.timeline > this.#fleet.timeline && brought.lsn !== NEVER_REACHED)
+      this.#fleet.hear(brought)
     const { routing, consistency, writesOutsideRequest } = this.#options
     const { isUnplaced } = frame?.scope?.session ?? this.#reads.ownWrites
     return {

@@ -44,8 +44,8 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: where('integration.test.ts'),
-          // A cluster is three Postgres servers: two files at a time is what two cores carry.
-          maxWorkers: 2,
+          // A cluster is three Postgres servers, and most tests wait for them: three files at a time is what two cores carry.
+          maxWorkers: 3,
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },

@@ -7,7 +7,21 @@ import { install, newestOf } from './install.ts'
 import { runVitest } from './run-vitest.ts'
 
 /** Files whose time is waiting for what no version changes: CI leaves them out. */
-const SLOW = ['catalog-age', 'far-reads', 'lost-reads', 'no-session', 'pooler-failure', 'primary-share', 'servers']
+const SLOW = [
+  'catalog-age',
+  'discovery',
+  'far-reads',
+  'freshness-edges',
+  'lost-reads',
+  'moving',
+  'no-session',
+  'own-writes',
+  'pooler',
+  'pooler-failure',
+  'primary-share',
+  'report',
+  'servers',
+]
 
 /** Runs the integration tests of @headwater/pg on servers of this version; `isShort` leaves the slowest out. */
 export async function runPostgres(major: PostgresMajor, workFolder: string, isShort: boolean): Promise<Outcome> {

@@ -1,7 +1,12 @@
+import { realpathSync } from 'node:fs'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { createServer, request, type Server } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { isReplay, runInScope, Scope } from '@headwater/core'
-import { noteCopy } from '@headwater/core/internal'
+import { noteCopy, signToken, toLsn } from '@headwater/core/internal'
 import { forward } from '@headwater/http'
 import { headwater, health } from '@headwater/http/express'
 import { RoutedPool, type RoutedPoolOptions } from '@headwater/pg'
@@ -318,6 +323,21 @@ describe('what is said while it runs', { timeout: 60_000 }, () => {
       })
       expect(heard.said.join()).toMatch(/HEADWATER_CLOCKS_APART.*3600 s behind.*NTP/)
     }))
+
+  test.each([
+    ['refused', 3_600_000],
+    ['taken', 40_000],
+  ])('O1: a token from the future is %s: the clock that made it is told of', (_fate, ahead) =>
+    inNrt(false, async ({ heard, ask }) => {
+      const issuedAt = Date.now() + ahead
+      const position = { cluster: 1n, timeline: 1, lsn: toLsn(1n), node: 0 }
+      const token = signToken({ ...position, issuedAt, expires: issuedAt + 60_000 }, [SECRET])
+      await ask('/read', { headers: { ...ON_FLY, 'headwater-token': token } })
+      await ask('/read', { headers: { ...ON_FLY, 'headwater-token': token } })
+      const said = heard.said.filter((line) => line.includes('HEADWATER_CLOCKS_APART'))
+      expect(said).toEqual([expect.stringMatching(/made a token .* is (3600|3599|40|39) s ahead.*NTP/)])
+    }),
+  )
 })
 
 const insert = (routed: RoutedPool, body: string) => routed.query('insert into note (body) values ($1)', [body])
@@ -531,6 +551,27 @@ describe('what is done in the code of the app', { timeout: 60_000 }, () => {
       ])
     } finally {
       emitWarning.mockRestore()
+    }
+  })
+
+  test('O1: two copies of pg: what is set on one does not count in the other', async () => {
+    const heard = new Heard()
+    const load = createRequire(import.meta.url)
+    const folder = realpathSync(dirname(load.resolve('pg/package.json')))
+    const copied = await mkdtemp(join(tmpdir(), 'headwater-copy-'))
+    try {
+      await cp(dirname(folder), join(copied, 'node_modules'), { recursive: true, dereference: true })
+      const second = join(copied, 'node_modules/pg/lib/index.js')
+      load(second)
+      const routed = world.pool('ams', { logger: heard })
+      await routed.query('select 1')
+      await expect.poll(() => heard.said.join(), { timeout: 20_000 }).toContain('HEADWATER_TWO_COPIES')
+      expect(heard.said.join()).toMatch(/two copies of pg are loaded: .*pg\.types.*npm ls pg/)
+      expect(heard.said.join()).toContain(second)
+      await routed.end()
+    } finally {
+      for (const path of Object.keys(load.cache)) if (path.startsWith(copied)) delete load.cache[path]
+      await rm(copied, { recursive: true, force: true })
     }
   })
 

@@ -49,8 +49,11 @@ function targetsOf({ primary, replicas }: Cluster): Parameters<typeof PgBouncer.
   return { home: primary, replica }
 }
 
+/** Both pools and the watch fit into the 20 sessions that PgBouncer has by default: in session mode, one more waits for ever. */
+const MAX = 8
+
 function poolsThrough(pooler: PgBouncer, mode: Mode) {
-  const common: pg.PoolConfig = { max: 10, idleTimeoutMillis: 0 }
+  const common: pg.PoolConfig = { max: MAX, idleTimeoutMillis: 0 }
   return {
     bare: new pg.Pool({ ...common, connectionString: pooler.url('replica') }),
     routed: new RoutedPool({

@@ -111,6 +111,7 @@ export {
   readToken,
   signToken,
   type Token,
+  timeOfToken,
   verifyToken,
 } from './session/token.ts'
 export { LearnedWriters } from './statement/learned-writers.ts'

@@ -62,8 +62,8 @@ describe('F3: a token that was opened is kept, opened', () => {
     const text = signToken(token, secrets)
     expect(readToken(text, secrets, NOW)).toEqual(token)
     expect(readToken(text, secrets, NOW + 999)).toBe(readToken(text, secrets, NOW))
-    expect(readToken(text, secrets, NOW + 1_000)).toBe('out-of-time')
-    expect(readToken(text, secrets, NOW - 60_001)).toBe('out-of-time')
+    expect(readToken(text, secrets, NOW + 1_000)).toBe('expired')
+    expect(readToken(text, secrets, NOW - 60_001)).toBe('from-the-future')
   })
 
   test('for its own secrets alone', () => {
@@ -196,7 +196,7 @@ describe('F3: the form of a token', () => {
     )
     expect(read(signToken(token, [OLD_SECRET]))).toBe('unverified')
     expect(read(sealed.slice(0, -1) + (sealed.endsWith('A') ? 'B' : 'A'))).toBe('unverified')
-    expect([read(sealed, NOW + 1000), read(sealed, NOW - 60_001)]).toEqual(['out-of-time', 'out-of-time'])
+    expect([read(sealed, NOW + 1000), read(sealed, NOW - 60_001)]).toEqual(['expired', 'from-the-future'])
     expect(readToken(sealed, [OLD_SECRET, SECRET], NOW)).toEqual(token)
   })
 

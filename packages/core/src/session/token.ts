@@ -16,9 +16,10 @@ export interface Token extends ReadPosition {
  *
  * - `ill-formed`: no token of this version, whoever made it.
  * - `unverified`: it has the form, and none of our secrets has sealed it: another region's secret, or a forgery.
- * - `out-of-time`: it is ours, and has expired or is from the future by more than a minute.
+ * - `expired`: it is ours, and its life is over.
+ * - `from-the-future`: it is ours, and was made more than a minute later than now, by the clock of this machine.
  */
-export type InvalidToken = 'ill-formed' | 'unverified' | 'out-of-time'
+export type InvalidToken = 'ill-formed' | 'unverified' | 'expired' | 'from-the-future'
 
 /** In clear, and sealed along as context: it says how to read the rest. */
 const VERSION = 2
@@ -84,18 +85,25 @@ const kept = new WeakMap<readonly string[], Map<string, Token>>()
 /** Reads a token that one of `secrets` has sealed, or says why it is none (F3). Never throws. `now` is the wall clock in ms. */
 export function readToken(text: string, secrets: readonly string[], now: number): Token | InvalidToken {
   const known = kept.get(secrets)?.get(text)
-  if (known !== undefined) return isInTime(known, now) ? known : 'out-of-time'
+  if (known !== undefined) return whatIsWrongIn(known, now) ?? known
   if (!isTokenLike(text)) return 'ill-formed'
   const token = openToken(text, secrets)
   if (token === undefined) return 'unverified'
-  if (!isInTime(token, now)) return 'out-of-time'
+  const problem = whatIsWrongIn(token, now)
+  if (problem !== undefined) return problem
   // Secrets that can be changed could be changed.
   if (Object.isFrozen(secrets)) keep(text, token, secrets)
   return token
 }
 
-function isInTime({ issuedAt, expires }: Token, now: number): boolean {
-  return now < expires && issuedAt <= now + CLOCK_SKEW
+/** When a token was made that one of `secrets` has sealed, in ms of the wall clock there, whether it counts now or not. */
+export function timeOfToken(text: string, secrets: readonly string[]): number | undefined {
+  return isTokenLike(text) ? openToken(text, secrets)?.issuedAt : undefined
+}
+
+function whatIsWrongIn({ issuedAt, expires }: Token, now: number): 'expired' | 'from-the-future' | undefined {
+  if (now >= expires) return 'expired'
+  return issuedAt > now + CLOCK_SKEW ? 'from-the-future' : undefined
 }
 
 function keep(text: string, token: Token, secrets: readonly string[]): void {

@@ -29,5 +29,5 @@ export const WIRING_WARNINGS = {
     `bodyLimitBytes is ${limit}, and Fly's proxy replays bodies of up to ${proxyLimit} bytes only: a larger write away from home ends in a 502. Set bodyLimitBytes to ${proxyLimit} or less.`,
 
   HEADWATER_TWO_COPIES: ({ name, first, second }: { name: string; first: string; second: string }): string =>
-    `two copies of ${name} are loaded: ${first} and ${second}. Their scopes are shared, their settings and memories are not. Let every package depend on one version (npm ls ${name}; npm dedupe, or overrides in package.json).`,
+    `two copies of ${name} are loaded: ${first} and ${second}. ${name === 'pg' ? 'What is set on one (pg.types, pg.defaults) does not count in the other, which this pool may use.' : 'Their scopes are shared, their settings and memories are not.'} Let every package depend on one version (npm ls ${name}; npm dedupe, or overrides in package.json).`,
 } as const

@@ -35,7 +35,7 @@ import { serverTimingOf, writeServerTiming } from '../response/server-timing.ts'
 import { RequestToken, type StoredAnswer, type TokenAnswer, type TokenOutcome } from '../token/request-token.ts'
 import { adapterMisused } from './adapter-misused.ts'
 import type { ForgottenResponses } from './forgotten-responses.ts'
-import { warnOfClocks, warnOfRefusal } from './wiring-signs.ts'
+import { warnOfClocks, warnOfRefusal, warnOfTokens } from './wiring-signs.ts'
 import { WriteWait } from './write-wait.ts'
 
 /**
@@ -156,7 +156,7 @@ export class HttpRequestLife implements RequestLife, HeadKeeper {
     if (state.startsWith('replayed')) this.#replayedFor = reasonIn(this.#arrival.state)
     if (state === 'replayed-at-another-time') warnOfClocks(this.#arrival.state, clocks.wallMillis(), options.logger)
     if (state === 'unverified') reportUnverified('replay state', options.logger)
-    if (this.#token?.unverifiedIn !== undefined) reportUnverified(this.#token.unverifiedIn, options.logger)
+    if (this.#token !== undefined) warnOfTokens(this.#token, clocks.wallMillis(), options.logger)
     if (topology.isAtHome && this.#arrival.isCached === true) {
       warn('HEADWATER_REPLAY_CACHED', {}, { logger: options.logger })
     }

@@ -7,13 +7,13 @@ import {
   mergePositions,
   parseSecrets,
   type ReadPosition,
-  reportUnverified,
   TOKEN_TTL_MILLIS,
 } from '@headwater/core/internal'
 import type { HeadwaterOptions } from '../options.ts'
 import type { RequestFacts } from '../request/request-facts.ts'
 import { RequestToken } from '../token/request-token.ts'
 import { resolveTokenCarriers, type TokenCarriers } from '../token/token-options.ts'
+import { warnOfTokens } from './wiring-signs.ts'
 
 /** What `scopePerMessage()` takes of the options of `headwater()`: give both the same. */
 export type MessageOptions = Pick<HeadwaterOptions, 'secret' | 'token'>
@@ -41,7 +41,7 @@ export function scopePerMessage(handshake: Handshake, options: MessageOptions = 
   const secrets = parseSecrets(options.secret ?? HEADWATER_SECRET)
   const carriers = resolveTokenCarriers(options.token)
   const token = carriers && new RequestToken(carriers, secrets, factsOf(handshake), Date.now())
-  if (token?.unverifiedIn !== undefined) reportUnverified(token.unverifiedIn)
+  if (token !== undefined) warnOfTokens(token, Date.now(), undefined)
   const messages = new Messages(carriers, token?.minPosition)
   function inMessage<Result>(fn: () => PromiseLike<Result>): Promise<Result>
   function inMessage<Result>(fn: () => Result): Result

@@ -1,4 +1,11 @@
-import { isTokenLike, MAX_TOKENS, readToken, type Token } from '@headwater/core/internal'
+import {
+  type InvalidToken,
+  isTokenLike,
+  MAX_TOKENS,
+  readToken,
+  type Token,
+  timeOfToken,
+} from '@headwater/core/internal'
 
 /** A token that a request carried. */
 export interface Carried {
@@ -19,12 +26,14 @@ export interface CarriedTokens {
   /** The keys of what is certainly none of our tokens. No key of a token is among them. */
   readonly junk: readonly string[]
   readonly hasUnverified: boolean
+  /** When the latest of ours was made, in ms of the wall clock there, also if it is from the future and does not count. */
+  readonly latestIssuedAt: number | undefined
 }
 
 /** So many that none of our secrets has sealed may stay: an instance that has a newer secret may have. */
 const MOST_UNVERIFIED = 8
 
-const NONE: CarriedTokens = Object.freeze({ tokens: [], junk: [], hasUnverified: false })
+const NONE: CarriedTokens = Object.freeze({ tokens: [], junk: [], hasUnverified: false, latestIssuedAt: undefined })
 
 /**
  * Verifies what a request carried, in its order, before anything is counted: nothing that a client adds pushes a token out.
@@ -51,5 +60,16 @@ export function readCarried(carried: readonly CarriedText[], secrets: readonly s
     tokens: [...tokens.values()],
     junk: junk.filter((key) => !others.has(key)),
     hasUnverified: unverified.size > 0,
+    latestIssuedAt: latestOf(readings, secrets),
   }
+}
+
+function latestOf(readings: ReadonlyMap<string, Token | InvalidToken>, secrets: readonly string[]): number | undefined {
+  let latest: number | undefined
+  for (const [text, reading] of readings) {
+    const time =
+      typeof reading === 'object' ? reading.issuedAt : reading === 'from-the-future' && timeOfToken(text, secrets)
+    if (typeof time === 'number' && time > (latest ?? 0)) latest = time
+  }
+  return latest
 }

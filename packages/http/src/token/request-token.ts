@@ -83,6 +83,8 @@ export class RequestToken {
   readonly minPosition: ReadPosition | undefined
   /** Where something came that none of our secrets has sealed. */
   readonly unverifiedIn: 'cookie' | 'header token' | undefined
+  /** When the latest token was made, in ms of the wall clock there, also if it is from the future and does not count. */
+  readonly latestIssuedAt: number | undefined
 
   constructor(
     carriers: TokenCarriers,
@@ -112,6 +114,7 @@ export class RequestToken {
     this.#headers = inHeader.tokens
     this.#junk = inCookies.junk
     this.unverifiedIn = inCookies.hasUnverified ? 'cookie' : inHeader.hasUnverified ? 'header token' : undefined
+    this.latestIssuedAt = inHeader.latestIssuedAt ?? inCookies.latestIssuedAt
     const tokens = [...this.#cookies, ...this.#headers].map(({ token }) => token)
     this.minPosition = seenBefore(tokens, now, history)
   }

@@ -5,6 +5,7 @@ import { errorInWords } from '../fleet/error-in-words.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import { addressText } from '../node/node-address.ts'
 import type { PoolNode } from '../node/pool-node.ts'
+import { copyFindings } from './copies-of-pg.ts'
 import { findingsIn } from './findings.ts'
 import type { FleetFacts, ServerFacts } from './fleet-facts.ts'
 import { startLine } from './start-line.ts'
@@ -99,6 +100,8 @@ export class Reporter {
     const subject = primary === undefined ? 'none' : `${primary.label} ${primary.region}`
     // A failover without a primary in between is no news until it has one.
     if (subject === this.#said || (primary === undefined && this.#said !== undefined)) return
+    // By now an app has loaded what it uses.
+    if (this.#said === undefined) warnOfAll(copyFindings(), this.#logger)
     this.#said = subject
     const line = startLine(facts)
     if (this.#logger === undefined) console.error(line)

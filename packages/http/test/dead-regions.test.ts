@@ -97,7 +97,7 @@ test('P8: while it is dead a write is refused at once with 503, before it is tri
     if (life === undefined) throw new Error('no life was opened')
     return life
   }
-  expect(open().decide()).toMatchObject({ headers: { 'fly-replay': expect.stringMatching(/^region=ams;/) } })
+  expect(open().head.decide()).toMatchObject({ headers: { 'fly-replay': expect.stringMatching(/^region=ams;/) } })
   now = 10_000
   open({ 'fly-replay-failed': 'reason=timeout;elapsed_ms=10000' })
   const refused = open()

@@ -3,8 +3,8 @@ import { promisify } from 'node:util'
 import { ReplayImpossible, ReplayToPrimary, type Topology } from '@headwater/core'
 import { createTopology } from '@headwater/core/internal'
 import { describe, expect, test } from 'vitest'
+import type { HttpRequestLife } from '../src/life/http-request-life.ts'
 import { HttpLifecycle } from '../src/life/lifecycle.ts'
-import type { HttpRequestLife } from '../src/life/request-life.ts'
 import type { HeadwaterOptions } from '../src/options.ts'
 import { signState } from '../src/replay/replay-state.ts'
 import type { ReplayAnswer, ReplayOrder, ReplayTarget } from '../src/replay/replay-target.ts'
@@ -35,7 +35,7 @@ function open(lifecycle: HttpLifecycle, asked: Asked = {}): HttpRequestLife {
 
 /** What an answering target says. */
 function answerOf(life: HttpRequestLife): ReplayAnswer | undefined {
-  const answer = life.decide()
+  const answer = life.head.decide()
   if (answer !== undefined && 'forwardTo' in answer) throw new Error('the request was sent on')
   return answer
 }
@@ -56,7 +56,7 @@ describe('obstacles to a replay', () => {
     expect(life.scope.blocker).toBe(blocker)
     expect(life.isSpent).toBe(false)
     expect(life.scope.askForReplay(away, 'write')).toMatchObject({ blocker })
-    expect(life.decide()).toBeUndefined()
+    expect(life.head.decide()).toBeUndefined()
   })
 
   test('F5: only a request that was replayed to the primary’s region visits it', () => {
@@ -122,7 +122,7 @@ describe('obstacles to a replay', () => {
 
   test('P4: after the head of the response the replay comes too late', () => {
     const life = open(lifecycleOf(away))
-    expect(life.decide()).toBeUndefined()
+    expect(life.head.decide()).toBeUndefined()
     expect(life.scope.askForReplay(away, 'write')).toMatchObject({ blocker: 'response-started' })
     expect(life.isSpent).toBe(false)
   })
@@ -168,7 +168,7 @@ describe('early replay', () => {
     for (const id of [1, 2]) {
       const life = open(lifecycle, { url: `/visit/${id}` })
       life.scope.askForReplay(away, 'write')
-      life.end(409)
+      life.head.end(409)
     }
     expect(open(lifecycle, { url: '/visit/3' }).isSpent).toBe(true)
     expect(open(lifecycle, { url: '/other/3' }).isSpent).toBe(false)
@@ -178,8 +178,8 @@ describe('early replay', () => {
     const lifecycle = lifecycleOf(away)
     for (let round = 0; round < 3; round++) {
       const life = open(lifecycle)
-      life.decide()
-      life.end(200)
+      life.head.decide()
+      life.head.end(200)
       life.scope.askForReplay(away, 'write')
     }
     expect(open(lifecycle).isSpent).toBe(true)
@@ -190,22 +190,22 @@ describe('early replay', () => {
     for (let round = 0; round < 2; round++) {
       const life = open(lifecycle)
       life.scope.askForReplay(away, 'write')
-      life.end(409)
+      life.head.end(409)
     }
-    for (let round = 0; round < 19; round++) open(lifecycle).end(409)
+    for (let round = 0; round < 19; round++) open(lifecycle).head.end(409)
     const tried = open(lifecycle)
     expect(tried.isSpent).toBe(false)
-    tried.end(422)
+    tried.head.end(422)
     expect(open(lifecycle).isSpent).toBe(true)
-    for (let round = 0; round < 18; round++) open(lifecycle).end(409)
-    open(lifecycle).end(200)
+    for (let round = 0; round < 18; round++) open(lifecycle).head.end(409)
+    open(lifecycle).head.end(200)
     expect(open(lifecycle).isSpent).toBe(false)
   })
 
   test('P5: a POST is replayed early each time, even after one that ran here only read', () => {
     const lifecycle = lifecycleOf(away)
     for (let round = 0; round < 100; round++) {
-      open(lifecycle, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } }).end(200)
+      open(lifecycle, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } }).head.end(200)
       expect(open(lifecycle, { method: 'POST' }).isSpent).toBe(true)
     }
   })
@@ -240,7 +240,7 @@ describe('early replay', () => {
     for (const url of ['/one', '/two']) {
       const life = visit(url)
       life.scope.askForReplay(away, 'write')
-      life.end(409)
+      life.head.end(409)
       expect(lifecycle.memory.size).toBe(1)
     }
     expect(visit('/three').isSpent).toBe(true)
@@ -255,7 +255,7 @@ describe('early replay', () => {
           for (const method of ['GET', 'POST']) {
             const life = open(lifecycle, { method, headers: { 'transfer-encoding': 'chunked' } })
             life.scope.askForReplay(away, reason)
-            life.end(status)
+            life.head.end(status)
           }
         }
         expect(open(lifecycle, { method: 'GET' }).isSpent).toBe(false)
@@ -269,10 +269,10 @@ describe('early replay', () => {
     for (let at = 0; at < 3000; at++) {
       const life = open(lifecycle, { url: `/${at.toString(36)}x/y` })
       life.scope.askForReplay(away, 'write')
-      life.end(409)
+      life.head.end(409)
     }
     expect(lifecycle.memory.size).toBe(1000)
-    for (let at = 0; at < 3000; at++) open(lifecycle, { url: `/read/${at.toString(36)}x/y` }).end(200)
+    for (let at = 0; at < 3000; at++) open(lifecycle, { url: `/read/${at.toString(36)}x/y` }).head.end(200)
     expect(lifecycle.memory.size).toBe(1000)
   })
 })
@@ -315,7 +315,7 @@ describe('what a target is told', () => {
       },
       arrival: () => ({ state: undefined, hasFailed: false, isBehindProxy: true }),
     }
-    open(lifecycleOf(away, { replayTarget, ...options }), { method: 'POST', ...asked }).decide()
+    open(lifecycleOf(away, { replayTarget, ...options }), { method: 'POST', ...asked }).head.decide()
     if (told === undefined) throw new Error('the target was not asked')
     return told
   }
@@ -346,7 +346,7 @@ describe('what a target is told', () => {
       answer: () => undefined,
       arrival: () => ({ state: undefined, hasFailed: false, isBehindProxy: true }),
     }
-    const answer = open(lifecycleOf(away, { replayTarget, retryAfterSeconds: 7 }), { method: 'POST' }).decide()
+    const answer = open(lifecycleOf(away, { replayTarget, retryAfterSeconds: 7 }), { method: 'POST' }).head.decide()
     expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '7', 'cache-control': 'no-store' } })
   })
 })
@@ -357,7 +357,7 @@ test('a replay without a proxy in front warns, once per process', async () => {
     import { HttpLifecycle } from './src/life/lifecycle.ts'
     const pool = { topology: createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true }) }
     const lifecycle = new HttpLifecycle({ pool, secret: '${secret}' })
-    const post = (headers) => lifecycle.open({ method: 'POST', url: '/', header: (name) => headers[name] }).decide()
+    const post = (headers) => lifecycle.open({ method: 'POST', url: '/', header: (name) => headers[name] }).head.decide()
     process.on('warning', (warning) => console.log(warning.code, warning.name))
     post({ 'fly-request-id': '1' })
     setImmediate(() => { console.log('so far nothing'); post({}); post({}) })

@@ -1,4 +1,5 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
+import { KeptChunks } from './kept-chunks.ts'
 
 /**
  * The body of a request as it arrives, kept while the app reads it, so that the request can still be sent on after that. It holds
@@ -6,18 +7,14 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
  */
 export class KeptBody {
   readonly #request: IncomingMessage
-  readonly #limitBytes: number
-  readonly #onTooLarge: () => void
-  #chunks: Uint8Array[] = []
-  #received = 0
+  readonly #chunks: KeptChunks
   #isComplete = false
   #outgoing: ClientRequest | undefined
 
   /** `onTooLarge` is called with each chunk beyond the limit, unless the body is already on its way. */
   constructor(request: IncomingMessage, limitBytes: number, onTooLarge: () => void) {
     this.#request = request
-    this.#limitBytes = limitBytes
-    this.#onTooLarge = onTooLarge
+    this.#chunks = new KeptChunks(limitBytes, onTooLarge)
     // What is buffered already came before us: it is taken out and put back.
     const early: unknown = request.readableLength > 0 ? request.read() : null
     if (early !== null) request.unshift(early)
@@ -35,8 +32,7 @@ export class KeptBody {
   /** Sends the body on: what has come, then the rest as it comes, no faster than the other side takes it. */
   sendTo(outgoing: ClientRequest): void {
     this.#outgoing = outgoing
-    for (const chunk of this.#chunks) outgoing.write(chunk)
-    this.#chunks = []
+    this.#chunks.sendTo(outgoing)
     if (this.#isComplete) this.#end()
     else {
       this.#request.resume()
@@ -47,23 +43,11 @@ export class KeptBody {
   }
 
   #take(chunk: Uint8Array): void {
-    this.#received += chunk.byteLength
-    if (this.#outgoing !== undefined) return this.#passOn(this.#outgoing, chunk)
-    if (this.#received > this.#limitBytes) {
-      this.#chunks = []
-      this.#onTooLarge()
-      return
-    }
-    // A copy: the app may change what it was given.
-    this.#chunks.push(Buffer.from(chunk))
-  }
-
-  #passOn(outgoing: ClientRequest, chunk: Uint8Array): void {
-    if (outgoing.write(Buffer.from(chunk)) || outgoing.destroyed) return
+    if (this.#chunks.take(chunk)) return
     const request = this.#request
     // Behind this chunk: a pause inside of push would be undone by it.
     process.nextTick(() => request.pause())
-    outgoing.once('drain', () => process.nextTick(() => request.resume()))
+    this.#outgoing?.once('drain', () => process.nextTick(() => request.resume()))
   }
 
   #end(): void {

@@ -1,4 +1,5 @@
 import type { ClientRequest } from 'node:http'
+import { KeptChunks } from './kept-chunks.ts'
 
 /**
  * The body of a web-standard request, kept as the app reads it from `request`: for servers that do not run on Node's own requests.
@@ -8,16 +9,11 @@ export class KeptWebBody {
   /** The request for the app to read, in place of the one that came. */
   readonly request: Request
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>
-  readonly #limitBytes: number
-  readonly #onTooLarge: () => void
-  #chunks: Uint8Array[] = []
-  #received = 0
+  readonly #chunks: KeptChunks
   #isComplete = false
-  #outgoing: ClientRequest | undefined
 
   constructor(request: Request, body: ReadableStream<Uint8Array>, limitBytes: number, onTooLarge: () => void) {
-    this.#limitBytes = limitBytes
-    this.#onTooLarge = onTooLarge
+    this.#chunks = new KeptChunks(limitBytes, onTooLarge)
     this.#reader = body.getReader()
     const kept = new ReadableStream<Uint8Array>({
       pull: async (controller) => {
@@ -32,9 +28,7 @@ export class KeptWebBody {
   }
 
   sendTo(outgoing: ClientRequest): void {
-    this.#outgoing = outgoing
-    for (const chunk of this.#chunks) outgoing.write(chunk)
-    this.#chunks = []
+    this.#chunks.sendTo(outgoing)
     this.#sendRest(outgoing).catch((error) => outgoing.destroy(error instanceof Error ? error : undefined))
   }
 
@@ -58,13 +52,7 @@ export class KeptWebBody {
       this.#isComplete = true
       return undefined
     }
-    this.#received += value.byteLength
-    if (this.#outgoing !== undefined) this.#outgoing.write(Buffer.from(value))
-    else if (this.#received <= this.#limitBytes) this.#chunks.push(Buffer.from(value))
-    else {
-      this.#chunks = []
-      this.#onTooLarge()
-    }
+    this.#chunks.take(value)
     return value
   }
 }

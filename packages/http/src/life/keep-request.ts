@@ -3,7 +3,7 @@ import { forwardedRequestOf } from '../forward/forwarding.ts'
 import { hasBody, KeptBody } from '../forward/kept-body.ts'
 import { KeptWebBody } from '../forward/kept-web-body.ts'
 import { limitBody } from '../request/node-request.ts'
-import type { HttpRequestLife } from './request-life.ts'
+import type { HttpRequestLife } from './http-request-life.ts'
 
 /** Keeps the body where this instance may have to send it on; elsewhere counts one of unknown length. */
 export function keepNodeRequest(life: HttpRequestLife, request: IncomingMessage, limitBytes: number): void {

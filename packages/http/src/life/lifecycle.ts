@@ -4,8 +4,10 @@ import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from '../
 import { DeadRegions } from '../replay/dead-regions.ts'
 import type { RequestFacts } from '../request/request-facts.ts'
 import { ForgottenResponses } from './forgotten-responses.ts'
+import { HttpRequestLife } from './http-request-life.ts'
 import { keepNodeRequest, keepWebRequest } from './keep-request.ts'
-import { type Clocks, HttpRequestLife, type RequestLife, type SharedState } from './request-life.ts'
+import type { RequestLife } from './request-life.ts'
+import type { Clocks, SharedState } from './shared-state.ts'
 
 /** What an adapter makes once per app, with `createLifecycle(options)`. */
 export interface Lifecycle {

@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { runInScope, type Scope } from '@headwater/core'
 import { factsOf, hasBeenUpgraded, keepScope } from '../request/node-request.ts'
 import { gateResponse } from '../response/response-gate.ts'
+import type { HttpRequestLife } from './http-request-life.ts'
 import { keepNodeRequest } from './keep-request.ts'
 import type { HttpLifecycle } from './lifecycle.ts'
-import type { HttpRequestLife } from './request-life.ts'
 
 /**
  * One request on Node's own request and response. A gate on the response does all that `respond()` does elsewhere: when
@@ -53,9 +53,9 @@ export function openNodeRequestLife(
   keepScope(request, life.scope)
   // The response of an upgraded request is made up by whoever calls us: nobody sends it.
   if (!isUpgraded) {
-    gateResponse(response, life)
+    gateResponse(response, life.head)
     // Not 'close': a client that hangs up before the answer teaches nothing.
-    response.once('finish', () => life.end(response.statusCode))
+    response.once('finish', () => life.head.end(response.statusCode))
     keepNodeRequest(life, request, lifecycle.options.bodyLimitBytes)
   }
   const gated = new GatedRequestLife(life, response)

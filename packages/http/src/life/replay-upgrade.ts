@@ -43,7 +43,7 @@ export function replayUpgrade(
   const life = topology.isAtHome || isForwarding ? undefined : lifecycle.open(factsOf(request, request.url ?? '/'))
   if (life === undefined) return false
   const refusal = life.scope.askForReplay(topology, 'ensure-primary')
-  const replay = life.decide()
+  const replay = life.head.decide()
   if (replay !== undefined && !('forwardTo' in replay)) answer(socket, replay)
   else if (refusal instanceof ReplayImpossible) answer(socket, refusal)
   return true

@@ -36,6 +36,7 @@ export class RequestScope extends Scope {
   readonly #steer: RequestScopeOptions['steer']
   readonly #onPrimaryNeeded: () => void
   readonly #onRefused: RequestScopeOptions['onRefused']
+  #whenSpent: (() => void) | undefined
 
   constructor(options: RequestScopeOptions) {
     const { kind, blocker, replayed, topology, session, keepsTrail } = options
@@ -46,9 +47,15 @@ export class RequestScope extends Scope {
     this.#onRefused = options.onRefused
   }
 
+  /** Calls `listener` when its request is to be replayed; only the last listener. */
+  whenSpent(listener: () => void): void {
+    this.#whenSpent = listener
+  }
+
   override askForReplay(topology: Topology, reason: ReplayReason, cause?: unknown): ReplayToPrimary | ReplayImpossible {
     const error = super.askForReplay(topology, reason, cause)
     this.#onPrimaryNeeded()
+    if (this.isSpent) this.#whenSpent?.()
     if (error instanceof ReplayImpossible) this.#onRefused(error.blocker, topology)
     const { primaryRegion } = topology
     if (!(error instanceof ReplayImpossible) || error.status !== 413 || primaryRegion === undefined) return error

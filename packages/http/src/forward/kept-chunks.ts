@@ -1,0 +1,36 @@
+import type { ClientRequest } from 'node:http'
+
+/** What has come of a body: kept up to a limit, until it is sent on. It holds nothing after that. */
+export class KeptChunks {
+  readonly #limitBytes: number
+  readonly #onTooLarge: () => void
+  #chunks: Uint8Array[] = []
+  #received = 0
+  #outgoing: ClientRequest | undefined
+
+  /** `onTooLarge` is called with each chunk beyond the limit, unless the body is already on its way. */
+  constructor(limitBytes: number, onTooLarge: () => void) {
+    this.#limitBytes = limitBytes
+    this.#onTooLarge = onTooLarge
+  }
+
+  /** Keeps the next chunk, or passes it on. Returns `false` when the other side wants to take what it has first. */
+  take(chunk: Uint8Array): boolean {
+    this.#received += chunk.byteLength
+    // A copy: the app may change what it was given.
+    if (this.#outgoing !== undefined) return this.#outgoing.write(Buffer.from(chunk)) || this.#outgoing.destroyed
+    if (this.#received <= this.#limitBytes) this.#chunks.push(Buffer.from(chunk))
+    else {
+      this.#chunks = []
+      this.#onTooLarge()
+    }
+    return true
+  }
+
+  /** Sends on what has come; what comes from here on is passed on. */
+  sendTo(outgoing: ClientRequest): void {
+    this.#outgoing = outgoing
+    for (const chunk of this.#chunks) outgoing.write(chunk)
+    this.#chunks = []
+  }
+}

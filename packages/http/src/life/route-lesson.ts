@@ -1,0 +1,46 @@
+import type { Scope } from '@headwater/core'
+import type { RequestFacts } from '../request/request-facts.ts'
+import type { SharedState } from './shared-state.ts'
+
+/** What one request away from home is told by the record of its route, and teaches it (P5). */
+export class RouteLesson {
+  readonly #shared: SharedState
+  readonly #facts: RequestFacts
+  readonly #route: string
+  #isEarly = false
+  #hasEnded = false
+
+  constructor(shared: SharedState, facts: RequestFacts) {
+    this.#shared = shared
+    this.#facts = facts
+    this.#route = shared.options.route(facts)
+  }
+
+  /** Whether the request is to be replayed before any work. Then it has nothing to teach. */
+  isEarly(): boolean {
+    const { memory, clocks } = this.#shared
+    this.#isEarly = memory.shouldReplayEarly(this.#facts.method, this.#route, clocks.monotonicMillis())
+    return this.#isEarly
+  }
+
+  /** The request has been answered with `status`. An error says nothing about what the route needs, so only a success counts as a read. */
+  end({ hasNeededPrimary, hasWritten, isSpent }: Scope, status: number): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    const needed = hasNeededPrimary || hasWritten
+    // A replay because a replica was behind or lost says nothing about the route, whatever status the target gives it.
+    if (!needed && isSpent) return
+    if (needed || status < 400) this.#learn(needed)
+  }
+
+  /** A streamed body may write after the adapter saw its end: the next request of this route is replayed early. */
+  learnLate({ hasNeededPrimary }: Scope): void {
+    if (this.#hasEnded && hasNeededPrimary) this.#learn(true)
+  }
+
+  #learn(hasNeededPrimary: boolean): void {
+    if (this.#isEarly) return
+    const { memory, clocks } = this.#shared
+    memory.learn(this.#facts.method, this.#route, hasNeededPrimary, clocks.monotonicMillis())
+  }
+}

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { Consistency } from '@headwater/core'
+import { abortedBySignals, endForSure } from './end-for-sure.ts'
 import { proveFaultsByArguments } from './faults/main-faults.ts'
 import { type ProofOptions, runProof } from './harness.ts'
 import { hasFailed, renderFaults, renderTable } from './render.ts'
@@ -36,13 +37,6 @@ async function main(): Promise<void> {
     'strong',
   ])
   const maxLag = values['max-lag'] ?? (consistency === 'bounded' ? '500' : undefined)
-  const controller = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      process.exitCode = signal === 'SIGINT' ? 130 : 143
-      controller.abort(new Error(`stopped by ${signal}`))
-    })
-  }
   const options: ProofOptions = {
     operations: wholeNumber('operations', values.operations),
     consistency,
@@ -54,7 +48,7 @@ async function main(): Promise<void> {
     keys: wholeNumber('keys', values.keys),
     latency: oneOf<'none' | 'real'>('latency', values.latency, ['none', 'real']),
     hasCrashes: values.crashes,
-    signal: controller.signal,
+    signal: abortedBySignals(),
     onProgress: (operations) => console.error(`${operations} operations`),
   }
   const result = await runProof(options)
@@ -82,3 +76,4 @@ try {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode ||= 1
 }
+endForSure()

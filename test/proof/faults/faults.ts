@@ -246,6 +246,9 @@ async function wired(rig: FaultRig, millis: number, strike: () => void): Promise
   await rig.healAll()
 }
 
+/** How long the sessions that took all places may take to give them back, in ms. */
+const ROOM_MILLIS = 10_000
+
 /** Takes every connection that the server gives, also those that the SDK gives up meanwhile. */
 async function full(rig: FaultRig, name: ServerName, millis: number): Promise<void> {
   const { url } = rig.node(name)
@@ -257,6 +260,7 @@ async function full(rig: FaultRig, name: ServerName, millis: number): Promise<vo
     if (error === undefined) hogs.push(client)
     return error !== undefined
   }
+  const release = (): Promise<unknown> => Promise.all(hogs.splice(0).map((hog) => hog.end().catch(() => undefined)))
   try {
     // What is there already is closed: new sessions are what must fail.
     const end = performance.now() + millis
@@ -264,7 +268,10 @@ async function full(rig: FaultRig, name: ServerName, millis: number): Promise<vo
     rig.wires[name].reset()
     while (performance.now() < end) if (await isFull()) await sleep(5)
   } finally {
-    await Promise.all(hogs.map((client) => client.end().catch(() => undefined)))
+    await release()
+    // A session that was ended holds its place until its process has gone.
+    for (const end = performance.now() + ROOM_MILLIS; (await isFull()) && performance.now() < end; ) await sleep(20)
+    await release()
   }
 }
 

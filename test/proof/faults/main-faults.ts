@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { abortedBySignals } from '../end-for-sure.ts'
 import { FAULT_NAMES, REPLICATIONS } from './faults.ts'
 import { ZEROES } from './figures.ts'
 import { proveFaults } from './prove-faults.ts'
@@ -36,13 +37,6 @@ export async function proveFaultsByArguments(args: readonly string[]): Promise<v
   if (replications.length === 0)
     throw new RangeError(`--replication is ${values.replication}; expected ${REPLICATIONS.join(' or ')}`)
   const seed = wholeNumber('seed', values.seed)
-  const controller = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      process.exitCode = signal === 'SIGINT' ? 130 : 143
-      controller.abort(new Error(`stopped by ${signal}`))
-    })
-  }
   const results = await proveFaults({
     runs: replications.flatMap((replication) => names.map((fault) => ({ fault, replication }))),
     operations: wholeNumber('operations', values.operations),
@@ -50,7 +44,7 @@ export async function proveFaultsByArguments(args: readonly string[]): Promise<v
     holdMillis: wholeNumber('hold', values.hold),
     suspectAfterMillis: wholeNumber('suspect-after', values['suspect-after']),
     seed,
-    signal: controller.signal,
+    signal: abortedBySignals(),
     // One by one: what is seen stays, also when the run is stopped.
     onResult: async ({ figures, failures, verdict }) => {
       if (values.record) await recordFaults([figures], seed)

@@ -4,15 +4,19 @@ import { join } from 'node:path'
 import type { FaultFigures } from './figures.ts'
 import { renderFaultList, renderFaultTable } from './render-faults.ts'
 
-/** What `pnpm proof --faults --record` saw last of each fault. */
-export interface FaultRecord {
+/** What was seen of one fault, and when: a record grows slice by slice. */
+export interface RecordedRun extends FaultFigures {
   /** The day, as 2026-11-29. */
   readonly on: string
   readonly seed: number
-  readonly cores: number
-  /** The highest load average of a minute behind a fault: on a busy machine the times are longer. */
+  /** The load average of the last minute of it: on a busy machine the times are longer. */
   readonly load: number
-  readonly runs: readonly FaultFigures[]
+}
+
+/** What `pnpm proof --faults --record` saw last of each fault. */
+export interface FaultRecord {
+  readonly cores: number
+  readonly runs: readonly RecordedRun[]
 }
 
 const RECORD_FILE = join(import.meta.dirname, 'record.json')
@@ -26,11 +30,13 @@ export async function readFaultRecord(): Promise<FaultRecord> {
 }
 
 /** The page with its lines between the marks written anew. */
-export function withFaults(page: string, { on, seed, cores, load, runs }: FaultRecord): string {
+export function withFaults(page: string, { cores, runs }: FaultRecord): string {
   const start = page.indexOf(START)
   const end = page.indexOf(END)
   if (start === -1 || end < start) throw new Error(`docs/faults.md has no lines between ${START} and ${END}`)
-  const seen = `Seen on ${on}, seed ${seed}, ${cores} cores, load average up to ${load}:`
+  const [days, seeds] = [each(runs, ({ on }) => on), each(runs, ({ seed }) => String(seed))]
+  const load = Math.max(0, ...runs.map((run) => run.load))
+  const seen = `Seen on ${days}, seed ${seeds}, ${cores} cores, load average up to ${load}:`
   const lines = [renderFaultList(), '', seen, '', renderFaultTable(runs)].join('\n')
   return `${page.slice(0, start + START.length)}\n\n${lines}\n\n${page.slice(end)}`
 }
@@ -40,14 +46,13 @@ export async function recordFaults(seen: readonly FaultFigures[], seed: number):
   const before = await readFaultRecord().catch(() => undefined)
   const isNew = (old: FaultFigures): boolean =>
     !seen.some(({ fault, replication }) => fault === old.fault && replication === old.replication)
-  const runs = [...(before?.runs ?? []).filter(isNew), ...seen]
-  const record: FaultRecord = {
-    on: new Date().toISOString().slice(0, 10),
-    seed,
-    cores: availableParallelism(),
-    load: Math.max(before?.load ?? 0, Math.ceil(loadavg()[0] ?? 0)),
-    runs,
-  }
+  const [on, load] = [new Date().toISOString().slice(0, 10), Math.ceil(loadavg()[0] ?? 0)]
+  const runs = [...(before?.runs ?? []).filter(isNew), ...seen.map((figures) => ({ ...figures, on, seed, load }))]
+  const record: FaultRecord = { cores: availableParallelism(), runs }
   await writeFile(RECORD_FILE, `${JSON.stringify(record, undefined, 2)}\n`)
   await writeFile(FAULTS_PAGE, withFaults(await readFile(FAULTS_PAGE, 'utf8'), record))
+}
+
+function each(runs: readonly RecordedRun[], what: (run: RecordedRun) => string): string {
+  return [...new Set(runs.map(what))].sort().join(', ')
 }

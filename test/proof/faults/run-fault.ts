@@ -72,7 +72,7 @@ export async function runFault(rig: FaultRig, options: FaultRunOptions): Promise
     do {
       options.signal.throwIfAborted()
       await fault.strike(rig, { holdMillis, random })
-      await untilWell(operations)
+      await untilWell(operations, options.signal)
     } while (!fault.isPromotion && operations.length < options.operations)
     while (operations.length < options.operations) {
       options.signal.throwIfAborted()
@@ -110,11 +110,12 @@ export async function runFault(rig: FaultRig, options: FaultRunOptions): Promise
 }
 
 /** Waits until every region reads again, and somebody writes. */
-async function untilWell(operations: readonly Operation[]): Promise<void> {
+async function untilWell(operations: readonly Operation[], signal: AbortSignal): Promise<void> {
   const from = operations.length
   const since = performance.now()
   const missing = new Set<string>([...REGIONS, 'writes'])
   for (let next = from; missing.size > 0; await sleep(10)) {
+    signal.throwIfAborted()
     for (; next < operations.length; next += 1) {
       const one = operations[next]
       if (one?.outcome !== 'ok' || one.invoked < since) continue

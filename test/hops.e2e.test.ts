@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import { ensurePrimary, runInScope } from '@headwater/core'
+import { ensurePrimary, forbidReplay, runInScope } from '@headwater/core'
 import { headwater } from '@headwater/http/hono'
 import { requestScope } from '@headwater/test-world'
 import { createAdaptorServer } from '@hono/node-server'
@@ -17,8 +17,19 @@ const startApp: StageOptions['startApp'] = ({ pool, region }) => {
     await pool.query('insert into note (body, region) values ($1, $2)', [await context.req.text(), region])
     return context.json({ region })
   })
+  // What must not happen twice comes before the write.
+  app.post('/charge', async (context) => {
+    ensurePrimary()
+    forbidReplay()
+    charged.push(region)
+    await pool.query('insert into note (body, region) values ($1, $2)', [await context.req.text(), region])
+    return context.json({ region })
+  })
   return listen(createAdaptorServer(app) as Server)
 }
+
+/** Where a deed was done. */
+const charged: string[] = []
 
 const open = (pool?: StageOptions['pool']) => Stage.open({ startApp, ...(pool && { pool }) })
 const post = (stage: Stage, body: string) => stage.fetch('nrt', '/write', { method: 'POST', body })
@@ -66,6 +77,26 @@ describe('P4: the primary moves while a request is on its way', () => {
     const again = /state=([^;]+)/.exec(replayed.headers.get('fly-replay') ?? '')?.[1]
     headers['fly-replay-src'] = `instance=1;region=nrt;t=1;state=${again}`
     expect((await ask()).status).toBe(503)
+  })
+
+  it('X9: ensurePrimary() in a request that was replayed here waits for the primary, and says 503 when none comes', async () => {
+    await using stage = await open(() => ({ promotionWaitMillis: 1_500 }))
+    await post(stage, 'before')
+    charged.length = 0
+    // Whoever sent it has heard of a promotion that is not over.
+    const request = { method: 'POST', url: '/charge' }
+    const { cluster } = stage.pools.nrt.topology
+    const state = signState([SECRET], request, 'write', Date.now(), { cluster, timeline: 2 })
+    const headers = { 'fly-request-id': '1', 'fly-replay-src': `instance=1;region=ams;t=1;state=${state}` }
+    const ask = () => fetch(`${stage.urls.nrt}/charge`, { method: 'POST', body: 'x', headers })
+    const startedAt = performance.now()
+    const early = await ask()
+    expect([early.status, early.headers.get('retry-after'), charged]).toEqual([503, '1', []])
+    expect(performance.now() - startedAt).toBeGreaterThan(1_400)
+    await stage.world.cluster.primary.kill()
+    const late = ask()
+    await stage.world.replica().promote()
+    expect([(await late).status, charged]).toEqual([200, ['nrt']])
   })
 
   it('P4, R4: a request that has written before the primary moved is never replayed: it goes on over the network', async () => {

@@ -24,10 +24,13 @@ const FAILED = { 'fly-replay-failed': 'instance=1;region=ams;reason=no_candidate
 /** Away, away once a replay has failed, and at home without a primary. */
 let away: RoutedPool
 let orphan: RoutedPool
+/** At home, with one primary. */
+let home: RoutedPool
 
 beforeAll(async () => {
   ;[world, prisma] = await Promise.all([World.start(), generatePrisma()])
   away = await world.informedPool('nrt')
+  home = world.pool('ams', { replicas: [], catalog: false })
   orphan = world.pool('ams', { primary: { region: 'ams', connectionString: GONE }, promotionWaitMillis: 0 })
 })
 
@@ -118,6 +121,21 @@ describe.each(LAYERS)('through %s', (name, layer) => {
   test('P10: a write without a primary is a 503', () =>
     over(orphan, async (notes) => isRefusal(await post(writing(notes), { pool: orphan }))))
 
+  test('X6, P10: a write that was rolled back with its session is a 503, unless the request has committed before', () =>
+    over(home, async (notes) => {
+      for (const hasCommitted of [false, true]) {
+        const route = express.Router().use((_request, response) => {
+          const before = hasCommitted ? home.query("insert into note (body) values ('kept')") : Promise.resolve()
+          before
+            .then(() => whileSessionsEnd(() => notes.write(name)))
+            .catch(() => response.status(500).json('Internal Server Error'))
+        })
+        const answer = await post(route, { pool: home })
+        if (hasCommitted) expect([answer.status, answer.headers.get('retry-after')]).toEqual([500, null])
+        else isRefusal(answer)
+      }
+    }))
+
   test('P10: Express’s own error page gets it too', () =>
     over(orphan, async (notes) => {
       const throwing = express.Router().use((_request, _response, next) => {
@@ -173,6 +191,23 @@ describe.each(LAYERS)('through %s', (name, layer) => {
       expect([handled.length, sent]).toEqual([0, ['its own']])
     }))
 })
+
+/** Ends the session of a write, as an operator does, while it waits for a lock. */
+async function whileSessionsEnd(write: () => Promise<unknown>): Promise<void> {
+  const locker = await world.admin.connect()
+  try {
+    await locker.query('begin; lock table note in share mode')
+    // Knex's own promise would write once for each who looks at it.
+    const written = Promise.resolve().then(write)
+    written.catch(() => undefined)
+    const end = "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock'"
+    await expect.poll(async () => (await world.admin.query(end)).rowCount, { interval: 20 }).toBe(1)
+    await written
+  } finally {
+    await locker.query('rollback')
+    locker.release()
+  }
+}
 
 /** Sentry's client with the documented line; what it would have sent. */
 function sentry(): { readonly client: ServerRuntimeClient; readonly sent: (string | undefined)[] } {

@@ -81,9 +81,15 @@ export type { Situation, TransactionState } from './route/situation.ts'
 export { type Background, theBackground } from './scope/background.ts'
 export { currentFrame, type Frame, runOutside } from './scope/frame.ts'
 export { TOKEN_TTL_MILLIS } from './scope/run-with-token.ts'
+export type { ScopeRefusal } from './scope/scope.ts'
 export { ScopeTrail, type TrailEntry } from './scope/scope-trail.ts'
 export { reportUnverified } from './scope/unverified.ts'
-export { ClientSession, type ClientSessionOptions, type PositionSource } from './session/client-session.ts'
+export {
+  ClientSession,
+  type ClientSessionOptions,
+  type PositionSource,
+  type WriteOutcome,
+} from './session/client-session.ts'
 export { DOCTOR_HEADER, signAnswer, signQuestion, verifyAnswer, verifyQuestion } from './session/doctor-signature.ts'
 export { formatLsn, type Lsn, NEVER_REACHED, parseLsn, toLsn } from './session/lsn.ts'
 export { isMarkExpired, isPosition, isReusableAt, tokenName, whenMarkExpires } from './session/mark.ts'

@@ -22,6 +22,18 @@ describe('the election', () => {
     expect(elect(NO_LINEAGE, [standby(1), primary(1)], 0)).toMatchObject({ primary: 1, roles: ['replica', 'primary'] })
   })
 
+  it('X7: elects without a first guess, too: the cluster is that of the servers that answer', () => {
+    expect(elect(NO_LINEAGE, [], -1)).toMatchObject({ primary: undefined, roles: [] })
+    expect(elect(NO_LINEAGE, [undefined, 'silent'], -1).primary).toBeUndefined()
+    const first = elect(NO_LINEAGE, [standby(1), undefined], -1)
+    expect(first).toMatchObject({ primary: undefined, lineage: { cluster: X, isSure: false } })
+    expect(elect(first.lineage, [standby(1), primary(1)], -1)).toMatchObject({
+      primary: 1,
+      roles: ['replica', 'primary'],
+    })
+    expect(elect(first.lineage, [standby(1), primary(1, Y)], -1)).toMatchObject({ primary: undefined })
+  })
+
   it('X7: names the servers between which somebody has to decide, also once that is decided', () => {
     const two = [standby(1), { ...primary(2), startedAt: 'one' }, { ...primary(2), startedAt: 'two' }]
     expect(elect(NO_LINEAGE, two, 0)).toMatchObject({ primary: undefined, contested: [1, 2] })

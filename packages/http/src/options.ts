@@ -22,6 +22,11 @@ export interface PoolOfApp {
   positionSince?(time: number): ReadPosition | undefined
   /** Hears of a timeline by the signed state of a replay; `cluster` is in decimal digits. Without this method, nobody does. */
   hear?(known: { readonly cluster: string | undefined; readonly timeline: number }): void
+  /**
+   * Resolves once a server is known to be the primary, or when none came in time. Without this method a request that was replayed to
+   * here does not wait for one before its handler.
+   */
+  untilPrimaryIsKnown?(): Promise<void>
 }
 
 /** What the app says about a request: replay it before any work, or run it here first. */
@@ -212,6 +217,9 @@ function checkPool(pool: PoolOfApp | undefined): PoolOfApp {
   if (pool.hasEveryReplica !== undefined) checkType('pool.hasEveryReplica', pool.hasEveryReplica, 'function')
   if (pool.positionSince !== undefined) checkType('pool.positionSince', pool.positionSince, 'function')
   if (pool.hear !== undefined) checkType('pool.hear', pool.hear, 'function')
+  if (pool.untilPrimaryIsKnown !== undefined) {
+    checkType('pool.untilPrimaryIsKnown', pool.untilPrimaryIsKnown, 'function')
+  }
   // Region names go into a header.
   if (topology.region !== undefined) parseRegion('pool.topology.region', topology.region)
   if (topology.primaryRegion !== undefined) parseRegion('pool.topology.primaryRegion', topology.primaryRegion)

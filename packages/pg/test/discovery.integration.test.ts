@@ -1,6 +1,7 @@
+import { PrimaryUnavailable } from '@headwater/core'
 import { World, who } from '@headwater/test-world'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
+import { RoutedPool, type RoutedPoolOptions, type ServerPoolOptions } from '../src/index.ts'
 import { DnsServer, type Records } from './dns-server.ts'
 
 const PATIENT = { timeout: 20_000, interval: 20 }
@@ -17,9 +18,13 @@ afterAll(async () => {
   await dns[Symbol.asyncDispose]()
 })
 
-const srv = (...indexes: number[]): Records => ({
-  SRV: indexes.map((index) => ({ target: 'localhost', port: world.replica(index).port })),
+const srvOf = ({ cluster }: World, ...indexes: number[]): Records => ({
+  SRV: indexes.flatMap((index) => {
+    const { port } = cluster.replicas[index] ?? {}
+    return port === undefined ? [] : [{ target: 'localhost', port }]
+  }),
 })
+const srv = (...indexes: number[]): Records => srvOf(world, ...indexes)
 const poolThatAsks = (options: Partial<RoutedPoolOptions> = {}): RoutedPool =>
   world.pool('nrt', {
     replicas: [
@@ -134,5 +139,84 @@ describe('replicas that DNS knows', { timeout: 60_000 }, () => {
       { body: 'after' },
       { body: 'still' },
     ])
+  })
+
+  describe('in servers', () => {
+    const discover = (name: string) => ({ name, resolver: dns.resolver(), refreshMillis: 1_000 })
+    const login = { user: 'postgres', database: 'postgres' }
+    const own = (port: number): Records => ({ SRV: [{ target: 'localhost', port }] })
+    const open = (servers: ServerPoolOptions['servers'], options: Partial<ServerPoolOptions> = {}) =>
+      new RoutedPool({
+        region: 'nrt',
+        servers,
+        catalog: false,
+        functions: { server: 'read' },
+        logger: false,
+        ...options,
+      })
+
+    it('X4, X7, X8: where all servers are found, none is the primary before it says so; a promotion moves it', async () => {
+      await using world = await World.start()
+      const [ams, nrt] = ['_postgresql._tcp.ams.db.internal', '_postgresql._tcp.nrt.db.internal']
+      dns.zone = { [ams]: own(world.cluster.primary.port), [nrt]: own(world.replica().port) }
+      const pool = world.ending(
+        open([
+          { region: 'nrt', ...login, discover: discover(nrt) },
+          { region: 'ams', ...login, discover: discover(ams) },
+        ]),
+      )
+      expect(await who(pool)).toBe('nrt')
+      await pool.query("insert into note (body) values ('first')")
+      expect(pool.topology).toMatchObject({ primaryRegion: 'ams', isAtHome: false })
+      expect(pool.status().servers.map(({ name, role }) => [name, role])).toEqual([
+        [`server-0@localhost:${world.replica().port}`, 'replica'],
+        [`server-1@localhost:${world.cluster.primary.port}`, 'primary'],
+      ])
+      await world.cluster.waitUntilCaughtUp()
+      await world.cluster.primary.kill()
+      await world.replica().promote()
+      await pool.query("insert into note (body) values ('second')")
+      expect(pool.topology).toMatchObject({ primaryRegion: 'nrt', isAtHome: true })
+      expect(await world.replica().query('select body from note order by id')).toEqual([
+        { body: 'first' },
+        { body: 'second' },
+      ])
+    })
+
+    it('X9: while DNS knows none of them, what is asked waits, and nobody else is asked', async () => {
+      dns.zone = {}
+      const pool = open([{ region: 'nrt', ...login, discover: discover(NAME) }], { promotionWaitMillis: 300 })
+      try {
+        expect(pool.status()).toMatchObject({ hasPrimary: false, servers: [] })
+        await expect(pool.query('select 1')).rejects.toBeInstanceOf(PrimaryUnavailable)
+        await expect(pool.query("insert into note (body) values ('x')")).rejects.toBeInstanceOf(PrimaryUnavailable)
+        expect(pool.totalCount).toBe(0)
+      } finally {
+        await pool.end()
+      }
+    })
+
+    it('X7: beside servers with an address they join the election, also while one is held', async () => {
+      await using world = await World.start({ replicas: ['nrt', 'nrt-2'] })
+      dns.zone = {}
+      const pool = world.ending(
+        open([
+          { region: 'ams', connectionString: world.cluster.primary.url },
+          { region: 'nrt', ...login, discover: discover(NAME) },
+        ]),
+      )
+      await pool.query("insert into note (body) values ('first')")
+      await world.cluster.waitUntilCaughtUp()
+      // The new primary is one that nobody knew of when the old one was lost.
+      await world.cluster.primary.kill()
+      const written = pool.query("insert into note (body) values ('second')")
+      await world.replica(1).promote()
+      dns.zone = { [NAME]: srvOf(world, 1) }
+      await written
+      expect(await world.replica(1).query('select body from note order by id')).toEqual([
+        { body: 'first' },
+        { body: 'second' },
+      ])
+    })
   })
 })

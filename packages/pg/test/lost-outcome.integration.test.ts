@@ -176,6 +176,19 @@ describe('X6: a COMMIT whose answer was lost', () => {
     expect(await other.replica().query('select n from item')).toHaveLength(1)
   }, 60_000)
 
+  it('X6: what is lost after COMMIT AND CHAIN may not be tried again: something was committed', async () => {
+    const client = await open().connect()
+    await client.query('begin')
+    await client.query('insert into item values (1)')
+    await client.query('commit and chain')
+    const blocked = client.query('select pg_sleep(30)')
+    const end = "select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(30)'"
+    await expect.poll(async () => (await world.admin.query(end)).rowCount, { interval: 20 }).toBe(1)
+    expect(await errorOf(blocked)).toMatchObject({ code: 'HEADWATER_CONNECTION_LOST', retryable: false })
+    client.release()
+    expect(await items()).toEqual([1])
+  })
+
   it('with AND CHAIN, or at the end of a text: is unknown', async () => {
     const pool = open()
     for (const text of ['commit and chain', 'insert into item values (2); commit']) {

@@ -173,6 +173,24 @@ describe('a primary behind an address that moves', { timeout: 60_000 }, () => {
     expect((await alone).rows).toEqual([{ body: 'before' }])
   })
 
+  it('X2: a lone read that was cut off is never asked again over a connection from before', async () => {
+    await using world = await World.start()
+    await using wire = await world.cluster.wire(world.cluster.primary)
+    await using gate = await Gate.start('open', wire)
+    const pool = behind(world, gate, 'ams')
+    await note(pool, 'before')
+    await Promise.all(Array.from({ length: 4 }, () => pool.query('select pg_sleep(0.2)')))
+    expect(pool.idleCount).toBeGreaterThan(3)
+    await world.cluster.waitUntilCaughtUp()
+    await world.replica().promote()
+    gate.lead(world.replica(), 'stay')
+    // Whatever is asked of the old server from now on is cut off.
+    wire.cut({ at: /from note/, side: 'before', how: 'reset' })
+    const { rows } = await pool.query('select body, (select who from server) from note')
+    expect(rows).toEqual([{ body: 'before', who: 'nrt' }])
+    expect(wire.cuts).toBeGreaterThan(0)
+  })
+
   it('X9: a lone write that a stopping server rolled back is done once by the next one behind it', async () => {
     await using world = await World.start()
     await using gate = await Gate.start('open', world.cluster.primary)

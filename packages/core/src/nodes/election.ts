@@ -56,7 +56,8 @@ export const NO_LINEAGE: Lineage = Object.freeze({ cluster: undefined, isSure: f
  * timeline that was ever seen. Never one of a lower timeline.
  *
  * Pure, and the same for every order in which the reports came. `guess` is the index of the configured primary: it names the
- * cluster. While it has not been asked, no other server is elected, because the cluster could be the wrong one. `truth` is
+ * cluster. While it has not been asked, no other server is elected, because the cluster could be the wrong one; with -1 there is none,
+ * and the cluster is that of most servers. `truth` is
  * the index of the server that an outside authority calls the primary; it decides between two of one timeline, and nothing else.
  */
 export function elect(before: Lineage, servers: readonly LastReport[], guess: number, truth?: number): Election {
@@ -117,7 +118,7 @@ function clusterOf(before: Lineage, servers: readonly LastReport[], guess: numbe
   const guessed = servers[guess]
   if (typeof guessed === 'object') return { cluster: guessed.cluster, isSure: true }
   // It may still answer.
-  if (guessed === undefined) return { cluster: undefined, isSure: false }
+  if (guessed === undefined && guess >= 0) return { cluster: undefined, isSure: false }
   return { cluster: before.cluster ?? mostCommonCluster(servers), isSure: false }
 }
 

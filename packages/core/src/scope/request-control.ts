@@ -1,3 +1,4 @@
+import { PrimaryUnavailable } from '../errors/primary-unavailable.ts'
 import { currentScope } from './frame.ts'
 
 /**
@@ -27,6 +28,8 @@ export function forbidReplay(): void {
  *
  * @throws {ReplayToPrimary} away from home.
  * @throws {ReplayImpossible} away from home, when a replay cannot work.
+ * @throws {PrimaryUnavailable} in a request that was replayed to here, while no server is known to be the primary: the request has
+ * waited for one before its handler ran (X9).
  *
  * @example
  * app.get('/unsubscribe', async (c) => {
@@ -39,6 +42,8 @@ export function ensurePrimary(): void {
   if (scope?.topology === undefined || scope.kind !== 'request') return
   scope.hasNeededPrimary = true
   const topology = scope.topology()
+  // Whoever sent it here may know more: it is not refused for what is out of date here, and may come again.
+  if (scope.awaitsPrimary && !topology.isAtHome) throw scope.refuse(new PrimaryUnavailable(undefined))
   // What was written before the primary moved away would be written again.
   if (!topology.isAtHome && !scope.hasWritten) throw scope.askForReplay(topology, 'ensure-primary')
   if (scope.session.isWanted) scope.session.begin()

@@ -1,4 +1,5 @@
 import { diagnostics, type ReplayEvent } from '../diagnostics.ts'
+import { ConnectionLost } from '../errors/connection-lost.ts'
 import type { PrimaryUnavailable } from '../errors/primary-unavailable.ts'
 import type { Topology } from '../nodes/topology.ts'
 import { ReplayImpossible } from '../replay/replay-impossible.ts'
@@ -45,6 +46,9 @@ export interface ScopeOptions {
   readonly keepsTrail?: boolean | undefined
 }
 
+/** What was refused, or undone: an HTTP adapter answers with its status, whatever becomes of the error (P10). */
+export type ScopeRefusal = ReplayImpossible | PrimaryUnavailable | ConnectionLost
+
 /** A replica that is down or behind now, or a catalog that is, says nothing about what the route will need next time (P5). */
 const UNRELATED_TO_ROUTE: ReadonlySet<ReplayReason> = new Set([
   'replica-lost',
@@ -88,7 +92,7 @@ export class Scope {
   /** Whether a second replay may follow the first, should a later timeline be known here. */
   #mayHopAgain: boolean
   #replay: ReplayDetails | undefined
-  #refusal: ReplayImpossible | PrimaryUnavailable | undefined
+  #refusal: ScopeRefusal | undefined
   /** What begins once this scope cannot be replayed any more. */
   #held: (() => void)[] | undefined
 
@@ -128,6 +132,12 @@ export class Scope {
     return this.#replayed !== undefined
   }
 
+  /** Whether it was replayed to here, and no server is known to be the primary (X9): it waits for the news before its handler runs. */
+  get awaitsPrimary(): boolean {
+    if (this.#replayed === undefined || this.#replayed.isForRead || this.blocker !== 'already-replayed') return false
+    return this.topology?.().isPrimarySought === true
+  }
+
   #isHopDue(): boolean {
     const { cluster, timeline = 0 } = this.topology?.() ?? {}
     return this.#replayed !== undefined && mayReplayAgain(this.#replayed, { cluster, timeline, isForRead: false })
@@ -152,12 +162,14 @@ export class Scope {
    * The last refusal that has an HTTP status of its own (P10): 503, or 413 for a body that is too large. `undefined` when there was none,
    * or a write was sent after it.
    */
-  get refusal(): ReplayImpossible | PrimaryUnavailable | undefined {
+  get refusal(): ScopeRefusal | undefined {
     return this.#refusal
   }
 
   /** Notes a refusal, which an HTTP adapter answers with whatever becomes of the error (P10). Returns the error to throw. */
-  refuse<Refused extends ReplayImpossible | PrimaryUnavailable>(error: Refused): Refused {
+  refuse<Refused extends ScopeRefusal>(error: Refused): Refused {
+    // Its client may do all of that again, but not what else was committed here.
+    if (error instanceof ConnectionLost && this.session.mayHaveCommitted) return error
     // A 500 says nothing that the app's own does not.
     if (error.status !== 500) this.#refusal = error
     return error

@@ -17,6 +17,9 @@ export interface PositionSource {
   whereIsPrimary(isCommitAsync: boolean): Promise<Position>
 }
 
+/** How a write has ended: `committed` when some of it may be, `undone` when nothing of it is, `unknown` when it may be yet. */
+export type WriteOutcome = 'committed' | 'undone' | 'unknown'
+
 /** Options of a `ClientSession`. */
 export interface ClientSessionOptions {
   /** What the client had seen before; `undefined` when it brought no token. */
@@ -49,6 +52,8 @@ export class ClientSession {
   isCommitAsync = false
   /** Whether a write was sent (R4). */
   hasWritten = false
+  /** Whether something of it may be committed: then not all of it can be done again. */
+  mayHaveCommitted = false
   /** The replica that was read from: its mark, its history. */
   #readOn: ReadPosition | undefined
   #primaryReads = 0
@@ -163,11 +168,12 @@ export class ClientSession {
     this.#from(source)
   }
 
-  /** Call once for each `writeSent()`, when its transaction has ended; `isLost` when nobody knows how. */
-  writeEnded(isLost = false): void {
+  /** Call once for each `writeSent()`, when its transaction has ended. */
+  writeEnded(outcome: WriteOutcome = 'committed'): void {
     this.#underway -= 1
     this.#done += 1
-    if (isLost) this.#hasLostWrite = true
+    if (outcome === 'unknown') this.#hasLostWrite = true
+    if (outcome !== 'undone') this.mayHaveCommitted = true
   }
 
   /** Call instead of `writeEnded()` when no connection could be made: then nothing was written. */

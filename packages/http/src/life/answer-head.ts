@@ -1,4 +1,4 @@
-import type { PrimaryUnavailable, ReplayImpossible } from '@headwater/core'
+import type { ScopeRefusal } from '@headwater/core/internal'
 import type { Replacement } from '../replay/replay-target.ts'
 import type { HeadKeeper } from '../response/response-gate.ts'
 import type { ResponseHead } from '../response/response-head.ts'
@@ -42,7 +42,7 @@ export class AnswerHead implements HeadKeeper {
     return undefined
   }
 
-  refusalInstead(status: number): ReplayImpossible | PrimaryUnavailable | undefined {
+  refusalInstead(status: number): ScopeRefusal | undefined {
     const { facts, scope } = this.#request
     const { refusal } = scope
     if (refusal === undefined || status < 200) return undefined

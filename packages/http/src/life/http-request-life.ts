@@ -25,6 +25,7 @@ export class HttpRequestLife implements RequestLife {
   readonly #opened: OpenedRequest
   readonly #incoming: IncomingMessage | undefined
   #phase: 'open' | 'run' | 'responded' = 'open'
+  #hasAwaitedPrimary = false
 
   constructor(shared: SharedState, facts: RequestFacts, kind: 'request' | 'job', incoming?: IncomingMessage) {
     this.#shared = shared
@@ -70,6 +71,18 @@ export class HttpRequestLife implements RequestLife {
     return this.#opened.way.connect()
   }
 
+  /** Whether `awaitPrimary()` has to come before the handler: the request was replayed to here, and the primary is sought (X9). */
+  get mustAwaitPrimary(): boolean {
+    if (this.#hasAwaitedPrimary || !this.scope.awaitsPrimary) return false
+    return this.#shared.options.pool.untilPrimaryIsKnown !== undefined
+  }
+
+  /** Waits for the primary before any work: the app's `ensurePrimary()` cannot. Never rejects. */
+  async awaitPrimary(): Promise<void> {
+    this.#hasAwaitedPrimary = true
+    await this.#shared.options.pool.untilPrimaryIsKnown?.()
+  }
+
   /** Whether `loadToken()` has to come before the handler. */
   get mustLoadToken(): boolean {
     return this.#opened.position?.mustLoad === true
@@ -90,6 +103,7 @@ export class HttpRequestLife implements RequestLife {
   /** What `run()` does, for responses that a gate guards: those need no `respond()`. */
   async runHandler(handler: () => Promise<unknown>): Promise<void> {
     if (this.mustConnect) await this.connect()
+    if (this.mustAwaitPrimary) await this.awaitPrimary()
     if (this.mustLoadToken) await this.loadToken()
     if (this.isSpent) return
     try {

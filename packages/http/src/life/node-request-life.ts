@@ -90,6 +90,7 @@ class GatedRequestLife implements NodeRequestLife {
     const enterAgain = () => setImmediate(() => this.enter(next))
     if (this.#life.mustConnect) void this.#life.connect().then(enterAgain)
     else if (this.isSpent) this.#response.end()
+    else if (this.#life.mustAwaitPrimary) void this.#life.awaitPrimary().then(enterAgain)
     else if (this.#life.mustLoadToken) void this.#life.loadToken().then(enterAgain)
     else runInScope(this.scope, next)
   }

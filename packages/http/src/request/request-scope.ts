@@ -1,5 +1,4 @@
 import {
-  type PrimaryUnavailable,
   type ReplayBlocker,
   ReplayImpossible,
   type ReplayReason,
@@ -7,7 +6,7 @@ import {
   Scope,
   type Topology,
 } from '@headwater/core'
-import type { ClientSessionOptions, ReplayStamp } from '@headwater/core/internal'
+import type { ClientSessionOptions, ReplayStamp, ScopeRefusal } from '@headwater/core/internal'
 
 /** What the scope of a request needs to open. */
 export interface RequestScopeOptions {
@@ -62,7 +61,7 @@ export class RequestScope extends Scope {
     return this.refuse(new ReplayImpossible(error.blocker, { cause, steering: this.#steer(primaryRegion) }))
   }
 
-  override refuse<Refused extends ReplayImpossible | PrimaryUnavailable>(error: Refused): Refused {
+  override refuse<Refused extends ScopeRefusal>(error: Refused): Refused {
     if (error.status !== 503) return super.refuse(error)
     const headers = { ...error.headers, 'retry-after': String(this.#retryAfterSeconds) }
     return super.refuse(Object.assign(error, { headers }))

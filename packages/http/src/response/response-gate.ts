@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { PrimaryUnavailable, ReplayImpossible } from '@headwater/core'
+import type { ScopeRefusal } from '@headwater/core/internal'
 import type { Replacement, ReplayAnswer } from '../replay/replay-target.ts'
 import { lengthIn } from './held-body.ts'
 import { destroy, HeldResponse } from './held-response.ts'
@@ -28,7 +28,7 @@ export interface HeadKeeper {
    */
   decide(): Replacement | undefined
   /** The refusal whose status a head with `status` gets (P10); `undefined` when the app's own stays. */
-  refusalInstead(status: number): ReplayImpossible | PrimaryUnavailable | undefined
+  refusalInstead(status: number): ScopeRefusal | undefined
   /**
    * Whether `writeToken()` has something to write: a token, or where the answer was made. Asked after `decide()` only: what the client has
    * seen is fixed then.

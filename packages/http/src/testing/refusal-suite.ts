@@ -1,4 +1,4 @@
-import { currentScope, needsPrimary, PrimaryUnavailable, replayOn } from '@headwater/core'
+import { ConnectionLost, currentScope, needsPrimary, PrimaryUnavailable, replayOn } from '@headwater/core'
 import { describe, expect, test } from 'vitest'
 import type { HeadwaterOptions } from '../options.ts'
 import type { HttpAdapter, Outcome } from './app-under-test.ts'
@@ -62,6 +62,20 @@ export function testRefusals(adapter: HttpAdapter): void {
       throw new Error('the query failed')
     }
     isRefusal(await askOnce({ handle }, {}, { topology: home, options: { retryAfterSeconds: 7 } }))
+  })
+
+  test('X6, P10: a connection that was lost with all that was done is a 503 through such a wrapper too', async () => {
+    const primary = new Primary()
+    const losing = (isRetryable: boolean, hasCommitted: boolean) => async (): Promise<Outcome> => {
+      if (hasCommitted) await primary.write()
+      currentScope()?.refuse(new ConnectionLost(new Error('Connection terminated unexpectedly'), isRetryable))
+      throw new Error('the query failed')
+    }
+    const settings = { topology: home, options: { retryAfterSeconds: 7 } }
+    isRefusal(await askOnce({ handle: losing(true, false) }, {}, settings))
+    // Who does all of it again would do twice what was committed.
+    expect((await askOnce({ handle: losing(false, false) }, {}, settings)).status).toBe(500)
+    expect((await askOnce({ handle: losing(true, true) }, {}, settings)).status).toBe(500)
   })
 
   test('P10: an error page keeps its body and headers, and gets the status', async () => {

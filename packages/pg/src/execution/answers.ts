@@ -64,7 +64,7 @@ export class Answers {
     const { lostTo } = connection.client
     if (lostTo !== undefined) {
       const error = this.#losses.errorOf(query, connection, lostTo)
-      if (error instanceof OutcomeUnknown) query.writeEnded(true)
+      if (error instanceof OutcomeUnknown) query.writeEnded('unknown')
       holder.lose(error)
     }
     holder.answered(connection)
@@ -149,9 +149,11 @@ export class Answers {
   }
 
   /** Sends a read again whose shared connection was lost, perhaps through another's fault: on one of its own. */
-  #leaveLane(query: RoutedQuery, { node, role }: Connection, error: unknown): void {
+  #leaveLane(query: RoutedQuery, connection: Connection, error: unknown): void {
+    const { node, role } = connection
     query.leaveLane(node)
     query.lostTo = error
+    this.#fleet.access.doubt(connection)
     if (role === 'primary') this.#connecting.toPrimary(query, 'write')
     else this.#connecting.toReplica(query, query.hasTriedFar ? 'far' : 'next-door')
   }

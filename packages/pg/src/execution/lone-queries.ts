@@ -1,7 +1,7 @@
-import { OutcomeUnknown } from '@headwater/core'
 import type { Position, TransactionState } from '@headwater/core/internal'
 import type { Connection } from '../node/pool-node.ts'
 import type { Holder, RoutedQuery } from './routed-query.ts'
+import { writeOutcomeOf } from './write-outcome.ts'
 
 export const STANDS_ALONE: TransactionState = Object.freeze({ phase: 'none' })
 
@@ -35,7 +35,7 @@ export const LONE_QUERIES: Holder = Object.freeze({
   lose: () => undefined,
   finish: (query: RoutedQuery, error: unknown, result?: unknown, position?: Position) => {
     // A lone statement is its own transaction: it has ended when it is answered.
-    query.writeEnded(error instanceof OutcomeUnknown)
+    query.writeEnded(writeOutcomeOf(query.statement, error))
     if (position !== undefined) query.frame?.scope?.session.committedAt(position)
     query.end(error, result)
   },

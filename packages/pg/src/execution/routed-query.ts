@@ -1,3 +1,4 @@
+import { ConnectionLost } from '@headwater/core'
 import {
   type ClientSession,
   type Decision,
@@ -8,6 +9,7 @@ import {
   type PositionSource,
   type Statement,
   type TransactionState,
+  type WriteOutcome,
 } from '@headwater/core/internal'
 import type pg from 'pg'
 import type { Opening } from '../driver/opening.ts'
@@ -205,9 +207,9 @@ export class RoutedQuery {
     this.#schemaChangeEnded()
   }
 
-  /** Call when its transaction has ended, one way or another, and nobody knows how if `isLost`; calling again does nothing. */
-  writeEnded(isLost: boolean): void {
-    this.#writesIn?.writeEnded(isLost)
+  /** Call when its transaction has ended, one way or another; calling again does nothing. */
+  writeEnded(outcome: WriteOutcome): void {
+    this.#writesIn?.writeEnded(outcome)
     this.#writesIn = undefined
     this.#schemaChangeEnded()
   }
@@ -219,6 +221,8 @@ export class RoutedQuery {
 
   /** Tells its caller the outcome. */
   end(error: unknown, result: unknown): void {
+    // A wrapper may leave nothing of it (P10).
+    if (error instanceof ConnectionLost) this.frame?.scope?.refuse(error)
     // The connection that it leaves is free now: the next read comes home without another one.
     this.#sees?.place()
     this.#awaitedIn?.answered()

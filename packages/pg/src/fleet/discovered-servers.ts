@@ -1,6 +1,7 @@
 import { type WarnOptions, warn } from '@headwater/core/internal'
 import type { PoolNode } from '../node/pool-node.ts'
-import type { ResolvedDiscoveredNodes, ResolvedNode } from '../options/resolve-servers.ts'
+import type { ResolvedNode } from '../options/resolve-node.ts'
+import type { ResolvedDiscoveredNodes } from '../options/resolve-servers.ts'
 import { Discovery, type FoundServer } from './discovery.ts'
 
 /** What the fleet does about servers that DNS knows. */

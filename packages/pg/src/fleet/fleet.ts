@@ -3,7 +3,7 @@ import type { Position, PositionSource, ServerRole } from '@headwater/core/inter
 import type pg from 'pg'
 import { type Connection, PoolNode } from '../node/pool-node.ts'
 import type { ResolvedOptions } from '../options/options.ts'
-import type { ResolvedNode } from '../options/resolve-servers.ts'
+import type { ResolvedNode } from '../options/resolve-node.ts'
 import { applyRole } from './apply-role.ts'
 import { Arbiter } from './arbiter.ts'
 import { askPrimary } from './ask-primary.ts'
@@ -25,6 +25,7 @@ type FleetOptions = Pick<
   ResolvedOptions,
   | 'region'
   | 'primary'
+  | 'hasFirstGuess'
   | 'replicas'
   | 'discovered'
   | 'areRolesGiven'
@@ -48,8 +49,8 @@ export class Fleet implements PositionSource, Monitored, PrimaryOwner {
   readonly firstNews: FirstNews
   /** The server that takes the writes: the configured one at first, then the one that is elected (X7). */
   primary: PoolNode
-  /** Whether it may: not once it proved to be no primary, until another is elected. */
-  hasPrimary = true
+  /** Whether it may: not once it proved to be no primary, until another is elected, and not before one is where none is guessed. */
+  hasPrimary: boolean
   /** The replicas that may be read, in the order of the configuration. */
   replicas: readonly PoolNode[] = []
   /** The way to a session there. */
@@ -70,6 +71,8 @@ export class Fleet implements PositionSource, Monitored, PrimaryOwner {
   readonly #discovered: DiscoveredServers
   readonly #election: FleetElection
   readonly #regions: RegionNames
+  /** What stands for the primary until one is elected, where none could be guessed; no server. */
+  readonly #stand: PoolNode | undefined
   readonly #prepare: ResolvedOptions['prepare']
 
   constructor(options: FleetOptions) {
@@ -85,9 +88,11 @@ export class Fleet implements PositionSource, Monitored, PrimaryOwner {
     this.#regions = new RegionNames(region, options.logger)
     this.#moving = primary.traits.isMoving ? this.#followPrimary(primary, options) : undefined
     this.primary = this.#moving?.node ?? this.#nodeFor(primary, 'primary')
+    this.hasPrimary = options.hasFirstGuess
+    this.#stand = options.hasFirstGuess ? undefined : this.primary
     this.#election = new FleetElection(this.primary, new Arbiter(options.truth, options.logger, () => this.#elect()))
-    for (const node of [this.primary, ...replicas.map((replica) => this.#nodeFor(replica, 'replica'))])
-      this.members.add(node)
+    const others = replicas.map((replica) => this.#nodeFor(replica, 'replica'))
+    for (const node of options.hasFirstGuess ? [this.primary, ...others] : others) this.members.add(node)
     const servers = this.nodes.filter((node) => node.traits.isOneServer).length
     this.isMonitored = servers > 1 || discovered.length > 0 || this.#moving !== undefined
     this.access = new PrimaryAccess(this, promotionWaitMillis)
@@ -239,7 +244,7 @@ export class Fleet implements PositionSource, Monitored, PrimaryOwner {
     this.access.settleAll(ended)
     this.places.end(ended)
     await Promise.all([this.monitor.end(), this.#discovered.end()])
-    await this.members.end()
+    await Promise.all([this.members.end(), this.#stand?.end()])
   }
 
   #elect(): void {

@@ -69,6 +69,7 @@ export class PrimaryAccess {
     const { node } = ended
     if (!this.#fleet.isMonitored || node.hasEnded) return false
     this.#fleet.monitor.alarm()
+    this.doubt(ended)
     if (node.traits.isMoving) return isCutOff || (await this.#leadsElsewhere(ended))
     try {
       const connection = await openOwnConnection([node.pool], AbortSignal.timeout(STOPPED_MILLIS))
@@ -77,6 +78,11 @@ export class PrimaryAccess {
     } catch (error) {
       return isOutOfService(error)
     }
+  }
+
+  /** A session was lost: where the address may lead elsewhere by now, the next one is a new one, and says who its server is. */
+  doubt({ node, client }: Connection): void {
+    if (node.traits.isMoving) node.renew(client)
   }
 
   /** Only a session that was let in says which server is behind the address now. */
@@ -88,6 +94,13 @@ export class PrimaryAccess {
       }
       ended.node.connect(connected, connected)
     })
+  }
+
+  /** Calls back once there is a primary, or when none came in time. */
+  whenKnown(known: () => void): void {
+    if (this.#fleet.hasPrimary) return known()
+    this.#fleet.monitor.alarm()
+    this.#wait.add(known, this.#wait.deadline, () => undefined)
   }
 
   /** Whoever waits goes on: there is a primary. With an error: none will come. */

@@ -1,6 +1,6 @@
 import { type EndpointTraits, isDirect, withFound } from '@headwater/core/internal'
 import type { TrackedClient } from '../driver/tracked-client.ts'
-import type { ResolvedNode } from '../options/resolve-servers.ts'
+import type { ResolvedNode } from '../options/resolve-node.ts'
 import { askWhetherOwn, openReadOnly, type ReadOnlyOpened } from './read-only-session.ts'
 
 /** Who is told what was found. */

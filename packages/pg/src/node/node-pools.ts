@@ -22,6 +22,8 @@ export class NodePools {
   readonly #listeners: ((pool: pg.Pool) => void)[] = []
   /** Pools of earlier roles whose connections are still in use. */
   readonly #leaving = new Set<Promise<void>>()
+  /** Which pool each connection was made in. */
+  readonly #homes = new WeakMap<object, pg.Pool>()
   current: pg.Pool
 
   constructor(recipe: SessionRecipe, role: NodeRole) {
@@ -43,6 +45,11 @@ export class NodePools {
     const left = old.end().catch(() => undefined)
     this.#leaving.add(left)
     void left.finally(() => this.#leaving.delete(left))
+  }
+
+  /** Whether a connection was made in the pool that is given out now. */
+  isCurrent(client: object): boolean {
+    return this.#homes.get(client) === this.current
   }
 
   /** Closes those connections that `isMeant`, at once. */
@@ -67,6 +74,8 @@ export class NodePools {
     if (role === 'replica') {
       config.verify = verifyReadOnly(config.verify, (client, opened) => endpoint.openReadOnly(client, opened))
     }
-    return new pg.Pool(config)
+    const pool = new pg.Pool(config)
+    pool.on('connect', (client) => this.#homes.set(client, pool))
+    return pool
   }
 }

@@ -8,7 +8,7 @@ import { type TrackedClient, trackedClientClass } from '../driver/tracked-client
 import { Lanes, type LanesSource } from '../lanes/lanes.ts'
 import type { ResolvedPrepare } from '../options/prepare-options.ts'
 import type { ResolvedShare } from '../options/read-options.ts'
-import type { ResolvedNode } from '../options/resolve-servers.ts'
+import type { ResolvedNode } from '../options/resolve-node.ts'
 import { mayKeepStatements } from './may-keep-statements.ts'
 import { NodeAddress } from './node-address.ts'
 import { NodeEndpoint } from './node-endpoint.ts'
@@ -173,16 +173,31 @@ export class PoolNode {
     this.#pools.cut(isElsewhere)
   }
 
+  /**
+   * Gives out none of the connections any more that were made before `client` was lost: they may lead where it led. Those in use end
+   * when they are given back, and who waits for one waits for a new one.
+   */
+  renew(client: object): void {
+    // Another loss of the same time has done it.
+    if (this.hasEnded || !this.#pools.isCurrent(client)) return
+    for (const { taken, failed } of this.#replacePool()) this.#sessions.take(taken, failed)
+  }
+
   #leave(error: unknown, isCut: boolean): void {
     if (this.hasEnded) return
-    const old = this.pool
     this.statements?.doubt()
-    const clients = isCut ? clientsOf(old) : []
-    this.lanes?.close()
-    const waiting = this.#sessions.forget(old)
-    this.#pools.replace(this.role)
+    const clients = isCut ? clientsOf(this.pool) : []
+    const waiting = this.#replacePool()
     for (const client of clients) client.connection.stream.destroy()
     for (const { failed } of waiting) failed(error)
+  }
+
+  /** Gives out another pool from now on. Returns who has waited for a session of the old one. */
+  #replacePool(): ReturnType<SessionQueue['forget']> {
+    this.lanes?.close()
+    const waiting = this.#sessions.forget(this.pool)
+    this.#pools.replace(this.role)
+    return waiting
   }
 
   /** Ends its connections, after those in use were given back. */

@@ -64,7 +64,7 @@ export class SessionQueue {
   }
 
   /** Takes all who wait for a session of `pool` out of the queue. */
-  forget(pool: pg.Pool): readonly { readonly failed: (error: unknown) => void }[] {
+  forget(pool: pg.Pool): readonly Pick<Waiting, 'taken' | 'failed'>[] {
     if (this.isEmpty) return []
     const all = [...this.#waiting]
     this.#waiting.clear()

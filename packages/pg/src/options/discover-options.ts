@@ -12,7 +12,7 @@ export interface NameResolver {
   cancel(): void
 }
 
-/** Where replicas are found by DNS. */
+/** Where servers are found by DNS. */
 export interface DiscoverOptions {
   /** The name, such as `nrt.my-db.internal` or `_postgresql._tcp.db.example`. */
   readonly name: string
@@ -38,19 +38,22 @@ export interface DiscoverOptions {
 }
 
 /**
- * Replicas that are found by DNS and come and go at runtime: each address is a server of its own. All else holds for each of them.
+ * Servers that are found by DNS and come and go at runtime: each address is a server of its own. All else holds for each of them.
  * `port` is for records without one.
  */
-export interface DiscoveredReplicas extends PoolConfig, ReplicaShare {
-  /** The region that they run in. */
+export interface DiscoveredServers extends PoolConfig, ReplicaShare {
+  /** The region that they run in. Default: what each server's setting `headwater.region` says. */
   readonly region?: string | undefined
   readonly discover: string | DiscoverOptions
-  /** See `ReplicaOptions`. */
+  /** See `ServerOptions`. */
   readonly standIns?: readonly string[] | undefined
   readonly endpoint?: 'server' | undefined
   readonly host?: undefined
   readonly connectionString?: undefined
 }
+
+/** Replicas that are found by DNS. */
+export type DiscoveredReplicas = DiscoveredServers
 
 export interface ResolvedDiscovery {
   readonly name: string

@@ -8,13 +8,8 @@ import type { LaneOptions } from './lane-options.ts'
 import type { PoolerOptions } from './pooler-options.ts'
 import { type PrepareOptions, type ResolvedPrepare, resolvePrepare } from './prepare-options.ts'
 import { type ReadOptions, type ResolvedReads, resolveReads } from './read-options.ts'
-import {
-  hasSeveralServers,
-  type ResolvedServers,
-  resolveRegion,
-  resolveServers,
-  withHidden,
-} from './resolve-servers.ts'
+import { resolveRegion, withHidden } from './resolve-node.ts'
+import { hasSeveralServers, type ResolvedServers, resolveServers } from './resolve-servers.ts'
 import type { ServersByAddress, ServersByRole } from './server-options.ts'
 import { checkTruth, type Truth, type TruthOptions } from './truth-options.ts'
 

@@ -1,21 +1,17 @@
 import { OptionsInvalid } from '@headwater/core'
-import {
-  type EndpointTraits,
-  type Finding,
-  LOAD_BALANCER,
-  MOVING,
-  ONE_SERVER,
-  parseRegion,
-} from '@headwater/core/internal'
+import { type Finding, LOAD_BALANCER, MOVING, ONE_SERVER } from '@headwater/core/internal'
 import type { PoolConfig } from 'pg'
-import { type DiscoveredReplicas, type ResolvedDiscovery, resolveDiscovery } from './discover-options.ts'
+import {
+  type DiscoveredReplicas,
+  type DiscoveredServers,
+  type ResolvedDiscovery,
+  resolveDiscovery,
+} from './discover-options.ts'
 import type { Environment } from './environment.ts'
 import { flyReplicaUrl } from './fly-replica-url.ts'
-import { eachHost } from './host-list.ts'
-import { checkLocation, checkScheme, hasLocation } from './location.ts'
-import { directIn, type PoolerOptions, type ResolvedPooler, resolvePooler } from './pooler-options.ts'
-import { MOVING_SECONDS } from './provider.ts'
-import { type ReplicaShare, type ResolvedShare, resolveShare, resolveStandIns } from './read-options.ts'
+import { checkLocation, hasLocation } from './location.ts'
+import { directIn, type PoolerOptions } from './pooler-options.ts'
+import { eachConfig, type ResolvedNode, resolveNode, resolveRegion, withHidden } from './resolve-node.ts'
 import {
   checkServers,
   type MovingPrimary,
@@ -25,26 +21,7 @@ import {
 } from './server-options.ts'
 import { gapsIn } from './wiring-gaps.ts'
 
-/** One server, or one address, that the pool has connections to. */
-export interface ResolvedNode {
-  readonly name: string
-  /** What configures it: an option or a variable. */
-  readonly origin: string
-  readonly region: string | undefined
-  /** Whether the server's own word on its region counts. */
-  readonly asksRegion: boolean
-  readonly regionOf: MovingPrimary['regionOf']
-  readonly config: PoolConfig
-  /** What is assumed of its address until it shows otherwise. */
-  readonly traits: EndpointTraits
-  /** Which reads it gets while it is a replica. */
-  readonly share: ResolvedShare
-  /** The regions that stand in for its own while it is the primary. */
-  readonly standIns: readonly string[]
-  readonly pooler: ResolvedPooler
-}
-
-/** Replicas that DNS knows; `node` is what each of them is made of, but for its address. */
+/** Servers that DNS knows; `node` is what each of them is made of, but for its address. */
 export interface ResolvedDiscoveredNodes {
   readonly discovery: ResolvedDiscovery
   readonly node: ResolvedNode
@@ -54,6 +31,8 @@ export interface ResolvedDiscoveredNodes {
 export interface ResolvedServers {
   /** The first guess. */
   readonly primary: ResolvedNode
+  /** Whether that is a server; else all are found by DNS, and it stands for the one that will be elected. */
+  readonly hasFirstGuess: boolean
   readonly replicas: readonly ResolvedNode[]
   readonly discovered: readonly ResolvedDiscoveredNodes[]
   /** Whether the app has said who is the primary. */
@@ -63,7 +42,7 @@ export interface ResolvedServers {
 }
 
 type GivenServers = ServersByRole | ServersByAddress
-type Given = Pick<ResolvedServers, 'primary' | 'replicas' | 'discovered' | 'areRolesGiven'>
+type Given = Pick<ResolvedServers, 'primary' | 'hasFirstGuess' | 'replicas' | 'discovered' | 'areRolesGiven'>
 
 /** Whether there is, or may be, more than one server. */
 export function hasSeveralServers({ replicas, discovered }: Pick<Given, 'replicas' | 'discovered'>): boolean {
@@ -90,7 +69,7 @@ export function resolveServers(
       `is missing although this process is in ${JSON.stringify(region)} and has replicas; set it, or PRIMARY_REGION, to the region of the server that accepts writes`,
     )
   }
-  checkLocation(primary.config, environment, region ?? primary.region)
+  if (given.hasFirstGuess) checkLocation(primary.config, environment, region ?? primary.region)
   const isHere = (node: ResolvedNode): boolean => node.region === undefined || node.region === region
   const gaps = gapsIn({
     region,
@@ -139,6 +118,7 @@ function byRole(
   const origin = isAttached ? 'DATABASE_URL' : 'primary'
   return {
     primary: resolveNode('primary', origin, first, known, directIn(environment, first)),
+    hasFirstGuess: true,
     replicas: [
       ...others.map((other, index) =>
         resolveNode(`primary-${index + 1}`, origin, other, { ...known, regionOf: undefined }),
@@ -152,25 +132,75 @@ function byRole(
 }
 
 function byAddress(servers: ServersByAddress['servers'], shared: PoolConfig, environment: Environment): Given {
-  const nodes = servers.flatMap((server, index) => {
+  const listed: ResolvedNode[] = []
+  const discovered: ResolvedDiscoveredNodes[] = []
+  for (const [index, server] of servers.entries()) {
     const option = `servers[${index}]`
+    if (isDiscovered(server)) {
+      discovered.push(resolveDiscovered(option, `server-${index}`, server, { ...withHidden(shared, shared) }))
+      continue
+    }
     if (typeof server !== 'object' || server === null || !hasLocation(server)) {
-      throw new OptionsInvalid(option, 'names no server; give it a connectionString, or a host or port')
+      throw new OptionsInvalid(option, 'names no server; give it a connectionString, a host or port, or discover')
     }
     if (server.endpoint !== undefined) {
       throw new OptionsInvalid(`${option}.endpoint`, 'is for a primary or a replica; each of servers is one server')
     }
     const region = resolveRegion(`${option}.region`, server.region)
     const config = { ...withHidden(shared, shared), ...withHidden(server, server) }
-    return eachConfig(`${option}.connectionString`, config, true).map((one) => ({ region, config: one, option }))
-  })
-  const all = nodes.map(({ region, config, option }, index) =>
-    resolveNode(`server-${index}`, option, config, { region, asksRegion: region === undefined, traits: ONE_SERVER }),
-  )
+    for (const one of eachConfig(`${option}.connectionString`, config, true)) {
+      const known = { region, asksRegion: region === undefined, traits: ONE_SERVER }
+      listed.push(resolveNode(`server-${listed.length}`, option, one, known))
+    }
+  }
   const guess = resolveRegion('PRIMARY_REGION', environment['PRIMARY_REGION'])
-  const primary = all.find(({ region }) => region !== undefined && region === guess) ?? all[0]
-  if (primary === undefined) throw new OptionsInvalid('servers', 'lists no server')
-  return { primary, replicas: all.filter((node) => node !== primary), discovered: [], areRolesGiven: false }
+  const isGuessed = ({ region }: ResolvedNode): boolean => region !== undefined && region === guess
+  const primary = listed.find(isGuessed) ?? listed[0]
+  const found = discovered.find(({ node }) => isGuessed(node)) ?? discovered[0]
+  if (primary === undefined && found === undefined) throw new OptionsInvalid('servers', 'lists no server')
+  return {
+    primary: primary ?? standFor(found as ResolvedDiscoveredNodes),
+    hasFirstGuess: primary !== undefined,
+    replicas: listed.filter((node) => node !== primary),
+    discovered,
+    areRolesGiven: false,
+  }
+}
+
+/** What stands for a primary while no server is known: the name itself, which leads to one of them or to none. */
+function standFor({ discovery, node }: ResolvedDiscoveredNodes): ResolvedNode {
+  return Object.freeze({ ...node, config: withHidden({ ...node.config, host: discovery.name }, node.config) })
+}
+
+function isDiscovered(server: unknown): server is DiscoveredServers {
+  return typeof server === 'object' && server !== null && 'discover' in server
+}
+
+/** `common` holds for all servers of the pool. */
+function resolveDiscovered(
+  option: string,
+  name: string,
+  server: DiscoveredServers,
+  common: PoolConfig,
+): ResolvedDiscoveredNodes {
+  const { endpoint = 'server' } = server
+  if (endpoint !== 'server') {
+    throw new OptionsInvalid(
+      `${option}.endpoint`,
+      `${JSON.stringify(endpoint)} is unknown; expected "server": each address that is found is one`,
+    )
+  }
+  // A direct URL leads past the pooler of one server.
+  const { direct: _direct, ...inherited } = common as PoolConfig & PoolerOptions
+  const config: PoolConfig = { ...withHidden(inherited, common), ...withHidden(server, server) }
+  if (config.host !== undefined || config.connectionString !== undefined) {
+    throw new OptionsInvalid(option, 'has discover and an address; expected one of the two')
+  }
+  const { discover, ...own } = config as PoolConfig & { readonly discover?: unknown }
+  const region = resolveRegion(`${option}.region`, server.region)
+  const known = { region, asksRegion: region === undefined, traits: ONE_SERVER }
+  const node = resolveNode(name, option, withHidden(own, config), known)
+  return { discovery: resolveDiscovery(`${option}.discover`, discover), node }
 }
 
 /** The replicas that the environment knows of; `awayFrom` is the primary's URL when it is in another region. */
@@ -215,31 +245,24 @@ function resolveReplicas(
   const discovered: ResolvedDiscoveredNodes[] = []
   for (const [index, replica] of (given as readonly (ReplicaOptions | DiscoveredReplicas)[]).entries()) {
     const option = `replicas[${index}]`
-    const isFound = typeof replica === 'object' && replica !== null && 'discover' in replica
-    if (typeof replica !== 'object' || replica === null || !(isFound || hasLocation(replica))) {
+    if (isDiscovered(replica)) {
+      discovered.push(resolveDiscovered(option, `replica-${index}`, replica, withHidden(common, shared)))
+      continue
+    }
+    if (typeof replica !== 'object' || replica === null || !hasLocation(replica)) {
       throw new OptionsInvalid(option, 'names no server; give it a connectionString, a host or port, or discover')
     }
     const { endpoint = 'server' } = replica
-    if (endpoint !== 'server' && (endpoint !== 'load-balancer' || isFound)) {
-      const expected = isFound ? '"server": each address that is found is one' : '"server" or "load-balancer"'
-      throw new OptionsInvalid(`${option}.endpoint`, `${JSON.stringify(endpoint)} is unknown; expected ${expected}`)
+    if (endpoint !== 'server' && endpoint !== 'load-balancer') {
+      throw new OptionsInvalid(
+        `${option}.endpoint`,
+        `${JSON.stringify(endpoint)} is unknown; expected "server" or "load-balancer"`,
+      )
     }
     const config = { ...withHidden(common, shared), ...withHidden(replica, replica) }
     const region = resolveRegion(`${option}.region`, replica.region)
     const traits = endpoint === 'load-balancer' ? LOAD_BALANCER : ONE_SERVER
     const known = { region, asksRegion: false, traits }
-    if (isFound) {
-      if (config.host !== undefined || config.connectionString !== undefined) {
-        throw new OptionsInvalid(option, 'has discover and an address; expected one of the two')
-      }
-      const { discover, ...own } = config as PoolConfig & { readonly discover?: unknown }
-      const node = resolveNode(`replica-${index}`, option, withHidden(own, config), {
-        ...known,
-        asksRegion: region === undefined,
-      })
-      discovered.push({ discovery: resolveDiscovery(`${option}.discover`, discover), node })
-      continue
-    }
     const urls = eachConfig(`${option}.connectionString`, config, false)
     if (traits === LOAD_BALANCER && urls.length > 1) {
       throw new OptionsInvalid(option, 'lists several hosts, and a load balancer is one; leave out `endpoint`')
@@ -252,69 +275,4 @@ function resolveReplicas(
     }
   }
   return { replicas, discovered }
-}
-
-/** The configuration once for each host that its connection string lists. */
-function eachConfig(option: string, config: PoolConfig, mustWrite: boolean): [PoolConfig, ...PoolConfig[]] {
-  const { connectionString } = config
-  if (typeof connectionString !== 'string') return [config]
-  const [first, ...others] = eachHost(option, connectionString, mustWrite).map((url, place) => {
-    const { direct, ...own } = config as PoolConfig & PoolerOptions
-    // A direct URL leads past the pooler of one server.
-    return { ...withHidden(place === 0 ? { ...own, direct } : own, config), connectionString: url }
-  })
-  return first === undefined ? [config] : [first, ...others]
-}
-
-function resolveNode(
-  name: string,
-  origin: string,
-  config: PoolConfig,
-  known: Pick<ResolvedNode, 'region' | 'asksRegion' | 'traits'> & Partial<Pick<ResolvedNode, 'regionOf'>>,
-  directUrl?: string,
-): ResolvedNode {
-  const options = config as Partial<Omit<MovingPrimary, 'endpoint'>> &
-    ReplicaShare &
-    PoolerOptions & { endpoint?: string }
-  const { region: _, regionOf: _r, weight: _w, group: _g, groupOnly: _o, ...rest } = options
-  const { endpoint, standIns, provider, pooler, direct, ...given } = rest
-  if ((given as { readonly pipeline?: unknown }).pipeline) {
-    throw new OptionsInvalid(
-      'pipeline',
-      `is on for ${name}, and a leased client sends each query when the one before it was answered: it may go to another server. Leave it out, or use pg's own pool for what needs it`,
-    )
-  }
-  checkScheme(isVariable(origin) ? origin : `${origin}.connectionString`, given.connectionString)
-  const resolved = resolvePooler(name, { provider, pooler, direct }, withHidden(given, config), directUrl)
-  const { isBalanced, maxLifetimeSeconds, idleTimeoutMillis } = resolved.profile
-  const own: PoolConfig = { ...given }
-  const mayLeadElsewhere = known.traits.isMoving || !known.traits.isOneServer
-  const lifetime = maxLifetimeSeconds ?? (mayLeadElsewhere ? MOVING_SECONDS : undefined)
-  if (lifetime !== undefined) own.maxLifetimeSeconds ??= lifetime
-  if (idleTimeoutMillis !== undefined) own.idleTimeoutMillis ??= idleTimeoutMillis
-  const isOneServer = known.traits.isOneServer && !(isBalanced && endpoint === undefined)
-  return Object.freeze({
-    name,
-    origin,
-    regionOf: undefined,
-    ...known,
-    traits: Object.freeze({ ...known.traits, isOneServer, pooling: resolved.pooling }),
-    pooler: resolved,
-    config: withHidden(own, config),
-    share: resolveShare(origin, options),
-    standIns: resolveStandIns(`${name}.standIns`, standIns),
-  })
-}
-
-function isVariable(origin: string): boolean {
-  return origin === origin.toUpperCase()
-}
-
-export function resolveRegion(option: string, value: string | undefined): string | undefined {
-  return value === undefined || value === '' ? undefined : parseRegion(option, value)
-}
-
-/** Copies options with their password: pg makes it non-enumerable on the options that it hands out, so a spread loses it. */
-export function withHidden<Config extends object>(copy: Config, original: PoolConfig): Config {
-  return original.password === undefined ? { ...copy } : { ...copy, password: original.password }
 }

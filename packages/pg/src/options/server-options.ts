@@ -1,6 +1,6 @@
 import { OptionsInvalid } from '@headwater/core'
 import type { PoolConfig } from 'pg'
-import type { DiscoveredReplicas } from './discover-options.ts'
+import type { DiscoveredReplicas, DiscoveredServers } from './discover-options.ts'
 import type { PoolerOptions } from './pooler-options.ts'
 import type { ReplicaShare } from './read-options.ts'
 import type { ServerFacts } from './server-facts.ts'
@@ -95,9 +95,10 @@ export interface ServersByRole {
 /** Servers without roles: which of them is the primary is found by asking. */
 export interface ServersByAddress {
   /**
-   * All servers, in any order. The first one in PRIMARY_REGION, or else the first, is taken for the primary until they have answered.
+   * All servers, in any order. The first one in PRIMARY_REGION, or else the first, is taken for the primary until they have answered. With
+   * `discover` they are found by DNS; where all are, none is taken for the primary before it says so.
    */
-  readonly servers: readonly ServerOptions[]
+  readonly servers: readonly (ServerOptions | DiscoveredServers)[]
   readonly primary?: undefined
   readonly replicas?: undefined
   readonly connectionString?: undefined
@@ -106,7 +107,9 @@ export interface ServersByAddress {
 }
 
 /** @throws {OptionsInvalid} when `servers` stands beside what says the same in another way, or lists none. */
-export function checkServers(options: { readonly servers?: unknown } & object): readonly ServerOptions[] | undefined {
+export function checkServers(
+  options: { readonly servers?: unknown } & object,
+): ServersByAddress['servers'] | undefined {
   const { servers } = options
   if (servers === undefined) return undefined
   for (const other of ['primary', 'replicas', 'connectionString', 'host', 'port'] as const) {
@@ -119,5 +122,5 @@ export function checkServers(options: { readonly servers?: unknown } & object): 
   if (!Array.isArray(servers) || servers.length === 0) {
     throw new OptionsInvalid('servers', 'lists no server; expected an array of { region, connectionString }')
   }
-  return servers as readonly ServerOptions[]
+  return servers as ServersByAddress['servers']
 }

@@ -1,11 +1,12 @@
 import { OutcomeUnknown } from '@headwater/core'
-import type { Position, TransactionState } from '@headwater/core/internal'
+import type { Position, TransactionState, WriteOutcome } from '@headwater/core/internal'
 import type pg from 'pg'
 import type { Opening } from '../driver/opening.ts'
 import { hasValues } from '../driver/query-call.ts'
 import { STANDS_ALONE } from '../execution/lone-queries.ts'
 import { connectionLost } from '../execution/losses.ts'
 import type { Holder, RoutedQuery } from '../execution/routed-query.ts'
+import { writeOutcomeOf } from '../execution/write-outcome.ts'
 import { askIdentity, type CommitIdentity } from '../fleet/commit-identity.ts'
 import type { NodeRole } from '../node/node-role.ts'
 import type { Connection } from '../node/pool-node.ts'
@@ -240,12 +241,14 @@ export class Lease implements Holder {
     if (!this.isLost) this.#syncTransaction()
     if (query.isUnderway) this.#underway.push(query)
     const { kind } = query.statement.control ?? {}
-    if (this.#transaction.phase !== 'open') {
-      if (!error && kind !== 'rollback' && this.isWriting) this.#hasCommitted = true
-      this.#endWrites((error ?? this.#lostTo) instanceof OutcomeUnknown)
-    }
     // After AND CHAIN it is another transaction.
-    if (this.#transaction.phase !== 'open' || kind === 'commit' || kind === 'rollback') this.#commitIdentity = undefined
+    const isEnd = kind === 'commit' || kind === 'rollback'
+    if (this.#transaction.phase !== 'open' || (isEnd && !error)) {
+      const outcome = writeOutcomeOf(query.statement, error ?? this.#lostTo)
+      if (outcome === 'committed' && this.isWriting) this.#hasCommitted = true
+      this.#endWrites(outcome)
+    }
+    if (this.#transaction.phase !== 'open' || isEnd) this.#commitIdentity = undefined
     this.wasRefused = Boolean(error) && this.connections.clients.length === 0
     if (position !== undefined) query.frame?.scope?.session.committedAt(position)
     query.end(error, result)
@@ -254,13 +257,13 @@ export class Lease implements Holder {
 
   /** Gives its connections back. */
   letGo(): void {
-    this.#endWrites(false)
+    this.#endWrites('undone')
     this.connections.dropAll(false)
   }
 
   /** Call when the transaction was committed, rolled back, or lost. */
-  #endWrites(isOutcomeUnknown: boolean): void {
-    if (this.#underway.length > 0) for (const write of this.#underway.splice(0)) write.writeEnded(isOutcomeUnknown)
+  #endWrites(outcome: WriteOutcome): void {
+    if (this.#underway.length > 0) for (const write of this.#underway.splice(0)) write.writeEnded(outcome)
   }
 
   #noteReadOnly({ statement: { control } }: RoutedQuery): void {

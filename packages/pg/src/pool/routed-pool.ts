@@ -133,6 +133,11 @@ class RoutedPoolImplementation extends PgPool {
     if (cluster !== undefined) this.#engine.fleet.hear({ cluster: BigInt(cluster), timeline })
   }
 
+  /** Resolves once a server is known to be the primary, after `promotionWaitMillis` at the latest (X9). Never rejects. */
+  untilPrimaryIsKnown(): Promise<void> {
+    return new Promise((resolve) => this.#engine.fleet.access.whenKnown(resolve))
+  }
+
   get totalCount(): number {
     return this.#sum((pool) => pool.totalCount)
   }

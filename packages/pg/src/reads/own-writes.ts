@@ -5,6 +5,7 @@ import {
   type ReadPosition,
   type ReplicaState,
   UNKNOWN_POSITION,
+  type WriteOutcome,
 } from '@headwater/core/internal'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { Monitor } from '../fleet/monitor.ts'
@@ -77,10 +78,10 @@ export class OwnWrites {
     this.#underway += 1
   }
 
-  /** Call once for each `writeSent()`, when its transaction has ended; `isLost` when nobody knows how. */
-  writeEnded(isLost: boolean): void {
+  /** Call once for each `writeSent()`, when its transaction has ended. */
+  writeEnded(outcome: WriteOutcome): void {
     this.#underway -= 1
-    if (isLost) this.#lostAt = performance.now()
+    if (outcome === 'unknown') this.#lostAt = performance.now()
   }
 
   /** Call instead of `writeEnded()` when no connection could be made: then nothing was written. */

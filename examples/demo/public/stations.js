@@ -67,25 +67,21 @@ export class Stations {
       faults.append(button)
       toggles[name] = button
     }
-    if (!isHome) {
-      toggle('isPaused', 'Pause replay', 'pause', 'resume')
-      if (replicas > 1) toggle('isOnePaused', 'Pause one of two', 'pause-one', 'resume')
-      toggle('isLate', 'Lag 30 ms more', 'lag', 'keep-up')
-    }
-    toggle(
-      'isDatabaseDown',
-      isHome ? 'Kill primary' : replicas > 1 ? 'Kill replicas' : 'Kill replica',
-      'stop-database',
-      'start-database',
-    )
+    toggle('isPaused', 'Pause replay', 'pause', 'resume')
+    if (replicas > 1) toggle('isOnePaused', 'Pause one of two', 'pause-one', 'resume')
+    toggle('isLate', 'Lag 30 ms more', 'lag', 'keep-up')
+    toggle('isDatabaseDown', killWords(isHome, replicas), 'stop-database', 'start-database')
     toggle('isRegionDown', 'Region down', 'region-down', 'region-up')
-    const promote = canBePromoted
-      ? this.#button('fault promote', `Promote ${city}`, () => ({ do: 'promote', region: code }))
-      : undefined
-    if (promote !== undefined) faults.append(promote)
+    // Promotes its replica, or brings back the primary that it had.
+    let promote
+    if (canBePromoted) {
+      promote = this.#button('fault promote', `Promote ${city}`, () => ({ do: promote.dataset.does, region: code }))
+      promote.dataset.does = 'promote'
+      faults.append(promote)
+    }
     column.append(head, role, state, trace, requests, faults)
     parent.append(column)
-    return { code, isHome, replicas, role, promote, column, words, bytes, line, toggles, history: [], behind: 0 }
+    return { city, isHome, role, promote, column, words, bytes, line, toggles, history: [], behind: 0 }
   }
 
   #button(className, text, action) {
@@ -97,12 +93,13 @@ export class Stations {
     return button
   }
 
-  #updateOne({ code, isHome, home, isRetired, roundTripMs, isRegionDown, isDatabaseUp, paused, isLate, lag }) {
+  #updateOne(now) {
+    const { code, isHome, home, isLeftBehind, replicas, isRegionDown, isDatabaseUp, paused, isLate, lag } = now
     const station = this.#columns.get(code)
-    const { replicas, role, promote, column, words, bytes, toggles } = station
+    const { city, role, promote, column, words, bytes, toggles } = station
     station.isHome = isHome
-    const part = roleWords({ isHome, isRetired, home, roundTripMs, replicas })
-    if (role.textContent !== part) role.textContent = part
+    const isRetired = isLeftBehind && !isHome && replicas === 0
+    say(role, roleWords({ ...now, isRetired }))
     const condition = isRegionDown ? 'down' : !isDatabaseUp ? 'dead' : paused === 'none' ? 'well' : 'paused'
     const text = wordsOf(condition, isHome, isRetired, lag, paused === 'one')
     column.dataset.condition = condition
@@ -111,11 +108,17 @@ export class Stations {
       isHome || condition === 'down' || condition === 'dead' || lag.bytes === undefined
         ? ''
         : `${lag.bytes.toLocaleString('en')} bytes`
-    press(toggles.isPaused, paused === 'all', isDatabaseUp && !isHome)
-    press(toggles.isOnePaused, paused === 'one', isDatabaseUp && !isHome)
-    press(toggles.isLate, isLate, isDatabaseUp && !isHome)
+    const isReplica = isDatabaseUp && !isHome
+    press(toggles.isPaused, paused === 'all', isReplica)
+    press(toggles.isOnePaused, paused === 'one', isReplica && replicas > 1)
+    press(toggles.isLate, isLate, isReplica)
     press(toggles.isDatabaseDown, !isDatabaseUp, !isRegionDown && !isRetired)
-    promote?.setAttribute('aria-disabled', String(isHome || !isDatabaseUp))
+    say(toggles.isDatabaseDown, killWords(isHome, replicas))
+    if (promote !== undefined) {
+      promote.dataset.does = isLeftBehind ? 'rejoin' : 'promote'
+      say(promote, isLeftBehind ? `Rejoin ${city}` : `Promote ${city}`)
+      promote.setAttribute('aria-disabled', String(isRegionDown || (isLeftBehind ? home === code : !isReplica)))
+    }
     press(toggles.isRegionDown, isRegionDown, true)
     station.behind = isHome || condition === 'down' || condition === 'dead' ? undefined : lag.milliseconds
     return { code, condition, isHome, text: text.short }
@@ -135,6 +138,15 @@ function trace({ isHome, line, history, behind }) {
     path += `${isStart ? 'M' : 'L'}${SAMPLES - history.length + index} ${(23 - (ms / most) * 22).toFixed(1)}`
   }
   line.setAttribute('d', path)
+}
+
+function killWords(isHome, replicas) {
+  return isHome ? 'Kill primary' : replicas > 1 ? 'Kill replicas' : 'Kill replica'
+}
+
+/** A text that is set anew is read out anew. */
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text
 }
 
 function roleWords({ isHome, isRetired, home, roundTripMs, replicas }) {

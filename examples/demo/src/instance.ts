@@ -8,12 +8,8 @@ import { type AppOptions, createApp } from './app.ts'
 import { HOME, type RegionCode } from './regions.ts'
 
 export interface InstanceOptions extends Omit<AppOptions, 'pool' | 'naivePool'> {
-  /** The primary as seen from here: over the ocean, unless we are at home. */
-  readonly primaryUrl: string
-  /** The replicas next door; none at home. */
-  readonly replicaUrls: readonly string[]
-  /** What may become the primary over the ocean: one more server that the pool watches. */
-  readonly successor?: { readonly region: RegionCode; readonly url: string } | undefined
+  /** The databases as seen from here: those next door, and over the ocean those that are, or may become, the primary. */
+  readonly servers: readonly { readonly region: RegionCode; readonly url: string }[]
 }
 
 /** The app of one region: its pools and its HTTP server. */
@@ -29,18 +25,20 @@ export class Instance implements AsyncDisposable {
   }
 
   static async start(options: InstanceOptions): Promise<Instance> {
-    const { region, primaryUrl, replicaUrls, successor } = options
-    const far = successor === undefined ? [] : [{ region: successor.region, connectionString: successor.url }]
+    const { region } = options
+    const servers = options.servers.map(({ region: at, url }) => ({ region: at, connectionString: url }))
+    const primary = servers.find((server) => server.region === HOME)
+    if (primary === undefined) throw new TypeError(`the app in ${region} knows no way to the primary in ${HOME}`)
     const pool = new RoutedPool({
       region,
-      primary: { region: HOME, connectionString: primaryUrl },
-      replicas: [...replicaUrls.map((connectionString) => ({ region, connectionString })), ...far],
+      primary,
+      replicas: servers.filter((server) => server !== primary),
       connectionTimeoutMillis: 3000,
       // A crossing of the ocean to connect anew would be measured as part of some request.
       idleTimeoutMillis: 0,
     })
     const naivePool = new pg.Pool({
-      connectionString: primaryUrl,
+      connectionString: primary.connectionString,
       connectionTimeoutMillis: 3000,
       idleTimeoutMillis: 0,
     })

@@ -120,7 +120,7 @@ function isHandedOver(inOrder: readonly Visit[], visit: Visit): boolean {
 }
 
 function freshnessOf({ outcome, reason, waited, node }: FreshnessEvent): Freshness {
-  return { outcome, reason, waitedMs: waited, isOnSecond: node !== undefined && node !== 'replica-0' }
+  return { outcome, reason, waitedMs: waited, isOnSecond: node === 'replica-1' }
 }
 
 /** Queries that only steer a transaction; a count of a handler's queries leaves them out. */

@@ -22,7 +22,9 @@ const HISTORY = (5 * 60_000) / EVERY
  * primary too, where `now() - pg_last_xact_replay_timestamp()` grows for no reason.
  */
 export class LagSampler implements AsyncDisposable {
-  readonly #pools: ReadonlyMap<RegionCode, pg.Pool>
+  readonly #nodeOf: (code: RegionCode) => ClusterNode
+  /** By address: a switchover may leave the database behind that was asked before. */
+  readonly #pools = new Map<string, pg.Pool>()
   readonly #history: { readonly at: number; readonly position: bigint }[] = []
   readonly #lags = new Map<RegionCode, { readonly at: number; readonly lag: Lag }[]>()
   readonly #home: () => RegionCode
@@ -41,13 +43,7 @@ export class LagSampler implements AsyncDisposable {
     this.#home = home
     this.#isWatched = isWatched
     this.#onSample = onSample
-    this.#pools = new Map(
-      REGIONS.map(({ code }) => {
-        const pool = new pg.Pool({ connectionString: nodeOf(code).url, max: 1, connectionTimeoutMillis: 1000 })
-        pool.on('error', () => {})
-        return [code, pool]
-      }),
-    )
+    this.#nodeOf = nodeOf
     this.#next(0)
   }
 
@@ -101,11 +97,21 @@ export class LagSampler implements AsyncDisposable {
     }
   }
 
+  #poolFor(code: RegionCode): pg.Pool {
+    const { url } = this.#nodeOf(code)
+    const known = this.#pools.get(url)
+    if (known !== undefined) return known
+    const pool = new pg.Pool({ connectionString: url, max: 1, connectionTimeoutMillis: 1000 })
+    pool.on('error', () => {})
+    this.#pools.set(url, pool)
+    return pool
+  }
+
   /** A server that is down gives `undefined`: that is what the page shows. */
   async #ask(code: RegionCode, text: string): Promise<bigint | undefined> {
     try {
-      const result = await this.#pools.get(code)?.query<{ position: string | null }>(text)
-      const position = result?.rows[0]?.position
+      const result = await this.#poolFor(code).query<{ position: string | null }>(text)
+      const position = result.rows[0]?.position
       return typeof position === 'string' ? parsePosition(position) : undefined
     } catch {
       return undefined

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { HOME, REGIONS, replicasIn, roundTrip, SUCCESSOR } from './regions.ts'
+import { CANDIDATES, HOME, REGIONS, replicasIn, roundTrip } from './regions.ts'
 import { parseAction, type Stage } from './stage.ts'
 import type { TourResult } from './tour.ts'
 
@@ -84,7 +84,7 @@ export class PageServer implements AsyncDisposable {
       ...region,
       roundTripMs: roundTrip(region.code, HOME),
       replicas: replicasIn(region.code),
-      canBePromoted: region.code === SUCCESSOR,
+      canBePromoted: CANDIDATES.includes(region.code),
     }))
     const tour = this.#tour && {
       readMs: this.#tour.read.medianMs,

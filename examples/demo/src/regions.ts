@@ -20,14 +20,11 @@ export const REGIONS: readonly Region[] = [
 /** Where the primary is, until another is promoted. */
 export const HOME: RegionCode = 'ams'
 
-/** Where the replicas are. */
-export const AWAY: readonly RegionCode[] = ['ord', 'nrt']
-
 /** The replicas, named after their region. Tokyo has two, so that a read can go to the other one. */
 export const REPLICAS: readonly string[] = ['ord', 'nrt', 'nrt-2']
 
-/** Where a replica can be promoted. */
-export const SUCCESSOR: RegionCode = 'nrt'
+/** Where the primary can be: the apps know the way to a database there. */
+export const CANDIDATES: readonly RegionCode[] = ['ams', 'nrt']
 
 /** The region of a server that is named after it. */
 export function regionOf(name: string): RegionCode {

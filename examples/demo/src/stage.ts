@@ -1,12 +1,12 @@
 import { type Journey, type Kind, tellJourney } from './journey.ts'
 import { LagSampler } from './lag-sampler.ts'
 import { LiveFeed } from './live-feed.ts'
-import { AWAY, isRegionCode, REGIONS, type RegionCode, roundTrip, SUCCESSOR } from './regions.ts'
+import { CANDIDATES, isRegionCode, REGIONS, type RegionCode, roundTrip } from './regions.ts'
 import { EXTRA_LAG, type World } from './world.ts'
 
 const KINDS = ['read', 'write', 'naive', 'view', 'write-then-read'] as const
-/** Only replicas can lag. */
-const REPLICA_FAULTS: ReadonlySet<string> = new Set(['pause', 'pause-one', 'resume', 'lag', 'keep-up'])
+/** Only replicas can lag, and be promoted. */
+const REPLICA_FAULTS: ReadonlySet<string> = new Set(['pause', 'pause-one', 'resume', 'lag', 'keep-up', 'promote'])
 const FAULTS = [
   'pause',
   'pause-one',
@@ -18,6 +18,7 @@ const FAULTS = [
   'region-down',
   'region-up',
   'promote',
+  'rejoin',
 ] as const
 /** A person cannot click faster; a script that can would only measure its own queue. */
 const MOST_AT_ONCE = 20
@@ -42,8 +43,8 @@ export function parseAction(value: unknown): Action | undefined {
     return known && { do: what, kind: known, region, isTokenless: isTokenless === true }
   }
   const fault = FAULTS.find((candidate) => candidate === what)
-  if (fault === undefined || (REPLICA_FAULTS.has(fault) && !AWAY.includes(region))) return undefined
-  if (fault === 'promote' && region !== SUCCESSOR) return undefined
+  if (fault === undefined) return undefined
+  if ((fault === 'promote' || fault === 'rejoin') && !CANDIDATES.includes(region)) return undefined
   return { do: fault, region }
 }
 
@@ -59,7 +60,7 @@ export class Stage implements AsyncDisposable {
   constructor(world: World) {
     this.#world = world
     this.#sampler = new LagSampler(
-      (code) => world.node(code),
+      (code) => world.databases.first(code),
       () => world.home,
       () => this.feed.isWatched,
       () => this.#tellState(),
@@ -120,6 +121,7 @@ export class Stage implements AsyncDisposable {
 
   async #perform(what: Exclude<Action['do'], 'send'>, region: RegionCode): Promise<string> {
     const world = this.#world
+    if (REPLICA_FAULTS.has(what) && region === world.home) throw new Error('the primary is here, and no replica')
     switch (what) {
       case 'pause':
         await world.setPaused(region, 'all')
@@ -149,8 +151,11 @@ export class Stage implements AsyncDisposable {
         await world.setRegion(region, true)
         return `Region up: ${region} is back.`
       case 'promote':
-        await world.promote()
+        await world.promote(region)
         return `Promoted: ${region} takes the writes, the others follow it, and no app was restarted. The naive way still goes to ams.`
+      case 'rejoin':
+        await world.databases.rejoin(region)
+        return `Rejoined: the old primary in ${region} follows ${world.home}, and can be promoted again.`
     }
   }
 
@@ -160,11 +165,12 @@ export class Stage implements AsyncDisposable {
       REGIONS.map(({ code }) => ({
         code,
         isHome: code === this.#world.home,
-        isRetired: this.#world.isRetired(code),
+        isLeftBehind: this.#world.databases.hasLeftBehind(code),
+        replicas: this.#world.databases.replicasIn(code).length,
         home: this.#world.home,
         roundTripMs: roundTrip(code, this.#world.home),
         isRegionDown: this.#world.isRegionDown(code),
-        isDatabaseUp: this.#world.node(code).isRunning,
+        isDatabaseUp: this.#world.databases.first(code).isRunning,
         paused: this.#world.pausedIn(code),
         isLate: this.#world.isLate(code),
         lag: this.#sampler.lagOf(code),

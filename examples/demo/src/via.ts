@@ -9,14 +9,17 @@ export type Via = (typeof VIAS)[number]
 /** How long a way to the primary's region may take to open, in ms. Short: people are watching. */
 export const REPLAY_TIMEOUT_MILLIS = 1500
 
-/** The target of an instance; `homePort` is the primary's region as it is reached over the ocean. */
-export function targetOf(via: Via, homePort: number): ReplayTarget {
+/** Where the apps of other regions are reached over the ocean, by region. */
+export type Hops = Readonly<Partial<Record<RegionCode, number>>>
+
+/** The target of an instance. */
+export function targetOf(via: Via, hops: Hops): ReplayTarget {
   switch (via) {
     case 'fly':
       return flyReplay({ timeoutMillis: REPLAY_TIMEOUT_MILLIS })
     case 'forward':
       return forward({
-        regions: { [HOME]: `http://127.0.0.1:${homePort}` },
+        regions: Object.fromEntries(Object.entries(hops).map(([code, port]) => [code, `http://127.0.0.1:${port}`])),
         connectTimeoutMillis: REPLAY_TIMEOUT_MILLIS,
         idleTimeoutMillis: 60_000,
       })
@@ -27,14 +30,15 @@ export function targetOf(via: Via, homePort: number): ReplayTarget {
   }
 }
 
-/** Puts the proxy in front of an instance away from home; `undefined` where none is needed. Throws when its program is not there. */
+/** Puts the proxy in front of an instance; `undefined` where none is needed. Throws when its program is not there. */
 export async function proxyBefore(
   via: Via,
-  region: RegionCode,
-  instances: { here: number; primary: number },
+  { here, hops }: { readonly here: number; readonly hops: Hops },
 ): Promise<RunningProxy | undefined> {
-  if (region === HOME || via === 'fly' || via === 'forward') return undefined
+  if (via === 'fly' || via === 'forward') return undefined
   if (!isThere(via))
     throw new Error(`--via ${via}: there is no ${via} on this machine; install it, or take --via forward`)
-  return await startProxy(via === 'nginx' ? 'nginx error_page' : 'haproxy lua', instances)
+  // Nobody in the first region asks for that region: its own app is as good as any address.
+  const { [HOME]: primary = here, ...others } = hops
+  return await startProxy(via === 'nginx' ? 'nginx error_page' : 'haproxy lua', { here, primary, others })
 }

@@ -1,23 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Cluster, type ClusterNode, type Replica, startCluster } from '@headwater/cluster'
+import { type Cluster, startCluster } from '@headwater/cluster'
 import { createFlyProxy, type FlyProxy } from '@headwater/fly-proxy'
+import { Databases } from './databases.ts'
 import { Instance } from './instance.ts'
 import { Journal } from './journal.ts'
 import { type Answer, type Journey, journeyOf, type Kind } from './journey.ts'
 import { type Note, SCHEMA } from './notes.ts'
-import {
-  AWAY,
-  HOME,
-  isRegionCode,
-  REGIONS,
-  REPLICAS,
-  type RegionCode,
-  regionOf,
-  roundTrip,
-  SUCCESSOR,
-} from './regions.ts'
-import { Relay } from './relay.ts'
+import { Oceans } from './oceans.ts'
+import { CANDIDATES, HOME, isRegionCode, REGIONS, REPLICAS, type RegionCode, regionOf } from './regions.ts'
 import { proxyBefore, REPLAY_TIMEOUT_MILLIS, targetOf, type Via } from './via.ts'
 import { hasNote, Visitor } from './visitor.ts'
 
@@ -43,50 +34,39 @@ export interface SendOptions {
 /** Which of a region's replicas stand still. */
 export type Paused = 'none' | 'one' | 'all'
 
+/** How long the apps may take to find the primary, in ms. */
+const PATIENCE_MILLIS = 20_000
+
+interface WorldParts {
+  readonly cluster: Cluster
+  readonly databases: Databases
+  readonly proxy: FlyProxy
+  readonly journal: Journal
+  readonly oceans: Oceans
+  readonly instances: readonly Instance[]
+  readonly resources: AsyncDisposableStack
+  readonly startedInMs: number
+  readonly signal: AbortSignal
+}
+
 /** Three regions on this machine: databases, apps, the ocean between them, and a proxy in front. */
 export class World implements AsyncDisposable {
   readonly cluster: Cluster
+  readonly databases: Databases
   readonly proxy: FlyProxy
   readonly startedInMs: number
-  readonly #journal: Journal
-  /** The ocean between each app and the primary's database. */
-  readonly #relays: ReadonlyMap<RegionCode, Relay>
-  /** The ocean between each app and the app at home, where Fly's proxy does not carry requests. */
-  readonly #hops: ReadonlyMap<RegionCode, Relay>
-  /** The ocean between each app elsewhere and the replica that can be promoted. */
-  readonly #ways: ReadonlyMap<RegionCode, Relay>
-  readonly #instances: readonly Instance[]
-  readonly #via: Via
-  readonly #resources: AsyncDisposableStack
+  readonly #parts: WorldParts
   readonly #visitors = new Map<RegionCode, Visitor>(REGIONS.map(({ code }) => [code, new Visitor()]))
   readonly #paused = new Map<RegionCode, Paused>()
   readonly #late = new Set<RegionCode>()
-  readonly #signal: AbortSignal
+  #home: RegionCode = HOME
 
-  private constructor(parts: {
-    cluster: Cluster
-    proxy: FlyProxy
-    journal: Journal
-    relays: ReadonlyMap<RegionCode, Relay>
-    hops: ReadonlyMap<RegionCode, Relay>
-    ways: ReadonlyMap<RegionCode, Relay>
-    instances: readonly Instance[]
-    via: Via
-    resources: AsyncDisposableStack
-    startedInMs: number
-    signal: AbortSignal
-  }) {
+  private constructor(parts: WorldParts) {
     this.cluster = parts.cluster
+    this.databases = parts.databases
     this.proxy = parts.proxy
     this.startedInMs = parts.startedInMs
-    this.#journal = parts.journal
-    this.#relays = parts.relays
-    this.#hops = parts.hops
-    this.#ways = parts.ways
-    this.#instances = parts.instances
-    this.#via = parts.via
-    this.#resources = parts.resources
-    this.#signal = parts.signal
+    this.#parts = parts
   }
 
   /** `signal` ends the start, and later every request that is under way; what was started is disposed of, not by it. */
@@ -97,60 +77,50 @@ export class World implements AsyncDisposable {
     const cluster = resources.use(await startCluster({ replicas: [...REPLICAS], signal }))
     await cluster.primary.query(SCHEMA)
     await cluster.waitUntilCaughtUp()
+    const databases = new Databases(cluster)
     // The write-ahead log crosses the same ocean as everything else.
-    await Promise.all(cluster.replicas.map((node) => node.lag(oneWayTo(regionOf(node.name)))))
+    await Promise.all(cluster.replicas.map((node) => databases.setLag(node, 0)))
     const journal = resources.use(new Journal())
-    const relays = new Map<RegionCode, Relay>()
-    for (const code of AWAY) {
-      const { host, port } = cluster.primary
-      relays.set(code, resources.use(await Relay.open({ to: { host, port }, roundTripMs: roundTrip(code, HOME) })))
-    }
+    const oceans = resources.use(new Oceans())
     const regionAt = new Map<number, RegionCode>([[cluster.primary.port, HOME]])
-    for (const relay of relays.values()) regionAt.set(relay.port, HOME)
     for (const node of cluster.replicas) regionAt.set(node.port, regionOf(node.name))
-    const ways = new Map<RegionCode, Relay>()
-    for (const { code } of REGIONS) {
-      const [successor] = cluster.replicas.filter(({ name }) => name === SUCCESSOR)
-      if (code === SUCCESSOR || successor === undefined) continue
-      const to = { host: successor.host, port: successor.port }
-      const way = resources.use(await Relay.open({ to, roundTripMs: roundTrip(code, SUCCESSOR) }))
-      ways.set(code, way)
-      regionAt.set(way.port, SUCCESSOR)
-    }
-    const instances: Instance[] = []
     const secret = randomBytes(32).toString('base64')
-    const machines = []
-    const hops = new Map<RegionCode, Relay>()
-    let homePort = 0
-    // The app at home first: the others are told where it listens.
-    for (const code of [HOME, ...AWAY]) {
-      const relay = relays.get(code)
-      const to = { host: '127.0.0.1', port: homePort }
-      // The ocean between the app here and the app at home; Fly's proxy has its own.
-      const link =
-        via === 'fly' || code === HOME
-          ? undefined
-          : resources.use(await Relay.open({ to, roundTripMs: roundTrip(code, HOME) }))
-      if (link !== undefined) hops.set(code, link)
-      const instance = await Instance.start({
-        region: code,
-        primaryUrl: urlOf(relay)?.url ?? cluster.primary.url,
-        replicaUrls: cluster.replicas.filter(({ name }) => regionOf(name) === code).map(({ url }) => url),
-        successor: urlOf(ways.get(code)),
-        secret,
-        replayTarget: targetOf(via, link?.port ?? 0),
-        nodeAt: (port) => regionAt.get(port),
-        onVisit: journal.onVisit,
-      })
-      resources.use(instance)
+    // Where the app of each region listens: the others are told before it does.
+    const apps = new Map(REGIONS.map(({ code }) => [code, { host: '127.0.0.1', port: 0 }]))
+    const [instances, machines]: [Instance[], { id: string; region: string; url: string }[]] = [[], []]
+    const inFront: (() => Promise<void>)[] = []
+    for (const { code } of REGIONS) {
+      const servers = databases.in(code).map(({ url }) => ({ region: code, url }))
+      const hops: Partial<Record<RegionCode, number>> = {}
+      for (const there of CANDIDATES.filter((candidate) => candidate !== code)) {
+        const relay = await oceans.open(code, there, databases.first(there))
+        regionAt.set(relay.port, there)
+        servers.push({ region: there, url: `postgres://postgres@127.0.0.1:${relay.port}/postgres` })
+        const app = apps.get(there)
+        // The ocean between the app here and the app there; Fly's proxy has its own.
+        if (via !== 'fly' && app !== undefined) hops[there] = (await oceans.open(code, there, app)).port
+      }
+      const instance = resources.use(
+        await Instance.start({
+          region: code,
+          servers,
+          secret,
+          replayTarget: targetOf(via, hops),
+          nodeAt: (port) => regionAt.get(port),
+          onVisit: journal.onVisit,
+        }),
+      )
       instances.push(instance)
-      const here = Number(new URL(instance.url).port)
-      if (code === HOME) homePort = here
-      const proxy = link && (await proxyBefore(via, code, { here, primary: link.port }))
-      if (proxy !== undefined) resources.use(proxy)
-      const url = proxy === undefined ? instance.url : `http://127.0.0.1:${proxy.port}`
-      machines.push({ id: `notes-${code}`, region: code, url })
+      const app = apps.get(code)
+      if (app !== undefined) app.port = Number(new URL(instance.url).port)
+      inFront.push(async () => {
+        const proxy = await proxyBefore(via, { here: Number(new URL(instance.url).port), hops })
+        if (proxy !== undefined) resources.use(proxy)
+        const url = proxy === undefined ? instance.url : `http://127.0.0.1:${proxy.port}`
+        machines.push({ id: `notes-${code}`, region: code, url })
+      })
     }
+    for (const putInFront of inFront) await putInFront()
     const proxy = createFlyProxy({
       apps: [{ name: 'notes', machines }],
       latency: 'real',
@@ -162,48 +132,22 @@ export class World implements AsyncDisposable {
     signal.throwIfAborted()
     const startedInMs = performance.now() - startedAt
     const owned = { resources: resources.move(), startedInMs, signal }
-    return new World({ cluster, proxy, journal, relays, hops, ways, instances, via, ...owned })
+    return new World({ cluster, databases, proxy, journal, oceans, instances, ...owned })
   }
 
   /** Where the primary is: what the apps say, once all of them agree. */
   get home(): RegionCode {
-    const [first, ...others] = this.#instances.map(({ primaryRegion }) => primaryRegion)
+    const [first, ...others] = this.#parts.instances.map(({ primaryRegion }) => primaryRegion)
     if (isRegionCode(first) && others.every((other) => other === first)) this.#home = first
     return this.#home
   }
 
-  #home: RegionCode = HOME
-
-  /** Whether the database of a region has had its day: another was promoted in its place, and it would fork the history. */
-  isRetired(code: RegionCode): boolean {
-    return code === HOME && this.#isPromoted
-  }
-
-  #isPromoted = false
-
-  /** A planned switchover to Tokyo: the primary stops, the replica there takes over, the others follow it, and so do the apps. */
-  async promote(): Promise<void> {
-    if (this.#via !== 'fly') throw new Error('only Fly’s proxy can hand requests over to another region than ams here')
-    if (this.#isPromoted) throw new Error('it is the primary already')
-    const { primary, replicas } = this.cluster
-    const successor = replicas.find(({ name }) => name === SUCCESSOR)
-    if (successor === undefined || ![primary, ...replicas].every(({ isRunning }) => isRunning))
-      throw new Error('every database has to run for a switchover')
-    const others = replicas.filter((replica) => replica !== successor)
-    for (const { code } of REGIONS) if (this.pausedIn(code) !== 'none') await this.setPaused(code, 'none')
-    await Promise.all(replicas.map((replica) => replica.lag(0)))
-    await this.cluster.waitUntilCaughtUp()
-    // Nobody may get ahead of the one that takes over.
-    await Promise.all(others.map((replica) => replica.disconnect()))
-    await primary.stop('fast')
-    await successor.promote()
-    this.#isPromoted = true
+  /** A planned switchover: the primary stops, the replica in that region takes over, the others follow it, and so do the apps. */
+  async promote(code: RegionCode): Promise<void> {
+    for (const region of REGIONS) if (this.pausedIn(region.code) !== 'none') await this.setPaused(region.code, 'none')
+    await this.databases.promote(code)
     this.#late.clear()
-    for (const replica of others) {
-      await replica.follow(successor)
-      await replica.lag(Math.round(roundTrip(SUCCESSOR, regionOf(replica.name)) / 2))
-    }
-    for (const end = performance.now() + 20_000; this.home !== SUCCESSOR; await sleep(50)) {
+    for (const end = performance.now() + PATIENCE_MILLIS; this.home !== code; await sleep(50)) {
       if (performance.now() > end) throw new Error('not every app has found the new primary within 20 s')
     }
   }
@@ -221,7 +165,7 @@ export class World implements AsyncDisposable {
         method,
         ...(cookie !== undefined && { headers: { cookie } }),
         ...(method === 'POST' && { body }),
-        signal: AbortSignal.any([this.#signal, AbortSignal.timeout(30_000)]),
+        signal: AbortSignal.any([this.#parts.signal, AbortSignal.timeout(30_000)]),
       })
       const text = await response.text()
       visitor?.keep(response.headers.getSetCookie())
@@ -236,7 +180,7 @@ export class World implements AsyncDisposable {
         body: text,
         ownNote: kind === 'read' && response.ok ? verdictOn(JSON.parse(text) as Note[], ownNote) : undefined,
       }
-      const account = await this.#journal.take(response.headers.get('fly-request-id') ?? '')
+      const account = await this.#parts.journal.take(response.headers.get('fly-request-id') ?? '')
       return { ...journeyOf(answer, account), body: text }
     } catch {
       const answer = {
@@ -251,13 +195,6 @@ export class World implements AsyncDisposable {
     }
   }
 
-  /** The database of a region; of several, the first. */
-  node(code: RegionCode): ClusterNode {
-    const [node] = this.#nodes(code)
-    if (node === undefined) throw new TypeError(`there is no database in ${code}`)
-    return node
-  }
-
   pausedIn(code: RegionCode): Paused {
     return this.#paused.get(code) ?? 'none'
   }
@@ -268,7 +205,7 @@ export class World implements AsyncDisposable {
 
   /** Holds replicas where they are: they go on receiving and answering, and fall behind. */
   async setPaused(code: RegionCode, paused: Paused): Promise<void> {
-    for (const [index, replica] of this.#replicas(code).entries()) {
+    for (const [index, replica] of this.databases.replicasIn(code).entries()) {
       const isPaused = paused === 'all' || (paused === 'one' && index === 0)
       await (isPaused ? replica.pauseReplay() : replica.resumeReplay())
     }
@@ -281,71 +218,35 @@ export class World implements AsyncDisposable {
 
   /** Lets replicas apply what they get later than the ocean alone would: by 30 ms, less than a read waits for it. */
   async setLate(code: RegionCode, isLate: boolean): Promise<void> {
-    const delay = Math.round(roundTrip(this.home, code) / 2) + (isLate ? EXTRA_LAG : 0)
-    await Promise.all(this.#replicas(code).map((replica) => replica.lag(delay)))
+    const extra = isLate ? EXTRA_LAG : 0
+    await Promise.all(this.databases.replicasIn(code).map((replica) => this.databases.setLag(replica, extra)))
     if (isLate) this.#late.add(code)
     else this.#late.delete(code)
   }
 
   /** Pulls the plug of a region's databases, or starts them again. */
   async setDatabase(code: RegionCode, isUp: boolean): Promise<void> {
-    if (this.isRetired(code))
-      throw new Error('the old primary stays down: nrt has written on, and it would fork the history')
-    await Promise.all(this.#nodes(code).map((node) => (isUp ? node.start() : node.kill())))
+    await Promise.all(this.databases.in(code).map((node) => (isUp ? node.start() : node.kill())))
     // A server that starts replays whether it was paused or not.
     this.#paused.delete(code)
   }
 
   /** Takes a whole region off the map, or brings it back: its machines, its links and its database. */
   async setRegion(code: RegionCode, isUp: boolean): Promise<void> {
-    const links = [this.#relays, this.#hops].flatMap((ocean) =>
-      code === HOME ? [...ocean.values()] : [ocean.get(code)],
-    )
-    links.push(...(code === SUCCESSOR ? this.#ways.values() : [this.#ways.get(code)]))
-    if (!isUp) {
-      this.proxy.faults.regionDown(code)
-      for (const link of links) link?.setCut(true)
-      if (!this.isRetired(code)) await this.setDatabase(code, false)
-      return
-    }
-    if (!this.isRetired(code)) await this.setDatabase(code, true)
-    const { proxy } = this
-    const isLinkUp = (away: RegionCode): boolean =>
-      [away, HOME].every((end) => end === code || !proxy.faults.downRegions.includes(end))
-    for (const [away, link] of [...this.#relays, ...this.#hops]) {
-      if (away === code || code === HOME) link.setCut(!isLinkUp(away))
-    }
-    for (const [away, way] of this.#ways) {
-      const isUp = [away, SUCCESSOR].every((end) => end === code || !proxy.faults.downRegions.includes(end))
-      if (away === code || code === SUCCESSOR) way.setCut(!isUp)
-    }
-    proxy.faults.regionUp(code)
+    const { faults } = this.proxy
+    if (!isUp) faults.regionDown(code)
+    else await this.setDatabase(code, true)
+    this.#parts.oceans.setDown(faults.downRegions.filter((down) => !isUp || down !== code))
+    if (!isUp) await this.setDatabase(code, false)
+    else faults.regionUp(code)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#resources.disposeAsync()
+    await this.#parts.resources.disposeAsync()
   }
-
-  #nodes(code: RegionCode): readonly ClusterNode[] {
-    return code === HOME ? [this.cluster.primary] : this.#replicas(code)
-  }
-
-  #replicas(code: RegionCode): readonly Replica[] {
-    return this.cluster.replicas.filter(({ name }) => regionOf(name) === code)
-  }
-}
-
-/** The server behind a stretch of ocean, as its near end reaches it. */
-function urlOf(relay: Relay | undefined): { region: RegionCode; url: string } | undefined {
-  return relay && { region: SUCCESSOR, url: `postgres://postgres@127.0.0.1:${relay.port}/postgres` }
 }
 
 function verdictOn(notes: readonly Note[], ownNote: bigint | undefined): Answer['ownNote'] {
   if (ownNote === undefined) return undefined
   return hasNote(notes, ownNote) ? 'shown' : 'missing'
-}
-
-/** How long the log travels, in ms. */
-function oneWayTo(code: RegionCode): number {
-  return Math.round(roundTrip(HOME, code) / 2)
 }

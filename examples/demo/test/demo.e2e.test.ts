@@ -268,6 +268,23 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await newest().getByText('The visitor’s own note is there.').waitFor()
   })
 
+  test('X8: the old primary rejoins by a button, and is promoted again', async () => {
+    await button('ams', 'Rejoin Amsterdam').click()
+    await page.getByText('Rejoined: the old primary in ams follows nrt').waitFor()
+    await expect
+      .poll(() => station('ams').locator('.role').textContent())
+      .toMatch(/^Replica, \d+ ms from nrt and back\.$/)
+    await button('ams', 'Read').first().click()
+    await newest().getByText('The replica next door in ams answered.').waitFor()
+    await button('ams', 'Promote Amsterdam').click()
+    await expect.poll(() => page.locator('.station.home').getAttribute('class'), { timeout: 40_000 }).toContain('ams')
+    await expect.poll(() => station('ams').locator('.role').textContent()).toBe('Primary. Every write ends here.')
+    // One of two was left behind there, and the other one goes on.
+    await button('nrt', 'Rejoin Tokyo').waitFor()
+    await button('nrt', 'Write').first().click()
+    await newest().getByText('Handed over to ams: 5 queries at the primary, one crossing.').waitFor()
+  })
+
   test('the page asks nothing of anybody else, and nobody else can act through it', async () => {
     expect(complaints).toEqual([])
     const body = JSON.stringify({ do: 'region-down', region: 'nrt' })

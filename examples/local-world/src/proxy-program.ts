@@ -19,8 +19,10 @@ import { delimiter, join } from 'node:path'
 export interface Instances {
   /** Of the region that the proxy stands in. */
   readonly here: number
-  /** Of the primary's region. */
+  /** Of the primary's region, ams. */
   readonly primary: number
+  /** Of other regions that the primary may move to, by region. Default: none. */
+  readonly others?: Readonly<Record<string, number>>
 }
 
 /** A proxy that runs. */
@@ -45,7 +47,7 @@ export type ProxyName = keyof typeof COMMANDS
 export const programOf = (proxy: ProxyName): 'nginx' | 'haproxy' => COMMANDS[proxy][0]
 
 /** Runs a configuration of `examples/proxies` on free ports, in a folder of its own. Throws, with what it printed, when it does not start. */
-export async function startProxy(proxy: ProxyName, { here, primary }: Instances): Promise<RunningProxy> {
+export async function startProxy(proxy: ProxyName, { here, primary, others = {} }: Instances): Promise<RunningProxy> {
   const [folder, argumentsIn] = COMMANDS[proxy]
   const dir = mkdtempSync(join(tmpdir(), `headwater-${folder}-`))
   // The workers of nginx are somebody else.
@@ -53,7 +55,7 @@ export async function startProxy(proxy: ProxyName, { here, primary }: Instances)
   cpSync(new URL(`${folder}/`, CONFIGURATIONS), dir, { recursive: true })
   const port = await freePort()
   for (const file of readdirSync(dir)) {
-    const text = readFileSync(join(dir, file), 'utf8')
+    const text = withRegions(readFileSync(join(dir, file), 'utf8'), others)
       .replaceAll('127.0.0.1:8080', `127.0.0.1:${port}`)
       .replaceAll('127.0.0.1:8081', `127.0.0.1:${here}`)
       .replaceAll('127.0.0.1:8082', `127.0.0.1:${primary}`)
@@ -85,6 +87,16 @@ export async function startProxy(proxy: ProxyName, { here, primary }: Instances)
   }
   await close()
   throw new Error(`${folder} did not start: ${said}`)
+}
+
+/** What the configuration says of ams, once more for each other region: an upstream of nginx, or a backend of HAProxy. */
+function withRegions(text: string, others: Readonly<Record<string, number>>): string {
+  const [block] = /^ *upstream region_ams .*\n|^backend region_ams\n(?:[ \t].*\n)*/m.exec(text) ?? []
+  if (block === undefined) return text
+  const more = Object.entries(others).map(([region, port]) =>
+    block.replace('region_ams', `region_${region}`).replace('127.0.0.1:8082', `127.0.0.1:${port}`),
+  )
+  return text.replace(block, [block, ...more].join('\n'))
 }
 
 function accepts(port: number): Promise<boolean> {

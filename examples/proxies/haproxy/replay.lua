@@ -1,4 +1,4 @@
--- Asks the app next door. When it says "replay", the request goes on to the backend of the primary's region; else its answer is the answer.
+-- Asks the app next door. When it says "replay", the request goes on to the backend of the region that it names; else its answer is the answer.
 local HOP = { connection = true, ["transfer-encoding"] = true, ["content-length"] = true, ["keep-alive"] = true }
 
 core.register_action("headwater", { "http-req" }, function(txn)
@@ -26,6 +26,7 @@ core.register_action("headwater", { "http-req" }, function(txn)
   end
   if answer.status == 470 then
     txn:set_var("txn.state", answer.headers["headwater-state"][0])
+    txn:set_var("txn.region", answer.headers["headwater-region"][0])
     return
   end
   local reply = txn:reply{ status = answer.status, body = answer.body or "" }

@@ -52,7 +52,9 @@ function roleFindings(server: ServerFacts, { primary, timeline }: FleetFacts): F
     return [{ code: 'HEADWATER_FOREIGN_SERVER', facts: { server: label, primary: writer }, about }]
   }
   if (role === 'fenced') {
-    const own = server.timeline ?? 0
+    const own = server.timeline
+    // It gives no answer any more: what it is now is not known.
+    if (own === undefined) return []
     // One that shares the timeline was not left behind by a promotion: it was never a standby of this primary.
     if (own === timeline)
       return [{ code: 'HEADWATER_REPLICA_IS_PRIMARY', facts: { server: label, primary: writer }, about }]

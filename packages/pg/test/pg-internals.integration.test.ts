@@ -70,6 +70,7 @@ const QUERY: Readonly<Record<keyof QueryInternals, string>> = {
   _result: 'object',
   _results: 'object',
   _canceledDueToError: 'boolean',
+  _accumulateRows: 'undefined',
   submit: 'function',
   requiresPreparation: 'function',
   prepare: 'function',

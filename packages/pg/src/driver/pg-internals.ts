@@ -83,6 +83,17 @@ export function submittableInternalsOf(submittable: pg.Submittable): Submittable
   return submittable as SubmittableInternals
 }
 
+/** What pg's result keeps of the columns, for its rows. */
+export interface ResultInternals {
+  fields?: readonly object[]
+  _parsers?: readonly unknown[] | undefined
+  /** The parsers of this query or of its client; without any, pg's own. */
+  readonly _types?: Pick<typeof pg.types, 'getTypeParser'> | undefined
+  /** What each row begins with. */
+  _prebuiltEmptyResultObject?: object | null
+  addFields?(columns: readonly object[]): void
+}
+
 /** pg's own query as it is: its types show none of its fields. */
 export interface QueryInternals {
   text: unknown
@@ -94,10 +105,11 @@ export interface QueryInternals {
   query_timeout: unknown
   portal: unknown
   _rowMode: unknown
-  _result: object
+  _result: ResultInternals
   _results: unknown
   /** The error for which the rest of its answer is passed over; it is told at the answer's end. */
   _canceledDueToError: unknown
+  _accumulateRows?: unknown
   submit(connection: pg.Connection): unknown
   /** Whether it is sent by the extended protocol. */
   requiresPreparation(): boolean

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import pg, { type QueryConfig } from 'pg'
-import { internalsOf, PgQuery, queryInternalsOf } from './pg-internals.ts'
+import { internalsOf, PgQuery, queryInternalsOf, type ResultInternals } from './pg-internals.ts'
 import type { Settle } from './settle.ts'
 
 /** What pg reads from a query's configuration; its types do not declare the last ones. */
@@ -13,7 +13,7 @@ export interface AppConfig extends QueryConfig {
   readonly rows?: unknown
 }
 
-type ResultConstructor = new (rowMode: unknown, types: unknown) => object
+type ResultConstructor = new (rowMode: unknown, types: unknown) => ResultInternals
 const Result = new PgQuery('', undefined, () => undefined)._result.constructor as ResultConstructor
 
 /**

@@ -5,10 +5,9 @@ import { internalsOf } from '../pg-internals.ts'
 import { type AppConfig, SentQuery } from '../sent-query.ts'
 import type { Settle } from '../settle.ts'
 import type { TrackedClient } from '../tracked-client.ts'
+import { KnownColumns } from './known-columns.ts'
 import { encodeRun, type Sendable } from './messages.ts'
-import type { Fields, PreparedStatement, SessionStatements } from './session-statements.ts'
-
-type Field = new (...of: unknown[]) => object
+import type { Columns, PreparedStatement, SessionStatements } from './session-statements.ts'
 
 /**
  * A query whose statement its connection has prepared, or prepares with it (S1).
@@ -26,7 +25,7 @@ export class PreparedQuery extends SentQuery {
   readonly #opening: Opening | undefined
   #isFirstRun = false
   #isRetry = false
-  #described: Fields = null
+  #described: Columns = null
   #sentAt = 0
 
   constructor(
@@ -54,28 +53,31 @@ export class PreparedQuery extends SentQuery {
     const statement = this.#statement
     const isBinary = this.binary === true
     const isReady = this.#session.isReady(statement)
-    const fields = isReady ? (isBinary ? statement.binaryFields : statement.textFields) : undefined
+    const columns = isReady ? (isBinary ? statement.binaryColumns : statement.textColumns) : undefined
     let bytes: Buffer
     try {
-      bytes = encodeRun({
-        before: this.#before(isReady),
-        name: statement.name,
-        values: this.#sent,
-        map: this.#map,
-        isBinary,
-        describes: fields === undefined,
-      })
+      bytes = this.#encode(isReady, isBinary, columns === undefined)
     } catch (error) {
       return error
     }
     this.#isFirstRun = !isReady
     if (!isReady) statement.isPrepared = false
     statement.runs = isReady ? statement.runs + 1 : 1
-    if (fields !== undefined && fields !== null) this.#expect(fields)
+    if (columns !== undefined && columns !== null) this.#expect(columns)
     this.#sentAt = this.#session.mayHurt(statement) && statement.record.guard.timesNext() ? performance.now() : 0
     if (this.#opening !== undefined) this.#opening.wasSent = true
     if (stream.writable) stream.write(bytes)
     return null
+  }
+
+  #encode(isReady: boolean, isBinary: boolean, describes: boolean): Buffer {
+    const { name } = this.#statement
+    const before = this.#before(isReady)
+    const run = { before, name, values: this.#sent, map: this.#map, isBinary, describes }
+    if (before !== undefined || describes || this.#sent.length > 0) return encodeRun(run)
+    const kept = isBinary ? 'binaryRun' : 'textRun'
+    this.#statement[kept] ??= encodeRun(run)
+    return this.#statement[kept]
   }
 
   #before(isReady: boolean): Buffer | undefined {
@@ -87,13 +89,19 @@ export class PreparedQuery extends SentQuery {
     return first === undefined || others.length === 0 ? first : Buffer.concat([first, ...others])
   }
 
-  /** Does what the server's description would do. The app owns a result, and may write into its fields: each has its own. */
-  #expect(fields: readonly object[]): void {
-    super.handleRowDescription({ fields: copiesOf(fields) })
+  /** Does what the server's description would do. */
+  #expect(columns: KnownColumns): void {
+    try {
+      if (columns.describe(this._result)) this._accumulateRows = true
+      else super.handleRowDescription({ fields: columns.fields })
+    } catch (error) {
+      // The app's own `types` can throw.
+      this._canceledDueToError = error
+    }
   }
 
   override handleRowDescription(message: { readonly fields: readonly object[] }): void {
-    this.#described = copiesOf(message.fields)
+    this.#described = new KnownColumns(message.fields)
     super.handleRowDescription(message)
   }
 
@@ -103,11 +111,11 @@ export class PreparedQuery extends SentQuery {
     if (this.#isFirstRun) {
       statement.isPrepared = true
       statement.generation = this.#session.server.generation
-      statement.textFields = undefined
-      statement.binaryFields = undefined
+      statement.textColumns = undefined
+      statement.binaryColumns = undefined
     }
-    if (this.binary === true) statement.binaryFields ??= this.#described
-    else statement.textFields ??= this.#described
+    if (this.binary === true) statement.binaryColumns ??= this.#described
+    else statement.textColumns ??= this.#described
     super.handleCommandComplete(message, connection)
   }
 
@@ -142,15 +150,4 @@ export class PreparedQuery extends SentQuery {
     this.#session.server.forgetAll()
     return true
   }
-}
-
-function copiesOf(fields: readonly object[]): readonly object[] {
-  return fields.map((field) => {
-    const { name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier, format } = field as Record<
-      string,
-      unknown
-    >
-    const Own = field.constructor as Field
-    return new Own(name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier, format)
-  })
 }

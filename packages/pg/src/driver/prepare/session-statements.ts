@@ -1,8 +1,9 @@
+import type { KnownColumns } from './known-columns.ts'
 import type { ServerStatements } from './server-statements.ts'
 import { closeMessage, type TextRecord } from './text-record.ts'
 
 /** What a result's columns are called and made of, as the server describes them; `null` for a statement without a result. */
-export type Fields = readonly object[] | null
+export type Columns = KnownColumns | null
 
 /** How often a statement runs before it is prepared anew, by whether the server may keep a plan for it. */
 const RUNS: Readonly<Record<TextRecord['plan'] | 'constant', number>> = {
@@ -22,8 +23,11 @@ export class PreparedStatement {
   runs = 0
   /** The count of the connection's statements when it ran last. */
   usedAt = 0
-  textFields: Fields | undefined
-  binaryFields: Fields | undefined
+  textColumns: Columns | undefined
+  binaryColumns: Columns | undefined
+  /** All that is sent for a run of it, where that is always the same: it takes no values. */
+  textRun: Buffer | undefined
+  binaryRun: Buffer | undefined
 
   constructor(record: TextRecord) {
     this.record = record

@@ -1,0 +1,84 @@
+import { isDeepStrictEqual } from 'node:util'
+import pg from 'pg'
+import { PgQuery, type ResultInternals } from '../pg-internals.ts'
+
+/** A column of a result, as pg keeps it in `fields`. */
+interface Column {
+  readonly name: string
+  readonly tableID: number
+  readonly columnID: number
+  readonly dataTypeID: number
+  readonly dataTypeSize: number
+  readonly dataTypeModifier: number
+  readonly format: 'text' | 'binary'
+}
+
+type OwnColumn = new (...of: unknown[]) => Column
+
+/**
+ * The columns of a prepared statement's results, as its server has described them once (S1).
+ *
+ * The app owns a result, and may write into its fields: each has its own. Parsers are looked up for each result, since the app may set
+ * others at any time. What pg builds for each result to begin its rows with is never changed, so it is kept.
+ */
+export class KnownColumns {
+  readonly #columns: readonly Column[]
+  readonly #emptyRow: object | undefined
+
+  constructor(described: readonly object[]) {
+    this.#columns = copiesOf(described as readonly Column[])
+    if (isResultKnown) this.#emptyRow = emptyRowOf(this.#columns)
+  }
+
+  /** A description like the server's. */
+  get fields(): readonly object[] {
+    return copiesOf(this.#columns)
+  }
+
+  /** Prepares a result for its rows as pg does. `false` where the installed pg does it in another way. */
+  describe(result: ResultInternals): boolean {
+    if (this.#emptyRow === undefined) return false
+    addColumns(result, this.#columns, this.#emptyRow)
+    return true
+  }
+}
+
+function addColumns(result: ResultInternals, columns: readonly Column[], emptyRow: object): void {
+  const types = result._types ?? pg.types
+  const { length } = columns
+  const parsers = new Array<unknown>(length)
+  for (let index = 0; index < length; index += 1) {
+    const { dataTypeID, format } = columns[index] as Column
+    parsers[index] = types.getTypeParser(dataTypeID, format || 'text')
+  }
+  result.fields = copiesOf(columns)
+  if (length > 0) result._parsers = parsers
+  result._prebuiltEmptyResultObject = emptyRow
+}
+
+function emptyRowOf(columns: readonly Column[]): object {
+  // The copy has room for them all in itself, and copies of it are made faster.
+  return { ...Object.fromEntries(columns.map(({ name }) => [name, null])) }
+}
+
+function copiesOf(columns: readonly Column[]): Column[] {
+  return columns.map((column) => {
+    const Own = column.constructor as OwnColumn
+    const { name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier, format } = column
+    return new Own(name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier, format)
+  })
+}
+
+/** Whether the results of the installed pg keep the columns where they are put here, and nowhere else. */
+const isResultKnown = isLikeTheirs()
+
+function isLikeTheirs(): boolean {
+  const make = () => new PgQuery('', undefined, () => undefined)._result
+  const column = { tableID: 1, columnID: 2, dataTypeID: 20, dataTypeSize: 8, dataTypeModifier: -1, format: 'text' }
+  const columns = ['b', '1', 'a', 'b', '__proto__'].map((name) => ({ name, ...column }) as Column)
+  const [theirs, ours] = [make(), make()]
+  theirs.addFields?.(columns)
+  addColumns(ours, columns, emptyRowOf(columns))
+  const alike = columns.map((field) => ({ ...field }))
+  return isDeepStrictEqual({ ...theirs, fields: alike }, { ...ours, fields: alike })
+}

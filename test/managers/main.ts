@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { patroni } from '@headwater/pg'
 import { DEBIAN_PACKAGES, findTools, installPackages } from './packages.ts'
 import { PatroniCluster } from './patroni-cluster.ts'
-import { startHaproxy, startPgpool } from './proxies.ts'
+import { haproxyBefore, pgpoolBefore } from './proxies.ts'
 import { isGood, rowOf, TABLE_HEAD } from './report.ts'
 import { type Happening, runTrial, type Trial } from './trial.ts'
 import { failures, type PoolOptions, type Region } from './workload.ts'
@@ -96,7 +96,7 @@ async function reach(cluster: PatroniCluster, way: Way): Promise<(region: Region
     truth: patroni({ url: cluster.members.map(({ api }) => api) }),
   })
   if (way === 'servers') return (region) => ({ ...shared(region), servers })
-  const connectionString = await (way === 'haproxy' ? startHaproxy(cluster) : startPgpool(cluster))
+  const connectionString = await (way === 'haproxy' ? haproxyBefore(cluster) : pgpoolBefore(cluster))
   return (region) => ({
     ...shared(region),
     primary: { endpoint: 'moving', connectionString },

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { type Account, findProgram } from '@headwater/test-world'
 
 /** What Debian calls them: Patroni with the library for its store, the store, both proxies, and PostgreSQL with pg_rewind. */
 export const DEBIAN_PACKAGES = ['patroni', 'python3-etcd', 'etcd-server', 'haproxy', 'pgpool2', 'postgresql'] as const
@@ -14,12 +15,12 @@ export interface Tools {
   /** The folder with PostgreSQL's own programs. */
   readonly postgresBin: string
   /** PostgreSQL refuses root. */
-  readonly user: { readonly uid: number; readonly gid: number } | undefined
+  readonly user: Account
 }
 
 /** Finds all that the run needs, or says what is missing. */
 export function findTools(): Tools | { readonly missing: string } {
-  const [patroni, etcd, haproxy, pgpool] = ['patroni', 'etcd', 'haproxy', 'pgpool'].map(onPath)
+  const [patroni, etcd, haproxy, pgpool] = ['patroni', 'etcd', 'haproxy', 'pgpool'].map(findProgram)
   const postgresBin = newestPostgres()
   const missing = [
     ...(patroni === undefined ? ['patroni'] : []),
@@ -44,11 +45,6 @@ export function installPackages(): void {
     const { status } = spawnSync('apt-get', step, { stdio: 'inherit', env: environment })
     if (status !== 0) throw new Error(`apt-get ${step[0]} failed, so nothing can be tried. Run it as root, on Debian.`)
   }
-}
-
-function onPath(program: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/usr/bin']
-  return folders.map((folder) => join(folder, program)).find((path) => existsSync(path))
 }
 
 function newestPostgres(): string | undefined {

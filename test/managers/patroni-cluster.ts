@@ -1,9 +1,7 @@
-import { chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import pg from 'pg'
+import { freePort, killProcess, makeProgramFolder, Program, until } from '@headwater/test-world'
 import type { Tools } from './packages.ts'
-import { freePort, killProcess, Program, until } from './program.ts'
 
 /** The members: two in one region, one in another. */
 const MEMBERS = [
@@ -30,7 +28,7 @@ export class PatroniCluster implements AsyncDisposable {
   readonly folder: string
   readonly members: readonly Member[]
   readonly #etcdPort: number
-  readonly #programs: Program[] = []
+  readonly #owned: AsyncDisposable[] = []
   readonly #patronis = new Map<MemberName, Program>()
 
   private constructor(tools: Tools, folder: string, members: readonly Member[], etcdPort: number) {
@@ -41,8 +39,7 @@ export class PatroniCluster implements AsyncDisposable {
   }
 
   static async start(tools: Tools): Promise<PatroniCluster> {
-    const folder = await mkdtemp(join(tmpdir(), 'headwater-managers-'))
-    if (tools.user !== undefined) await chown(folder, tools.user.uid, tools.user.gid)
+    const folder = await makeProgramFolder('managers', tools.user)
     const members = await Promise.all(
       MEMBERS.map(async ([name, region]): Promise<Member> => {
         const [port, api] = [await freePort(), await freePort()]
@@ -118,35 +115,34 @@ export class PatroniCluster implements AsyncDisposable {
     // JSON is YAML.
     await writeFile(file, JSON.stringify(this.#configOf(member)))
     const program = await Program.start([tools.patroni, file], { user: tools.user, folder: member.folder })
-    this.#patronis.set(member.name, program)
-    this.#programs.push(program)
+    this.#patronis.set(member.name, this.own(program))
   }
 
-  /** Runs a program with the cluster, and ends it with it. */
-  async run(command: readonly string[], env?: Readonly<Record<string, string>>): Promise<Program> {
-    const program = await Program.start(command, { user: this.tools.user, folder: this.folder, ...(env && { env }) })
-    this.#programs.push(program)
-    return program
+  /** Ends it with the cluster, behind the members. */
+  own<Owned extends AsyncDisposable>(owned: Owned): Owned {
+    this.#owned.push(owned)
+    return owned
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     // The members before their store: Patroni stops its server when it ends.
     for (const program of this.#patronis.values()) program.kill('SIGKILL')
     await Promise.all(this.members.map(killServer))
-    await Promise.all(this.#programs.map((program) => program[Symbol.asyncDispose]()))
+    await Promise.all(this.#owned.map((owned) => owned[Symbol.asyncDispose]()))
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5 })
   }
 
   async #startEtcd(): Promise<void> {
     const client = `http://127.0.0.1:${this.#etcdPort}`
     const peer = `http://127.0.0.1:${await freePort()}`
-    const etcd = await this.run([
+    const command = [
       this.tools.etcd,
       ...['--data-dir', join(this.folder, 'etcd'), '--name', 'one'],
       ...['--listen-client-urls', client, '--advertise-client-urls', client],
       ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `one=${peer}`],
       '--unsafe-no-fsync',
-    ])
+    ]
+    const etcd = this.own(await Program.start(command, { user: this.tools.user, folder: this.folder }))
     await etcd.until(async () => (await fetch(`${client}/health`)).ok)
   }
 
@@ -210,16 +206,4 @@ export async function killServer({ folder }: Member): Promise<void> {
   const text = await readFile(join(folder, 'data', 'postmaster.pid'), 'utf8').catch(() => '')
   const pid = Number(text.split('\n')[0])
   if (pid > 1) killProcess(pid, 'SIGKILL')
-}
-
-/** Asks one server something, over a connection of its own. */
-export async function ask<Row extends pg.QueryResultRow>(url: string, text: string): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 })
-  client.on('error', () => undefined)
-  try {
-    await client.connect()
-    return (await client.query<Row>(text)).rows
-  } finally {
-    await client.end().catch(() => undefined)
-  }
 }

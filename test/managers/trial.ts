@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { askOnce } from '@headwater/test-world'
 import pg from 'pg'
-import { ask, killServer, type Member, type MemberName, type PatroniCluster } from './patroni-cluster.ts'
+import { killServer, type Member, type MemberName, type PatroniCluster } from './patroni-cluster.ts'
 import { type PoolOptions, type Region, type Seen, Workload } from './workload.ts'
 
 /** What happens to the leader. `machine-gone`: all its processes are killed, and nobody but the lock's time-out tells. */
@@ -43,7 +44,7 @@ export async function runTrial(
   await cluster.untilHealthy()
   const leader = await cluster.leader()
   if (leader === undefined) throw new Error('there is no leader, so nothing can happen to it')
-  await ask(
+  await askOnce(
     leader.url,
     'create table if not exists note (id bigint primary key generated always as identity, body text not null)',
   )
@@ -57,7 +58,7 @@ export async function runTrial(
   for (const end = performance.now() + 60_000; !isFollowed() && performance.now() < end; ) await sleep(50)
   await sleep(AFTER_MILLIS)
   await workload.stop()
-  const writes = await ask<{ body: string; count: number }>(
+  const writes = await askOnce<{ body: string; count: number }>(
     next.member.url,
     'select body, count(*)::int as count from note group by body',
   )

@@ -12,6 +12,7 @@ import {
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
+import { keepReading } from './keep-reading.ts'
 
 const QUICK = { suspectAfterMillis: 200, promotionWaitMillis: 0 } as const
 
@@ -56,27 +57,6 @@ class Pooled implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.pooler[Symbol.asyncDispose]()
     await this.world[Symbol.asyncDispose]()
-  }
-}
-
-/** Reads until told to stop, and gives who answered and what failed. */
-function keepReading(pool: RoutedPool): () => Promise<{ readonly answers: string[]; readonly failures: unknown[] }> {
-  const answers: string[] = []
-  const failures: unknown[] = []
-  let isOver = false
-  const readers = Array.from({ length: 4 }, async () => {
-    while (!isOver) {
-      await pool.query(WHO).then(
-        ({ rows }) => answers.push(rows[0].who),
-        (error: unknown) => failures.push(error),
-      )
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-  })
-  return async () => {
-    isOver = true
-    await Promise.all(readers)
-    return { answers, failures }
   }
 }
 

@@ -1,12 +1,11 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterNode } from '@headwater/cluster'
 import pg from 'pg'
+import { type Account, freePort, Program } from './program.ts'
+import { accountOf, makeProgramFolder } from './program-folder.ts'
 
 /** One to run: the version that it tells, and its command. */
 export interface PgBouncerCommand {
@@ -27,29 +26,22 @@ export const pgBouncers: readonly PgBouncerCommand[] = ['pgbouncer', process.env
 export const hasPgBouncer: boolean = pgBouncers.length > 0
 if (!hasPgBouncer) console.warn('skipped: no pgbouncer on the PATH, so nothing is run behind a pooler')
 
-/**
- * Ends it when our standard input closes, which is when we end in whatever way. From 1.23 on SIGTERM waits until all clients
- * have gone, and SIGQUIT does not; those before it do not hear SIGQUIT.
- */
-const RUN = '"$0" "$1" & cat >/dev/null; kill -QUIT "$!" 2>/dev/null; kill "$!" 2>/dev/null; wait "$!"'
-
 const PATIENCE = 10_000
 const MOST_ATTEMPTS = 5
 
 /** A real PgBouncer in front of a cluster's nodes, with Debian's configuration but for what is given. */
 export class PgBouncer implements AsyncDisposable {
   readonly #folder: string
-  readonly #user: { readonly uid: number; readonly gid: number }
+  readonly #user: Account
   readonly #settings: Readonly<Record<string, string>>
   readonly #command: string
   #targets: Readonly<Record<string, ClusterNode>>
   #port = 0
-  #child: ChildProcess | undefined
-  #said = ''
+  #program: Program | undefined
 
   private constructor(
     folder: string,
-    user: { readonly uid: number; readonly gid: number },
+    user: Account,
     targets: Readonly<Record<string, ClusterNode>>,
     settings: Readonly<Record<string, string>>,
     command: string,
@@ -69,16 +61,15 @@ export class PgBouncer implements AsyncDisposable {
   ): Promise<PgBouncer> {
     const [node] = Object.values(targets)
     if (node === undefined) throw new Error('a pooler needs a server')
-    // It refuses to run as root, as the servers do: it runs under their account.
-    const user = await stat(node.dataFolder)
-    const folder = await mkdtemp(join(tmpdir(), 'headwater-pgbouncer-'))
+    const user = await accountOf(node)
+    const folder = await makeProgramFolder('pgbouncer', user)
     const pooler = new PgBouncer(folder, user, targets, settings, command)
     try {
-      if (process.getuid?.() === 0) await chown(folder, user.uid, user.gid)
       await writeFile(join(folder, 'users'), '"postgres" ""\n')
       for (let attempt = 1; !(await pooler.#start()); attempt += 1) {
+        const said = pooler.#program?.said
         await pooler.#stop()
-        if (attempt === MOST_ATTEMPTS) throw new Error(`pgbouncer did not start: ${pooler.#said}`)
+        if (attempt === MOST_ATTEMPTS) throw new Error(`pgbouncer did not start: ${said}`)
       }
       return pooler
     } catch (error) {
@@ -113,8 +104,9 @@ export class PgBouncer implements AsyncDisposable {
   async restart(): Promise<void> {
     await this.#stop()
     for (let attempt = 1; !(await this.#start(this.#port)); attempt += 1) {
+      const said = this.#program?.said
       await this.#stop()
-      if (attempt === MOST_ATTEMPTS) throw new Error(`pgbouncer did not start again: ${this.#said}`)
+      if (attempt === MOST_ATTEMPTS) throw new Error(`pgbouncer did not start again: ${said}`)
     }
   }
 
@@ -148,20 +140,16 @@ export class PgBouncer implements AsyncDisposable {
   async #start(port?: number): Promise<boolean> {
     this.#port = port ?? (await freePort())
     await this.#configure()
-    const identity = process.getuid?.() === 0 ? { uid: this.#user.uid, gid: this.#user.gid } : {}
-    const child = spawn('/bin/sh', ['-c', RUN, this.#command, this.#file], {
-      ...identity,
-      cwd: '/',
-      stdio: ['pipe', 'ignore', 'pipe'],
+    // From 1.23 on SIGTERM waits until all clients have gone, and SIGQUIT does not; those before it do not hear SIGQUIT.
+    const endedBy = ['QUIT', 'TERM'] as const
+    const program = await Program.start([this.#command, this.#file], {
+      user: this.#user,
+      folder: this.#folder,
+      endedBy,
     })
-    this.#child = child
-    this.#said = ''
-    child.stderr?.on('data', (chunk: Buffer) => {
-      this.#said = (this.#said + chunk.toString()).slice(-8192)
-    })
-    await once(child, 'spawn')
+    this.#program = program
     const until = performance.now() + PATIENCE
-    while (performance.now() < until && !/FATAL|cannot listen/.test(this.#said)) {
+    while (performance.now() < until && !/FATAL|cannot listen/.test(program.said)) {
       if (await this.#isReady()) return true
       await sleep(20)
     }
@@ -183,20 +171,8 @@ export class PgBouncer implements AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
-    const child = this.#child
-    this.#child = undefined
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const exited = once(child, 'exit')
-    child.stdin?.end()
-    await exited
+    const program = this.#program
+    this.#program = undefined
+    await program?.[Symbol.asyncDispose]()
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

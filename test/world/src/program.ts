@@ -4,17 +4,25 @@ import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Says its process id, and ends it when our standard input closes, which is when we end in whatever way. */
-const RUN = '"$@" >&2 </dev/null & echo "$!"; cat >/dev/null; kill "$!" 2>/dev/null; wait "$!"'
+const RUN =
+  'signals="$1"; shift; "$@" >&2 </dev/null & echo "$!"; cat >/dev/null; for each in $signals; do kill -"$each" "$!" 2>/dev/null; done; wait "$!"'
 /** How long a program may take to end by itself. */
 const END_MILLIS = 15_000
 
+/** The account that a program runs under; `undefined`: our own. */
+export type Account = { readonly uid: number; readonly gid: number } | undefined
+
+/** What {@link Program.start} takes beside the command. */
 export interface ProgramOptions {
-  readonly user: { readonly uid: number; readonly gid: number } | undefined
+  readonly user: Account
+  /** Where it runs, and its home. */
   readonly folder: string
   readonly env?: Readonly<Record<string, string>>
+  /** The signals that end it, in turn. Default: TERM. */
+  readonly endedBy?: readonly ('TERM' | 'QUIT' | 'INT')[]
 }
 
-/** One program of the run, started by us and ended with us. */
+/** One program, started by us and ended with us. */
 export class Program implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #name: string
@@ -30,8 +38,11 @@ export class Program implements AsyncDisposable {
     })
   }
 
-  static async start(command: readonly string[], { user, folder, env = {} }: ProgramOptions): Promise<Program> {
-    const child = spawn('/bin/sh', ['-c', RUN, 'sh', ...command], {
+  static async start(
+    command: readonly string[],
+    { user, folder, env = {}, endedBy = ['TERM'] }: ProgramOptions,
+  ): Promise<Program> {
+    const child = spawn('/bin/sh', ['-c', RUN, 'sh', endedBy.join(' '), ...command], {
       ...user,
       cwd: folder,
       // Neither the user's own settings of libpq nor a language that changes messages.
@@ -72,6 +83,7 @@ export class Program implements AsyncDisposable {
   }
 }
 
+/** Sends a signal to a process, if it is still there. */
 export function killProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)

@@ -21,7 +21,7 @@ export {
   type SessionVerdict,
   sessionNeedOf,
 } from './classify/index.ts'
-export { isConnectionLoss, isOutOfService } from './errors/connection-loss.ts'
+export { isConnectionLoss, isNotRunning, isOutOfService } from './errors/connection-loss.ts'
 export { type DatabaseErrorFields, databaseErrorIn } from './errors/database-error.ts'
 export { findInCauses } from './errors/find-in-causes.ts'
 export { errorPrototypes } from './errors/headwater-error.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { classifyRefusal, databaseErrorIn, isConnectionLoss, isOutOfService } from '../src/internal.ts'
+import { classifyRefusal, databaseErrorIn, isConnectionLoss, isNotRunning, isOutOfService } from '../src/internal.ts'
 
 const databaseError = (code: string, routine = 'x', extra: object = {}) =>
   Object.assign(new Error('text in any language'), { severity: 'ERROR', code, routine, ...extra })
@@ -71,6 +71,30 @@ describe('refusal', () => {
   ])('X2: %s means that the server is lost, primary or standby', (code) => {
     expect(classifyRefusal(databaseError(code), true)).toBe('replica-lost')
     expect(classifyRefusal(databaseError(code), false)).toBe('replica-lost')
+  })
+
+  it.each([
+    // Recorded behind pgpool-II 4.3, before and behind its server's death.
+    ['FATAL', 'unable to read data from DB node 0'],
+    ['FATAL', 'failed to create a backend connection'],
+    ['FATAL', 'failed to create a backend 0 connection'],
+    ['ERROR', 'all backend nodes are down, pgpool requires at least one valid node'],
+  ])('X2, X3: pgpool-II’s own %s "%s" means that the server is lost', (severity, message) => {
+    const error = Object.assign(new Error(message), { severity, code: 'XX000', file: 'pool_stream.c' })
+    const wrapped = new Error('Failed query', { cause: error })
+    for (const each of [error, wrapped]) {
+      expect(classifyRefusal(each, true)).toBe('replica-lost')
+      expect(isOutOfService(each)).toBe(true)
+      expect(isNotRunning(each)).toBe(true)
+    }
+    // A server's own internal error, and a pooler that does not know the login.
+    const own = Object.assign(new Error(message), { severity, code: 'XX000', routine: 'elog_start' })
+    const login = Object.assign(new Error('Tenant or user not found'), { severity: 'FATAL', code: 'XX000' })
+    for (const other of [own, login, new Error(message)]) {
+      expect(classifyRefusal(other, true)).toBeUndefined()
+      expect(isOutOfService(other)).toBe(false)
+      expect(isNotRunning(other)).toBe(false)
+    }
   })
 
   it.each([

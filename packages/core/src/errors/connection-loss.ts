@@ -1,5 +1,6 @@
 import { databaseErrorIn } from './database-error.ts'
 import { findInCauses } from './find-in-causes.ts'
+import { isPgpoolLoss } from './pgpool-loss.ts'
 
 /** Node's codes for a peer that cannot be reached or went away. */
 const NETWORK: ReadonlySet<string> = new Set([
@@ -30,15 +31,21 @@ export function isConnectionLoss(error: unknown): boolean {
   return lost !== undefined
 }
 
-/** Too many connections; the server is shutting down, has crashed, or does not accept connections yet. */
-const OUT_OF_SERVICE: ReadonlySet<string> = new Set(['53300', '57P01', '57P02', '57P03'])
+/** The server is shutting down, has crashed, or does not accept connections yet. */
+const NOT_RUNNING: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03'])
+const TOO_MANY_CONNECTIONS = '53300'
+
+/** Whether a server's error says that the server does not run, or a pooler in front of it that it cannot be had (class 08, or pgpool-II's own). */
+export function isNotRunning(error: unknown): boolean {
+  const code = databaseErrorIn(error)?.code
+  return code !== undefined && (code.startsWith('08') || NOT_RUNNING.has(code) || isPgpoolLoss(error))
+}
 
 /**
- * Whether a failed connection attempt means that the server is out of service for now: it was not
- * reached, is full, starting or stopping, or a pooler in front of it says so (class 08). A refused login, database or TLS
- * is none of these: that is how the app is configured, and waiting does not change it.
+ * Whether a failed connection attempt means that the server is out of service for now: it was not reached, is full, or does not run.
+ * A refused login, database or TLS is none of these: that is how the app is configured, and waiting does not change it.
  */
 export function isOutOfService(error: unknown): boolean {
   const code = databaseErrorIn(error)?.code
-  return code === undefined ? isConnectionLoss(error) : code.startsWith('08') || OUT_OF_SERVICE.has(code)
+  return code === undefined ? isConnectionLoss(error) : code === TOO_MANY_CONNECTIONS || isNotRunning(error)
 }

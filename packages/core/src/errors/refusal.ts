@@ -1,5 +1,6 @@
 import { isConnectionLoss } from './connection-loss.ts'
 import { databaseErrorIn } from './database-error.ts'
+import { isPgpoolLoss } from './pgpool-loss.ts'
 
 /** What a replica's error says about where the statement has to run. */
 export type Refusal =
@@ -65,7 +66,7 @@ export function classifyRefusal(error: unknown, isStandby: boolean): Refusal | u
   const fields = databaseErrorIn(error)
   if (fields === undefined) return isConnectionLoss(error) ? 'replica-lost' : undefined
   const { code, routine, file } = fields
-  if (code.startsWith('08') || LOST.has(code)) return 'replica-lost'
+  if (code.startsWith('08') || LOST.has(code) || isPgpoolLoss(error)) return 'replica-lost'
   if (!isStandby) return undefined
   if (code === '25006' || code === WRAPPED) return 'refused'
   if (UNKNOWN_OBJECT.has(code)) return 'unknown-object'

@@ -10,15 +10,6 @@ export function isReadTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout'
 }
 
-/** The server shuts down, crashed, or is not up yet. */
-const NOT_RUNNING: ReadonlySet<string | undefined> = new Set(['57P01', '57P02', '57P03'])
-
-/** Whether the server itself said that it does not run, or a pooler in front of it that it cannot be had (class 08). */
-export function isNotRunning(error: unknown): boolean {
-  const code = databaseErrorIn(error)?.code
-  return NOT_RUNNING.has(code) || code?.startsWith('08') === true
-}
-
 /** What PgBouncer says when it ends a client that waits for a server: what it asked was sent to none. Source: PgBouncer 1.18 to 1.26. */
 const NEVER_SENT =
   /query_wait_timeout|server login has been failing|cannot connect to server|no more connections allowed|pgbouncer is shutting down|the database system is shutting down|server_login_retry/i

@@ -2,11 +2,11 @@ import {
   compareFreshness,
   databaseErrorIn,
   isDirect,
+  isNotRunning,
   type ReadPosition,
   type ReplicaState,
 } from '@headwater/core/internal'
 import type pg from 'pg'
-import { isNotRunning } from '../driver/pg-errors.ts'
 import type { PoolNode } from '../node/pool-node.ts'
 import { Pace, type Paced } from './pace.ts'
 import { type Lag, PrimaryHistory } from './primary-history.ts'

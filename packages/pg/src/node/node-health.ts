@@ -5,12 +5,12 @@ import {
   HEALTHY,
   type Health,
   isEjected,
+  isNotRunning,
   nextHealth,
   PRIMARY_BACKOFF,
   REPLICA_BACKOFF,
   runOutside,
 } from '@headwater/core/internal'
-import { isNotRunning } from '../driver/pg-errors.ts'
 import type { NodeRole } from './node-role.ts'
 
 /** What went wrong with a server last, and when, in ms of the wall clock. */

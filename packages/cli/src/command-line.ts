@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import type { Pooling } from '@headwater/core/internal'
+import { POOLER_KINDS, type PoolerKind } from './behind-pooler.ts'
 import type { DoctorCommand } from './doctor/doctor-command.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -11,7 +11,7 @@ Without a statement, or with -, it is read from standard input.
 
   --file FILE         read the statement from FILE
   --schema-url URL    read the functions, views and operators of this database (needs @headwater/pg and pg)
-  --pooler KIND       also say what it needs of its session behind a pooler: none, session or transaction
+  --pooler KIND       also say what it needs of its session behind a pooler: none, session, transaction or statement
   --assert read       end with 1 unless the statement is proven to only read
 
 doctor looks at the pool that the environment describes, at each of its servers, at regions, secret and versions, and says
@@ -41,7 +41,7 @@ export interface ExplainCommand {
   readonly isJson: boolean
   readonly mustRead: boolean
   readonly schemaUrl: string | undefined
-  readonly pooler: Pooling | undefined
+  readonly pooler: PoolerKind | undefined
 }
 
 /**
@@ -72,13 +72,13 @@ export function readCommandLine(args: readonly string[]): ExplainCommand | Docto
     isJson: values.json === true,
     mustRead: values.assert === 'read',
     schemaUrl: values['schema-url'],
-    pooler: poolingOf(values.pooler),
+    pooler: poolerKindOf(values.pooler),
   }
 }
 
 function doctorCommand(values: Parsed['values'], text: string | undefined): DoctorCommand {
   if (text !== undefined) throw new UsageError(`${JSON.stringify(text)} was not understood; doctor takes options only`)
-  refuse(values, ['file', 'schema-url', 'assert'], 'doctor')
+  refuse(values, ['file', 'schema-url', 'assert', 'pooler'], 'doctor')
   const { remote } = values
   if (remote !== undefined && !/^https?:\/\//.test(remote))
     throw new UsageError('--remote is no URL; expected https://host')
@@ -97,9 +97,15 @@ function refuse(values: Parsed['values'], names: readonly (keyof Parsed['values'
   if (given !== undefined) throw new UsageError(`--${given} is no option of ${command}`)
 }
 
-function poolingOf(kind: string | undefined): Pooling | undefined {
-  if (kind === undefined || kind === 'none' || kind === 'session' || kind === 'transaction') return kind
-  throw new UsageError(`--pooler ${JSON.stringify(kind)} is unknown; expected none, session or transaction`)
+function poolerKindOf(given: string | undefined): PoolerKind | undefined {
+  if (given === undefined) return undefined
+  const kind = POOLER_KINDS.find((each) => each === given)
+  if (kind === undefined) {
+    throw new UsageError(
+      `--pooler ${JSON.stringify(given)} is unknown; expected none, session, transaction or statement`,
+    )
+  }
+  return kind
 }
 
 function sourceOf(path: string | undefined, text: string | undefined): Source {

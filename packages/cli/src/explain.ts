@@ -5,13 +5,12 @@ import {
   createTopology,
   type Decision,
   type Knowledge,
-  type Pooling,
   type Routing,
   route,
   type Situation,
   type Statement,
 } from '@headwater/core/internal'
-import { behindPooler } from './behind-pooler.ts'
+import { behindPooler, type PoolerKind } from './behind-pooler.ts'
 import { ACCESS_SENTENCES, DECISION_SENTENCES, ROUTE_WORDS } from './reasons.ts'
 
 /** Where a statement is sent from. */
@@ -59,7 +58,7 @@ export const ROUTINGS: readonly Routing[] = ['automatic', 'opt-in']
  * @example
  * explain('select * from orders where id = 1 for update').access // 'write'
  */
-export function explain(sql: string, knowledge?: Knowledge, pooler?: Pooling): Explanation {
+export function explain(sql: string, knowledge?: Knowledge, pooler?: PoolerKind): Explanation {
   const statement = classify(sql, knowledge)
   const hasCatalog = knowledge !== undefined
   const { access, reason, token, position, functions, count } = statement

@@ -4,26 +4,33 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { unpackNewerPgBouncer } from './newer-pgbouncer.ts'
 
-/** Runs all that is tested behind poolers, on the installed PgBouncer and on a newer one where that can be had. */
+/** What is tested behind poolers and fronts, by the project of its tests. */
+const TESTS: readonly (readonly [project: string, ...files: string[]])[] = [
+  ['integration', 'packages/pg/test/pooler', 'packages/pg/test/front', 'packages/pg/test/prepared-pooler'],
+  ['e2e', 'test/conformance/poolers'],
+]
+
+/** Runs all of it, on the installed PgBouncer and on a newer one where that can be had. Arguments go to vitest. */
 const folder = mkdtempSync(join(tmpdir(), 'headwater-poolers-'))
 try {
-  const environment = { ...process.env }
-  try {
-    environment['HEADWATER_PGBOUNCER'] ??= unpackNewerPgBouncer(folder)
-  } catch (error) {
-    console.warn(
-      `skipped: no newer PgBouncer (${error instanceof Error ? error.message.split('\n')[0] : String(error)})`,
-    )
-  }
-  const { status } = spawnSync(
-    'vitest',
-    ['run', '--project', 'integration', 'packages/pg/test/pooler', ...process.argv.slice(2)],
-    {
-      env: environment,
-      stdio: 'inherit',
-    },
-  )
-  process.exitCode = status ?? 1
+  const environment = { ...process.env, HEADWATER_PGBOUNCER: process.env['HEADWATER_PGBOUNCER'] ?? newerOne(folder) }
+  const failed = TESTS.filter(([project, ...files]) => {
+    const command = ['run', '--project', project, ...files, ...process.argv.slice(2)]
+    return spawnSync('vitest', command, { env: environment, stdio: 'inherit' }).status !== 0
+  })
+  if (failed.length > 0) console.error(`failed: ${failed.map(([project]) => project).join(', ')}`)
+  process.exitCode = failed.length === 0 ? 0 : 1
 } finally {
   rmSync(folder, { recursive: true, force: true })
+}
+
+/** Its command. Empty where none can be had: all of it runs on the installed one all the same. */
+function newerOne(into: string): string {
+  try {
+    return unpackNewerPgBouncer(into)
+  } catch (error) {
+    const [reason] = String(error instanceof Error ? error.message : error).split('\n')
+    console.warn(`skipped: no newer PgBouncer (${reason})`)
+    return ''
+  }
 }

@@ -256,9 +256,12 @@ async function full(rig: FaultRig, name: ServerName, millis: number): Promise<vo
   const isFull = async (): Promise<boolean> => {
     const client = new pg.Client(url)
     client.on('error', () => undefined)
-    const error = await client.connect().catch((reason: unknown) => reason)
-    if (error === undefined) hogs.push(client)
-    return error !== undefined
+    const isIn = await client.connect().then(
+      () => true,
+      () => false,
+    )
+    if (isIn) hogs.push(client)
+    return !isIn
   }
   const release = (): Promise<unknown> => Promise.all(hogs.splice(0).map((hog) => hog.end().catch(() => undefined)))
   try {

@@ -133,6 +133,23 @@ describe('provider testcontainers, in real containers', { timeout: 180_000 }, ()
       expect(await ord.query('select id from entry where id = 4')).toEqual([{ id: 4 }])
     })
 
+    test('takes the old primary back as a replica, at its address, and promotes it again', async () => {
+      const { url } = cluster.primary
+      const old = await cluster.rejoin(cluster.primary, nrt)
+      expect([old.url, await old.isInRecovery()]).toEqual([url, true])
+      await nrt.query('insert into entry values (5)')
+      await cluster.waitUntilCaughtUp({ primary: nrt })
+      expect(await old.query('select id from entry where id in (4, 5) order by id')).toEqual([{ id: 4 }, { id: 5 }])
+      expect(await old.query("select current_setting('cluster_name') as name")).toEqual([{ name: 'primary' }])
+      await Promise.all([ord.disconnect(), nrt.stop()])
+      await old.promote()
+      await old.query('insert into entry values (6)')
+      await ord.follow(old)
+      await cluster.rejoin(nrt, old)
+      await cluster.waitUntilCaughtUp({ primary: old })
+      expect(await nrt.query('select id from entry where id = 6')).toEqual([{ id: 6 }])
+    })
+
     test('leaves neither a container nor a network behind', async () => {
       await cluster.stop()
       expect(await leftovers()).toEqual(before)

@@ -8,6 +8,7 @@ import {
   runInScope,
 } from '@headwater/core'
 import { inRequest, requestScope, World, who } from '@headwater/test-world'
+import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
 import { Gate } from './gate.ts'
@@ -20,6 +21,21 @@ function poolIn(world: World, region: 'ams' | 'nrt', options: RoutedPoolOptions 
 const note = (pool: RoutedPool, body: string) => pool.query('insert into note (body) values ($1)', [body])
 const notesAt = async (node: { query(sql: string): Promise<unknown> }) =>
   ((await node.query('select body from note order by id')) as { body: string }[]).map(({ body }) => body)
+
+/** When the replica first says that it takes writes, in ms of the wall clock. */
+async function firstSign(world: World): Promise<number> {
+  const client = new pg.Client(world.replica().url)
+  await client.connect()
+  try {
+    for (;;) {
+      const { rows } = await client.query('select pg_is_in_recovery() as is_standby')
+      if (rows[0]?.is_standby === false) return Date.now()
+      await sleep(5)
+    }
+  } finally {
+    await client.end()
+  }
+}
 
 /** Lets a pool know all its servers: a monitor begins with the first query. */
 async function warm(...pools: RoutedPool[]): Promise<void> {
@@ -48,6 +64,30 @@ describe('a promotion', () => {
     await expect(inRequest(ams, () => note(ams, 'replayed'))).rejects.toMatchObject({ region: 'nrt' })
     await note(ams, 'after, directly')
     expect(await notesAt(world.replica())).toEqual(['before', 'after, at home', 'after, directly'])
+  })
+
+  it('X7, X8: within half a second of its first sign writes come to the new primary, and replays go there, from every instance', async () => {
+    await using world = await World.start()
+    const pools = [poolIn(world, 'ams'), poolIn(world, 'nrt')]
+    await warm(...pools)
+    await world.cluster.waitUntilCaughtUp()
+    await world.cluster.primary.kill()
+    // What is asked for meanwhile waits, at every instance.
+    const arrived = pools.map(async (pool) => {
+      const insert =
+        "insert into note (body) values ('after') returning extract(epoch from statement_timestamp()) * 1000 as at"
+      const { rows } = await pool.query<{ at: string }>(insert)
+      return Number(rows[0]?.at)
+    })
+    await sleep(1_000)
+    const signs = firstSign(world)
+    await world.replica().promote()
+    const sign = await signs
+    for (const at of await Promise.all(arrived)) expect(at - sign).toBeLessThan(500)
+    const [ams] = pools
+    if (ams === undefined) throw new Error('there is no pool in ams')
+    expect(Date.now() - sign).toBeLessThan(1_000)
+    await expect(inRequest(ams, () => note(ams, 'replayed'))).rejects.toMatchObject({ region: 'nrt' })
   })
 
   it('X7: an old primary that lives on gets no write and no read, once the later timeline was seen', async () => {

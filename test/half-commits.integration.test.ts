@@ -1,7 +1,8 @@
+import type { Wire } from '@headwater/cluster'
 import { drizzle } from '@headwater/drizzle'
 import { HeadwaterDialect } from '@headwater/kysely'
 import { RoutedPool } from '@headwater/pg'
-import { CuttingWire, World } from '@headwater/test-world'
+import { openSlowWire, World } from '@headwater/test-world'
 import { sql as drizzleSql } from 'drizzle-orm'
 import { Kysely, sql as kyselySql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -15,10 +16,10 @@ const CUT_EACH_MILLIS = 300
 const INSERTS = [1, 2, 3, 4]
 
 let world: World
-let wire: CuttingWire
+let wire: Wire
 beforeAll(async () => {
   world = await World.start({ replicas: [], schema: 'create table part (whole text, n int)' })
-  wire = await CuttingWire.open({ port: world.cluster.primary.port, delayMillis: 5 })
+  wire = await openSlowWire(world.cluster.primary.port, 5)
 })
 afterAll(async () => {
   await wire?.[Symbol.asyncDispose]()
@@ -65,7 +66,7 @@ const WAYS: Readonly<Record<string, (pool: RoutedPool) => Transact>> = {
 }
 
 const CUTS: Readonly<Record<string, (application: string) => unknown>> = {
-  'a reset': () => wire.cut(),
+  'a reset': () => wire.reset(),
   pg_terminate_backend: (application) =>
     world.admin.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [
       application,

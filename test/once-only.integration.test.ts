@@ -1,8 +1,9 @@
+import { openWire, type Wire } from '@headwater/cluster'
 import { OutcomeUnknown } from '@headwater/core'
 import { drizzle } from '@headwater/drizzle'
 import { HeadwaterDialect } from '@headwater/kysely'
 import { ONCE_ONLY_MIGRATION, onceOnly, RoutedPool } from '@headwater/pg'
-import { AnswerWire, errorOf, World } from '@headwater/test-world'
+import { errorOf, World } from '@headwater/test-world'
 import { sql as drizzleSql } from 'drizzle-orm'
 import { Kysely, sql as kyselySql } from 'kysely'
 import pg from 'pg'
@@ -11,7 +12,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 const RETRIES = 40
 
 let world: World
-let wire: AnswerWire
+let wire: Wire
 beforeAll(async () => {
   world = await World.start({
     replicas: [],
@@ -19,14 +20,14 @@ beforeAll(async () => {
   })
   // A migration may run again.
   await world.admin.query(ONCE_ONLY_MIGRATION)
-  wire = await AnswerWire.open(world.cluster.primary.port)
+  wire = await openWire(world.cluster.primary)
 })
 afterAll(async () => {
   await wire?.[Symbol.asyncDispose]()
   await world?.[Symbol.asyncDispose]()
 })
 beforeEach(async () => {
-  wire.cut = undefined
+  await wire.heal()
   await world.admin.query('truncate payment, headwater_once')
 })
 
@@ -97,11 +98,11 @@ describe.each(Object.entries(WAYS))('X6: onceOnly() in a transaction of %s', (_w
     const pay = payOnce(make(pool))
     const keys = Array.from({ length: RETRIES }, (_, n) => `o'key\\${String(n).padStart(2, '0')}`)
     for (const [n, key] of keys.entries()) {
-      wire.cut = { at: /commit/i, side: n % 2 === 0 ? 'behind' : 'before', how: 'reset' }
+      wire.cut({ at: /commit/i, side: n % 2 === 0 ? 'behind' : 'before', how: 'reset' })
       const error = await errorOf(pay(key))
       const told = error instanceof OutcomeUnknown ? error : Reflect.get(Object(error), 'cause')
       expect(told).toBeInstanceOf(OutcomeUnknown)
-      wire.cut = undefined
+      await wire.heal()
       expect(await pay(key)).toEqual({ paid: key })
       expect(await pay(key)).toEqual({ paid: key })
     }

@@ -1,7 +1,8 @@
 import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Wire } from '@headwater/cluster'
 import { headwater } from '@headwater/http/hono'
-import { CuttingWire } from '@headwater/test-world'
+import { openSlowWire } from '@headwater/test-world'
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono } from 'hono'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -19,7 +20,7 @@ const CLIENTS = 6
 const READS = 100
 
 let stage: Stage
-let wire: CuttingWire | undefined
+let wire: Wire | undefined
 let isOver = false
 let strangers: Promise<void> | undefined
 
@@ -29,8 +30,8 @@ beforeAll(async () => {
     proxy: { latency: 'real' },
     pool: async (region, { primary }) => {
       if (region === 'ams') return {}
-      wire = await CuttingWire.open({ port: primary.port, delayMillis: ONE_WAY_MILLIS })
-      return { primary: { region: 'ams', connectionString: `postgres://postgres@127.0.0.1:${wire.port}/postgres` } }
+      wire = await openSlowWire(primary.port, ONE_WAY_MILLIS)
+      return { primary: { region: 'ams', connectionString: wire.url } }
     },
   })
   await stage.world.replica().lag(LAG_MILLIS)

@@ -1,5 +1,5 @@
 import { ReplayToPrimary, runInScope } from '@headwater/core'
-import { CuttingWire, requestScope, World, who } from '@headwater/test-world'
+import { openSlowWire, requestScope, World, who } from '@headwater/test-world'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
 let world: World
@@ -9,8 +9,8 @@ beforeAll(async () => {
 afterAll(() => world[Symbol.asyncDispose]())
 
 it('F4: away from home a read waits for its replica a quarter longer than the crossing would take', async () => {
-  await using wire = await CuttingWire.open({ port: world.cluster.primary.port, delayMillis: 100 })
-  const connectionString = `postgres://postgres@127.0.0.1:${wire.port}/postgres`
+  await using wire = await openSlowWire(world.cluster.primary.port, 100)
+  const connectionString = wire.url
   const near = world.pool('nrt', { catalog: false })
   const far = world.pool('nrt', { primary: { region: 'ams', connectionString }, catalog: false })
   for (const pool of [near, far]) expect(await who(pool)).toBe('nrt')

@@ -8,7 +8,7 @@ import {
   withConsistency,
   withPrimary,
 } from '@headwater/core'
-import { CuttingWire, errorOf, inJob, inRequest, requestScope, WHO, World, who } from '@headwater/test-world'
+import { errorOf, inJob, inRequest, openSlowWire, requestScope, WHO, World, who } from '@headwater/test-world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
 import { Frozen } from './frozen.ts'
@@ -61,8 +61,8 @@ async function decisionsIn(fn: () => Promise<unknown>): Promise<RouteEvent['deci
 
 describe('X10: without a server next door', () => {
   it('X10: a replica that is much nearer than the primary answers over the network, and says so; writes are replayed', async () => {
-    await using wire = await CuttingWire.open({ port: world.cluster.primary.port, delayMillis: 100 })
-    const connectionString = `postgres://postgres@127.0.0.1:${wire.port}/postgres`
+    await using wire = await openSlowWire(world.cluster.primary.port, 100)
+    const { url: connectionString } = wire
     const pool = away({ primary: { region: 'ams', connectionString } })
     await warm(pool)
     await untilReadAt(pool, /nrt|fra/)
@@ -82,8 +82,8 @@ describe('X10: without a server next door', () => {
   })
 
   it('X10: one that is no nearer is left alone: the request is replayed, and a job reads at the primary', async () => {
-    await using wire = await CuttingWire.open({ port: world.replica().port, delayMillis: 150 })
-    const replicas = [{ region: 'nrt', connectionString: `postgres://postgres@127.0.0.1:${wire.port}/postgres` }]
+    await using wire = await openSlowWire(world.replica().port, 150)
+    const replicas = [{ region: 'nrt', connectionString: wire.url }]
     const pool = away({ replicas })
     await warm(pool)
     expect(await errorOf(inRequest(pool, () => who(pool)))).toMatchObject({ region: 'ams', reason: 'no-replica' })
@@ -91,12 +91,11 @@ describe('X10: without a server next door', () => {
   })
 
   it('X10: of several the nearest by its measured round trip; when that is gone, the next', async () => {
-    await using slow = await CuttingWire.open({ port: world.replica(0).port, delayMillis: 20 })
-    await using slowest = await CuttingWire.open({ port: world.cluster.primary.port, delayMillis: 200 })
-    const at = ({ port }: CuttingWire) => `postgres://postgres@127.0.0.1:${port}/postgres`
+    await using slow = await openSlowWire(world.replica(0).port, 20)
+    await using slowest = await openSlowWire(world.cluster.primary.port, 200)
     const pool = away({
-      primary: { region: 'ams', connectionString: at(slowest) },
-      replicas: [{ region: 'nrt', connectionString: at(slow) }, ...far(1)],
+      primary: { region: 'ams', connectionString: slowest.url },
+      replicas: [{ region: 'nrt', connectionString: slow.url }, ...far(1)],
     })
     await warm(pool)
     await untilReadAt(pool, /fra/)
@@ -105,8 +104,8 @@ describe('X10: without a server next door', () => {
   })
 
   it('X10: with `replay` its request goes to the region of the nearest, and reads over the network where it cannot', async () => {
-    await using wire = await CuttingWire.open({ port: world.cluster.primary.port, delayMillis: 100 })
-    const connectionString = `postgres://postgres@127.0.0.1:${wire.port}/postgres`
+    await using wire = await openSlowWire(world.cluster.primary.port, 100)
+    const { url: connectionString } = wire
     const pool = away({ primary: { region: 'ams', connectionString }, replicas: far(1), readsElsewhere: 'replay' })
     await warm(pool)
     const asked = () => errorOf(inRequest(pool, () => who(pool)))
@@ -117,16 +116,16 @@ describe('X10: without a server next door', () => {
   })
 
   it('X10: with `never` it is as if there were none', async () => {
-    await using wire = await CuttingWire.open({ port: world.cluster.primary.port, delayMillis: 100 })
-    const connectionString = `postgres://postgres@127.0.0.1:${wire.port}/postgres`
+    await using wire = await openSlowWire(world.cluster.primary.port, 100)
+    const { url: connectionString } = wire
     const pool = away({ primary: { region: 'ams', connectionString }, readsElsewhere: 'never' })
     await warm(pool)
     expect(await errorOf(inRequest(pool, () => who(pool)))).toMatchObject({ region: 'ams', reason: 'no-replica' })
   })
 
   it('X10: what only a standby could judge does not go far', async () => {
-    await using wire = await CuttingWire.open({ port: world.cluster.primary.port, delayMillis: 100 })
-    const connectionString = `postgres://postgres@127.0.0.1:${wire.port}/postgres`
+    await using wire = await openSlowWire(world.cluster.primary.port, 100)
+    const { url: connectionString } = wire
     const pool = away({ primary: { region: 'ams', connectionString } })
     await warm(pool)
     const error = await errorOf(inRequest(pool, () => pool.query("select write_note('far')")))

@@ -1,5 +1,6 @@
+import { type CutAtText, openWire, type Wire } from '@headwater/cluster'
 import { ConnectionLost, OutcomeUnknown } from '@headwater/core'
-import { AnswerWire, type Cut, errorOf, World } from '@headwater/test-world'
+import { errorOf, FrontendTap, World } from '@headwater/test-world'
 import type pg from 'pg'
 import Cursor from 'pg-cursor'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -8,14 +9,14 @@ import { RoutedPool, type RoutedPoolOptions } from '../src/index.ts'
 const TIMES = 40
 
 let world: World
-let wire: AnswerWire
+let wire: Wire
 beforeAll(async () => {
   world = await World.start({ replicas: [], schema: 'create table item (n int); create table other (n int)' })
 })
 afterAll(() => world?.[Symbol.asyncDispose]())
 beforeEach(async () => {
   await world.admin.query('truncate item, other')
-  wire = await AnswerWire.open(world.cluster.primary.port)
+  wire = await openWire(world.cluster.primary)
 })
 afterEach(() => wire?.[Symbol.asyncDispose]())
 
@@ -53,7 +54,7 @@ async function unknownOf(promise: Promise<unknown>): Promise<OutcomeUnknown> {
 
 /** Not `synchronous_commit`, which the pool asks for. */
 const COMMIT = /(?<!_)commit/i
-const cutAt = (side: Cut['side'], how: Cut['how'] = 'reset', at: Cut['at'] = COMMIT): Cut => ({ at, side, how })
+const cutAt = (side: CutAtText['side'], how: CutAtText['how'] = 'reset', at = COMMIT): CutAtText => ({ at, side, how })
 
 /** What became of it, once the server has noticed the loss. */
 async function settled(error: OutcomeUnknown): Promise<string> {
@@ -77,9 +78,9 @@ describe('X6: a COMMIT whose answer was lost', () => {
       for (let n = 0; n < TIMES; n += 1) {
         const how = n % 2 === 0 ? 'reset' : 'end'
         const reads = n % 4 < 2 ? [] : ['select n from other']
-        wire.cut = cutAt(side, how)
+        wire.cut(cutAt(side, how))
         const error = await unknownOf(transact(pool, ...reads, `insert into item values (${n})`))
-        wire.cut = undefined
+        await wire.heal()
         expect(error).toMatchObject({ code: 'HEADWATER_OUTCOME_UNKNOWN', status: 500, retryable: false })
         expect(error.headers).not.toHaveProperty('retry-after')
         expect(error.message).toMatch(/terminated|ECONNRESET/)
@@ -95,7 +96,7 @@ describe('X6: a COMMIT whose answer was lost', () => {
 
   it('because pg waits no longer: is unknown, and the lease is lost with it', async () => {
     const pool = open({ trackCommits: true, query_timeout: 300 })
-    wire.cut = cutAt('behind', 'silence')
+    wire.cut(cutAt('behind', 'silence'))
     const client = await pool.connect()
     await client.query('begin')
     await client.query('insert into item values (1)')
@@ -103,43 +104,43 @@ describe('X6: a COMMIT whose answer was lost', () => {
     expect(error.cause).toMatchObject({ message: 'Query read timeout' })
     expect(await errorOf(client.query('rollback'))).toBe(error)
     client.release()
-    wire.cut = undefined
+    await wire.heal()
     expect(await settled(error)).toBe('committed')
     await expect.poll(() => pool.totalCount).toBe(pool.idleCount)
   })
 
   it('because the app closed its client: is unknown too', async () => {
     const pool = open({ trackCommits: true })
-    wire.cut = cutAt('behind', 'silence')
+    wire.cut(cutAt('behind', 'silence'))
     const client = await pool.connect()
     await client.query('begin')
     await client.query('insert into item values (1)')
     const commit = unknownOf(client.query('commit'))
     await expect.poll(items).toEqual([1])
     client.release(true)
-    wire.cut = undefined
+    await wire.heal()
     expect(await settled(await commit)).toBe('committed')
   })
 
   it('is unknown for good without trackCommits, and behind a crash or restart of the server', async () => {
-    wire.cut = cutAt('behind')
+    wire.cut(cutAt('behind'))
     const untracked = await unknownOf(transact(open(), 'insert into item values (1)'))
     expect(await untracked.resolve()).toBe('unknown')
     await using other = await World.start({ replicas: [], schema: 'create table item (n int)' })
-    await using otherWire = await AnswerWire.open(other.cluster.primary.port)
+    await using otherWire = await openWire(other.cluster.primary)
     const url = new URL(other.cluster.primary.url)
     url.port = String(otherWire.port)
     const pool = other.ending(
       new RoutedPool({ primary: { connectionString: url.href }, replicas: [], trackCommits: true, logger: false }),
     )
-    otherWire.cut = cutAt('behind')
+    otherWire.cut(cutAt('behind'))
     const tracked = await unknownOf(transact(pool, 'insert into item values (1)'))
-    otherWire.cut = undefined
+    await otherWire.heal()
     expect(await tracked.resolve()).toBe('committed')
     // One process that is killed takes all others with it, but not the postmaster, nor its start.
-    otherWire.cut = cutAt('behind')
+    otherWire.cut(cutAt('behind'))
     const beforeCrash = await unknownOf(transact(pool, 'insert into item values (2)'))
-    otherWire.cut = undefined
+    await otherWire.heal()
     const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid')
     process.kill(rows[0]?.pid ?? Number.NaN, 'SIGKILL')
     await expect
@@ -154,7 +155,7 @@ describe('X6: a COMMIT whose answer was lost', () => {
 
   it('behind a promotion: the new primary is asked, and says `aborted` of what it has not', async () => {
     await using other = await World.start({ schema: 'create table item (n int)' })
-    await using otherWire = await AnswerWire.open(other.cluster.primary.port)
+    await using otherWire = await openWire(other.cluster.primary)
     const url = new URL(other.cluster.primary.url)
     url.port = String(otherWire.port)
     const replicas = [{ connectionString: other.replica().url }]
@@ -164,9 +165,9 @@ describe('X6: a COMMIT whose answer was lost', () => {
     )
     const outcomes: OutcomeUnknown[] = []
     for (const side of ['behind', 'before'] as const) {
-      otherWire.cut = cutAt(side)
+      otherWire.cut(cutAt(side))
       outcomes.push(await unknownOf(transact(pool, `insert into item values (1)`)))
-      otherWire.cut = undefined
+      await otherWire.heal()
     }
     await other.cluster.waitUntilCaughtUp()
     await other.cluster.primary.kill()
@@ -192,7 +193,7 @@ describe('X6: a COMMIT whose answer was lost', () => {
   it('with AND CHAIN, or at the end of a text: is unknown', async () => {
     const pool = open()
     for (const text of ['commit and chain', 'insert into item values (2); commit']) {
-      wire.cut = cutAt('behind')
+      wire.cut(cutAt('behind'))
       const client = await pool.connect()
       await client.query('begin')
       await client.query('insert into item values (1)')
@@ -203,7 +204,7 @@ describe('X6: a COMMIT whose answer was lost', () => {
   })
 
   it('of a transaction that only read: is a loss that can be retried', async () => {
-    wire.cut = cutAt('behind')
+    wire.cut(cutAt('behind'))
     expect(await errorOf(transact(open({ trackCommits: true }), 'select n from item'))).toMatchObject({
       code: 'HEADWATER_CONNECTION_LOST',
       retryable: true,
@@ -219,10 +220,10 @@ describe('X6: a COMMIT whose answer was lost', () => {
       if (n === 2) await client.query('rollback')
       else if (n === 1) await client.query('commit')
     }
-    wire.cut = cutAt('before')
+    wire.cut(cutAt('before'))
     const error = await unknownOf(client.query('commit'))
     client.release()
-    wire.cut = undefined
+    await wire.heal()
     expect(await settled(error)).toBe('aborted')
     expect(await items()).toEqual([1])
   })
@@ -235,30 +236,30 @@ describe('X6: a single write whose answer was lost', () => {
     ['with x as (insert into item values (1) returning n) select n from x', []],
   ])('is unknown: %s', async (text, values) => {
     const pool = open()
-    wire.cut = cutAt('behind', 'reset', /insert/)
+    wire.cut(cutAt('behind', 'reset', /insert/))
     const error = await unknownOf(pool.query(text, values))
     expect(await error.resolve()).toBe('unknown')
     const client = await pool.connect()
     await unknownOf(client.query(text, values))
     client.release()
-    wire.cut = undefined
+    await wire.heal()
     expect(await items()).toEqual([1, 1])
   })
 
   it('is unknown when it was prepared under a name, and a SET is just lost', async () => {
     const client = await open().connect()
     await client.query('prepare mine as insert into item values (1)')
-    wire.cut = cutAt('behind', 'reset', /execute/)
+    wire.cut(cutAt('behind', 'reset', /execute/))
     await unknownOf(client.query('execute mine'))
     client.release()
     expect(await items()).toEqual([1])
-    wire.cut = cutAt('behind', 'reset', /set work_mem/)
+    wire.cut(cutAt('behind', 'reset', /set work_mem/))
     const error = await errorOf(open().query("set work_mem = '8MB'"))
     expect(error).toMatchObject({ code: 'HEADWATER_CONNECTION_LOST', retryable: true })
   })
 
   it('with pg’s own time-out: is unknown', async () => {
-    wire.cut = cutAt('behind', 'silence', /insert/)
+    wire.cut(cutAt('behind', 'silence', /insert/))
     const pool = open({ query_timeout: 200 })
     expect((await unknownOf(pool.query('insert into item values (1)'))).message).toContain('Query read timeout')
     expect(await items()).toEqual([1])
@@ -268,7 +269,7 @@ describe('X6: a single write whose answer was lost', () => {
 describe('X6: every other loss', () => {
   it('of a transaction before its COMMIT is a ConnectionLost that can be retried', async () => {
     const pool = open({ trackCommits: true })
-    wire.cut = cutAt('behind', 'reset', /values \(2\)/)
+    wire.cut(cutAt('behind', 'reset', /values \(2\)/))
     const error = await errorOf(transact(pool, 'insert into item values (1)', 'insert into item values (2)'))
     expect(error).toBeInstanceOf(ConnectionLost)
     expect(error).toMatchObject({ retryable: true, status: 503, headers: { 'retry-after': '1' } })
@@ -278,7 +279,7 @@ describe('X6: every other loss', () => {
 
   it('of the question for the number, right before COMMIT, too: COMMIT was not sent', async () => {
     const pool = open({ trackCommits: true })
-    wire.cut = cutAt('behind', 'end', /pg_current_xact_id_if_assigned/)
+    wire.cut(cutAt('behind', 'end', /pg_current_xact_id_if_assigned/))
     const error = await errorOf(transact(pool, 'select n from item', 'insert into item values (1)'))
     expect(error).toMatchObject({ code: 'HEADWATER_CONNECTION_LOST', retryable: true })
     expect(wire.cuts).toBe(1)
@@ -286,13 +287,13 @@ describe('X6: every other loss', () => {
   })
 
   it('of BEGIN, too: nothing of the write was sent', async () => {
-    wire.cut = cutAt('behind', 'reset', /begin/)
+    wire.cut(cutAt('behind', 'reset', /begin/))
     const error = await errorOf(transact(open(), 'insert into item values (1)'))
     expect(error).toMatchObject({ code: 'HEADWATER_CONNECTION_LOST', retryable: true })
   })
 
   it('of a lone read, too', async () => {
-    wire.cut = cutAt('behind', 'end', /from item/)
+    wire.cut(cutAt('behind', 'end', /from item/))
     expect(await errorOf(open().query('select n from item'))).toMatchObject({
       code: 'HEADWATER_CONNECTION_LOST',
       retryable: true,
@@ -305,7 +306,7 @@ describe('X6: every other loss', () => {
     const client = await pool.connect()
     await client.query('insert into item values (1)')
     await client.query('begin')
-    wire.cut = cutAt('behind', 'reset', /values \(2\)/)
+    wire.cut(cutAt('behind', 'reset', /values \(2\)/))
     const error = await errorOf(client.query('insert into item values (2)'))
     expect(error).toMatchObject({ code: 'HEADWATER_CONNECTION_LOST', retryable: false, status: 500 })
     client.release()
@@ -428,17 +429,19 @@ describe('X6: a loss that the server announces itself (57P01): it has rolled bac
 
 describe('S2: knowing the number of a transaction', () => {
   it('costs no message when it begins with a write, and one when it reads first', async () => {
-    const pool = open({ trackCommits: true })
-    let messages = 0
-    wire.cut = cutAt('before', 'end', { test: () => ++messages < 0 })
-    const countOf = async (...texts: readonly string[]): Promise<number> => {
-      messages = 0
+    await using tap = await FrontendTap.open(world.cluster.primary)
+    const pool = world.ending(
+      new RoutedPool({ primary: { connectionString: tap.url }, replicas: [], logger: false, trackCommits: true }),
+    )
+    /** The statements that go to the server, each with its answer. */
+    const sentFor = async (...texts: readonly string[]): Promise<number> => {
+      tap.take()
       await transact(pool, ...texts)
-      return messages
+      return tap.take().split(' ').length
     }
-    await countOf('insert into item values (1)')
-    expect(await countOf('insert into item values (1)')).toBe(3)
-    expect(await countOf('select n from item', 'insert into item values (1)')).toBe(5)
-    expect(await countOf('select n from item')).toBe(3)
+    await sentFor('insert into item values (1)')
+    expect(await sentFor('insert into item values (1)')).toBe(3)
+    expect(await sentFor('select n from item', 'insert into item values (1)')).toBe(5)
+    expect(await sentFor('select n from item')).toBe(3)
   })
 })

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterNode } from '@headwater/cluster'
 import { diagnostics, type RouteEvent, withConsistency, withPrimary, withReplica } from '@headwater/core'
-import { CuttingWire, errorOf, inJob, World, who } from '@headwater/test-world'
+import { errorOf, inJob, openSlowWire, World, who } from '@headwater/test-world'
 import type pg from 'pg'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
@@ -170,7 +170,7 @@ describe('R9: outside any scope a process sees its own writes, the replica stand
   })
 
   test('R9: one whose COMMIT was not answered keeps reads at the primary', async () => {
-    await using wire = await CuttingWire.open({ port: world.cluster.primary.port, delayMillis: 20 })
+    await using wire = await openSlowWire(world.cluster.primary.port, 20)
     const url = new URL(world.cluster.primary.url)
     url.port = String(wire.port)
     const pool = await world.informedPool('ams', { primary: { region: 'ams', connectionString: url.href } })
@@ -180,7 +180,7 @@ describe('R9: outside any scope a process sees its own writes, the replica stand
     await client.query(INSERT, [body])
     const committed = client.query('commit')
     await sleep(30)
-    wire.cut()
+    wire.reset()
     await expect(committed).rejects.toThrow()
     client.release()
     await world.cluster.waitUntilCaughtUp()

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OptionsInvalid, runInScope, Scope, withPrimary, withReplica } from '@headwater/core'
-import { CuttingWire, errorOf, inRequest, World, who } from '@headwater/test-world'
+import { errorOf, inRequest, openSlowWire, World, who } from '@headwater/test-world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
 import type { ReplicaOptions } from '../src/options/server-options.ts'
@@ -60,8 +60,8 @@ describe('the choice among several replicas next door', () => {
   })
 
   it('latency: the one that answers soonest; when it is gone, the other', async () => {
-    await using wire = await CuttingWire.open({ port: world.replica(0).port, delayMillis: 20 })
-    const slow = { region: 'nrt', connectionString: `postgres://postgres@127.0.0.1:${wire.port}/postgres` }
+    await using wire = await openSlowWire(world.replica(0).port, 20)
+    const slow = { region: 'nrt', connectionString: wire.url }
     const pool = poolOf([slow, at(1)], { choice: 'latency' })
     await pool.query('select 1')
     const isMeasured = () => pool.status().servers.every(({ role }) => role !== 'unknown')

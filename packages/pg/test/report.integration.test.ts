@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startCluster } from '@headwater/cluster'
-import { CuttingWire, World } from '@headwater/test-world'
+import { openSlowWire, World } from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RoutedPool, type RoutedPoolOptions } from '../src/index.ts'
@@ -160,7 +160,7 @@ describe('a warning', { timeout: 60_000 }, () => {
 
   it('O1: a primary "next door" that is an ocean away, and a process that is somewhere else than it says', async () => {
     const { port, url } = world.cluster.primary
-    await using wire = await CuttingWire.open({ port, delayMillis: 40 })
+    await using wire = await openSlowWire(port, 40)
     const far = url.replace(`:${port}`, `:${wire.port}`)
     const home = await said(
       { region: 'ams', primary: { region: 'ams', connectionString: far }, replicas: [] },

@@ -1,7 +1,9 @@
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, request, type Server } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net'
+import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ForwardOptions, forward, type HeadwaterOptions } from '@headwater/http'
 import { createLifecycle, openNodeRequest } from '@headwater/http/adapter'
@@ -367,6 +369,35 @@ describe.each(Object.keys(NEAR))('forward() in %s', (framework) => {
     while (taken < held + 20) await once(message, 'data')
     outgoing.destroy()
   })
+
+  test.each(['a length', 'no length'])(
+    'P9: a long answer with %s arrives byte for byte, though its memory is freed as it passes',
+    async (kind) => {
+      const answer = randomBytes(12_000_000)
+      const port = await near(
+        framework,
+        await far((message, response) => {
+          message.resume()
+          if (kind === 'a length') response.setHeader('content-length', answer.length)
+          Readable.from([answer.subarray(0, 5_000_001), answer.subarray(5_000_001)]).pipe(response)
+        }),
+      )
+      const outgoing = request({ host: '127.0.0.1', port, method: 'POST', path: '/write', agent: false }).end()
+      const [message] = (await once(outgoing, 'response')) as [IncomingMessage]
+      const hash = createHash('sha256')
+      let [length, pauses] = [0, 0]
+      for await (const chunk of message) {
+        hash.update(chunk)
+        length += chunk.length
+        // A reader that is slow now and then: what waits in between must still be there.
+        if (length > (pauses + 1) * 1_000_000) await sleep(1 + (pauses++ % 5))
+      }
+      expect(length).toBe(answer.length)
+      expect(hash.digest('hex')).toBe(createHash('sha256').update(answer).digest('hex'))
+      // The connection is as good as before.
+      expect((await ask(port, { body: blob(10) })).body.length).toBe(answer.length)
+    },
+  )
 
   test('P9: a client that hangs up before the answer ends the far side too', async () => {
     let isBegun: (() => void) | undefined

@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { ReplayAnswer } from '../replay/replay-target.ts'
+import { AnswerMemory } from './answer-memory.ts'
 import { endToEndFields } from './hop-headers.ts'
 import { pairsOf } from './kept-body.ts'
 
@@ -50,8 +51,10 @@ export class ForwardedAnswer implements ReplayAnswer {
     Reflect.apply(native.writeHead, response, head)
     // Events and other bodies without a length begin before their first byte.
     if (!fields.has('content-length') && !isHttp2) Reflect.apply(native.flushHeaders, response, [])
-    far.on('data', (chunk: Uint8Array) => {
-      if (send('write', chunk) === false) far.pause()
+    const memory = new AnswerMemory(far)
+    far.on('data', (chunk: Buffer) => {
+      const free = memory.keep(chunk)
+      if ((free === undefined ? send('write', chunk) : send('write', chunk, free)) === false) far.pause()
     })
     response.on('drain', () => far.resume())
     far.once('end', () => {

@@ -1,8 +1,10 @@
+import { networkInterfaces } from 'node:os'
 import { PrimaryUnavailable } from '@headwater/core'
 import { World, who } from '@headwater/test-world'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { RoutedPool, type RoutedPoolOptions, type ServerPoolOptions } from '../src/index.ts'
 import { DnsServer, type Records } from './dns-server.ts'
+import { Gate } from './gate.ts'
 
 const PATIENT = { timeout: 20_000, interval: 20 }
 const NAME = '_postgresql._tcp.nrt.db.internal'
@@ -194,6 +196,34 @@ describe('replicas that DNS knows', { timeout: 60_000 }, () => {
       } finally {
         await pool.end()
       }
+    })
+
+    it('X4: by IPv6 too: in a URL, in a list of hosts, and by AAAA records', async ({ skip }) => {
+      skip(
+        !Object.values(networkInterfaces())
+          .flat()
+          .some((one) => one?.address === '::1'),
+        'there is no ::1 here',
+      )
+      await using world = await World.start()
+      await using primary = await Gate.start('open', world.cluster.primary, '::1')
+      await using replica = await Gate.start('open', world.replica(), '::1')
+      const name = 'nrt.six.internal'
+      dns.zone = { [name]: { AAAA: ['::1'] } }
+      const found = world.ending(
+        open([
+          { region: 'ams', connectionString: primary.url },
+          { region: 'nrt', ...login, port: replica.port, discover: discover(name) },
+        ]),
+      )
+      expect(await who(found)).toBe('nrt')
+      const list = primary.url.replace(`:${primary.port}`, `:${primary.port},[::1]:${replica.port}`)
+      const listed = world.ending(open([{ region: 'nrt', connectionString: list }]))
+      expect(await who(listed)).toBe('nrt')
+      expect(found.status().servers.map(({ host, port, role }) => [host, port, role])).toEqual([
+        ['::1', primary.port, 'primary'],
+        ['::1', replica.port, 'replica'],
+      ])
     })
 
     it('X7: beside servers with an address they join the election, also while one is held', async () => {

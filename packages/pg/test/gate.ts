@@ -38,15 +38,25 @@ export class Gate implements AsyncDisposable {
     })
   }
 
-  static async start(mode: GateMode, target: { readonly host: string; readonly port: number }): Promise<Gate> {
+  /** `host` is where it listens: this machine's loopback, of IPv4 or IPv6. */
+  static async start(
+    mode: GateMode,
+    target: { readonly host: string; readonly port: number },
+    host: '127.0.0.1' | '::1' = '127.0.0.1',
+  ): Promise<Gate> {
     const gate = new Gate(mode, target)
-    gate.#server.listen(0, '127.0.0.1')
+    gate.#server.listen(0, host)
     await once(gate.#server, 'listening')
     return gate
   }
 
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
   get url(): string {
-    return `postgres://postgres@127.0.0.1:${(this.#server.address() as AddressInfo).port}/postgres`
+    const { family, address, port } = this.#server.address() as AddressInfo
+    return `postgres://postgres@${family === 'IPv6' ? `[${address}]` : address}:${port}/postgres`
   }
 
   /** Carries nothing more, as a wire that lost its way: what is connected stays connected, and new connections are never answered. */

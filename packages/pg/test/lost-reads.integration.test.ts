@@ -158,6 +158,22 @@ describe('X2, X3: no read fails, with default options, while a replica', () => {
     await expect.poll(() => who(pool), { timeout: 15_000, interval: 10 }).toBe('nrt')
   })
 
+  it('comes and goes, again and again', async () => {
+    const pool = poolOf()
+    await Promise.all([who(pool), who(pool)])
+    const flap = async () => {
+      for (let times = 0; times < 5; times += 1) {
+        await world.replica(0).kill()
+        await sleep(100 * times)
+        await world.replica(0).start()
+        await sleep(100 * times)
+      }
+    }
+    const { failures } = await readWhile(pool, 20, flap, 500)
+    expect(failures).toEqual([])
+    await expect.poll(() => who(pool), { timeout: 15_000, interval: 10 }).toBe('nrt')
+  })
+
   it('is lost with every other one: the primary answers what it is asked for, away from home by the network in a job', async () => {
     const pool = poolOf()
     await Promise.all([who(pool), who(pool)])

@@ -9,7 +9,7 @@ const SHORTEST_PAUSE_MILLIS = 50
 const ALARM_PAUSE_MILLIS = 100
 /** How long servers are asked that often after each piece of evidence. */
 const ALARM_MILLIS = 30_000
-/** The pause after that, while no server is known to be the primary. */
+/** The pause after that, while no server is known to be the primary, or the one that was gives no answer. */
 const LEADERLESS_PAUSE_MILLIS = 250
 /** How long a connection to an address that moves is asked, while all is calm, and after evidence. */
 const RENEW_MILLIS = 5_000
@@ -23,6 +23,8 @@ export interface Paced {
   readonly primary: PoolNode
   /** Whether it may be: it is the first guess, or was elected. */
   readonly hasPrimary: boolean
+  /** Whether there is none, or it gives no answer: another one may be promoted at any time. */
+  readonly isPrimaryDown: boolean
   isLocal(node: PoolNode): boolean
 }
 
@@ -72,7 +74,7 @@ export class Pace {
   /** The pause between two questions to a server, in ms. */
   pauseFor(node: PoolNode): number {
     if (performance.now() < this.#alarmUntil) return ALARM_PAUSE_MILLIS
-    if (!this.#fleet.hasPrimary) return LEADERLESS_PAUSE_MILLIS
+    if (this.#fleet.isPrimaryDown) return LEADERLESS_PAUSE_MILLIS
     const isNear = this.#fleet.isLocal(node) || this.#isReadFar(node)
     if (this.#needsLag && (node === this.#fleet.primary || isNear)) return this.#lagPauseMillis
     if (isNear) return CALM_MILLIS

@@ -101,6 +101,25 @@ export class PatroniCluster implements AsyncDisposable {
     if (!response.ok) throw new Error(`Patroni refused the switchover: ${response.status} ${text}`)
   }
 
+  /** Has Patroni leave everything as it is, whoever is the primary: two are only warned of. Waits until every member knows. */
+  async pause(): Promise<void> {
+    const leader = await this.leader()
+    const response = await fetch(`${leader?.api}/config`, { method: 'PATCH', body: JSON.stringify({ pause: true }) })
+    if (!response.ok) throw new Error(`Patroni refused the pause: ${response.status} ${await response.text()}`)
+    await until('a member has not heard of the pause', async () => {
+      const states = await Promise.all(this.members.map(async ({ api }) => (await fetch(`${api}/patroni`)).json()))
+      return states.every((state) => (state as { pause?: boolean }).pause === true)
+    })
+  }
+
+  /** Takes the leader's lock away, as its time-out does: the next member that is a primary gets it. */
+  async dropLock(): Promise<void> {
+    const key = Buffer.from('/service/headwater/leader').toString('base64')
+    const url = `http://127.0.0.1:${this.#etcdPort}/v3/kv/deleterange`
+    const response = await fetch(url, { method: 'POST', body: JSON.stringify({ key }) })
+    if (!response.ok) throw new Error(`etcd refused: ${response.status} ${await response.text()}`)
+  }
+
   /** Kills every process of a member at once, as when its machine is gone. */
   async killMember(member: Member): Promise<void> {
     this.#patronis.get(member.name)?.kill('SIGKILL')

@@ -1,7 +1,7 @@
 import type { Trial } from './trial.ts'
 
-export const TABLE_HEAD = `| through | what happened | leader | requests | failed | longest wait | without writes | writes followed the first sign after (ams, nrt) | acknowledged | lost | doubled |
-| ------- | ------------- | ------ | -------: | -----: | -----------: | -------------: | ---: | -------: | ---: | ------: |`
+export const TABLE_HEAD = `| through | what happened | leader | requests | failed | longest wait | without writes | writes came there after its first sign (ams, nrt) | the first was acknowledged after | acknowledged | lost | doubled |
+| ------- | ------------- | ------ | -------: | -----: | -----------: | -------------: | ---: | ---: | -------: | ---: | ------: |`
 
 /** Whether nothing happened that never may, and the writes of both regions found the new primary. */
 export function isGood({ lost, doubled, followedMillis }: Trial): boolean {
@@ -9,7 +9,7 @@ export function isGood({ lost, doubled, followedMillis }: Trial): boolean {
 }
 
 export function rowOf(way: string, trial: Trial): string {
-  const { happening, from, to, requests, failed, slowestMillis, withoutWritesMillis, followedMillis } = trial
+  const { happening, from, to, requests, failed, slowestMillis, withoutWritesMillis } = trial
   const cells = [
     way,
     happening,
@@ -18,7 +18,8 @@ export function rowOf(way: string, trial: Trial): string {
     describeFailures(trial, failed.length),
     seconds(slowestMillis),
     seconds(withoutWritesMillis),
-    `${millis(followedMillis.ams)}, ${millis(followedMillis.nrt)}`,
+    both(trial.followedMillis),
+    both(trial.acknowledgedMillis),
     trial.acknowledged,
     trial.lost,
     trial.doubled,
@@ -38,6 +39,10 @@ function describeFailures({ failed }: Trial, count: number): string {
 
 function seconds(time: number): string {
   return `${(time / 1_000).toFixed(1)} s`
+}
+
+function both({ ams, nrt }: Trial['followedMillis']): string {
+  return `${millis(ams)}, ${millis(nrt)}`
 }
 
 function millis(time: number | undefined): string {

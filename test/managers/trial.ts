@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { askOnce } from '@headwater/test-world'
 import pg from 'pg'
 import { killServer, type Member, type MemberName, type PatroniCluster } from './patroni-cluster.ts'
-import { type PoolOptions, type Region, type Seen, Workload } from './workload.ts'
+import { arrivalIn, type PoolOptions, type Region, type Seen, Workload } from './workload.ts'
 
 /** What happens to the leader. `machine-gone`: all its processes are killed, and nobody but the lock's time-out tells. */
 export type Happening = 'switchover' | 'server-killed' | 'machine-gone'
@@ -17,8 +17,10 @@ export interface Trial {
   readonly slowestMillis: number
   /** From the last write that was acknowledged by the old primary to the first by the new one, in the app of each region. */
   readonly withoutWritesMillis: number
-  /** From the moment in which the new primary first said that it takes writes to the first acknowledged write there, from each region. */
+  /** From the moment in which the new primary first said that it takes writes to the first write that came there, from each region. */
   readonly followedMillis: Readonly<Record<Region, number | undefined>>
+  /** The same to the first that was acknowledged: with synchronous replication the new primary waits for its standbys first. */
+  readonly acknowledgedMillis: Readonly<Record<Region, number | undefined>>
   readonly acknowledged: number
   readonly lost: number
   readonly doubled: number
@@ -54,7 +56,7 @@ export async function runTrial(
   await using signs = new FirstSigns(cluster.members.filter((member) => member !== leader))
   const next = await Promise.race([signs.first, happen(cluster, happening, leader, to)])
   const isFollowed = (): boolean =>
-    (['ams', 'nrt'] as const).every((region) => firstWriteAt(workload.seen, region, next.member) !== undefined)
+    (['ams', 'nrt'] as const).every((region) => firstWrites(workload.seen, region, next.member) !== undefined)
   for (const end = performance.now() + 60_000; !isFollowed() && performance.now() < end; ) await sleep(50)
   await sleep(AFTER_MILLIS)
   await workload.stop()
@@ -65,10 +67,11 @@ export async function runTrial(
   const counts = new Map(writes.map(({ body, count }) => [body, count]))
   const { seen } = workload
   const acknowledged = seen.filter(({ kind, status }) => kind === 'write' && status === 200)
-  const followed = (region: Region): number | undefined => {
-    const at = firstWriteAt(seen, region, next.member)
-    return at === undefined ? undefined : at - next.at
+  const since = (what: 'arrivedAt' | 'answeredAt') => (region: Region) => {
+    const first = firstWrites(seen, region, next.member)
+    return first === undefined ? undefined : first[what] - next.at
   }
+  const [followed, answered] = [since('arrivedAt'), since('answeredAt')]
   return {
     happening,
     from: leader.name,
@@ -78,6 +81,7 @@ export async function runTrial(
     slowestMillis: Math.max(...seen.map(({ tookMillis }) => tookMillis)),
     withoutWritesMillis: longestPause(acknowledged.map(({ sentAt, tookMillis }) => sentAt + tookMillis)),
     followedMillis: { ams: followed('ams'), nrt: followed('nrt') },
+    acknowledgedMillis: { ams: answered('ams'), nrt: answered('nrt') },
     acknowledged: acknowledged.length,
     lost: acknowledged.filter(({ body }) => !counts.has(body)).length,
     doubled: seen.filter(({ body }) => (counts.get(body) ?? 0) > 1).length,
@@ -110,12 +114,19 @@ function candidateFor(cluster: PatroniCluster, leader: Member, to: MemberName | 
   return others.find(({ name }) => name === to) ?? others.find(({ region }) => region !== leader.region) ?? leader
 }
 
-/** When a write of this region's clients was first answered by `member`. */
-function firstWriteAt(seen: readonly Seen[], region: Region, { port }: Member): number | undefined {
-  const times = seen
-    .filter((one) => one.kind === 'write' && one.region === region && one.status === 200 && one.said === String(port))
-    .map(({ sentAt, tookMillis }) => sentAt + tookMillis)
-  return times.length === 0 ? undefined : Math.min(...times)
+/** When the first write of this region's clients came to `member`, and when the first was answered by it. */
+function firstWrites(
+  seen: readonly Seen[],
+  region: Region,
+  { port }: Member,
+): { readonly arrivedAt: number; readonly answeredAt: number } | undefined {
+  const there = seen.flatMap((one) => {
+    const arrival = one.region === region ? arrivalIn(one) : undefined
+    return arrival?.port === port ? [{ arrivedAt: arrival.at, answeredAt: one.sentAt + one.tookMillis }] : []
+  })
+  if (there.length === 0) return undefined
+  const first = (of: (one: (typeof there)[number]) => number): number => Math.min(...there.map(of))
+  return { arrivedAt: first((one) => one.arrivedAt), answeredAt: first((one) => one.answeredAt) }
 }
 
 function longestPause(times: readonly number[]): number {

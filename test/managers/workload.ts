@@ -25,8 +25,15 @@ export interface Seen {
   readonly tookMillis: number
   /** `undefined`: no answer came. */
   readonly status: number | undefined
-  /** The port of the server that a write went to, or what went wrong. */
+  /** What the answer says: of a write, see `arrivalIn`; else what went wrong. */
   readonly said: string
+}
+
+/** To which server a write came, and when: by the clock of this machine, in ms of this process's monotonic clock. */
+export function arrivalIn({ kind, status, said }: Seen): { readonly port: number; readonly at: number } | undefined {
+  if (kind !== 'write' || status !== 200) return undefined
+  const [port, at] = said.split(' ').map(Number)
+  return port === undefined || at === undefined ? undefined : { port, at: at - performance.timeOrigin }
 }
 
 const SECRET = 'a secret of the managers, long enough'
@@ -131,9 +138,10 @@ function startApp(pool: RoutedPool): Promise<Server> {
     }
     const chunks: Buffer[] = []
     for await (const chunk of context.req) chunks.push(chunk as Buffer)
-    const insert = 'insert into note (body) values ($1) returning inet_server_port() as port'
+    const arrived = 'extract(epoch from statement_timestamp()) * 1000 as arrived'
+    const insert = `insert into note (body) values ($1) returning inet_server_port() as port, ${arrived}`
     const { rows } = await noted(pool.query(insert, [Buffer.concat(chunks).toString()]))
-    context.body = String(rows[0]?.port)
+    context.body = `${rows[0]?.port} ${rows[0]?.arrived}`
   })
   const server = createServer(app.callback())
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)))

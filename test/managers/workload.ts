@@ -144,6 +144,8 @@ function startApp(pool: RoutedPool): Promise<Server> {
     context.body = `${rows[0]?.port} ${rows[0]?.arrived}`
   })
   const server = createServer(app.callback())
+  // On a busy machine a connection that rests for 5 s may be closed just as the proxy uses it: that is a 502.
+  server.keepAliveTimeout = 60_000
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)))
 }
 

@@ -4,9 +4,9 @@ import { isIP, type Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { OptionsInvalid } from '@headwater/core'
 import { warn } from '@headwater/core/internal'
-import { idleMillisAfter } from './idle-millis.ts'
 import { type RegionAddresses, resolveAddresses } from './region-addresses.ts'
 import type { ForwardingTarget, ReplayOrder } from './replay-target.ts'
+import { isOver, SpareConnections } from './spare-connections.ts'
 
 /** How `forward()` reaches the instances of other regions. */
 export interface ForwardOptions {
@@ -77,11 +77,9 @@ export function forward(options: ForwardOptions): ForwardingTarget {
     throw new OptionsInvalid('host', `${JSON.stringify(host)} is unknown; expected client or region`)
   }
   const pooling = { keepAlive: true, maxSockets, autoSelectFamilyAttemptTimeout: 1_000 }
-  /** What was said last on a connection about how long it is kept. */
-  const kept = new WeakMap<Socket, string>()
-  const letIdleEnd = (socket: Socket): void => void socket.setTimeout(idleMillisAfter(kept.get(socket), idleMillis))
-  const agent = new Agent(pooling).on('free', letIdleEnd)
-  const tlsAgent = new TlsAgent({ ...pooling, ...tls }).on('free', letIdleEnd)
+  const spare = new SpareConnections(idleMillis)
+  const agent = new Agent(pooling).on('free', (socket: Socket) => spare.putBy(socket))
+  const tlsAgent = new TlsAgent({ ...pooling, ...tls }).on('free', (socket: Socket) => spare.putBy(socket))
 
   async function connectTo(address: URL, { request }: ReplayOrder): Promise<ClientRequest> {
     const isTls = address.protocol === 'https:'
@@ -92,12 +90,20 @@ export function forward(options: ForwardOptions): ForwardingTarget {
       path: request.url,
       setHost: false,
     }
-    const outgoing = isTls
-      ? httpsRequest({ ...common, servername: tls?.servername ?? nameIn(address), agent: tlsAgent })
-      : httpRequest({ ...common, agent })
+    const open = (): ClientRequest =>
+      isTls
+        ? httpsRequest({ ...common, servername: tls?.servername ?? nameIn(address), agent: tlsAgent })
+        : httpRequest({ ...common, agent })
+    let outgoing = open()
     await whenConnected(outgoing, isTls, connectTimeoutMillis)
+    // Nothing was sent on it yet, so another is as good. A new connection ends this.
+    while (outgoing.reusedSocket && (await isOver(outgoing))) {
+      outgoing.destroy()
+      outgoing = open()
+      await whenConnected(outgoing, isTls, connectTimeoutMillis)
+    }
     outgoing.setTimeout(answerTimeoutMillis, () => outgoing.destroy(new Error('no answer came in time')))
-    outgoing.once('response', (far) => kept.set(far.socket, String(far.headers['keep-alive'] ?? '')))
+    outgoing.once('response', (far) => spare.hear(far))
     if (host === 'region') outgoing.setHeader('host', address.host)
     return outgoing
   }
@@ -128,13 +134,10 @@ function whenConnected(outgoing: ClientRequest, isTls: boolean, timeoutMillis: n
     const timer = setTimeout(() => outgoing.destroy(new Error(`no connection in ${timeoutMillis} ms`)), timeoutMillis)
     const settle = (error?: Error): void => {
       clearTimeout(timer)
-      outgoing.off('error', settle)
       if (error === undefined) resolve()
-      else {
-        outgoing.on('error', () => {})
-        reject(error)
-      }
+      else reject(error)
     }
+    // It stays: what breaks later is told by 'close'.
     outgoing.on('error', settle)
     outgoing.once('socket', (socket: Socket) => {
       socket.setKeepAlive(true, PROBE_AFTER_MILLIS)

@@ -54,7 +54,7 @@ class Server {
     let isEnded = false
     return {
       pool: this.#pool,
-      processId: 1,
+      isOwnProcess: () => true,
       query: (text) => (text === CATALOG_STATE ? Promise.resolve(STATE) : Promise.race([answered, terminated])),
       end: async () => {
         if (isEnded) return

@@ -1,12 +1,13 @@
 import type pg from 'pg'
-import { clientClassOf, internalsOf } from './pg-internals.ts'
+import { isOwnProcess } from './own-process.ts'
+import { clientClassOf } from './pg-internals.ts'
 
 /** A connection outside the pools: it takes no place that a query of the app waits for. */
 export interface OwnConnection {
   /** The pool whose server answered. */
   readonly pool: pg.Pool
-  /** The id of the process that serves it, as its startup said. */
-  readonly processId: number | undefined
+  /** Whether the process of this id, which has answered, is its own. */
+  isOwnProcess(processId: number): boolean
   query(text: string): Promise<{ readonly rows: readonly unknown[] }>
   /** Ends it at once, also in the middle of a query; may be called again, and never rejects. */
   end(): Promise<void>
@@ -36,7 +37,7 @@ export async function openOwnConnection(pools: readonly pg.Pool[], signal: Abort
       await client.connect()
       return {
         pool,
-        processId: internalsOf(client).processID ?? undefined,
+        isOwnProcess: (processId) => isOwnProcess(client, processId),
         query: (text: string) => client.query({ text, query_timeout: QUERY_TIMEOUT_MILLIS } as pg.QueryConfig),
         end: async () => {
           signal.removeEventListener('abort', destroy)

@@ -1,7 +1,7 @@
 import { isDirect, type ReplicaState } from '@headwater/core/internal'
 import type pg from 'pg'
+import { isOwnProcess } from '../driver/own-process.ts'
 import type { PoolNode } from '../node/pool-node.ts'
-import { processIdOf } from '../node/read-only-session.ts'
 import { parseServerSample, SERVER_SAMPLE, type ServerSample } from './server-sample.ts'
 import { WAIT_FOR_LSN } from './wait-for-lsn.ts'
 import type { Failure } from './watch.ts'
@@ -50,7 +50,7 @@ export class ServerWatch {
         }
         const sample = parseServerSample(row, sentAt, receivedAt)
         if (direct === undefined) {
-          node.endpoint.findPooler(sample.processId === processIdOf(connection))
+          node.endpoint.findPooler(isOwnProcess(connection, sample.processId))
           node.learnRole(sample.isStandby)
           node.health.markReachable(sentAt)
         }
@@ -65,7 +65,7 @@ export class ServerWatch {
       config: node.config,
       textFor: () => PATH,
       read: ([processId, isStandby], { connection, sentAt }) => {
-        node.endpoint.findPooler(Number(processId) === processIdOf(connection))
+        node.endpoint.findPooler(isOwnProcess(connection, Number(processId)))
         node.learnRole(isStandby === 't')
         node.health.markReachable(sentAt)
       },

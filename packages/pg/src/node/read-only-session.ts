@@ -1,10 +1,9 @@
 import { type EndpointTraits, isDirect } from '@headwater/core/internal'
-import { internalsOf } from '../driver/pg-internals.ts'
+import { ownProcessCondition } from '../driver/own-process.ts'
 import { sendQuestion } from '../driver/send.ts'
 import type { TrackedClient } from '../driver/tracked-client.ts'
 
 const SET = "select pg_catalog.set_config('default_transaction_read_only', 'on', false)"
-const IS_SERVED_BY = 'pg_catalog.pg_backend_pid() operator(pg_catalog.=)'
 
 /** What is known of the session behind a new connection to a replica. */
 export interface OpenedSession {
@@ -19,8 +18,8 @@ export type ReadOnlyOpened = (error: Error | undefined, session: OpenedSession) 
 
 /**
  * Makes sure that a new session on a replica cannot write (X1), and tells whether it is so. Behind a pooler it sends nothing: the
- * setting would stay on a session that others use after us (B3). A pooler answers the startup itself, with a process id of its
- * own, so while nothing is known of one, the setting is made only where the two ids are the same, in one query.
+ * setting would stay on a session that others use after us (B3). While nothing is known of one, the setting is made only where the process is
+ * the connection's own, in one query.
  */
 export function openReadOnly(
   client: TrackedClient,
@@ -30,9 +29,9 @@ export function openReadOnly(
 ): void {
   if (!isDirect(traits)) return opened(undefined, NOT_FORCED)
   if (traits.pooling === 'none' && client.isReadOnlyByDefault === true) return opened(undefined, FORCED)
-  const processId = processIdOf(client)
-  if (processId === undefined && !isTold) return opened(undefined, { isForced: false, isOwn: false })
-  const text = isTold ? SET : `${SET} where ${IS_SERVED_BY} ${processId}`
+  const isOwnThere = ownProcessCondition(client)
+  if (isOwnThere === undefined && !isTold) return opened(undefined, { isForced: false, isOwn: false })
+  const text = isTold ? SET : `${SET} where ${isOwnThere}`
   client.query(text).then(
     ({ rows }) => opened(undefined, { isForced: rows.length === 1, isOwn: isTold ? undefined : rows.length === 1 }),
     (error: Error) => opened(error, NOT_FORCED),
@@ -44,15 +43,10 @@ const NOT_FORCED: OpenedSession = Object.freeze({ isForced: false, isOwn: undefi
 
 /** Asks whether the process behind a connection is its own; `undefined` when that gave no answer. Sets nothing. */
 export function askWhetherOwn(client: TrackedClient, answered: (isOwn: boolean | undefined) => void): void {
-  const processId = processIdOf(client)
-  if (processId === undefined) return answered(false)
-  sendQuestion(client, `select ${IS_SERVED_BY} ${processId}`, (error, rows) => {
+  const isOwnThere = ownProcessCondition(client)
+  if (isOwnThere === undefined) return answered(false)
+  sendQuestion(client, `select ${isOwnThere}`, (error, rows) => {
     const isOwn = error ? undefined : rows[0]?.[0] === 't'
     client.whenSettled(() => answered(isOwn))
   })
-}
-
-/** The id of the process that serves a connection, from its startup; `undefined` when that did not say. */
-export function processIdOf(client: object): number | undefined {
-  return internalsOf(client).processID ?? undefined
 }

@@ -75,8 +75,7 @@ export class StatementInquiry {
     try {
       const { rows } = await connection.query(WHO)
       const [who] = rows as readonly { readonly pid: string; readonly version: string }[]
-      // A pooler answers the startup itself, with a process id of its own.
-      statements.keepsStatements = this.#mayKeep() && Number(who?.pid) === connection.processId
+      statements.keepsStatements = this.#mayKeep() && connection.isOwnProcess(Number(who?.pid))
       if (!statements.keepsStatements || statements.options.plans === 'server') return
       if (Number(who?.version) < GENERIC_PLAN_SINCE) return
       const { generation } = statements

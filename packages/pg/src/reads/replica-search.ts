@@ -1,10 +1,10 @@
 import { ReplicaBehind } from '@headwater/core'
 import { type Frame, isDirect, isTried, type ReplicaState, type Situation } from '@headwater/core/internal'
 import { boundHere } from '../driver/bound-here.ts'
+import { isOwnProcess } from '../driver/own-process.ts'
 import { askReplica } from '../fleet/ask-replica.ts'
 import type { ServerSample } from '../fleet/server-sample.ts'
 import type { Connected, Connection, PoolNode } from '../node/pool-node.ts'
-import { processIdOf } from '../node/read-only-session.ts'
 import type { CatalogCheck } from './catalog-check.ts'
 import type { LateReads } from './late-reads.ts'
 import type { ConnectedToReplica, NoReplica, ReadInSearch } from './read-in-search.ts'
@@ -119,7 +119,7 @@ export class ReplicaSearch {
         connection.release(true)
         node.learn({ kind: 'connection-error', error: failure })
         this.goOn()
-      } else if (!node.traits.isOneServer && state.processId !== processIdOf(client)) {
+      } else if (!node.traits.isOneServer && !isOwnProcess(client, state.processId)) {
         // The next statement may meet another server than this answer came from.
         connection.release()
         this.goOn('behind')

@@ -98,6 +98,19 @@ describe('refusal', () => {
   })
 
   it.each([
+    '"trust" authentication failed',
+    'password authentication failed',
+    'no such user',
+    'no such database: nodb',
+    'SSL required',
+  ])('X3: a login that PgBouncer refuses (08P01 %s) is no outage', (message) => {
+    const error = Object.assign(new Error(message), { severity: 'FATAL', code: '08P01' })
+    expect([isOutOfService(error), isNotRunning(error)]).toEqual([false, false])
+    const outage = Object.assign(new Error('query_wait_timeout'), { severity: 'FATAL', code: '08P01' })
+    expect([isOutOfService(outage), isNotRunning(outage)]).toEqual([true, true])
+  })
+
+  it.each([
     'ECONNREFUSED',
     'ECONNRESET',
     'EPIPE',

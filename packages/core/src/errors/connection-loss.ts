@@ -1,6 +1,7 @@
 import { databaseErrorIn } from './database-error.ts'
 import { findInCauses } from './find-in-causes.ts'
 import { isPgpoolLoss } from './pgpool-loss.ts'
+import { isRefusedByPooler } from './refused-login.ts'
 
 /** Node's codes for a peer that cannot be reached or went away. */
 const NETWORK: ReadonlySet<string> = new Set([
@@ -38,7 +39,8 @@ const TOO_MANY_CONNECTIONS = '53300'
 /** Whether a server's error says that the server does not run, or a pooler in front of it that it cannot be had (class 08, or pgpool-II's own). */
 export function isNotRunning(error: unknown): boolean {
   const code = databaseErrorIn(error)?.code
-  return code !== undefined && (code.startsWith('08') || NOT_RUNNING.has(code) || isPgpoolLoss(error))
+  if (code === undefined) return false
+  return code.startsWith('08') ? !isRefusedByPooler(error) : NOT_RUNNING.has(code) || isPgpoolLoss(error)
 }
 
 /**

@@ -88,6 +88,8 @@ export class Answers {
           const isAskedAgain = this.#fleet.monitor.asks(node) && !query.hasMetStandby
           if (isAskedAgain) this.#fleet.report(node, sample)
           query.hasMetStandby = true
+          // In session mode it would stay at the standby for as long as it lasts.
+          connection.mustClose = true
           holder.answered(connection)
           holder.giveUp(connection)
           if (isAskedAgain) return this.#connecting.toPrimary(query, 'refused')

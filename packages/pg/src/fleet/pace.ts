@@ -1,3 +1,4 @@
+import { isDirect } from '@headwater/core/internal'
 import type { PoolNode } from '../node/pool-node.ts'
 
 /** The pause between two questions to a local server while all is calm; shorter when `maxLag` needs a more exact answer. */
@@ -83,8 +84,12 @@ export class Pace {
 
   /** How long one connection to a server is asked, in ms. An open one stays where it is: where the address leads now, only a new one shows. */
   renewAfter(node: PoolNode): number {
-    if (!node.traits.isMoving) return Number.POSITIVE_INFINITY
-    if (!this.#fleet.hasPrimary) return 0
+    const { hasPrimary } = this.#fleet
+    if (!node.traits.isMoving) {
+      // A pooler that gives a session for as long as its client stays leads only new clients to another server.
+      return hasPrimary || isDirect(node.traits) ? Number.POSITIVE_INFINITY : RENEW_IN_ALARM_MILLIS
+    }
+    if (!hasPrimary) return 0
     return performance.now() < this.#alarmUntil ? RENEW_IN_ALARM_MILLIS : RENEW_MILLIS
   }
 

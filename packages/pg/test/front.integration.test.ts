@@ -1,11 +1,12 @@
 import type { ClusterNode } from '@headwater/cluster'
-import { PrimaryUnavailable, ReplayToPrimary } from '@headwater/core'
+import { PrimaryUnavailable, ReplayToPrimary, runInScope } from '@headwater/core'
 import {
   accountOf,
   type Front,
   hasHaproxy,
   hasPgpool,
   inRequest,
+  requestScope,
   startHaproxy,
   startPgpool,
   TO_ANY,
@@ -108,6 +109,43 @@ describe.each(there)('behind $name before each server', ({ beforeOne }) => {
     expect(failures).toEqual([])
     expect(new Set(answers)).toEqual(new Set(['nrt', 'nrt-2']))
   }, 60_000)
+
+  it.runIf(isWhole)(
+    'F1, B2: a client sees its own write, keeps its session, and names its statements',
+    async () => {
+      await using stage = await Fronted.start(beforeOne, ['nrt'])
+      const [home, away] = [stage.pool('ams'), stage.pool('nrt')]
+      await untilCatalogIsRead(away)
+      for (let n = 1; n <= 5; n += 1) {
+        const writer = requestScope(home, { isWanted: true })
+        await runInScope(writer, () => note(home, 'seen'))
+        const minPosition = await writer.session.capturePosition()
+        const { rows } = await runInScope(requestScope(away, { minPosition }), () =>
+          away.query('select count(*)::int as notes from note'),
+        )
+        expect(rows).toEqual([{ notes: n }])
+      }
+      const client = await home.connect()
+      const heard = new Promise((resolve) => client.on('notification', resolve))
+      await client.query("select set_config('app.tenant', '7', false)")
+      await client.query('create temp table pile (a int)')
+      await client.query('listen news')
+      await client.query("notify news, 'hello'")
+      expect(await heard).toMatchObject({ payload: 'hello' })
+      expect(
+        (await client.query("select current_setting('app.tenant') as tenant from pile right join (select 1) on true"))
+          .rows,
+      ).toEqual([{ tenant: '7' }])
+      client.release(true)
+      const named = await Promise.all(
+        Array.from({ length: 20 }, (_, n) =>
+          away.query({ name: 'who-is', text: 'select who, $1::int as n from server', values: [n] }),
+        ),
+      )
+      expect(named.map(({ rows }) => rows[0])).toEqual(named.map((_, n) => ({ who: 'nrt', n })))
+    },
+    60_000,
+  )
 
   it.runIf(isWhole)(
     'X1, B1: what nobody can see into cannot write there, on a standby and on what was promoted unseen',

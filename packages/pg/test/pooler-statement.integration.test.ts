@@ -1,5 +1,14 @@
-import { ReplayToPrimary, SessionUnavailable } from '@headwater/core'
-import { hasPgBouncer, inRequest, PgBouncer, pgBouncers, untilCatalogIsRead, WHO, World } from '@headwater/test-world'
+import { ReplayToPrimary, runInScope, SessionUnavailable } from '@headwater/core'
+import {
+  hasPgBouncer,
+  inRequest,
+  PgBouncer,
+  pgBouncers,
+  requestScope,
+  untilCatalogIsRead,
+  WHO,
+  World,
+} from '@headwater/test-world'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RoutedPool, RoutedPoolOptions } from '../src/index.ts'
@@ -15,6 +24,7 @@ const REFUSED = { code: 'HEADWATER_SESSION_UNAVAILABLE', reason: 'no-transaction
 describe.skipIf(!hasPgBouncer).each(pgBouncers)('behind PgBouncer $version in statement mode', (command) => {
   let pooler: PgBouncer
   beforeAll(async () => {
+    await world.change('truncate note')
     pooler = await PgBouncer.start(
       { home: world.cluster.primary, replica: world.replica() },
       { pool_mode: 'statement', default_pool_size: '4' },
@@ -118,6 +128,26 @@ describe.skipIf(!hasPgBouncer).each(pgBouncers)('behind PgBouncer $version in st
     expect(await read()).toEqual([[{ who: 'primary' }], [{ who: 'primary' }]])
     // What needs no transaction stays behind the pooler.
     expect((await reader.query(WHO)).rows).toEqual([{ who: 'nrt' }])
+  })
+
+  it('F1, B2: a client sees its own write, and what needs a session goes to the direct URL, or is refused', async () => {
+    const [home, away] = [poolIn('ams'), poolIn('nrt')]
+    await untilCatalogIsRead(away)
+    for (let n = 1; n <= 5; n += 1) {
+      const writer = requestScope(home, { isWanted: true })
+      await runInScope(writer, () => home.query(write('seen')))
+      const minPosition = await writer.session.capturePosition()
+      const { rows } = await runInScope(requestScope(away, { minPosition }), () =>
+        away.query("select count(*)::int as notes from note where body = 'seen'"),
+      )
+      expect(rows).toEqual([{ notes: n }])
+    }
+    await expect(home.query('listen news')).rejects.toMatchObject({ reason: 'no-direct-address' })
+    const around = poolIn('ams', {}, { direct: world.cluster.primary.url })
+    const client = await around.connect()
+    await client.query("set app.tenant = '7'")
+    expect((await client.query("select current_setting('app.tenant') as tenant")).rows).toEqual([{ tenant: '7' }])
+    client.release(true)
   })
 
   it('B3: an app with plain pg on the same pooler does not notice', async () => {

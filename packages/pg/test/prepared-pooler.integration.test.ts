@@ -8,7 +8,10 @@ beforeAll(async () => {
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
-describe.skipIf(!hasPgBouncer).each(['session', 'transaction'])('behind PgBouncer in %s mode', (mode) => {
+/** `pnpm poolers` runs all of them. */
+const MODES = ['session', 'transaction', ...(process.env['HEADWATER_PGBOUNCER'] === undefined ? [] : ['statement'])]
+
+describe.skipIf(!hasPgBouncer).each(MODES)('behind PgBouncer in %s mode', (mode) => {
   let pooler: PgBouncer
   beforeAll(async () => {
     pooler = await PgBouncer.start({ writable: world.cluster.primary }, { pool_mode: mode })

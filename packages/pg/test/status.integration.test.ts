@@ -96,8 +96,13 @@ describe('pool.status()', { timeout: 60_000 }, () => {
     const asked = { instances: 1, allowed: rows[0]?.allowed }
     await expect.poll(() => serverOf(pool, 'primary').budget, PATIENT).toEqual({ own: 8, needed: 8, ...asked })
     await expect.poll(() => serverOf(pool, 'replica-0').budget, PATIENT).toEqual({ own: 5, needed: 5, ...asked })
-    const pooled = world.pool('nrt', { pooler: 'transaction', direct: world.cluster.primary.url, max: 7, logger })
-    expect(serverOf(pooled, 'primary').budget).toMatchObject({ instances: undefined, needed: undefined })
+    const direct = `${world.cluster.primary.url}?application_name=direct`
+    const pooled = world.pool('nrt', {
+      primary: { region: 'ams', connectionString: world.cluster.primary.url, pooler: 'transaction', direct },
+      max: 7,
+      logger,
+    })
+    expect(serverOf(pooled, 'primary').budget).toMatchObject({ own: 16, instances: undefined, needed: undefined })
   })
 
   it('O4: shows a replica that stands still by its lag, in bytes and in time', async () => {

@@ -8,7 +8,7 @@ export interface ServerCapacity {
 
 /** How many connections a server may be asked for, and how many it takes. */
 export interface ConnectionBudget {
-  /** The most that this pool opens to it: `max`, the same again at `direct`, and one of its watch. */
+  /** The most that this pool holds open to it: `max` and one of its watch, and the same again at `direct`. Reading the catalog takes one more for a moment. */
   readonly own: number
   /** How many instances are connected to it; `undefined` before that was asked, and behind a pooler, which hides them. */
   readonly instances: number | undefined
@@ -21,7 +21,7 @@ export interface ConnectionBudget {
   readonly allowed: number | undefined
 }
 
-/** The connection of the pool's watch. */
+/** The connection of the pool's watch, on each way: the one through the pooler is watched too. */
 const WATCHES = 1
 /** pg's own default of `max`. */
 export const DEFAULT_MAX = 10
@@ -32,7 +32,7 @@ export function connectionBudget(
   { hasDirect, isDirect }: { readonly hasDirect: boolean; readonly isDirect: boolean },
   capacity: ServerCapacity | undefined,
 ): ConnectionBudget {
-  const own = (max ?? DEFAULT_MAX) * (hasDirect ? 2 : 1) + WATCHES
+  const own = ((max ?? DEFAULT_MAX) + WATCHES) * (hasDirect ? 2 : 1)
   const instances = isDirect ? capacity?.instances : undefined
   const needed = instances === undefined ? undefined : own * instances
   return Object.freeze({ own, instances, needed, allowed: capacity?.allowed })

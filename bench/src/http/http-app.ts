@@ -96,6 +96,8 @@ async function serve(setup: AppSetup): Promise<void> {
     server.closeAllConnections()
     void pool.end()
   })
+  // Its connections idle while the other app is measured, longer on a busy machine than Node waits.
+  server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1', () => {
     const { port } = server.address() as AddressInfo
     tell({ port })

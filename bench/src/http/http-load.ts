@@ -56,6 +56,8 @@ export class HttpLoad implements AsyncDisposable {
           answer = ''
           send()
         }
+        // Nobody would tell of what was closed before.
+        if (socket.destroyed) return closed()
         socket.on('data', take).on('error', settle).on('close', closed)
         send()
       })

@@ -1,6 +1,6 @@
 import type { ScopeRefusal } from '@headwater/core/internal'
 import type { Replacement } from '../replay/replay-target.ts'
-import type { HeadKeeper } from '../response/response-gate.ts'
+import type { HeadKeeper } from '../response/head-keeper.ts'
 import type { ResponseHead } from '../response/response-head.ts'
 import { writeServerTiming } from '../response/server-timing.ts'
 import { timingOf } from './answer-timing.ts'

@@ -32,11 +32,18 @@ export interface NodeRequestLife {
   handOver(error: unknown): boolean
 }
 
-const lives = new WeakMap<ServerResponse, NodeRequestLife>()
+/**
+ * A response's own property, and no WeakMap: what is in one that is old is kept until the old ones are collected, and each life keeps its
+ * response.
+ */
+const LIFE = Symbol('headwater.life')
+
+type WithLife = ServerResponse & { [LIFE]?: NodeRequestLife }
 
 /** The life of the request that `response` answers; `undefined` where the app skips it, or `openNodeRequest()` was not called for it. */
 export function nodeRequestLifeOf(response: ServerResponse): NodeRequestLife | undefined {
-  return lives.get(response)
+  const one: WithLife = response
+  return one[LIFE]
 }
 
 /** Opens the life of a request on Node's own request and response. Returns `undefined` when the app skips it. */
@@ -59,7 +66,8 @@ export function openNodeRequestLife(
     keepNodeRequest(life, request, lifecycle.options.bodyLimitBytes)
   }
   const gated = new GatedRequestLife(life, response)
-  lives.set(response, gated)
+  const one: WithLife = response
+  one[LIFE] = gated
   return gated
 }
 

@@ -1,5 +1,5 @@
 import { OptionsInvalid } from '@headwater/core'
-import { parseHeaderPairs } from './header-pairs.ts'
+import { FlyArrival } from './fly-arrival.ts'
 import type { AnsweringTarget } from './replay-target.ts'
 
 /** What Fly's proxy does with a replay that no machine takes. */
@@ -29,9 +29,6 @@ export interface FlyReplayOptions {
 
 /** The name of this target. */
 export const FLY_REPLAY = 'fly-replay'
-
-/** Fly sets at least one of these on every request that passes its proxy. */
-const FLY_HEADERS = ['fly-request-id', 'fly-client-ip', 'fly-region', 'fly-replay-src', 'fly-forwarded-port'] as const
 
 /**
  * Replays through Fly's proxy: `fly-replay: region=…;state=…`. This is the default replay target.
@@ -79,24 +76,7 @@ export function flyReplay(options: FlyReplayOptions = {}): AnsweringTarget {
       },
     }),
     steer: (region) => ({ 'fly-prefer-region': region }),
-    arrival: (header) => {
-      const failure = parseHeaderPairs(header('fly-replay-failed'))
-      const isOwn = machine === undefined || failure?.get('replay_source') === machine
-      const took = isOwn ? (failure?.get('elapsed_ms') ?? '') : ''
-      return {
-        state: stateIn(header('fly-replay-src')),
-        // Nobody signs this header. A client that forges it only gets its own writes refused with 503.
-        hasFailed: /^[a-z_]{1,64}$/.test(failure?.get('reason') ?? ''),
-        failedAfterMillis: /^\d{1,7}$/.test(took) ? Number(took) : undefined,
-        // Few requests are asked these, and a header is not free to look up.
-        get isCached(): true | undefined {
-          return header('fly-replay-cache-status') === 'hit' ? true : undefined
-        },
-        get isBehindProxy(): boolean {
-          return FLY_HEADERS.some((name) => header(name) !== undefined)
-        },
-      }
-    },
+    arrival: (header) => new FlyArrival(header, machine),
   })
 }
 
@@ -104,10 +84,4 @@ export function flyReplay(options: FlyReplayOptions = {}): AnsweringTarget {
 function regionsOf(regions: readonly [string, ...string[]]): string {
   const each = [...new Set(regions)]
   return each.length === 1 ? regions[0] : `"${each.join(',')}"`
-}
-
-/** What does not parse, as two headers folded into one, may still show that the request was replayed: P4 needs no more. */
-function stateIn(source: string | undefined): string | undefined {
-  const pairs = parseHeaderPairs(source)
-  return pairs === undefined ? /state="?(hw\d{1,3}\.[\w.-]{1,256})/.exec(source ?? '')?.[1] : pairs.get('state')
 }

@@ -40,11 +40,33 @@ export function limitBody(
  * parser that calls `next` from one of them loses the scope.
  */
 export function keepScope(request: IncomingMessage, scope: Scope): void {
-  const { emit } = request
-  request.emit = function scopedEmit(event: string | symbol, ...args: unknown[]): boolean {
-    if (currentScope() === scope) return Reflect.apply(emit, request, [event, ...args])
-    return runInScope(scope, () => Reflect.apply(emit, request, [event, ...args]))
+  const kept: KeptScope = { scope, emit: request.emit }
+  // Where `headwater()` is in use twice, the inner scope is inside the outer one.
+  if (KEPT in request) request.emit = (...args: unknown[]) => emitIn(kept, request, args)
+  else {
+    const one: IncomingMessage & { [KEPT]?: KeptScope } = request
+    one[KEPT] = kept
+    // The same function for all requests: of closures as a request's own methods V8 keeps one hidden class each, and through it
+    // the whole request until the old ones are collected.
+    request.emit = scopedEmit
   }
+}
+
+interface KeptScope {
+  readonly scope: Scope
+  /** What the request did before: its class's, or what other middleware has put on it. */
+  readonly emit: IncomingMessage['emit']
+}
+
+const KEPT = Symbol('headwater.scope')
+
+function scopedEmit(this: IncomingMessage & { readonly [KEPT]: KeptScope }, ...args: unknown[]): boolean {
+  return emitIn(this[KEPT], this, args)
+}
+
+function emitIn({ scope, emit }: KeptScope, request: IncomingMessage, args: readonly unknown[]): boolean {
+  if (currentScope() === scope) return Reflect.apply(emit, request, args)
+  return runInScope(scope, () => Reflect.apply(emit, request, args))
 }
 
 /**

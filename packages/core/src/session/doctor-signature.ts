@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { nodeCrypto } from './node-crypto.ts'
 import { perSecret } from './per-secret.ts'
 
 /** The request header with which `headwater doctor` proves that it holds the secret, and the answer header that proves the same. */
@@ -46,11 +46,11 @@ function isSignedBy(secrets: readonly string[], said: string, signature: string)
   let isOurs = false
   for (const secret of secrets) {
     const wanted = hmacOf(secret, said)
-    if (given.length === wanted.length && timingSafeEqual(given, wanted)) isOurs = true
+    if (given.length === wanted.length && nodeCrypto().timingSafeEqual(given, wanted)) isOurs = true
   }
   return isOurs
 }
 
 function hmacOf(secret: string, said: string): Buffer {
-  return createHmac('sha256', keyOf(secret)).update(said).digest()
+  return nodeCrypto().createHmac('sha256', keyOf(secret)).update(said).digest()
 }

@@ -1,4 +1,4 @@
-import { hkdfSync } from 'node:crypto'
+import { nodeCrypto } from './node-crypto.ts'
 
 /** An app has one secret, or two while they rotate. */
 const MOST_SECRETS = 32
@@ -15,7 +15,7 @@ export function perSecret<Made>(purpose: string, make: (key: Buffer) => Made): (
   return (secret) => {
     const known = made.get(secret)
     if (known !== undefined) return known
-    const fresh = make(Buffer.from(hkdfSync('sha256', secret, '', `headwater ${purpose}`, KEY_BYTES)))
+    const fresh = make(Buffer.from(nodeCrypto().hkdfSync('sha256', secret, '', `headwater ${purpose}`, KEY_BYTES)))
     if (made.size >= MOST_SECRETS) made.clear()
     made.set(secret, fresh)
     return fresh

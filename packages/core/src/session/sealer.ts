@@ -1,4 +1,5 @@
-import { createCipheriv, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { nodeCrypto } from './node-crypto.ts'
 
 /** The length of the tag before a sealed text, in bytes: it starts the key stream, and proves that nobody changed the text. */
 export const TAG_BYTES = 16
@@ -19,6 +20,7 @@ export class Sealer {
 
   /** `key` has 64 bytes: the first half authenticates, the second one encrypts. `context` is authenticated with every text. */
   constructor(key: Uint8Array, context: Uint8Array = new Uint8Array()) {
+    const { createSecretKey } = nodeCrypto()
     this.#macKey = createSecretKey(key.subarray(0, 32))
     this.#cipherKey = createSecretKey(key.subarray(32, 64))
     // With its length, so that no text reads as a part of it.
@@ -27,7 +29,12 @@ export class Sealer {
 
   /** A keyed fingerprint of 16 bytes. */
   tag(text: Uint8Array): Buffer {
-    return createHmac('sha256', this.#macKey).update(this.#context).update(text).digest().subarray(0, TAG_BYTES)
+    return nodeCrypto()
+      .createHmac('sha256', this.#macKey)
+      .update(this.#context)
+      .update(text)
+      .digest()
+      .subarray(0, TAG_BYTES)
   }
 
   /** The tag, and behind it the text, encrypted. */
@@ -41,11 +48,11 @@ export class Sealer {
     if (sealed.length <= TAG_BYTES) return undefined
     const tag = sealed.subarray(0, TAG_BYTES)
     const text = this.#encrypt(tag, sealed.subarray(TAG_BYTES))
-    return timingSafeEqual(tag, this.tag(text)) ? text : undefined
+    return nodeCrypto().timingSafeEqual(tag, this.tag(text)) ? text : undefined
   }
 
   /** Counter mode: its own inverse. */
   #encrypt(tag: Uint8Array, text: Uint8Array): Buffer {
-    return createCipheriv('aes-256-ctr', this.#cipherKey, tag).update(text)
+    return nodeCrypto().createCipheriv('aes-256-ctr', this.#cipherKey, tag).update(text)
   }
 }

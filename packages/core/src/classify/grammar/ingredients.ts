@@ -2,7 +2,8 @@ import { decodeString } from '../sql/decode-string.ts'
 import { K } from '../sql/keywords.ts'
 import type { Lexer } from '../sql/lexer.ts'
 import { T } from '../sql/tokens.ts'
-import { getInformation, getKeyword } from '../sql/words.ts'
+import { getKeyword } from '../sql/word-list.ts'
+import { getInformation } from '../sql/words.ts'
 
 /** What a text is put together of, as far as the expression that makes it shows. */
 export interface Ingredients {

@@ -11,17 +11,14 @@ import {
   FUNCTION_KINDS,
   FUNCTION_READS,
   FUNCTION_SET_CONFIG,
-  findName,
   getCategory,
   getFunctionKind,
-  getInformation,
   getKeyword,
-  getName,
   getRelationKind,
-  isInformationSchemaFunction,
   RELATION_NODE_LOCAL,
   RELATION_SEQUENCE,
-} from '../sql/words.ts'
+} from '../sql/word-list.ts'
+import { findName, getInformation, getName, isInformationSchemaFunction } from '../sql/words.ts'
 import type { Scan } from './scan.ts'
 
 const { DOT, OPEN, QUOTED, STRING, WORD } = T

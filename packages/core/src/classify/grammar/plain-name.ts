@@ -1,6 +1,7 @@
 import type { NameFilter } from '../names/name-filter.ts'
 import { T } from '../sql/tokens.ts'
-import { getInformation, getRelationKind } from '../sql/words.ts'
+import { getRelationKind } from '../sql/word-list.ts'
+import { getInformation } from '../sql/words.ts'
 import { pass } from './parentheses.ts'
 import { F, P, type Scan } from './scan.ts'
 

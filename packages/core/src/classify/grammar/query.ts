@@ -1,6 +1,7 @@
 import { CATEGORY_COLUMN, CATEGORY_FUNCTION, CATEGORY_NAME, CATEGORY_RESERVED, K } from '../sql/keywords.ts'
 import { T } from '../sql/tokens.ts'
-import { getCategory, getInformation, getKeyword } from '../sql/words.ts'
+import { getCategory, getKeyword } from '../sql/word-list.ts'
+import { getInformation } from '../sql/words.ts'
 import { isCall } from './calls.ts'
 import { seeTextToRun } from './dynamic-query.ts'
 import {

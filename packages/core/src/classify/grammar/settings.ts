@@ -1,5 +1,5 @@
 import { T } from '../sql/tokens.ts'
-import { FUNCTION_CURRENT_SETTING, FUNCTION_SET_CONFIG } from '../sql/words.ts'
+import { FUNCTION_CURRENT_SETTING, FUNCTION_SET_CONFIG } from '../sql/word-list.ts'
 import { FUNCTION_MAY_RUN_TEXT, isNodeSetting, type Part } from './names.ts'
 import { F, type Scan } from './scan.ts'
 import { watchText } from './text-argument.ts'

@@ -1,6 +1,7 @@
 import { K } from '../sql/keywords.ts'
 import { T } from '../sql/tokens.ts'
-import { getInformation, getKeyword } from '../sql/words.ts'
+import { getKeyword } from '../sql/word-list.ts'
+import { getInformation } from '../sql/words.ts'
 import { READS_NAMED_FIRST, READS_NAMED_SECOND, RUNS_ANY, RUNS_SECOND } from './names.ts'
 import { F, type Scan } from './scan.ts'
 import { seeNamedInText } from './text-to-run.ts'

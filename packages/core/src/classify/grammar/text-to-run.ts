@@ -7,10 +7,9 @@ import {
   FUNCTION_KINDS,
   FUNCTION_READS,
   FUNCTION_SET_CONFIG,
-  findName,
   getFunctionKind,
-  getInformation,
-} from '../sql/words.ts'
+} from '../sql/word-list.ts'
+import { findName, getInformation } from '../sql/words.ts'
 import type { Scan } from './scan.ts'
 
 const WORDS = /[a-z_\u0080-\uffff][\w$\u0080-\uffff]*/gi

@@ -1,7 +1,8 @@
 import type { IsolationLevel, TransactionControl, TransactionModes } from '../../statement/statement.ts'
 import { K } from '../sql/keywords.ts'
 import { T } from '../sql/tokens.ts'
-import { getInformation, getKeyword } from '../sql/words.ts'
+import { getKeyword } from '../sql/word-list.ts'
+import { getInformation } from '../sql/words.ts'
 import type { Scan } from './scan.ts'
 
 /** The keyword at the current token, 0 when it is none. */

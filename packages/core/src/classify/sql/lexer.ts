@@ -3,7 +3,8 @@ import { C, CLASS, FOLDED, isDigit, isLetter, OPERATOR_KIND, SIGN, SPECIAL, U } 
 import { blockCommentEnd, hintAt, lineCommentEnd } from './comments.ts'
 import { numberEnd } from './number.ts'
 import { T } from './tokens.ts'
-import { findWord, hashStep } from './words.ts'
+import { hashStep } from './word-list.ts'
+import { findWord } from './words.ts'
 
 /**
  * What a backslash in a plain string is taken for, which is up to the session's `standard_conforming_strings`: nothing

@@ -1,5 +1,5 @@
 export type { CatalogTarget } from './catalog/catalog-query.ts'
-export { type LoadCatalogOptions, loadCatalog } from './catalog/load.ts'
+export { type LoadCatalogOptions, loadCatalog } from './catalog/load-catalog.ts'
 export type { CatalogKnowledge } from './catalog/object.ts'
 export type { ConnectionBudget } from './fleet/connection-budget.ts'
 export { patroni } from './fleet/patroni.ts'

@@ -2,6 +2,7 @@ import { createClassifier } from '@headwater/core/internal'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { CatalogCache } from '../src/catalog/cache.ts'
+import { readCatalog } from '../src/catalog/load.ts'
 import { openOwnConnection } from '../src/driver/own-connection.ts'
 import { CatalogWorld } from './catalog-world.ts'
 
@@ -19,6 +20,7 @@ it('follows a function that learns to write, after the standby has refused it', 
   const classifier = createClassifier()
   let clock = 0
   const cache = new CatalogCache({
+    read: readCatalog,
     open: (signal) => openOwnConnection([world.standby, world.primary], signal),
     onKnowledge: (knowledge) => classifier.learn(knowledge),
     now: () => clock,

@@ -5,6 +5,7 @@ import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
 import { CatalogCache, type CatalogCacheOptions } from '../src/catalog/cache.ts'
 import { CATALOG_STATE } from '../src/catalog/fingerprint.ts'
+import { readCatalog } from '../src/catalog/load.ts'
 import type { OwnConnection } from '../src/driver/own-connection.ts'
 import { openOwnConnection } from '../src/driver/own-connection.ts'
 
@@ -29,6 +30,7 @@ class Server {
         this.primaryOnly.push(isPrimaryOnly)
         return this.#open()
       },
+      read: readCatalog,
       onKnowledge: (knowledge) => this.known.push(knowledge),
       onFailure: (error) => this.failures.push(error),
       now: () => this.clock,

@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { classify } from '@headwater/core/internal'
 import { expect, it } from 'vitest'
-import { loadCatalog } from '../src/catalog/load.ts'
+import { loadCatalog } from '../src/catalog/load-catalog.ts'
 import { CatalogWorld } from './catalog-world.ts'
 
 const COUNT = 5000

@@ -3,7 +3,7 @@ import { type Access, type AccessReason, classify, classifyRefusal, type Knowled
 import { World } from '@headwater/test-world'
 import pg from 'pg'
 import { expect } from 'vitest'
-import { loadCatalog } from '../src/catalog/load.ts'
+import { loadCatalog } from '../src/catalog/load-catalog.ts'
 import type { CatalogKnowledge } from '../src/catalog/object.ts'
 
 /** What a hot standby does with a statement, as the test finds out by running it there and then on the primary. */

@@ -1,6 +1,6 @@
 import { classify } from '@headwater/core/internal'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadCatalog } from '../src/catalog/load.ts'
+import { loadCatalog } from '../src/catalog/load-catalog.ts'
 import { CatalogWorld } from './catalog-world.ts'
 
 const FUNCTIONS = `

@@ -2,7 +2,8 @@ import { classify } from '@headwater/core/internal'
 import { expect, it } from 'vitest'
 import type { CatalogRow } from '../src/catalog/catalog-query.ts'
 import { judgeForeignBody } from '../src/catalog/foreign-language.ts'
-import { judgeCatalog, loadCatalog } from '../src/catalog/load.ts'
+import { judgeCatalog } from '../src/catalog/load.ts'
+import { loadCatalog } from '../src/catalog/load-catalog.ts'
 import { resolveCatalog } from '../src/options/catalog-options.ts'
 
 /** A row of the catalog as Postgres gives it; only what a test is about is said. */

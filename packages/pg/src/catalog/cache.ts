@@ -12,7 +12,7 @@ import type { OwnConnection } from '../driver/own-connection.ts'
 import { MAX_AGE_MILLIS, REFRESH_AFTER_MILLIS } from '../options/catalog-options.ts'
 import { checkOverrides } from '../options/overrides.ts'
 import { CatalogAge, type CatalogStanding, type CatalogState } from './catalog-age.ts'
-import { readCatalog } from './load.ts'
+import type { CatalogReading } from './load.ts'
 import { mayChangeSchema } from './schema-change.ts'
 import { SchemaChangers } from './schema-changers.ts'
 
@@ -24,6 +24,8 @@ export interface CatalogCacheOptions {
    * leave no socket.
    */
   readonly open: (signal: AbortSignal, isPrimaryOnly: boolean, changed: pg.Pool | undefined) => Promise<OwnConnection>
+  /** Reads the catalog over what was opened, with the overrides. */
+  readonly read: (connection: OwnConnection, functions: Readonly<Record<string, Access>>) => Promise<CatalogReading>
   /** Called with all new knowledge, also at construction when there are overrides. Must not throw. */
   readonly onKnowledge: (knowledge: Knowledge) => void
   /** Called when a load failed; another one follows by itself. Must not throw. */
@@ -218,7 +220,7 @@ export class CatalogCache {
       signal.throwIfAborted()
       const { pool } = this.#connection
       const askedAt = this.#now()
-      const { knowledge, state, changers } = await readCatalog(this.#connection, this.#functions)
+      const { knowledge, state, changers } = await this.#options.read(this.#connection, this.#functions)
       signal.throwIfAborted()
       this.#failures = 0
       // A change that was made during the load may not be in it.

@@ -1,5 +1,4 @@
 import { type Access, createKnowledge } from '@headwater/core/internal'
-import { checkOverrides } from '../options/overrides.ts'
 import type { CatalogState } from './catalog-age.ts'
 import { CATALOG_QUERY, type CatalogRow, type CatalogTarget } from './catalog-query.ts'
 import { CatalogFacts, expression } from './facts.ts'
@@ -10,39 +9,21 @@ import { buildKnowledge } from './knowledge.ts'
 import type { CatalogKnowledge } from './object.ts'
 import { SchemaChangers } from './schema-changers.ts'
 
-/** Options of {@link loadCatalog}. */
-export interface LoadCatalogOptions {
-  /**
-   * What functions, operators and views do, by name or `schema.name`, spelled as Postgres folds it, such as
-   * `{ 'audit.touch': 'write' }`. It overrides the catalog, also for whatever calls them.
-   *
-   * @default {}
-   */
-  readonly functions?: Readonly<Record<string, Access>> | undefined
-}
-
-/**
- * Reads from a database what a statement's text does not show: which of its functions, operators, views, policies,
- * domains and casts only read, and which relations a standby cannot answer for.
- *
- * Takes one round trip, on any node; needs PostgreSQL 14 or newer. For an unqualified name every schema counts, and of
- * several overloads the strictest. `unknown` means that a standby may be asked without harm; a function that may catch the
- * standby's error, or reaches other servers, is a `write`.
- *
- * @throws {OptionsInvalid} when `functions` is not a record of accesses. Passes on what `target.query` rejects with.
- */
-export async function loadCatalog(target: CatalogTarget, options: LoadCatalogOptions = {}): Promise<CatalogKnowledge> {
-  const overrides = checkOverrides('functions', options.functions)
-  const { rows } = await target.query(CATALOG_QUERY)
-  return judgeCatalog(rows as readonly CatalogRow[], overrides)
-}
-
 /** What is known of a database from one reading. */
 export interface CatalogReading {
   readonly knowledge: CatalogKnowledge
   /** The state of the catalog right before: what was read may be newer, never older. `undefined` when the server cannot tell. */
   readonly state: CatalogState | undefined
   readonly changers: SchemaChangers
+}
+
+/** Reads the catalog and judges it, in one round trip. */
+export async function readKnowledge(
+  target: CatalogTarget,
+  overrides: Readonly<Record<string, Access>>,
+): Promise<CatalogKnowledge> {
+  const { rows } = await target.query(CATALOG_QUERY)
+  return await judgeCatalog(rows as readonly CatalogRow[], overrides)
 }
 
 /** Asks for the state of the catalog, then reads and judges it. */

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events'
 import type { Submittable } from 'pg'
 import { boundHere } from './bound-here.ts'
 
@@ -28,7 +27,7 @@ const CALLBACK_METHODS = ['read', 'close', 'write', 'end']
  */
 export function bindToCaller(submittable: Submittable): void {
   const run = boundHere((call: () => unknown) => call())
-  const isEmitter = submittable instanceof EventEmitter
+  const isEmitter = submittable instanceof process.getBuiltinModule('node:events').EventEmitter
   const isReadable = isEmitter && 'pipe' in submittable
   for (const name of isEmitter ? [...HANDLERS, 'emit'] : [...HANDLERS, ...ROW_HANDLERS]) {
     replace(

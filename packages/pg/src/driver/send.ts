@@ -1,4 +1,3 @@
-import { types } from 'node:util'
 import { internalsOf } from './pg-internals.ts'
 import type { QueryCall } from './query-call.ts'
 import { type AppConfig, copyConfig, toSentQuery } from './sent-query.ts'
@@ -13,7 +12,7 @@ export function sendQuery(client: TrackedClient, { config, values }: QueryCall, 
   const internals = internalsOf(client)
   if (typeof config === 'string') {
     // pg looks at the values without a guard; a true array cannot throw there.
-    const sent = types.isProxy(values) ? toSentQuery(client, NO_CONFIG, values, answered, config) : undefined
+    const sent = isProxy(values) ? toSentQuery(client, NO_CONFIG, values, answered, config) : undefined
     return void (sent === undefined ? internals.query(config, values, answered) : internals.query(sent))
   }
   const app = config as AppConfig
@@ -21,6 +20,9 @@ export function sendQuery(client: TrackedClient, { config, values }: QueryCall, 
   if (sent === undefined) internals.query(copyConfig(app), values, answered)
   else internals.query(sent)
 }
+
+// Not imported: node:util makes all that it has for an import, which takes as long as a third of this package.
+const { isProxy } = process.getBuiltinModule('node:util').types
 
 const NO_CONFIG: AppConfig = Object.freeze({ text: '' })
 

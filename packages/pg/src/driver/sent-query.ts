@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import pg, { type QueryConfig } from 'pg'
 import { internalsOf, PgQuery, queryInternalsOf, type ResultInternals } from './pg-internals.ts'
 import type { Settle } from './settle.ts'
@@ -75,6 +74,7 @@ export const IS_KNOWN: boolean = isLikeThose()
 function isLikeThose(): boolean {
   const settle: Settle = () => undefined
   const config = { text: 'a', name: 'b', values: [1], rowMode: 'array', queryMode: 'extended', binary: true }
+  const { isDeepStrictEqual } = process.getBuiltinModule('node:util')
   const all = { ...config, types: pg.types, portal: 'c', rows: 1 }
   const theirs: object = new PgQuery(all, undefined, settle)
   const ours: Partial<Record<string, unknown>> = { ...new SentQuery(all, all.text, all.values, settle) }

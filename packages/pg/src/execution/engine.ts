@@ -3,7 +3,7 @@ import { Fleet } from '../fleet/fleet.ts'
 import type { Connected } from '../node/pool-node.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 import { Reads } from '../reads/reads.ts'
-import { Reporter } from '../report/reporter.ts'
+import { reportLater } from '../report/report-later.ts'
 import { connectEarly } from './connect-early.ts'
 import { Decisions } from './decisions.ts'
 import { Execution } from './execution.ts'
@@ -19,14 +19,14 @@ export class Engine {
   readonly execution: Execution
   /** Whether a lease finds out the numbers of its transactions (X6). */
   readonly tracksCommits: boolean
-  readonly #reporter: Reporter
+  readonly #endReport: () => Promise<void>
   readonly #routing: ResolvedOptions['routing']
 
   constructor(options: ResolvedOptions) {
     this.#routing = options.routing
     this.tracksCommits = options.trackCommits
     this.fleet = new Fleet(options)
-    this.#reporter = new Reporter(this.fleet, options)
+    this.#endReport = reportLater(this.fleet, options)
     this.verdicts = new Verdicts(options.catalog, this.fleet, options.logger)
     this.reads = new Reads(this.fleet, options, this.verdicts.catalog)
     this.decisions = new Decisions(options, this.fleet, this.reads, this.verdicts)
@@ -41,7 +41,7 @@ export class Engine {
 
   /** Ends the background work (watches, the catalog), then the pools. Rejects with an AggregateError of what could not be closed. */
   async end(): Promise<void> {
-    await Promise.all([this.verdicts.end(), this.#reporter.end()])
+    await Promise.all([this.verdicts.end(), this.#endReport()])
     await this.fleet.end()
   }
 }

@@ -39,6 +39,11 @@ export class Verdicts {
           if (isPrimaryOnly) return openOwnConnection([fleet.primary.pool], signal)
           return openOwnConnection(changed === undefined ? fleet.nearest : [changed, ...fleet.nearest], signal)
         },
+        // A process that starts reads before it knows the catalog.
+        read: async (connection, overrides) => {
+          const { readCatalog } = await import('../catalog/load.ts')
+          return await readCatalog(connection, overrides)
+        },
         onKnowledge: (knowledge) => this.#classifier.learn(knowledge),
         onFailure: (error) => {
           fleet.primary.learn({ kind: 'connection-error', error })

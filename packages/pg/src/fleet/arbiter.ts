@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { PrimaryConflict } from '@headwater/core'
 import { runOutside, type WarnOptions, warn } from '@headwater/core/internal'
 import type { PoolNode } from '../node/pool-node.ts'
@@ -6,6 +5,7 @@ import type { ServerFacts } from '../options/server-facts.ts'
 import type { PrimaryName, Truth } from '../options/truth-options.ts'
 import { factsOf } from './facts-of.ts'
 import type { ServerSample } from './server-sample.ts'
+import { sleep } from './sleep.ts'
 
 /** The pause between two questions while servers are in conflict. */
 const PAUSE_MILLIS = 1_000
@@ -96,7 +96,7 @@ export class Arbiter {
         this.#failure = error
       }
       this.#onAnswer()
-      await sleep(PAUSE_MILLIS, undefined, { signal, ref: false }).catch(() => undefined)
+      await sleep(PAUSE_MILLIS, signal)
     }
   }
 }

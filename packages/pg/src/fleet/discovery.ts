@@ -1,7 +1,6 @@
-import { Resolver } from 'node:dns/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { runOutside } from '@headwater/core/internal'
 import type { NameResolver, ResolvedDiscovery } from '../options/discover-options.ts'
+import { sleep } from './sleep.ts'
 
 /** One server that DNS knows. */
 export interface FoundServer {
@@ -79,7 +78,7 @@ export class Discovery {
         this.#onFailure(error)
       }
       first()
-      await sleep(pause, undefined, { signal, ref: false }).catch(() => undefined)
+      await sleep(pause, signal)
     }
     first()
   }
@@ -95,7 +94,9 @@ export class Discovery {
 
   async #ask(): Promise<{ readonly servers: readonly FoundServer[]; readonly ttlMillis: number }> {
     const { name, records } = this.#discovery
-    this.#resolver ??= this.#discovery.resolver ?? new Resolver({ timeout: 1_000, tries: 2 })
+    this.#resolver ??=
+      this.#discovery.resolver ??
+      new (process.getBuiltinModule('node:dns/promises').Resolver)({ timeout: 1_000, tries: 2 })
     const resolver = this.#resolver
     if (records === 'SRV') {
       const found = await orNothing(resolver.resolveSrv(name))

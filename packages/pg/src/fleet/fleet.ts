@@ -84,7 +84,11 @@ export class Fleet implements PositionSource, Monitored, PrimaryOwner {
     )
     this.#region = region
     this.areRolesGiven = options.areRolesGiven
-    this.monitor = new Monitor(this, { maxLagMillis: freshness.maxLag?.millis, suspectAfterMillis })
+    this.monitor = new Monitor(this, {
+      maxLagMillis: freshness.maxLag?.millis,
+      suspectAfterMillis,
+      isAwaited: !options.areRolesGiven || discovered.length > 0,
+    })
     this.#regions = new RegionNames(region, options.logger)
     this.#moving = primary.traits.isMoving ? this.#followPrimary(primary, options) : undefined
     this.primary = this.#moving?.node ?? this.#nodeFor(primary, 'primary')

@@ -18,6 +18,10 @@ import type { Failure } from './watch.ts'
 
 /** The least time between two questions that reads hurry, whoever is asked. */
 const HURRY_PAUSE_MILLIS = 2
+/** How many servers are first asked at once, where nobody waits for what they say; the next ones follow after a pause. */
+const FIRST_ASKED_AT_ONCE = 2
+/** The pause before each of them: connecting to a hundred servers first would keep the first read waiting. */
+const FIRST_ASKED_AFTER_MILLIS = 10
 
 /** What the monitor needs of the fleet whose servers it asks. */
 export interface Monitored extends Paced {
@@ -33,6 +37,8 @@ export interface MonitorOptions {
   readonly maxLagMillis: number | undefined
   /** A server that gives no answer for twice this time, in ms, is down. */
   readonly suspectAfterMillis: number
+  /** Whether the first queries wait for what the servers say: then all are asked at once. */
+  readonly isAwaited: boolean
 }
 
 /** Asks every server of a fleet who it is and how far it is, over a connection of its own, so that no read has to ask (F4, X3, X7). */
@@ -44,7 +50,9 @@ export class Monitor {
   readonly #history = new PrimaryHistory()
   readonly #pace: Pace
   readonly #patienceMillis: number
+  readonly #isAwaited: boolean
   #isRunning = false
+  #starting: NodeJS.Timeout | undefined
   /** The servers that gave no answer last. */
   readonly #silent = new Set<PoolNode>()
   #hasEnded = false
@@ -53,10 +61,11 @@ export class Monitor {
   readonly #turns = new Turns<PoolNode>()
   #sampled: ((node: PoolNode, state: ReplicaState) => void) | undefined
 
-  constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis }: MonitorOptions) {
+  constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis, isAwaited }: MonitorOptions) {
     this.#fleet = fleet
     this.#pace = new Pace(fleet, maxLagMillis)
     this.#patienceMillis = 2 * suspectAfterMillis
+    this.#isAwaited = isAwaited
   }
 
   /** Begins to ask a server, with the others. */
@@ -94,7 +103,7 @@ export class Monitor {
   /** Call with each query: it keeps the monitor going. One server alone is not asked: there is nothing to choose. */
   touch(): void {
     this.#pace.touch()
-    if (!this.#isRunning && this.#fleet.isMonitored && !this.#hasEnded) this.#start()
+    if (!this.#isRunning && this.#fleet.isMonitored && !this.#hasEnded) this.#begin()
   }
 
   /** Call on evidence that a server is not what it was: every server is asked now, and every 100 ms until it is clear. */
@@ -199,10 +208,26 @@ export class Monitor {
 
   async end(): Promise<void> {
     this.#hasEnded = true
+    clearTimeout(this.#starting)
     await Promise.all([...this.#ending, ...[...this.#watches.values()].map((watch) => watch.end())])
   }
 
+  #begin(): void {
+    if (this.#isAwaited) return this.#start()
+    this.#isRunning = true
+    this.#beginWith([...this.#watches.values()])
+  }
+
+  #beginWith(watches: readonly ServerWatch[]): void {
+    if (watches.length === 0) return
+    this.#starting = setTimeout(() => {
+      for (const watch of watches.slice(0, FIRST_ASKED_AT_ONCE)) watch.start()
+      this.#beginWith(watches.slice(FIRST_ASKED_AT_ONCE))
+    }, FIRST_ASKED_AFTER_MILLIS).unref()
+  }
+
   #start(): void {
+    clearTimeout(this.#starting)
     this.#isRunning = true
     for (const watch of this.#watches.values()) watch.start()
   }

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import { OptionsInvalid } from '@headwater/core'
 import type { PoolConfig } from 'pg'
 import type { ReplicaShare } from './read-options.ts'
@@ -78,7 +77,7 @@ export function resolveDiscovery(option: string, discover: unknown): ResolvedDis
     refreshMillis = 10_000,
     resolver,
   } = given as DiscoverOptions
-  if (!NAME.test(name) || isIP(name) !== 0) {
+  if (!NAME.test(name) || process.getBuiltinModule('node:net').isIP(name) !== 0) {
     throw new OptionsInvalid(option, `${JSON.stringify(name)} is no DNS name; give an address as \`host\` instead`)
   }
   if (!RECORDS.includes(records)) {

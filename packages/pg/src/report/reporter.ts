@@ -1,5 +1,5 @@
 import type { Logger } from '@headwater/core'
-import { type Finding, isDirect, log, runOutside, warnOfAll } from '@headwater/core/internal'
+import { isDirect, log, runOutside, warnOfAll } from '@headwater/core/internal'
 import { DEFAULT_MAX } from '../fleet/connection-budget.ts'
 import { errorInWords } from '../fleet/error-in-words.ts'
 import type { Fleet } from '../fleet/fleet.ts'
@@ -11,11 +11,12 @@ import type { FleetFacts, ServerFacts } from './fleet-facts.ts'
 import { startLine } from './start-line.ts'
 import { confirmedSurveyOf, FAR_MILLIS, type Survey, surveyOf } from './survey.ts'
 
+/** Many connections at once would keep the app's first queries waiting, and be measured in each other's way. */
+const SURVEYED_AT_ONCE = 4
+
 /** What a reporter goes by. */
 export interface ReporterOptions {
   readonly logger: Logger | false | undefined
-  /** What the options alone show. */
-  readonly gaps: readonly Finding[]
 }
 
 /**
@@ -25,7 +26,6 @@ export interface ReporterOptions {
 export class Reporter {
   readonly #fleet: Fleet
   readonly #logger: Logger | false | undefined
-  readonly #hasLine: boolean
   readonly #abort = new AbortController()
   readonly #surveys = new Map<PoolNode, Survey | undefined>()
   #running: Promise<void> | undefined
@@ -33,13 +33,11 @@ export class Reporter {
   /** The primary that the last line named. */
   #said: string | undefined
 
-  constructor(fleet: Fleet, { logger, gaps }: ReporterOptions) {
+  constructor(fleet: Fleet, { logger }: ReporterOptions) {
     this.#fleet = fleet
     this.#logger = logger
-    this.#hasLine = fleet.standing.region !== undefined || fleet.nodes.length > 1
-    warnOfAll(gaps, logger)
-    // A lone server without a region is a plain pool: there is nothing to say.
-    if (logger !== false && this.#hasLine) fleet.changed = () => this.#lookSoon()
+    fleet.changed = () => this.#lookSoon()
+    this.#lookSoon()
   }
 
   /** Ends what it asks. */
@@ -63,13 +61,15 @@ export class Reporter {
 
   /** Asks every server once how far away it is, and how much it takes. */
   async #survey(nodes: readonly PoolNode[]): Promise<void> {
-    await Promise.all(
-      nodes.map(async (node) => {
+    const left = [...nodes]
+    const surveyNext = async (): Promise<void> => {
+      for (let node = left.shift(); node !== undefined; node = left.shift()) {
         const survey = await surveyOf(node.config, this.#abort.signal)
         this.#surveys.set(node, survey)
         node.capacity = survey
-      }),
-    )
+      }
+    }
+    await Promise.all(Array.from({ length: SURVEYED_AT_ONCE }, surveyNext))
     if (!this.#abort.signal.aborted) this.#lookSoon()
     await Promise.all(nodes.map((node) => this.#confirm(node)))
   }

@@ -1,9 +1,8 @@
-import { performance } from 'node:perf_hooks'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { runOutside } from '@headwater/core/internal'
 import type pg from 'pg'
 import { clientClassOf, internalsOf } from '../driver/pg-internals.ts'
 import { AS_TEXT } from '../driver/send.ts'
+import { sleep } from '../fleet/sleep.ts'
 
 /** What a server says once, at the start. */
 export interface Survey {
@@ -53,7 +52,7 @@ export async function confirmedSurveyOf(
   let best = first
   let answers = 0
   for (let attempt = 1; attempt < TRIES && best.distanceMillis > FAR_MILLIS; attempt += 1) {
-    await sleep(PAUSE_MILLIS, undefined, { signal, ref: false }).catch(() => undefined)
+    await sleep(PAUSE_MILLIS, signal)
     const next = signal.aborted ? undefined : await surveyOf(config, signal)
     if (signal.aborted) return undefined
     // One that went unanswered says nothing about the distance.
@@ -95,6 +94,7 @@ async function ask(config: pg.PoolConfig, signal: AbortSignal): Promise<Survey |
     let roundTripMillis = Number.POSITIVE_INFINITY
     let distanceMillis = Number.POSITIVE_INFINITY
     for (let ping = 0; ping < PINGS; ping += 1) {
+      const { performance } = process.getBuiltinModule('node:perf_hooks')
       const before = performance.eventLoopUtilization()
       const sentAt = performance.now()
       await rowOf('select 1')

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { PlanGuard } from './plan-guard.ts'
 import { ReadPace } from './read-pace.ts'
 
@@ -35,7 +34,7 @@ export class TextRecord {
 
   /** A hash of the text: two connections that share a session by mistake mean the same text by the same name. */
   get name(): string {
-    this.#name ??= `hw_${createHash('sha256').update(this.text).digest('base64url').slice(0, 24)}`
+    this.#name ??= `hw_${hashOf(this.text)}`
     return this.#name
   }
 
@@ -75,4 +74,8 @@ function message(code: string, body: Buffer): Buffer {
   head.write(code, 'latin1')
   head.writeInt32BE(body.length + 4, 1)
   return Buffer.concat([head, body])
+}
+
+function hashOf(text: string): string {
+  return process.getBuiltinModule('node:crypto').createHash('sha256').update(text).digest('base64url').slice(0, 24)
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { run, runNode, runPnpm } from './run.ts'
+import { run, runPnpm } from './run.ts'
 
 export const ROOT: string = resolve(import.meta.dirname, '../..')
 
@@ -46,8 +46,8 @@ export async function packAll(workFolder: string): Promise<readonly PackedPackag
 }
 
 async function build(): Promise<void> {
-  const { code, output } = await runNode([join(ROOT, 'node_modules/typescript/bin/tsc'), '-b'], ROOT)
-  if (code !== 0) throw new Error(`tsc -b ended with ${code}:\n${output}`)
+  const { code, output } = await runPnpm(['build'], ROOT)
+  if (code !== 0) throw new Error(`pnpm build ended with ${code}:\n${output}`)
 }
 
 async function unpack(source: string, tarballs: string, workFolder: string): Promise<PackedPackage> {

@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, posix } from 'node:path'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { importsOf } from '../import-graph.ts'
 import { loadBothWays, makeConsumer, typeCheck } from './consumer.ts'
 import { type PackedPackage, packAll, ROOT } from './packed-package.ts'
 import { moduleOf, readmeBlocks } from './readme-blocks.ts'
@@ -73,21 +74,45 @@ describe('what is published', () => {
     }
   })
 
-  it('holds what it was built from and its papers, and nothing else', () => {
-    const strays = packages.flatMap(({ manifest, files }) => {
-      const built = /^dist\/(.+?)(?:\.d\.ts|\.js)(?:\.map)?$/
+  it('holds what it was built from and its papers, and nothing else', async () => {
+    const strays: string[] = []
+    for (const { manifest, files, folder: installed } of packages) {
+      const modules = await modulesOf(manifest, installed)
       const isExpected = (file: string): boolean => {
         if (['package.json', 'README.md', 'LICENSE'].includes(file)) return true
         // A room's page of ten lines goes along with its sources.
         if (/^src\/(?:.+\.ts|(?:.+\/)?README\.md)$/.test(file)) return true
-        const module = built.exec(file)?.[1]
-        // A file of a source that is gone was left behind by an earlier build.
-        return module !== undefined && files.includes(`src/${module}.ts`)
+        // What no entry leads to was left behind by an earlier build.
+        const [, module] = /^(dist\/.+\.js)(?:\.map)?$/.exec(file) ?? []
+        if (module !== undefined) return modules.has(module)
+        const [, declared] = /^dist\/(.+)\.d\.ts(?:\.map)?$/.exec(file) ?? []
+        return declared !== undefined && files.includes(`src/${declared}.ts`)
       }
       const missing = ['README.md', 'LICENSE'].filter((file) => !files.includes(file))
-      return [...files.filter((file) => !isExpected(file)), ...missing].map((file) => `${manifest.name}/${file}`)
-    })
+      const wrong = [...files.filter((file) => !isExpected(file)), ...missing]
+      strays.push(...wrong.map((file) => `${manifest.name}/${file}`))
+    }
     expect(strays, 'delete dist/ and build again if these are left over from an earlier build').toEqual([])
+  })
+
+  it('has few modules, in plain bytes, readable, whose maps lead to the published sources', async () => {
+    for (const { manifest, files, folder: installed } of packages) {
+      const modules = await modulesOf(manifest, installed)
+      // A process that starts pays for each of them.
+      expect(modules.size, manifest.name).toBeLessThan(12)
+      for (const module of modules) {
+        const code = await readFile(join(installed, module), 'utf8')
+        // One character beyond them, and Node reads all of it in two bytes each.
+        expect(/[^\0-\x7f]/.exec(code)?.[0], `${manifest.name}/${module}`).toBeUndefined()
+        // One that only passes on what another has is a line or two, and needs no map.
+        if (/^(?:(?:import|export) .*\n?)*$/.test(code)) continue
+        const lines = code.split('\n')
+        expect(code.length / lines.length, `${manifest.name}/${module}`).toBeLessThan(80)
+        const map = JSON.parse(await readFile(join(installed, `${module}.map`), 'utf8')) as { sources: string[] }
+        const sources = map.sources.map((source) => posix.join(posix.dirname(module), source))
+        expect(files, `${manifest.name}/${module}`).toEqual(expect.arrayContaining(sources))
+      }
+    }
   })
 
   it('orders its conditions: dev-source, types, default; and each leads to a file that is there', () => {
@@ -184,4 +209,20 @@ function packageNamed(name: string): PackedPackage {
   const found = packages.find(({ manifest }) => manifest.name === name)
   if (found === undefined) throw new Error(`${name} was not packed`)
   return found
+}
+
+/** The built modules that the entries and commands of a package lead to, relative to its folder. */
+async function modulesOf({ exports, bin }: PackedPackage['manifest'], installed: string): Promise<ReadonlySet<string>> {
+  const entries = Object.values(exports).flatMap((target) =>
+    typeof target === 'string' ? [] : (target['default'] ?? []),
+  )
+  const open = [...entries, ...Object.values(bin ?? {})].map((path) => posix.normalize(path))
+  const modules = new Set<string>()
+  for (let module = open.pop(); module !== undefined; module = open.pop()) {
+    if (modules.has(module)) continue
+    modules.add(module)
+    const code = await readFile(join(installed, module), 'utf8')
+    for (const name of importsOf(code)) if (name.startsWith('.')) open.push(posix.join(posix.dirname(module), name))
+  }
+  return modules
 }

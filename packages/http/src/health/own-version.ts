@@ -10,7 +10,7 @@ export function ownVersion(): string {
 
 function readVersion(): string {
   try {
-    const { version } = createRequire(import.meta.url)('../../package.json') as { readonly version?: unknown }
+    const { version } = createRequire(import.meta.url)('@headwater/http/package.json') as { readonly version?: unknown }
     return typeof version === 'string' ? version : 'unknown'
   } catch {
     return 'unknown'

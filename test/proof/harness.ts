@@ -23,6 +23,8 @@ export interface ProofOptions {
   readonly keys?: number | undefined
   /** Whether replicas lose their power now and then. Default `false`. */
   readonly hasCrashes?: boolean | undefined
+  /** Whether small reads share connections (S4). Default `false`. */
+  readonly lanes?: boolean | undefined
   /** Between regions. Default none, so that many operations take minutes. */
   readonly latency?: Latency | undefined
   readonly signal?: AbortSignal | undefined
@@ -40,6 +42,8 @@ export interface ProofResult {
   readonly requests: number
   /** Requests that were handed over to the primary's region. */
   readonly replays: number
+  /** Reads that had a share of a connection. */
+  readonly shared: number
   /** `FreshnessEvent`s, as `outcome, reason`: how often. */
   readonly freshness: ReadonlyMap<string, number>
   /** Requests that failed, by what they said. */
@@ -57,11 +61,20 @@ const WRITES = 0.25
 
 /** Runs clients against a real cluster whose replicas lag, and checks what they saw. Leaves nothing behind. */
 export async function runProof(options: ProofOptions): Promise<ProofResult> {
-  const { consistency, trackReads, maxLag, parallel = 1, keys = KEYS, latency = 'none', signal } = options
+  const {
+    consistency,
+    trackReads,
+    maxLag,
+    parallel = 1,
+    keys = KEYS,
+    latency = 'none',
+    lanes = false,
+    signal,
+  } = options
   const random = new Random(options.seed)
   const freshness = new Map<string, number>()
   const failures = new Map<string, number>()
-  await using rig = await Rig.open({ consistency, trackReads, maxLag, keys, latency, signal })
+  await using rig = await Rig.open({ consistency, trackReads, maxLag, keys, latency, lanes, signal })
   let replays = 0
   const unsubscribe = rig.proxy.subscribe((event: ProxyEvent) => {
     if (event.type === 'request' && event.replays > 0) replays += 1
@@ -128,6 +141,7 @@ export async function runProof(options: ProofOptions): Promise<ProofResult> {
       seconds,
       requests,
       replays,
+      shared: rig.shared,
       freshness,
       failures,
       durations,

@@ -10,7 +10,7 @@ import { hasFailed, renderFaults, renderTable } from './render.ts'
  *
  * `--operations N`, `--consistency session|bounded|eventual|strong`, `--track-reads always|with-token`, `--clients N`,
  * `--parallel N` requests of each at once (default 1), `--seed N`, `--keys N`, `--max-lag MS` (default with bounded: 500), `--latency none|real`,
- * `--crashes`. Ends with 1 when what was
+ * `--crashes`, `--lanes` to have small reads share connections. Ends with 1 when what was
  * promised did not hold.
  *
  * `--faults` is another proof, with options of its own: see `faults/main-faults.ts`.
@@ -28,6 +28,7 @@ async function main(): Promise<void> {
       'max-lag': { type: 'string' },
       latency: { type: 'string', default: 'none' },
       crashes: { type: 'boolean', default: false },
+      lanes: { type: 'boolean', default: false },
     },
   })
   const consistency = oneOf<Consistency>('consistency', values.consistency, [
@@ -48,6 +49,7 @@ async function main(): Promise<void> {
     keys: wholeNumber('keys', values.keys),
     latency: oneOf<'none' | 'real'>('latency', values.latency, ['none', 'real']),
     hasCrashes: values.crashes,
+    lanes: values.lanes,
     signal: abortedBySignals(),
     onProgress: (operations) => console.error(`${operations} operations`),
   }

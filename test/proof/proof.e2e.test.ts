@@ -4,7 +4,7 @@ import { renderFaults, renderTable } from './render.ts'
 
 /** The long run is `main.ts`; of this one the table is in the log, whether it held or not. */
 async function prove(
-  options: Pick<ProofOptions, 'consistency' | 'trackReads' | 'operations' | 'parallel'>,
+  options: Pick<ProofOptions, 'consistency' | 'trackReads' | 'operations' | 'parallel' | 'lanes'>,
 ): Promise<ProofResult> {
   const run = { ...options, seed: 5, clients: 32, signal: AbortSignal.timeout(100_000) }
   const result = await runProof(run)
@@ -37,6 +37,19 @@ describe('clients that roam, on replicas that lag', () => {
   it('F1, F5: also with several requests of each client under way at once', async () => {
     const result = await prove({ consistency: 'session', trackReads: 'always', operations: 1500, parallel: 3 })
     expect(result.verdict.violations, renderFaults(result)).toEqual(NONE)
+  })
+
+  it('F1, F5, S4: also where small reads share connections', async () => {
+    const options = {
+      consistency: 'session',
+      trackReads: 'always',
+      operations: 1500,
+      parallel: 3,
+      lanes: true,
+    } as const
+    const result = await prove(options)
+    expect(result.verdict.violations, renderFaults(result)).toEqual(NONE)
+    expect(result.shared).toBeGreaterThan(0)
   })
 
   it('without them, it does not: the same rig finds many violations', async () => {

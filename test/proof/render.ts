@@ -3,7 +3,9 @@ import type { ProofOptions, ProofResult } from './harness.ts'
 
 /** The result as a Markdown table. */
 export function renderTable(options: ProofOptions, result: ProofResult): string {
-  const { history, verdict, promised, seconds, requests, replays, freshness, failures, durations, weather } = result
+  const { history, verdict, promised, seconds, requests, replays, shared, freshness, failures, durations, weather } =
+    result
+  const { lanes = false } = options
   const { operations } = history
   const counted = (isWanted: (operation: (typeof operations)[number]) => boolean): number =>
     operations.reduce((sum, operation) => sum + (isWanted(operation) ? 1 : 0), 0)
@@ -18,6 +20,9 @@ export function renderTable(options: ProofOptions, result: ProofResult): string 
     ['operations', `${number(operations.length)} in ${number(requests)} requests`],
     ['reads from replicas', `${number(fromReplicas)} (${percent(fromReplicas, reads)})`],
     ['of these, from one of another region: replayed', `${number(fromAfar)} (${percent(fromAfar, reads)})`],
+    ...(lanes
+      ? [['reads on a shared connection', `${number(shared)} (${percent(shared, reads)})`] as [string, string]]
+      : []),
     ['reads from the primary', number(reads - fromReplicas)],
     ['writes: ok, rolled back, unknown', [written('ok'), written('failed'), written('unknown')].map(number).join(', ')],
     ['requests replayed', `${number(replays)} (${percent(replays, requests)})`],
@@ -61,7 +66,10 @@ export function renderFaults({ verdict, promised, failures }: ProofResult): stri
 }
 
 /** Whether the history breaks anything, that it must not break, with this consistency. */
-export function hasFailed({ consistency }: ProofOptions, { verdict, promised }: ProofResult): boolean {
+export function hasFailed({ consistency, lanes = false }: ProofOptions, result: ProofResult): boolean {
+  const { verdict, promised, shared } = result
+  // A proof of lanes that nobody used would prove nothing.
+  if (lanes && shared === 0) return true
   const isDamaged = DAMAGES.some((damage) => verdict.damage[damage] > 0)
   const isSession = consistency === 'session' || consistency === 'strong'
   return isDamaged || (isSession && GUARANTEES.some((guarantee) => promised.violations[guarantee] > 0))

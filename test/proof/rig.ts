@@ -27,6 +27,8 @@ export interface RigOptions {
   /** How many keys there are. */
   readonly keys: number
   readonly latency: Latency
+  /** Whether small reads share connections (S4). */
+  readonly lanes: boolean
   readonly signal?: AbortSignal | undefined
 }
 
@@ -34,11 +36,13 @@ export interface RigOptions {
 export class Rig {
   readonly cluster: Cluster
   readonly proxy: FlyProxy
+  readonly #pools: readonly RoutedPool[]
   readonly #owned: AsyncDisposableStack
 
-  private constructor(cluster: Cluster, proxy: FlyProxy, owned: AsyncDisposableStack) {
+  private constructor(cluster: Cluster, proxy: FlyProxy, pools: readonly RoutedPool[], owned: AsyncDisposableStack) {
     this.cluster = cluster
     this.proxy = proxy
+    this.#pools = pools
     this.#owned = owned
   }
 
@@ -49,16 +53,24 @@ export class Rig {
     await cluster.primary.query(SCHEMA)
     await cluster.primary.query('insert into register select key, 0 from generate_series(1, $1) key', [options.keys])
     await cluster.waitUntilCaughtUp(abortable)
+    const pools: RoutedPool[] = []
     const urls: string[] = []
     for (const region of MACHINES) {
       const pool = building.adopt(poolOf(region, cluster, options), endPool)
+      pools.push(pool)
       const server = building.adopt(await startProofApp({ pool, trackReads: options.trackReads }), closeServer)
       urls.push(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
     }
     const machines = MACHINES.map((region, index) => ({ id: `machine-${index}`, region, url: urls[index] ?? '' }))
     const proxy = building.use(createFlyProxy({ apps: [{ name: 'app', machines }], latency: options.latency }))
     await proxy.listen()
-    return new Rig(cluster, proxy, building.move())
+    return new Rig(cluster, proxy, pools, building.move())
+  }
+
+  /** How many reads had a share of a connection so far. */
+  get shared(): number {
+    const servers = this.#pools.flatMap((pool) => pool.status().servers)
+    return servers.reduce((sum, { lanes }) => sum + lanes.served, 0)
   }
 
   /** What the primary has, once everybody is done. */
@@ -71,7 +83,8 @@ export class Rig {
   }
 }
 
-function poolOf(region: Region, { primary, replicas }: Cluster, { consistency, maxLag }: RigOptions): RoutedPool {
+function poolOf(region: Region, { primary, replicas }: Cluster, options: RigOptions): RoutedPool {
+  const { consistency, maxLag, lanes } = options
   const pool = new RoutedPool({
     region,
     primary: { region: REGIONS[0], connectionString: primary.url, max: PRIMARY_CONNECTIONS },
@@ -79,6 +92,7 @@ function poolOf(region: Region, { primary, replicas }: Cluster, { consistency, m
     // The view `standing` hides what is node-local; the catalog would see through it.
     catalog: false,
     logger: false,
+    lanes,
     consistency,
     ...(maxLag === undefined ? {} : { maxLag: { millis: maxLag } }),
   })

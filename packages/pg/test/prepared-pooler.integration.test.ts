@@ -18,9 +18,11 @@ describe.skipIf(!hasPgBouncer).each(MODES)('behind PgBouncer in %s mode', (mode)
   })
   afterAll(() => pooler[Symbol.asyncDispose]())
 
-  it('S1: nothing is prepared, and two pools with many texts get their own answers', { timeout: 60_000 }, async () => {
+  it('S1, S4: nothing is prepared, no connection is shared, and two pools with many texts get their own answers', {
+    timeout: 60_000,
+  }, async () => {
     const primary = { region: 'ams', connectionString: pooler.url('writable') }
-    const pools = [0, 1].map(() => world.pool('ams', { primary, replicas: [], max: 3 }))
+    const pools = [0, 1].map(() => world.pool('ams', { primary, replicas: [], max: 3, lanes: true }))
     const prepared = () => pools.map((pool) => pool.status().servers[0]?.prepared)
     const ask = async (pool: RoutedPool): Promise<void> => {
       for (let n = 0; n < 12; n += 1) {
@@ -39,6 +41,9 @@ describe.skipIf(!hasPgBouncer).each(MODES)('behind PgBouncer in %s mode', (mode)
       )
       .toEqual(['off', 'off'])
     expect(prepared().map((status) => status?.statements)).toEqual([0, 0])
+    // A shared connection has nothing to share with either: nobody knows whose session is behind it.
+    const lanes = pools.map((pool) => pool.status().servers[0]?.lanes)
+    expect(lanes).toEqual(Array(2).fill({ state: 'off', why: 'not-prepared', connections: 0, reads: 0, served: 0 }))
     await Promise.all(pools.map((pool) => pool.end()))
   })
 })

@@ -18,6 +18,8 @@ export interface FaultRigOptions {
   readonly hasSuccessor: boolean
   /** A server that gives no answer for so long is suspect, in ms. */
   readonly suspectAfterMillis: number
+  /** Whether small reads share connections (S4). */
+  readonly lanes: boolean
   readonly signal?: AbortSignal | undefined
 }
 
@@ -232,11 +234,11 @@ function nodeOf({ primary, replicas }: Cluster, name: ServerName): ClusterNode {
 function configurationOf(
   wires: Readonly<Record<ServerName, Wire>>,
   primary: ServerName,
-  { suspectAfterMillis }: FaultRigOptions,
+  { suspectAfterMillis, lanes }: FaultRigOptions,
 ): RoutedPoolOptions {
   const server = (name: ServerName) => ({ region: regionOf(name), connectionString: wires[name].url })
   const replicas = SERVERS.filter((name) => name !== primary).map(server)
-  return { primary: { ...server(primary), max: 16 }, replicas, suspectAfterMillis }
+  return { primary: { ...server(primary), max: 16 }, replicas, suspectAfterMillis, lanes }
 }
 
 async function makeSynchronous({ primary }: Cluster, hasSuccessor: boolean): Promise<void> {

@@ -10,7 +10,7 @@ import { renderFaultTable } from './render-faults.ts'
  * `pnpm proof --faults`: the proof under fire.
  *
  * `--operations N` over all faults (default 200000), `--clients N`, `--hold MS` of each fault, `--suspect-after MS`, `--seed N`,
- * `--only fault,fault`, `--replication asynchronous|synchronous`, `--record` to keep the figures and write docs/faults.md. Ends
+ * `--lanes` to have small reads share connections, `--only fault,fault`, `--replication asynchronous|synchronous`, `--record` to keep the figures and write docs/faults.md. Ends
  * with 1 when what must not happen did.
  */
 export async function proveFaultsByArguments(args: readonly string[]): Promise<void> {
@@ -26,6 +26,7 @@ export async function proveFaultsByArguments(args: readonly string[]): Promise<v
       only: { type: 'string', default: FAULT_NAMES.join(',') },
       replication: { type: 'string' },
       record: { type: 'boolean', default: false },
+      lanes: { type: 'boolean', default: false },
     },
   })
   const names = values.only.split(',').map((word) => {
@@ -36,6 +37,8 @@ export async function proveFaultsByArguments(args: readonly string[]): Promise<v
   const replications = REPLICATIONS.filter((one) => values.replication === undefined || values.replication === one)
   if (replications.length === 0)
     throw new RangeError(`--replication is ${values.replication}; expected ${REPLICATIONS.join(' or ')}`)
+  // The table on record is that of the defaults.
+  if (values.record && values.lanes) throw new RangeError('--record keeps what runs without --lanes')
   const seed = wholeNumber('seed', values.seed)
   const results = await proveFaults({
     runs: replications.flatMap((replication) => names.map((fault) => ({ fault, replication }))),
@@ -43,6 +46,7 @@ export async function proveFaultsByArguments(args: readonly string[]): Promise<v
     clients: wholeNumber('clients', values.clients),
     holdMillis: wholeNumber('hold', values.hold),
     suspectAfterMillis: wholeNumber('suspect-after', values['suspect-after']),
+    lanes: values.lanes,
     seed,
     signal: abortedBySignals(),
     // One by one: what is seen stays, also when the run is stopped.

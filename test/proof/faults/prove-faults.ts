@@ -10,6 +10,8 @@ export interface FaultProofOptions {
   readonly clients: number
   readonly holdMillis: number
   readonly suspectAfterMillis: number
+  /** Whether small reads share connections (S4). Default `false`. */
+  readonly lanes?: boolean | undefined
   readonly seed: number
   readonly signal: AbortSignal
   readonly onResult?: (result: FaultResult) => void | Promise<void>
@@ -17,7 +19,7 @@ export interface FaultProofOptions {
 
 /** Runs faults one after the other: those that end as they began on one cluster, each promotion on its own. */
 export async function proveFaults(options: FaultProofOptions): Promise<FaultResult[]> {
-  const { runs, clients, holdMillis, suspectAfterMillis, signal } = options
+  const { runs, clients, holdMillis, suspectAfterMillis, lanes = false, signal } = options
   const operations = Math.ceil(options.operations / runs.length)
   const results: FaultResult[] = []
   for (const group of groupsOf(runs)) {
@@ -25,7 +27,7 @@ export async function proveFaults(options: FaultProofOptions): Promise<FaultResu
     if (first === undefined) continue
     const { replication } = first
     const hasSuccessor = isPromotion(first.fault)
-    await using rig = await FaultRig.open({ replication, hasSuccessor, suspectAfterMillis, signal })
+    await using rig = await FaultRig.open({ replication, hasSuccessor, suspectAfterMillis, lanes, signal })
     for (const [index, { fault }] of group.entries()) {
       // Of its own, so that `--only` shows a fault as it was among the others.
       const random = new Random(options.seed * 1000 + Object.keys(FAULTS).indexOf(fault))

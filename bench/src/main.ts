@@ -1,5 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { measureClassify } from './classify.ts'
+import { measureColdStart } from './cold-start.ts'
+import { compareRuns, type EarlierRun, readEarlierRun, renderComparison } from './compare.ts'
+import { measureContest } from './contest/contest.ts'
 import { measureDecision } from './decision.ts'
 import { measureFreshness } from './freshness.ts'
 import { measureHttp } from './http/http.ts'
@@ -21,12 +25,16 @@ const MEASURES: Readonly<Record<BenchName, (isQuick: boolean) => Promise<readonl
   classify: measureClassify,
   writes: measureWrites,
   http: measureHttp,
+  'cold-start': measureColdStart,
+  contest: measureContest,
 }
 
 async function main(): Promise<void> {
   let options: Options
+  let earlier: EarlierRun | undefined
   try {
     options = readOptions(process.argv.slice(2))
+    if (options.compareWith !== undefined) earlier = readEarlierRun(readFileSync(options.compareWith, 'utf8'))
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`)
     process.exitCode = 2
@@ -42,8 +50,12 @@ async function main(): Promise<void> {
       print(`${renderSection(section)}\n`)
     }
   }
+  const comparison = earlier && compareRuns(earlier.sections, sections)
+  if (comparison !== undefined) print(`${renderComparison(comparison)}\n`)
   if (options.isJson) {
-    process.stdout.write(`${JSON.stringify({ machine, sections: sections.map(sectionAsData) }, undefined, 2)}\n`)
+    process.stdout.write(
+      `${JSON.stringify({ machine, sections: sections.map(sectionAsData), comparison }, undefined, 2)}\n`,
+    )
   } else {
     print("The tour's latency figures, over emulated oceans: pnpm demo --once\n")
   }

@@ -10,6 +10,8 @@ export const BENCHES = [
   'classify',
   'writes',
   'http',
+  'cold-start',
+  'contest',
 ] as const
 export type BenchName = (typeof BENCHES)[number]
 
@@ -18,9 +20,11 @@ export interface Options {
   readonly isJson: boolean
   /** Fewer rounds: says whether it runs, and roughly where the figures lie. */
   readonly isQuick: boolean
+  /** The file of an earlier run's `--json`. */
+  readonly compareWith: string | undefined
 }
 
-export const USAGE = `Usage: pnpm bench [${BENCHES.join(' | ')} …] [--quick] [--json]
+export const USAGE = `Usage: pnpm bench [${BENCHES.join(' | ')} …] [--quick] [--json] [--compare <file>]
 
   pool      RoutedPool against a bare pg.Pool on the same local Postgres
   pooler    reads of both through the same PgBouncer, in session and in transaction mode
@@ -31,9 +35,12 @@ export const USAGE = `Usage: pnpm bench [${BENCHES.join(' | ')} …] [--quick] [
   writes    single writes, and transactions of one, against pg.Pool
   classify  the classifier against libpg-query, pgsql-ast-parser and a regexp
   http      apps with headwater() against the same apps without it
+  cold-start  loading what is published, and the way to the first answered read, against pg (build first)
+  contest   drivers, builders and Headwater side by side, with the CPU that each takes
 
   --quick   fewer rounds
   --json    print data, not tables
+  --compare say which medians left the ranges of an earlier run, as --json printed it
 `
 
 /** @throws {TypeError} naming the argument that is not known. */
@@ -41,7 +48,7 @@ export function readOptions(argv: readonly string[]): Options {
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
-    options: { json: { type: 'boolean' }, quick: { type: 'boolean' } },
+    options: { json: { type: 'boolean' }, quick: { type: 'boolean' }, compare: { type: 'string' } },
   })
   const names = positionals.map((name) => {
     const known = BENCHES.find((bench) => bench === name)
@@ -52,5 +59,6 @@ export function readOptions(argv: readonly string[]): Options {
     names: names.length === 0 ? BENCHES : names,
     isJson: values.json ?? false,
     isQuick: values.quick ?? false,
+    compareWith: values.compare,
   })
 }

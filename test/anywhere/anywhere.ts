@@ -1,153 +1,131 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import type { Server } from 'node:http'
-import { request } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { RunningProxy } from '@headwater/example-local-world/proxy-program'
-import type { RoutedPool } from '@headwater/pg'
+import { openWire, type Wire } from '@headwater/cluster'
 import { World } from '@headwater/test-world'
-import { type Endpoint, frontOf, HOSTS } from '../conformance/hosts.ts'
-import type { Edge } from './edges.ts'
+import { type Asked, ask, type Seen } from './ask.ts'
+import { type RegionName, RegionProcess } from './region-process.ts'
+import { type Edge, type Way, type WayName, wayOf } from './ways.ts'
 
-const SECRET = 'a secret of every region, long enough'
 const SCHEMA = 'create table landing (key text not null, digest text not null, region text not null);'
-const INSERT = 'insert into landing (key, digest, region) values ($1, $2, $3)'
 
-export interface Answer {
-  readonly status: number
-  readonly body: string
-  readonly header: (name: string) => string | undefined
-}
+/** The regions that clients come from, and the time to the primary's and back, in ms: Tokyo and Chicago, to Amsterdam. */
+export const AWAY = { nrt: 240, ord: 101 } as const
+export type Away = keyof typeof AWAY
+export const AWAY_REGIONS = Object.keys(AWAY) as Away[]
 
-export interface Asked {
-  readonly method?: 'GET' | 'POST'
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
-  readonly isChunked?: boolean
-}
-
-/** What landed in the database under a key. */
+/** What has landed in the database under a key. */
 export interface Landing {
   readonly digest: string
   readonly region: string
 }
 
-export const digestOf = (body: string): string => createHash('sha256').update(body).digest('hex')
-export const textOf = (length: number): string =>
-  randomBytes(Math.ceil(length / 2))
-    .toString('hex')
-    .slice(0, length)
-
-/** One app in two regions over a real primary and a real replica, in all frameworks, with an edge in front of the second region. */
+/** One app in three regions, a process each, over a primary and two replicas; an ocean in between, and a way over it for requests. */
 export class Anywhere implements AsyncDisposable {
-  readonly world: World
-  readonly frameworks: readonly string[] = Object.keys(HOSTS)
-  readonly #edge: RunningProxy
-  readonly #servers: { readonly ams: Server; readonly nrt: Server }
-  readonly #primaryPort: number
+  readonly way: Way
+  readonly apps: Readonly<Record<RegionName, RegionProcess>>
+  /** The ocean between each region and the app of the primary's. */
+  readonly oceans: Readonly<Record<Away, Wire>>
+  readonly #world: World
+  readonly #edges: Partial<Record<Away, Edge>> = {}
+  readonly #resources: AsyncDisposableStack
 
-  private constructor(world: World, edge: RunningProxy, servers: { ams: Server; nrt: Server }) {
-    this.world = world
-    this.#edge = edge
-    this.#servers = servers
-    this.#primaryPort = portOf(servers.ams)
+  private constructor(
+    way: Way,
+    world: World,
+    apps: Record<RegionName, RegionProcess>,
+    oceans: Record<Away, Wire>,
+    resources: AsyncDisposableStack,
+  ) {
+    this.way = way
+    this.#world = world
+    this.apps = apps
+    this.oceans = oceans
+    this.#resources = resources
   }
 
-  static async open(edge: Edge): Promise<Anywhere> {
-    const world = await World.start({ schema: SCHEMA })
-    const pools = { ams: await world.informedPool('ams'), nrt: await world.informedPool('nrt') }
-    const primary = await start(pools.ams, 'ams', edge, 0)
-    const here = await start(pools.nrt, 'nrt', edge, portOf(primary))
-    const open = await edge.open({ here: portOf(here), primary: portOf(primary) })
-    return new Anywhere(world, open, { ams: primary, nrt: here })
+  static async open(name: WayName): Promise<Anywhere> {
+    const way = wayOf(name)
+    // Whatever fails half-way, what was started by then ends.
+    await using resources = new AsyncDisposableStack()
+    const world = resources.use(await World.start({ schema: SCHEMA, replicas: AWAY_REGIONS }))
+    const start = async (region: RegionName, far: number): Promise<RegionProcess> => {
+      const replica = world.cluster.replicas.find((node) => node.name === region)?.url
+      return resources.use(
+        await RegionProcess.start({ region, primary: world.cluster.primary.url, replica, way: name, far }),
+      )
+    }
+    // The app at home first: the others are told where it is.
+    const ams = await start('ams', 1)
+    const cross = async (): Promise<Wire> => {
+      return resources.use(await openWire({ host: '127.0.0.1', port: ams.port }))
+    }
+    const oceans = { nrt: await cross(), ord: await cross() }
+    const [nrt, ord] = await Promise.all([start('nrt', oceans.nrt.port), start('ord', oceans.ord.port)])
+    const anywhere = new Anywhere(way, world, { ams, nrt, ord }, oceans, resources.move())
+    for (const region of AWAY_REGIONS) anywhere.#widen(region)
+    await Promise.all(AWAY_REGIONS.map((region) => anywhere.openEdge(region)))
+    return anywhere
   }
 
-  /** A request of a client in nrt. */
-  ask(path: string, { method = 'POST', headers = {}, body = '', isChunked = false }: Asked = {}): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const length = isChunked ? { 'transfer-encoding': 'chunked' } : { 'content-length': String(body.length) }
-      const outgoing = request({
-        host: '127.0.0.1',
-        port: this.#edge.port,
-        method,
-        path,
-        // A connection of its own: an edge may close one that lies idle.
-        agent: false,
-        headers: { ...(method === 'POST' ? length : {}), 'content-type': 'text/plain', ...headers },
-      })
-      outgoing.setTimeout(60_000, () => outgoing.destroy(new Error('no answer came for 60 s')))
-      outgoing.on('error', reject)
-      outgoing.on('response', (message) => {
-        let text = ''
-        message.setEncoding('utf8')
-        message.on('data', (chunk: string) => {
-          text += chunk
-        })
-        message.on('error', reject)
-        message.on('end', () => {
-          const header = (name: string) => message.headers[name]?.toString()
-          resolve({ status: message.statusCode ?? 0, body: text, header })
-        })
-      })
-      for (let at = 0; at < body.length; at += 60_000) outgoing.write(body.slice(at, at + 60_000))
-      outgoing.end()
-    })
+  /** A request of a client in `region`. Never rejects. */
+  async ask(region: Away, path: string, asked?: Asked): Promise<Seen> {
+    return await ask(this.#edges[region]?.port ?? this.apps[region].port, path, asked)
+  }
+
+  /** Opens a way straight over the ocean, with nobody in between, for comparison. */
+  async openStraight(region: Away): Promise<(path: string, asked: Asked) => Promise<Seen>> {
+    const wire = this.#resources.use(await openWire({ host: '127.0.0.1', port: this.apps.ams.port }))
+    wire.slow({ latencyMillis: AWAY[region] / 2 })
+    return (path, asked) => ask(wire.port, path, asked)
   }
 
   /** What has landed, by key. */
   async landed(): Promise<ReadonlyMap<string, readonly Landing[]>> {
-    const { rows } = await this.world.admin.query<Landing & { key: string }>('select key, digest, region from landing')
+    const { rows } = await this.#world.admin.query<Landing & { key: string }>('select key, digest, region from landing')
     const found = new Map<string, Landing[]>()
     for (const { key, ...landing } of rows) found.set(key, [...(found.get(key) ?? []), landing])
     return found
   }
 
-  /** Stops the app of the primary's region while `work` runs; its database goes on. */
-  async withoutPrimaryApp<Result>(work: () => Promise<Result>): Promise<Result> {
-    await close(this.#servers.ams)
-    try {
-      return await work()
-    } finally {
-      this.#servers.ams.listen(this.#primaryPort, '127.0.0.1')
-      await once(this.#servers.ams, 'listening')
-    }
+  async openEdge(region: Away): Promise<void> {
+    const edge = await this.way.open?.(region, this.apps[region].port, this.oceans[region].port)
+    if (edge !== undefined) this.#edges[region] = edge
+  }
+
+  /** Kills the app of the primary's region: from then on nobody listens there, as seen from the other regions too. */
+  async killPrimaryApp(): Promise<void> {
+    await this.apps.ams.kill()
+    await Promise.all(AWAY_REGIONS.map((region) => this.oceans[region].refuse()))
+  }
+
+  async restartPrimaryApp(): Promise<void> {
+    await this.apps.ams.restart()
+    await Promise.all(AWAY_REGIONS.map((region) => this.healOcean(region)))
+  }
+
+  /** Ends what was done to the ocean; it stays as wide as it is. */
+  async healOcean(region: Away): Promise<void> {
+    await this.oceans[region].heal()
+    this.#widen(region)
+  }
+
+  #widen(region: Away): void {
+    // Fly's proxy has an ocean of its own.
+    if (!this.way.hasOwnOcean) this.oceans[region].slow({ latencyMillis: AWAY[region] / 2 })
+  }
+
+  /** Kills what hands requests over to the primary's region; `openForwarder()` starts it again. */
+  async killForwarder(region: Away): Promise<void> {
+    await (this.#edges[region] ?? this.apps[region]).kill()
+  }
+
+  async openForwarder(region: Away): Promise<void> {
+    const edge = this.#edges[region]
+    if (edge === undefined) return await this.apps[region].restart()
+    await edge[Symbol.asyncDispose]()
+    await this.openEdge(region)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#edge[Symbol.asyncDispose]()
-    await Promise.all([close(this.#servers.ams), close(this.#servers.nrt)])
-    await this.world[Symbol.asyncDispose]()
+    await Promise.all(Object.values(this.#edges).map((edge) => edge[Symbol.asyncDispose]()))
+    await this.#resources.disposeAsync()
   }
-}
-
-async function start(pool: RoutedPool, region: string, edge: Edge, primary: number): Promise<Server> {
-  const insert = (key: string, body: string) => pool.query(INSERT, [key, digestOf(body), region])
-  const endpoint = (path: string, handle: Endpoint['handle']): Endpoint => ({ path, isStreamed: false, handle })
-  const endpoints = [
-    endpoint('/write', async ({ body }) => void (await insert(keyIn(body), body))),
-    endpoint('/read', async () => (await pool.query('select who from server')).rows[0]?.who),
-    endpoint('/visit', async ({ body }) => void (await insert(body, body))),
-    // Dies behind its COMMIT: nobody gets an answer.
-    endpoint('/die', async ({ body }) => {
-      await insert(keyIn(body), body)
-      server.closeAllConnections()
-    }),
-  ]
-  const target = edge.target(primary)
-  const options = { pool, secret: SECRET, earlyReplay: true, replayTarget: target, token: false } as const
-  const server = frontOf(options, endpoints)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return server
-}
-
-/** A body begins with its key. */
-const keyIn = (body: string): string => body.slice(0, 24)
-
-const portOf = (server: Server): number => (server.address() as AddressInfo).port
-
-async function close(server: Server): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve))
-  server.closeAllConnections()
-  await closed
 }

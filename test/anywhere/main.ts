@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util'
 import { isThere } from '@headwater/example-local-world/proxy-program'
+import { allFindings, SHORT, WHOLE } from './all-findings.ts'
 import { Anywhere } from './anywhere.ts'
-import { allFindings, SHORT, WHOLE } from './checks.ts'
-import { EDGES } from './edges.ts'
 import { type Column, record, tableOf } from './table.ts'
+import { WAY_NAMES, wayOf } from './ways.ts'
 
 // Every way to the primary's region, in full: `pnpm anywhere`, `--only forward`, `--short`, and `--record` for the table in the docs.
 
@@ -12,17 +12,20 @@ const { values } = parseArgs({
 })
 const sizes = values.short === true ? SHORT : WHOLE
 const columns: Column[] = []
-for (const edge of EDGES.filter(({ name }) => values.only === undefined || name.includes(values.only))) {
-  if (edge.program !== undefined && !isThere(edge.program)) {
-    console.log(`${edge.name} is skipped: there is no ${edge.program} on this machine`)
+for (const name of WAY_NAMES.filter((one) => values.only === undefined || one.includes(values.only))) {
+  const { program } = wayOf(name)
+  if (program !== undefined && !isThere(program)) {
+    console.log(`${name} is skipped: there is no ${program} on this machine`)
     continue
   }
-  await using anywhere = await Anywhere.open(edge)
-  const findings = await allFindings(anywhere, sizes)
-  for (const { check, saw, isRight } of findings)
-    console.log(`${isRight ? 'right' : 'WRONG'}  ${edge.name}: ${check}: ${saw}`)
-  columns.push({ name: edge.name, findings })
+  await using anywhere = await Anywhere.open(name)
+  const findings = []
+  for await (const finding of allFindings(anywhere, sizes)) {
+    findings.push(finding)
+    console.log(`${finding.isRight ? 'right' : 'WRONG'}  ${name}: ${finding.check}: ${finding.saw}`)
+  }
+  columns.push({ name, findings })
+  if (values.record === true) record(columns)
 }
 console.log(`\n${tableOf(columns)}`)
-if (values.record === true) record(columns)
-process.exitCode = columns.some(({ findings }) => findings?.some(({ isRight }) => !isRight)) ? 1 : 0
+process.exitCode = columns.some(({ findings }) => findings.some(({ isRight }) => !isRight)) ? 1 : 0

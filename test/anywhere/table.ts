@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import type { Finding } from './checks.ts'
+import type { Finding } from './finding.ts'
 
 /** The page that holds the table. */
 export const PAGE = new URL('../../docs/replay-anywhere.md', import.meta.url)
@@ -7,28 +7,21 @@ export const PAGE = new URL('../../docs/replay-anywhere.md', import.meta.url)
 const BEGIN = '<!-- pnpm anywhere --record: from here -->'
 const END = '<!-- to here -->'
 
-/** What one edge showed; `undefined` where its program is not there. */
+/** What one way showed. */
 export interface Column {
   readonly name: string
-  readonly findings: readonly Finding[] | undefined
+  readonly findings: readonly Finding[]
 }
 
-/** The findings as a table: a row for each check, a column for each edge. */
+/** The findings as a table: a row for each check, a column for each way. */
 export function tableOf(columns: readonly Column[]): string {
-  const ran = columns.filter((column) => column.findings !== undefined)
-  const checks = ran[0]?.findings?.map(({ check }) => check) ?? []
+  const checks = columns[0]?.findings.map(({ check }) => check) ?? []
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  const cell = (finding: Finding | undefined) => (finding?.isRight === true ? finding.saw : `WRONG: ${finding?.saw}`)
   return [
-    row(['', ...ran.map(({ name }) => name)]),
-    row(['-', ...ran.map(() => '-')]),
-    ...checks.map((check, at) =>
-      row([
-        check,
-        ...ran.map(({ findings }) =>
-          findings?.[at]?.isRight === true ? findings[at].saw : `WRONG: ${findings?.[at]?.saw}`,
-        ),
-      ]),
-    ),
+    row(['', ...columns.map(({ name }) => name)]),
+    row(['-', ...columns.map(() => '-')]),
+    ...checks.map((check, at) => row([check, ...columns.map(({ findings }) => cell(findings[at]))])),
   ].join('\n')
 }
 

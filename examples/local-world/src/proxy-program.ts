@@ -29,6 +29,14 @@ export interface Instances {
 export interface RunningProxy extends AsyncDisposable {
   /** Where clients come to. */
   readonly port: number
+  /** Kills it and its workers (SIGKILL), as a machine does that fails. */
+  kill(): Promise<void>
+}
+
+/** What is changed in a configuration, besides its addresses. */
+export interface ProxySettings {
+  /** How long the other region may say nothing before the client gets an error, in seconds. Default: as it is there, 60. */
+  readonly answerSeconds?: number | undefined
 }
 
 const CONFIGURATIONS = new URL('../../proxies/', import.meta.url)
@@ -47,7 +55,11 @@ export type ProxyName = keyof typeof COMMANDS
 export const programOf = (proxy: ProxyName): 'nginx' | 'haproxy' => COMMANDS[proxy][0]
 
 /** Runs a configuration of `examples/proxies` on free ports, in a folder of its own. Throws, with what it printed, when it does not start. */
-export async function startProxy(proxy: ProxyName, { here, primary, others = {} }: Instances): Promise<RunningProxy> {
+export async function startProxy(
+  proxy: ProxyName,
+  { here, primary, others = {} }: Instances,
+  { answerSeconds = 60 }: ProxySettings = {},
+): Promise<RunningProxy> {
   const [folder, argumentsIn] = COMMANDS[proxy]
   const dir = mkdtempSync(join(tmpdir(), `headwater-${folder}-`))
   // The workers of nginx are somebody else.
@@ -60,6 +72,7 @@ export async function startProxy(proxy: ProxyName, { here, primary, others = {} 
       .replaceAll('127.0.0.1:8081', `127.0.0.1:${here}`)
       .replaceAll('127.0.0.1:8082', `127.0.0.1:${primary}`)
       .replaceAll('/run/headwater', dir)
+      .replace(/(proxy_read_timeout|timeout server) 60s/g, `$1 ${answerSeconds}s`)
     // The other way of nginx goes by a header alone.
     const isAccel = proxy === 'nginx accel'
     const own = isAccel
@@ -75,6 +88,12 @@ export async function startProxy(proxy: ProxyName, { here, primary, others = {} 
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += String(chunk)))
   const ended = once(child, 'exit')
+  const kill = async () => {
+    // Its workers first: they would go on without it.
+    for (const pid of childrenOf(child.pid)) process.kill(pid, 'SIGKILL')
+    child.kill('SIGKILL')
+    await ended
+  }
   const close = async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
     await ended
@@ -82,7 +101,7 @@ export async function startProxy(proxy: ProxyName, { here, primary, others = {} 
   }
   for (let tries = 0; tries < 200; tries += 1) {
     if (child.exitCode !== null) break
-    if (await accepts(port)) return { port, [Symbol.asyncDispose]: close }
+    if (await accepts(port)) return { port, kill, [Symbol.asyncDispose]: close }
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
   await close()
@@ -99,7 +118,16 @@ function withRegions(text: string, others: Readonly<Record<string, number>>): st
   return text.replace(block, [block, ...more].join('\n'))
 }
 
-function accepts(port: number): Promise<boolean> {
+function childrenOf(pid: number | undefined): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+/** Whether somebody listens there. */
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => {
       socket.destroy()
@@ -109,7 +137,8 @@ function accepts(port: number): Promise<boolean> {
   })
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody had a moment ago. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

@@ -5,7 +5,7 @@ import { ZEROES } from './figures.ts'
 import { FAULTS_PAGE, readFaultRecord, withFaults } from './record.ts'
 
 /** Fewer were too few to find anything; the long run does 200,000. */
-const OPERATIONS = 70_000
+const OPERATIONS = 190_000
 
 describe('docs/faults.md', () => {
   it('is what was recorded', async () => {

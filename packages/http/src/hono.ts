@@ -89,7 +89,18 @@ function factsOf(context: Context): RequestFacts {
     // A request that no server made, as in a test, has its host in the URL alone.
     header: (name) => context.req.header(name) ?? (name === 'host' ? new URL(context.req.url).host : undefined),
     isSecure: context.req.url.startsWith('https:'),
+    pattern: () => patternOf(context),
   }
+}
+
+/** Behind a wildcard is another router, or a handler of many things: the path says more. `{.+}` is one, too. */
+const WILDCARD = /\*|\{[^}]*\./
+
+/** Hono has found the route when its middleware runs: the first of what has matched that is no middleware of many paths. */
+function patternOf(context: Context): string | undefined {
+  const { matchedRoutes } = context.req
+  const path = matchedRoutes.find(({ method, path: own }) => method !== 'ALL' || !WILDCARD.test(own))?.path
+  return path === undefined || WILDCARD.test(path) ? undefined : path
 }
 
 /** Node's own response, where the server hands it to the app; only then trailers can be sent. */

@@ -100,8 +100,8 @@ export interface HeadwaterOptions extends FlyReplayOptions {
   readonly earlyReplay?: boolean | ((request: RequestFacts) => EarlyReplay | undefined) | undefined
   /**
    * Names the route of a request with a safe method, for the record of routes that write (P5). The method is added. Name
-   * the operation where one path serves many, as GraphQL over GET does. The default is the path, with `:id` in place of
-   * numbers, UUIDs and other variable segments.
+   * the operation where one path serves many, as GraphQL over GET does. The default is the framework's own pattern where it is known
+   * before the handler (Hono); elsewhere the path, with `:id` in place of numbers, UUIDs and other variable segments.
    */
   readonly route?: ((request: RequestFacts) => string) | undefined
   /**
@@ -177,7 +177,7 @@ export function resolveOptions(options: HeadwaterOptions): ResolvedOptions {
     refusals: resolveRefusals(options.refusals),
     replayOn: options.replayOn === undefined ? undefined : checkType('replayOn', options.replayOn, 'function'),
     earlyReplay: resolveEarlyReplay(options.earlyReplay ?? true),
-    route: checkType('route', options.route ?? ((request: RequestFacts) => routeNameOf(request.url)), 'function'),
+    route: checkType('route', options.route ?? routeOf, 'function'),
     skip: checkType('skip', options.skip ?? (() => false), 'function'),
     retryAfterSeconds: checkWhole('retryAfterSeconds', options.retryAfterSeconds ?? 1, 'seconds'),
     replayTarget: resolveReplayTarget(options),
@@ -207,6 +207,11 @@ const FLY_LIMIT_BYTES = 1_000_000
 function warnOfBodyLimit({ replayTarget, bodyLimitBytes, logger }: ResolvedOptions): void {
   if (replayTarget.name !== FLY_REPLAY || bodyLimitBytes <= FLY_LIMIT_BYTES) return
   warn('HEADWATER_BODY_LIMITS', { limit: bodyLimitBytes, proxyLimit: FLY_LIMIT_BYTES }, { logger })
+}
+
+/** The pattern of the framework is exact: a path with a slug in it looks like a route of its own. */
+function routeOf({ pattern, url }: RequestFacts): string {
+  return pattern?.() ?? routeNameOf(url)
 }
 
 function checkPool(pool: PoolOfApp | undefined): PoolOfApp {

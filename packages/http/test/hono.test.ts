@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { currentScope, type Scope } from '@headwater/core'
+import { currentScope, ensurePrimary, type Scope } from '@headwater/core'
 import { createTopology } from '@headwater/core/internal'
 import { headwater } from '@headwater/http/hono'
 import { describeError, describeHttpAdapter, type HttpAdapter, type Outcome, serveApp } from '@headwater/http/testing'
@@ -155,4 +155,39 @@ test('hono only: a response that opens a socket, as Deno makes it, is returned i
     expect(await app.request('/socket', { headers })).toBe(upgraded)
   }
   expect(scopes.map((scope) => scope?.kind)).toEqual(['job', 'job'])
+})
+
+test('P5: paths with slugs are one route, the pattern of the router, and those beside it are not', async () => {
+  const topology = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+  const app = new Hono().use(headwater({ pool: { topology }, secret: SECRET }))
+  const ran: string[] = []
+  app.get('/about/:page', (context) => {
+    ran.push(context.req.path)
+    return context.text('read')
+  })
+  app.get('/:user/:title', (context) => {
+    ran.push(context.req.path)
+    ensurePrimary()
+    return context.text('never')
+  })
+  const statusOf = async (path: string): Promise<number> => (await app.request(path)).status
+  // Two show that the route writes, and one in twenty is tried again.
+  const writing = Array.from({ length: 22 }, (_, index) => `/user-${'abcdefghijklmnopqrstuvwxyz'[index]}/a-title`)
+  for (const path of writing) expect(await statusOf(path)).toBe(409)
+  expect(ran).toEqual([writing[0], writing[1], writing[21]])
+  expect(await statusOf('/about/us')).toBe(200)
+})
+
+test('P5: behind a wildcard the path names the route', async () => {
+  const topology = createTopology({ region: 'nrt', primaryRegion: 'ams', hasReplica: true })
+  const app = new Hono().use(headwater({ pool: { topology }, secret: SECRET }))
+  const ran: string[] = []
+  app.get('/pages/*', (context) => {
+    ran.push(context.req.path)
+    if (context.req.path === '/pages/counter') ensurePrimary()
+    return context.text('read')
+  })
+  for (let time = 0; time < 3; time += 1) await app.request('/pages/counter')
+  expect((await app.request('/pages/imprint')).status).toBe(200)
+  expect(ran).toEqual(['/pages/counter', '/pages/counter', '/pages/imprint'])
 })

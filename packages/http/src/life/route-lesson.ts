@@ -6,20 +6,26 @@ import type { SharedState } from './shared-state.ts'
 export class RouteLesson {
   readonly #shared: SharedState
   readonly #facts: RequestFacts
-  readonly #route: string
+  #route: string | undefined
   #isEarly = false
   #hasEnded = false
 
   constructor(shared: SharedState, facts: RequestFacts) {
     this.#shared = shared
     this.#facts = facts
-    this.#route = shared.options.route(facts)
+  }
+
+  /** Asked for when it matters only: most apps have no route that writes by a safe method, and nothing is remembered. */
+  get #name(): string {
+    this.#route ??= this.#shared.options.route(this.#facts)
+    return this.#route
   }
 
   /** Whether the request is to be replayed before any work. Then it has nothing to teach. */
   isEarly(): boolean {
     const { memory, clocks } = this.#shared
-    this.#isEarly = memory.shouldReplayEarly(this.#facts.method, this.#route, clocks.monotonicMillis())
+    const name = memory.size === 0 ? '' : this.#name
+    this.#isEarly = memory.shouldReplayEarly(this.#facts.method, name, clocks.monotonicMillis())
     return this.#isEarly
   }
 
@@ -39,8 +45,8 @@ export class RouteLesson {
   }
 
   #learn(hasNeededPrimary: boolean): void {
-    if (this.#isEarly) return
     const { memory, clocks } = this.#shared
-    memory.learn(this.#facts.method, this.#route, hasNeededPrimary, clocks.monotonicMillis())
+    if (this.#isEarly || (!hasNeededPrimary && memory.size === 0)) return
+    memory.learn(this.#facts.method, this.#name, hasNeededPrimary, clocks.monotonicMillis())
   }
 }

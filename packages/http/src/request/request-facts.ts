@@ -8,6 +8,11 @@ export interface RequestFacts {
   readonly header: (name: string) => string | undefined
   /** Whether TLS ends at this server. `x-forwarded-proto` is read elsewhere. */
   readonly isSecure: boolean
+  /**
+   * The framework's own pattern of the route that will run (`/notes/:slug`), where it knows one before the handler: the name of the route
+   * for the record of routes that write (P5). `undefined`, also for a wildcard: that is no route of its own. Default: the path says it.
+   */
+  readonly pattern?: (() => string | undefined) | undefined
 }
 
 /** The length of the body in bytes, as declared; 0 without a body, `unknown` for a chunked one. */

@@ -20,7 +20,7 @@ const world = async (headers: Record<string, string>, options = {}, home?: Handl
 
 describe('1.7: replay cache', () => {
   it.each(['/api', '/api/', '/api/*', 'edge.example/api', 'edge.example/api/*'])(
-    '1.7: a session rule for %s covers /api and what is below, on its host, and not /apiary',
+    'fly E1, 1.7: a session rule for %s covers /api and what is below, on its host, and not /apiary',
     async (pathPrefix) => {
       const local = await startMachine('local@nrt', replayWith({ 'fly-replay': 'region=ams' }))
       const home = await startMachine('home@ams')
@@ -44,7 +44,7 @@ describe('1.7: replay cache', () => {
     },
   )
 
-  it('1.7: what a session rule does with a replay that has state is an option, and is logged', async () => {
+  it('fly E5, 1.7: what a session rule does with a replay that has state is an option, and is logged', async () => {
     const outcome = async (sessionCacheUnfit: 'ignore' | 'store' | 'reject') => {
       const local = await startMachine('local@nrt', replayWith({ 'fly-replay': 'region=ams;state=s;timeout=10s' }))
       const home = await startMachine('home@ams')

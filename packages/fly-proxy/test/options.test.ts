@@ -43,6 +43,13 @@ describe('options', () => {
       { apps: [{ name: 'a', machines: [machine], organisation: 'b' }] },
       'INVALID_OPTION',
     ],
+    ['softLimit of m is -1', { apps: [{ name: 'a', machines: [{ ...machine, softLimit: -1 }] }] }, 'INVALID_OPTION'],
+    [
+      'wakeMillis of m is 0.5',
+      { apps: [{ name: 'a', machines: [{ ...machine, wakeMillis: 0.5 }] }] },
+      'INVALID_OPTION',
+    ],
+    ['hardLimit of m is "9"', { apps: [{ name: 'a', machines: [{ ...machine, hardLimit: '9' }] }] }, 'INVALID_OPTION'],
     ['bufferLimit is -1', { apps, bufferLimit: -1 }, 'INVALID_OPTION'],
     ['maxReplays is "10"', { apps, maxReplays: '10' }, 'INVALID_OPTION'],
     ['replaySrc is "append"; expected "replace" or "keep-first"', { apps, replaySrc: 'append' }, 'INVALID_OPTION'],

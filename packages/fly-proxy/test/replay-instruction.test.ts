@@ -42,7 +42,10 @@ describe('1.1: fields of the header', () => {
     ['a target is needed', 'state=x'],
     ['not even this names a target', 'elsewhere=false'],
     ['region names', 'region="ord,,ams"'],
-    ['region names', 'region=ORD'],
+    ['fly E8: a region in capitals', 'region=ORD'],
+    ['fly E8: a semicolon at the end', 'region=ord;'],
+    ['fly E8: a fraction of a second', 'region=ord;timeout=1.5s'],
+    ['fly E8: two units', 'region=ord;timeout=1m30s'],
     ['an empty value', 'region=""'],
   ])('1.10.5: PA03: %s (%s)', (_rule, text) => {
     expect(() => header(text)).toThrow(InvalidReplayError)

@@ -346,7 +346,7 @@ describe('1.8: limits', () => {
     ])
   })
 
-  describe('drr: between networks and organisations', () => {
+  describe('fly E2, drr: between networks and organisations', () => {
     const open = async (back: object, organizations: NonNullable<FlyProxyOptions['organizations']>) => {
       const local = await startMachine('front/local@nrt', replaying({ 'fly-replay': 'app=back' }))
       const other = await startMachine('back/other@ams')
@@ -380,7 +380,7 @@ describe('1.8: limits', () => {
     })
   })
 
-  it('1.8: a refused port is PR03, and shows the cause of the latest failure', async () => {
+  it('fly E3, 1.8: a refused port is PR03, and shows the cause of the latest failure', async () => {
     const local = await startMachine('local@nrt', replaying({ 'fly-replay': 'region=ams' }))
     const gone = await startMachine('home@ams')
     const { proxy, logs } = await startProxy([local, gone])
@@ -389,7 +389,7 @@ describe('1.8: limits', () => {
     expect(logs).toMatchObject([{ code: 'PR03', message: expect.stringContaining('ECONNREFUSED') }])
   })
 
-  it('1.6: X-Forwarded-Port may be set by the client; Fly-Forwarded-Port is the true one', async () => {
+  it('fly E4, 1.6: X-Forwarded-Port may be set by the client; Fly-Forwarded-Port is the true one', async () => {
     const local = await startMachine('local@nrt')
     const { proxy } = await startProxy([local])
     const { url, port } = proxy.edge('nrt')

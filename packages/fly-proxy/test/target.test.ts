@@ -5,7 +5,7 @@ import { firstTarget } from '../src/routing/steering.ts'
 import { type Candidate, orderCandidates, type Target } from '../src/routing/target.ts'
 
 const machine = (id: string, region: string, more: Partial<Candidate> = {}): Candidate => ({
-  ...{ id, region, isStopped: false, activeRequests: 0, lastUse: 0 },
+  ...{ id, region, isStopped: false, isOverSoftLimit: false, activeRequests: 0, lastUse: 0 },
   ...more,
 })
 const all = [
@@ -66,6 +66,23 @@ describe('1.10.7: candidates = app, instance, regions in order, minus self if el
     const two = [machine('n1', 'nrt', { isStopped: true }), machine('a1', 'ams')]
     expect(ids({}, two)).toEqual(['a1', 'n1'])
     expect(ids({}, two, 'nrt', 'by-distance')).toEqual(['n1', 'a1'])
+  })
+
+  it('fly E7: soft limits act inside a region only: its other machines go first, and nobody is sent abroad', () => {
+    const busy = machine('n1', 'nrt', { isOverSoftLimit: true, activeRequests: 1 })
+    const three = [busy, machine('n2', 'nrt', { activeRequests: 5 }), machine('a1', 'ams')]
+    expect(ids({}, three)).toEqual(['n2', 'n1', 'a1'])
+    expect(ids({}, [busy, machine('a1', 'ams')])).toEqual(['n1', 'a1'])
+  })
+
+  it('fly E7: a stopped machine goes before those of its region that are over their soft limit, by distance; last, after all', () => {
+    const three = [
+      machine('n1', 'nrt', { isOverSoftLimit: true }),
+      machine('n2', 'nrt', { isStopped: true }),
+      machine('a1', 'ams'),
+    ]
+    expect(ids({}, three, 'nrt', 'by-distance')).toEqual(['n2', 'n1', 'a1'])
+    expect(ids({}, three)).toEqual(['n1', 'a1', 'n2'])
   })
 
   it('never proposes a machine twice, an excluded one, or one outside the target', () => {

@@ -17,8 +17,17 @@ export interface MachineOptions {
   readonly isStopped?: boolean
   /** Called when a request wakes the machine. Should resolve when it accepts connections. */
   readonly wake?: () => Promise<void>
+  /**
+   * How long it takes to wake, in milliseconds: one that is suspended resumes sooner than one that is stopped boots.
+   * @default the `wakeMillis` of the proxy
+   */
+  readonly wakeMillis?: number
   /** How many requests it takes at a time. Further ones wait, then get `hardLimitStatus`. Default: no limit. */
   readonly hardLimit?: number
+  /**
+   * How many requests it takes before others of its region are preferred. It sends nobody to another region. Default: no limit.
+   */
+  readonly softLimit?: number
 }
 
 /** Remembers replays per user session, as `[[http_service.http_options.replay_cache]]` in fly.toml does. */
@@ -76,7 +85,8 @@ export interface OrganizationOptions {
 /** The points on which Fly's documentation is silent or contradicts itself. Each default is this emulator's choice. */
 export interface UndocumentedOptions {
   /**
-   * The largest request body that can be replayed, in bytes. Fly's routing page says 1 MB, its error page 10 MB.
+   * The largest request body that can be replayed, in bytes. Four of Fly's pages say 1 MB, its error page 10 MB, and none whether that is
+   * 1,000,000 or 1,048,576.
    * @default 1_048_576
    */
   readonly bufferLimit?: number

@@ -112,9 +112,11 @@ function checkApps(apps: unknown): readonly AppOptions[] {
       once('machine id', machine.id)
       checkRegion(machine.region, `machine ${machine.id}`)
       checkUrl(machine)
-      const limit = machine.hardLimit
-      if (limit !== undefined && !(Number.isInteger(limit) && limit >= 0))
-        throw invalid(`hardLimit of ${machine.id} is ${show(limit)}; expected a whole number, 0 or more`)
+      for (const name of ['hardLimit', 'softLimit', 'wakeMillis'] as const) {
+        const number = machine[name]
+        if (number !== undefined && !(Number.isInteger(number) && number >= 0 && number <= MOST[name]))
+          throw invalid(`${name} of ${machine.id} is ${show(number)}; expected a whole number, 0 to ${MOST[name]}`)
+      }
     }
     for (const rule of app.replayCache ?? []) {
       const isFit =
@@ -134,6 +136,8 @@ function checkOrganizations(organizations: FlyProxyOptions['organizations'] = {}
   }
   return organizations
 }
+
+const MOST = { hardLimit: Number.MAX_SAFE_INTEGER, softLimit: Number.MAX_SAFE_INTEGER, wakeMillis: 3_600_000 } as const
 
 /** Without wildcards but for the one at the end; a host may stand before it. */
 const CACHE_PREFIX = /^[^/*\s]*\/[^*\s]*\*?$|^[^/*\s]+$/

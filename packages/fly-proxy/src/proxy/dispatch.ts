@@ -59,10 +59,10 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
   const { noCandidateWaitMillis, stoppedMachines } = world.settings
   const waitMillis = errand.timeoutMillis ?? noCandidateWaitMillis
   const deadline = performance.now() + waitMillis
-  const machines = world.machines.filter(({ app }) => app === errand.target.app)
   const distanceTo = (region: string): number => world.distance(errand.from, region)
   let blocker: 'none there' | 'full' | 'refused' = 'none there'
   for (;;) {
+    const machines = world.knownMachines(errand.target.app)
     for (const machine of orderCandidates(errand.target, machines, distanceTo, stoppedMachines)) {
       const isCutOff = world.downRegions.has(machine.region) || (world.isFailingReplays && errand.purpose === 'replay')
       if (isCutOff) {
@@ -107,8 +107,9 @@ async function visit(world: World, errand: Errand, machine: Machine, deadline: n
   const leave = machine.occupy()
   try {
     let wakeMillis: number | undefined
-    if (machine.isStopped) {
-      const failure = await wake(world, machine, deadline, errand.signal)
+    if (machine.hasToWake) {
+      // Whoever takes it for a running one does not start it.
+      const failure = machine.isStopped ? await wake(world, machine, deadline, errand.signal) : 'not running any more'
       if (failure !== undefined) {
         leave()
         noteFailure(errand, machine, failure, startedMillis)
@@ -159,7 +160,7 @@ async function wake(
 ): Promise<string | undefined> {
   const late = new AbortController()
   // The machine keeps waking after this request gave up: the next one finds it running.
-  const waking = machine.wake(world.settings.wakeMillis, world.closing.signal).then(
+  const waking = machine.wake(machine.wakeMillis ?? world.settings.wakeMillis, world.closing.signal).then(
     () => undefined,
     () => 'could not be woken',
   )

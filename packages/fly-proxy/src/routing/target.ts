@@ -15,7 +15,9 @@ export interface Target {
 export interface Candidate {
   readonly id: string
   readonly region: string
+  /** As far as the proxy knows. */
   readonly isStopped: boolean
+  readonly isOverSoftLimit: boolean
   readonly activeRequests: number
   /** A counter that grows with each request. Among equals, the least recently used machine goes first. */
   readonly lastUse: number
@@ -24,7 +26,7 @@ export interface Candidate {
 /**
  * The machines that may serve the target, best first: the preferred instance, then region by region as listed; inside a
  * region, or without one, by distance and then by load. With `stopped: 'last'` a stopped machine comes after the running
- * ones of its group.
+ * ones of its group; else it comes before those of its region that are over their soft limit.
  */
 export function orderCandidates<C extends Candidate>(
   target: Target,
@@ -36,11 +38,12 @@ export function orderCandidates<C extends Candidate>(
     ({ id }) => id !== target.exceptInstance && (target.instance === undefined || id === target.instance),
   )
   const sleeps = (machine: C): number => (machine.isStopped ? 1 : 0)
+  const burden = (machine: C): number => (machine.isStopped ? 1 : machine.isOverSoftLimit ? 2 : 0)
   fit.sort(
     (a, b) =>
       (stopped === 'last' ? sleeps(a) - sleeps(b) : 0) ||
       distanceTo(a.region) - distanceTo(b.region) ||
-      sleeps(a) - sleeps(b) ||
+      burden(a) - burden(b) ||
       a.activeRequests - b.activeRequests ||
       a.lastUse - b.lastUse,
   )

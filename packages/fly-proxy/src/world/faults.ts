@@ -37,6 +37,12 @@ export interface FlyProxyFaults {
    * @throws FlyProxyError UNKNOWN_MACHINE, INVALID_OPTION
    */
   setHardLimit(id: string, limit?: number): void
+  /**
+   * Lets the proxy learn late, as on Fly: for so many milliseconds after a machine stopped it is still tried first, and refuses, and after a
+   * region came back its machines are not known yet. 0, the start, is "at once".
+   * @throws FlyProxyError INVALID_OPTION
+   */
+  staleCatalog(milliseconds: number): void
   /** Whether every replay finds its target unreachable. First visits still work. */
   failReplays(isOn: boolean): void
   /** Whether the app runs without Fly in front: no `Fly-*` headers, and the client gets a replay answer as it is. */
@@ -50,6 +56,7 @@ export function faultsOf(world: World): FlyProxyFaults {
     if (world.downRegions.has(region) === isDown) return
     if (isDown) world.downRegions.add(region)
     else world.downRegions.delete(region)
+    if (!isDown) world.backSince.set(region, performance.now())
     world.publish({ type: 'region', region, isDown })
     if (isDown) for (const machine of world.machines) if (machine.region === region) machine.sever()
   }
@@ -66,6 +73,12 @@ export function faultsOf(world: World): FlyProxyFaults {
       if (!(limit >= 0))
         throw new FlyProxyError('INVALID_OPTION', `the hard limit of ${id} is ${limit}; expected 0 or more`)
       world.machine(id).hardLimit = limit
+    },
+    staleCatalog: (milliseconds) => {
+      if (!(milliseconds >= 0))
+        throw new FlyProxyError('INVALID_OPTION', `staleCatalog is ${milliseconds}; expected milliseconds, 0 or more`)
+      world.staleMillis = milliseconds
+      for (const machine of world.machines) machine.staleMillis = milliseconds
     },
     failReplays: (isOn) => {
       world.isFailingReplays = isOn

@@ -5,7 +5,12 @@ import type { MachineOptions } from '../options/options.ts'
 import type { MachineEvent } from '../report/events.ts'
 import type { Candidate } from '../routing/target.ts'
 
+type MachineState = 'stopped' | 'starting' | 'started'
+
 let uses = 0
+
+/** More changes than that within the time that knowledge is stale are not told apart. */
+const MOST_REMEMBERED = 16
 
 /** A machine while the proxy runs: whether it is stopped, how busy it is, and the connections to it. */
 export class Machine implements Candidate {
@@ -14,13 +19,19 @@ export class Machine implements Candidate {
   readonly region: string
   readonly url: URL
   readonly agent: Agent = new Agent({ keepAlive: true })
+  readonly wakeMillis: number | undefined
   hardLimit: number
+  /** For how long the proxy goes on with what it knew of this machine. */
+  staleMillis = 0
   activeRequests = 0
   lastUse = 0
   readonly #connections = new Set<ClientRequest | Duplex>()
   readonly #callWake: () => Promise<void>
   readonly #report: (event: MachineEvent) => void
-  #state: 'stopped' | 'starting' | 'started'
+  readonly #softLimit: number
+  #state: MachineState
+  /** What it was before, and until when: newest last. */
+  readonly #past: { readonly state: MachineState; readonly until: number }[] = []
   #waking: Promise<void> | undefined
 
   constructor(app: string, options: MachineOptions, report: (event: MachineEvent) => void) {
@@ -28,6 +39,8 @@ export class Machine implements Candidate {
     this.app = app
     this.region = options.region
     this.url = new URL(options.url)
+    this.wakeMillis = options.wakeMillis
+    this.#softLimit = options.softLimit ?? Number.POSITIVE_INFINITY
     this.hardLimit = options.hardLimit ?? Number.POSITIVE_INFINITY
     this.#callWake = options.wake ?? (async () => {})
     this.#state = options.isStopped === true ? 'stopped' : 'started'
@@ -35,7 +48,18 @@ export class Machine implements Candidate {
   }
 
   get isStopped(): boolean {
+    const knownAt = performance.now() - this.staleMillis
+    const known = this.#past.find(({ until }) => until > knownAt)?.state ?? this.#state
+    return known !== 'started'
+  }
+
+  /** Whether it is stopped in truth, whatever the proxy knows. */
+  get hasToWake(): boolean {
     return this.#state !== 'started'
+  }
+
+  get isOverSoftLimit(): boolean {
+    return this.activeRequests >= this.#softLimit
   }
 
   get isFull(): boolean {
@@ -91,7 +115,9 @@ export class Machine implements Candidate {
     this.agent.destroy()
   }
 
-  #enter(state: 'stopped' | 'starting' | 'started'): void {
+  #enter(state: MachineState): void {
+    this.#past.push({ state: this.#state, until: performance.now() })
+    if (this.#past.length > MOST_REMEMBERED) this.#past.shift()
     this.#state = state
     this.#report({ type: 'machine', machine: this.id, region: this.region, state })
   }

@@ -12,7 +12,11 @@ export class World {
   readonly machines: readonly Machine[]
   readonly cache: ReplayCache = new ReplayCache()
   readonly downRegions: Set<string> = new Set()
+  /** When a region came back, by `performance.now()`. */
+  readonly backSince: Map<string, number> = new Map()
   readonly closing: AbortController = new AbortController()
+  /** For how long the proxy goes on with what it knew. */
+  staleMillis = 0
   isFailingReplays = false
   isWithoutProxy = false
   #latency: RoundTrip
@@ -53,6 +57,14 @@ export class World {
     if (!this.downRegions.has(edge)) return edge
     const healthy = this.settings.edges.map(({ region }) => region).filter((region) => !this.downRegions.has(region))
     return healthy.toSorted((a, b) => this.distance(edge, a) - this.distance(edge, b))[0] ?? edge
+  }
+
+  /** The machines of an app that the proxy knows. */
+  knownMachines(app: string): Machine[] {
+    const knownAt = performance.now() - this.staleMillis
+    return this.machines.filter(
+      (machine) => machine.app === app && (this.backSince.get(machine.region) ?? Number.NEGATIVE_INFINITY) <= knownAt,
+    )
   }
 
   machine(id: string): Machine {

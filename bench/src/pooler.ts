@@ -1,6 +1,6 @@
 import type { Cluster } from '@headwater/cluster'
 import { RoutedPool } from '@headwater/pg'
-import { PgBouncer, pgBouncers } from '@headwater/test-world'
+import { hasPgBouncer, PgBouncer, pgBouncers } from '@headwater/test-world'
 import pg from 'pg'
 import { startPinnedCluster } from './pinned-cluster.ts'
 import { FULL, measureSetup, noteOn, QUICK, type Setup } from './pool.ts'
@@ -13,7 +13,7 @@ type Mode = (typeof MODES)[number]
 /** Reads of `RoutedPool` against those of a bare `pg.Pool`, through the same PgBouncer. */
 export async function measurePooler(isQuick: boolean): Promise<readonly Section[]> {
   const [command] = pgBouncers
-  if (command === undefined) {
+  if (!hasPgBouncer || command === undefined) {
     return [{ title: 'through PgBouncer', note: 'Not measured: no pgbouncer on the PATH.', figures: [] }]
   }
   const sections: Section[] = []

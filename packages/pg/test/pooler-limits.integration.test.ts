@@ -21,7 +21,6 @@ afterAll(() => world[Symbol.asyncDispose]())
 
 /** It takes a minute: `pnpm poolers`. */
 const isWhole = process.env['HEADWATER_PGBOUNCER'] !== undefined
-const commands = isWhole ? pgBouncers : []
 const note = (pool: RoutedPool, body: string) => pool.query('insert into note (body) values ($1)', [body])
 
 const throughAt = (pooler: PgBouncer, region: 'ams' | 'nrt', options: RoutedPoolOptions = {}): RoutedPool =>
@@ -46,7 +45,7 @@ async function outcomesOf(writes: readonly Promise<unknown>[]) {
   return { done: settled.length - errors.length, errors }
 }
 
-describe.skipIf(!hasPgBouncer || !isWhole).each(commands)('PgBouncer $version, short of everything', (command) => {
+describe.skipIf(!hasPgBouncer || !isWhole).each(pgBouncers)('PgBouncer $version, short of everything', (command) => {
   it('X2, X3: max_client_conn: no read fails, and a write is done or typed, never half', async () => {
     await using pooler = await open({ pool_mode: 'transaction', max_client_conn: '5' }, command)
     const pool = throughAt(pooler, 'nrt')

@@ -103,9 +103,13 @@ describe('a promotion', () => {
     const scope = requestScope(nrt, { isWanted: true })
     await runInScope(scope, () => note(nrt, 'first'))
     const minPosition = await scope.session.capturePosition()
-    await runInScope(requestScope(ams, { minPosition }), async () => {
-      expect((await ams.query('select body from note')).rows).toEqual([{ body: 'first' }])
-    })
+    const read = runInScope(requestScope(ams, { minPosition }), () => ams.query('select body from note'))
+    const seen = await read.then(
+      ({ rows }) => rows,
+      // Its own watch may have been quicker than the token: then this region is away.
+      (error: unknown) => (error instanceof ReplayToPrimary ? error.region : error),
+    )
+    expect([[{ body: 'first' }], 'nrt']).toContainEqual(seen)
     expect(ams.topology.primaryRegion).toBe('nrt')
     const outcomes = await Promise.allSettled(Array.from({ length: 50 }, (_, n) => note(ams, `new ${n}`)))
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(50)

@@ -84,6 +84,22 @@ describe('S2: a single write and its token are one round trip', () => {
     expect(tap.take()).toBe('BES Q')
   })
 
+  it('on a connection that has just been made: the client is not ready yet, and pg warns of nothing', async () => {
+    const warned: string[] = []
+    const hear = ({ message }: Error): void => void warned.push(message)
+    process.on('warning', hear)
+    try {
+      const pool = world.pool('ams', { max: 1, catalog: false, replicas: [], pooler: 'none' })
+      opened.push(pool)
+      const { lsn } = await inRequest(pool, () => pool.query(INSERT, [1, 'first']))
+      expect(lsn).toBeTypeOf('bigint')
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(warned).toEqual([])
+    } finally {
+      process.off('warning', hear)
+    }
+  })
+
   it('of several only the last position counts: it is asked for at the end', async () => {
     const pool = await open()
     const { mustAskPrimary, lsn } = await inRequest(pool, async () => {

@@ -13,17 +13,22 @@ export interface PgBouncerCommand {
   readonly command: string
 }
 
-/** The installed one, and a newer one where `HEADWATER_PGBOUNCER` names its command (`pnpm poolers` does). */
-export const pgBouncers: readonly PgBouncerCommand[] = ['pgbouncer', process.env['HEADWATER_PGBOUNCER'] ?? ''].flatMap(
-  (command) => {
-    const told = command === '' ? undefined : spawnSync(command, ['--version'], { encoding: 'utf8' }).stdout
-    const version = /PgBouncer (\S+)/.exec(told ?? '')?.[1]
-    return version === undefined ? [] : [{ version, command }]
-  },
-)
+const found = ['pgbouncer', process.env['HEADWATER_PGBOUNCER'] ?? ''].flatMap((command): PgBouncerCommand[] => {
+  const told = command === '' ? undefined : spawnSync(command, ['--version'], { encoding: 'utf8' }).stdout
+  const version = /PgBouncer (\S+)/.exec(told ?? '')?.[1]
+  return version === undefined ? [] : [{ version, command }]
+})
 
 /** Whether this machine has one; where it has not, the tests that need it are skipped, and say so. */
-export const hasPgBouncer: boolean = pgBouncers.length > 0
+export const hasPgBouncer: boolean = found.length > 0
+
+/**
+ * The installed one, and a newer one where `HEADWATER_PGBOUNCER` names its command (`pnpm poolers` does). Without any, a name for what is
+ * skipped: a file without tests fails.
+ */
+export const pgBouncers: readonly PgBouncerCommand[] = hasPgBouncer
+  ? found
+  : [{ version: '(none)', command: 'pgbouncer' }]
 if (!hasPgBouncer) console.warn('skipped: no pgbouncer on the PATH, so nothing is run behind a pooler')
 
 const PATIENCE = 10_000

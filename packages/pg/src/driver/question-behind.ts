@@ -32,12 +32,14 @@ class QuestionBehind extends SentQuery {
   }
 }
 
-/** Whether a question can go behind a query: pg gives up waiting for one that has a time-out, and its answer would be the next one's. */
+/**
+ * Whether a question can go behind a query: pg gives up waiting for one that has a time-out, and its answer would be the next one's. A client
+ * that has just connected is handed out before it is ready, so pg would hold both back, and warn of it.
+ */
 export function takesQuestionBehind(client: TrackedClient): boolean {
   const { cork } = client.connection.stream
-  return (
-    typeof cork === 'function' && takesSentQueries(client) && !internalsOf(client).connectionParameters.query_timeout
-  )
+  const { query_timeout } = internalsOf(client).connectionParameters
+  return typeof cork === 'function' && client.isSettled && takesSentQueries(client) && !query_timeout
 }
 
 /**

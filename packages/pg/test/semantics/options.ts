@@ -199,7 +199,8 @@ export const OPTIONS: Area = {
         class Own extends pg.Client {
           constructor(given?: pg.ClientConfig) {
             super(given)
-            config = given
+            // The pool's own questions come later, with limits of their own.
+            config ??= given
           }
         }
         await open({ Client: Own } as pg.PoolConfig).query('select 1')

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { VIAS, type Via } from './via.ts'
+import { readVia, type Via } from '@headwater/example-local-world/via'
 
 export interface Flags {
   /** Ends after the tour, with 0 or 1. */
@@ -39,7 +39,6 @@ export function readFlags(argv: readonly string[]): Flags {
     throw new TypeError(`--port ${values.port} is not a port; expected 0 to 65535`)
   }
   if (values.once && values['no-tour']) throw new TypeError('--once is the tour; it cannot go together with --no-tour')
-  const via = VIAS.find((candidate) => candidate === values.via)
-  if (via === undefined) throw new TypeError(`--via ${values.via} is unknown; expected ${VIAS.join(', ')}`)
+  const via = readVia(values.via)
   return { via, isOnce: values.once, port, isWithoutTour: values['no-tour'], wantsHelp: values.help }
 }

@@ -1,6 +1,6 @@
+import { Relay } from '@headwater/example-local-world/relay'
 import type { RegionCode } from './regions.ts'
 import { roundTrip } from './regions.ts'
-import { Relay } from './relay.ts'
 
 /** The stretches of ocean between apps and databases, and between apps. A region that is down has none. */
 export class Oceans implements AsyncDisposable {

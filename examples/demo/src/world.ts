@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Cluster, startCluster } from '@headwater/cluster'
+import { proxyBefore, type Via } from '@headwater/example-local-world/via'
 import { createFlyProxy, type FlyProxy } from '@headwater/fly-proxy'
 import { Databases } from './databases.ts'
 import { Instance } from './instance.ts'
@@ -9,7 +10,7 @@ import { type Answer, type Journey, journeyOf, type Kind } from './journey.ts'
 import { type Note, SCHEMA } from './notes.ts'
 import { Oceans } from './oceans.ts'
 import { CANDIDATES, HOME, isRegionCode, REGIONS, REPLICAS, type RegionCode, regionOf } from './regions.ts'
-import { proxyBefore, REPLAY_TIMEOUT_MILLIS, targetOf, type Via } from './via.ts'
+import { REPLAY_TIMEOUT_MILLIS, targetOf } from './via.ts'
 import { hasNote, Visitor } from './visitor.ts'
 
 const REQUESTS: Readonly<Record<Kind, { method: string; path: string }>> = {
@@ -114,7 +115,10 @@ export class World implements AsyncDisposable {
       const app = apps.get(code)
       if (app !== undefined) app.port = Number(new URL(instance.url).port)
       inFront.push(async () => {
-        const proxy = await proxyBefore(via, { here: Number(new URL(instance.url).port), hops })
+        const here = Number(new URL(instance.url).port)
+        // Nobody in the first region asks for that region: its own app is as good as any address.
+        const { [HOME]: primary = here, ...others } = hops
+        const proxy = await proxyBefore(via, { here, primary, others })
         if (proxy !== undefined) resources.use(proxy)
         const url = proxy === undefined ? instance.url : `http://127.0.0.1:${proxy.port}`
         machines.push({ id: `notes-${code}`, region: code, url })

@@ -1,7 +1,7 @@
 import { isThere } from '@headwater/example-local-world/proxy-program'
+import { VIAS } from '@headwater/example-local-world/via'
 import { describe, expect, test } from 'vitest'
 import type { RegionCode } from '../src/regions.ts'
-import { VIAS } from '../src/via.ts'
 import { World } from '../src/world.ts'
 
 /** Where a write from each region is done: the regions of the apps that it visits, and the status. */

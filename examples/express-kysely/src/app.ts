@@ -7,6 +7,7 @@ import type { Database } from './database.ts'
 import type { Environment } from './environment.ts'
 import { addNote, listNotes, noteInput, signInInput } from './notes.ts'
 import { page } from './page.ts'
+import { replayTargetOf } from './replay-target.ts'
 import { sessions, signIn, signOut } from './sessions.ts'
 
 /** The app as it runs in every region. Headwater is two lines of it. */
@@ -18,7 +19,14 @@ export function createApp(pool: RoutedPool, database: Database, environment: Env
   app.set('trust proxy', true)
 
   // A health check asks this machine, and is never handed over to another.
-  app.use(headwater({ pool, secret: HEADWATER_SECRET, skip: ({ url }) => url.startsWith('/health') }))
+  app.use(
+    headwater({
+      pool,
+      secret: HEADWATER_SECRET,
+      replayTarget: replayTargetOf(environment),
+      skip: ({ url }) => url.startsWith('/health'),
+    }),
+  )
   app.use((_request, response, next) => {
     response.set('x-served-by', region)
     next()

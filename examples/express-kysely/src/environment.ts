@@ -19,6 +19,10 @@ const schema = z
     DATABASE_URL: postgresUrl,
     /** The replica of this region; without it everything is asked of the primary. */
     DATABASE_REPLICA_URL: postgresUrl.optional(),
+    /** Who hands requests over to the primary's region: Fly's proxy, this app by itself, or another proxy in front of it. */
+    REPLAY_VIA: z.enum(['fly', 'forward', 'nginx', 'haproxy']).default('fly'),
+    /** Where the app of the primary's region is reached; `forward` alone needs it. */
+    PRIMARY_APP_URL: z.url({ protocol: /^https?$/, error: 'expected http://host:port' }).optional(),
     /** Signs replays: the same in every region. */
     HEADWATER_SECRET: secret,
     /** Signs cookies: the same in every region, and not the one above. */
@@ -27,6 +31,10 @@ const schema = z
   .refine(({ FLY_REGION, PRIMARY_REGION }) => FLY_REGION === undefined || PRIMARY_REGION !== undefined, {
     path: ['PRIMARY_REGION'],
     error: 'is missing although FLY_REGION is set',
+  })
+  .refine(({ REPLAY_VIA, PRIMARY_APP_URL }) => REPLAY_VIA !== 'forward' || PRIMARY_APP_URL !== undefined, {
+    path: ['PRIMARY_APP_URL'],
+    error: 'is missing although REPLAY_VIA is forward',
   })
 
 /** Everything that this app is told from outside. */

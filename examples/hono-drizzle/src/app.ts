@@ -7,6 +7,7 @@ import type { Database } from './database.ts'
 import type { Environment } from './environment.ts'
 import { addNote, listNotes, noteInput, signInInput } from './notes.ts'
 import { page } from './page.ts'
+import { replayTargetOf } from './replay-target.ts'
 import { closeSession, findSession, openSession, SESSION_SECONDS, type Session } from './sessions.ts'
 
 const COOKIE = 'guest_book'
@@ -17,7 +18,14 @@ export function createApp(database: Database, environment: Environment): Hono {
   const app = new Hono()
 
   // A health check asks this machine, and is never handed over to another.
-  app.use(headwater({ pool: database.$client, secret: HEADWATER_SECRET, skip: ({ url }) => url.startsWith('/health') }))
+  app.use(
+    headwater({
+      pool: database.$client,
+      secret: HEADWATER_SECRET,
+      replayTarget: replayTargetOf(environment),
+      skip: ({ url }) => url.startsWith('/health'),
+    }),
+  )
   app.use(async (context, next) => {
     await next()
     context.header('x-served-by', region)

@@ -7,6 +7,7 @@ import type { ZodType } from 'zod'
 import type { Environment } from './environment.ts'
 import { addNote, listNotes, noteInput, signInInput } from './notes.ts'
 import { page } from './page.ts'
+import { replayTargetOf } from './replay-target.ts'
 import { closeSession, findSession, openSession, SESSION_SECONDS, type Session } from './sessions.ts'
 
 const COOKIE = 'guest_book'
@@ -28,7 +29,14 @@ export function createApp(pool: RoutedPool, environment: Environment): Koa {
     }
   })
   // A health check asks this machine, and is never handed over to another.
-  app.use(headwater({ pool, secret: HEADWATER_SECRET, skip: ({ url }) => url.startsWith('/health') }))
+  app.use(
+    headwater({
+      pool,
+      secret: HEADWATER_SECRET,
+      replayTarget: replayTargetOf(environment),
+      skip: ({ url }) => url.startsWith('/health'),
+    }),
+  )
   app.use(bodyParser())
 
   const sessionOf = async (context: RouterContext): Promise<Session | undefined> => {

@@ -27,3 +27,8 @@ test('a region without the primary region is refused', () => {
 test('the rest has defaults that are safe', () => {
   expect(readEnvironment(complete)).toMatchObject({ HOST: '127.0.0.1', PORT: 8080 })
 })
+
+test('forward without an address of the primary region is refused', () => {
+  expect(() => readEnvironment({ ...complete, REPLAY_VIA: 'forward' })).toThrow(/PRIMARY_APP_URL/)
+  expect(() => readEnvironment({ ...complete, REPLAY_VIA: 'traefik' })).toThrow(/REPLAY_VIA/)
+})

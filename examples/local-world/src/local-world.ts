@@ -3,6 +3,8 @@ import { basename } from 'node:path'
 import { type Cluster, startCluster } from '@headwater/cluster'
 import { createFlyProxy, type FlyProxy, type RequestEvent, realRoundTripMillis } from '@headwater/fly-proxy'
 import { AppProcess } from './app-process.ts'
+import { Relay } from './relay.ts'
+import { proxyBefore, type Via } from './via.ts'
 
 /** Where the primary is, and where its replica is. */
 export const REGIONS = ['ams', 'nrt'] as const
@@ -17,13 +19,16 @@ export interface LocalWorldOptions {
   readonly onLine?: ((from: string, line: string) => void) | undefined
   /** The ports of the edges; default: free ones. */
   readonly ports?: Readonly<Record<Region, number>> | undefined
+  /** What hands requests over to the primary's region. Default: Fly's proxy. */
+  readonly via?: Via | undefined
   /** Ends the start half-way; what was started by then ends too. */
   readonly signal?: AbortSignal | undefined
 }
 
 /**
  * An app in two regions on this machine: a Postgres primary in ams and a replica in nrt, the app's own processes beside
- * them with the environment that Fly would give them, and Fly's proxy in front with the true distance in between.
+ * them with the environment that Fly would give them, and Fly's proxy in front with the true distance in between. With
+ * another `via` that proxy only leads clients to the region next to them.
  */
 export class LocalWorld implements AsyncDisposable {
   readonly cluster: Cluster
@@ -54,10 +59,13 @@ export class LocalWorld implements AsyncDisposable {
   }
 
   static async start(options: LocalWorldOptions): Promise<LocalWorld> {
-    const { folder, onLine, ports, signal } = options
+    const { folder, onLine, ports, via = 'fly', signal } = options
     await using resources = new AsyncDisposableStack()
     const cluster = resources.use(await startCluster({ replicas: [AWAY], ...(signal && { signal }) }))
-    const environment = environmentsOf(cluster, basename(folder))
+    // The ocean between the apps, where Fly's proxy does not carry requests over it. Its far end is known once the app listens.
+    const home = { host: '127.0.0.1', port: 0 }
+    const ocean = resources.use(await Relay.open({ to: home, roundTripMs: realRoundTripMillis(HOME, AWAY) }))
+    const environment = environmentsOf(cluster, { app: basename(folder), via, homePort: ocean.port })
     await migrate(folder, environment(HOME), onLine)
     signal?.throwIfAborted()
     await cluster.waitUntilCaughtUp()
@@ -73,9 +81,15 @@ export class LocalWorld implements AsyncDisposable {
         }),
       )
     const apps = { ams: start('ams'), nrt: start('nrt') }
-    const machines = await Promise.all(
-      REGIONS.map(async (region) => ({ id: `machine-${region}`, region, url: await apps[region].listening() })),
-    )
+    home.port = portOf(await apps[HOME].listening())
+    const machines: { id: string; region: Region; url: string }[] = []
+    for (const region of REGIONS) {
+      const here = portOf(await apps[region].listening())
+      // Nobody at home asks for home: its own app is as good as any address.
+      const before = await proxyBefore(via, { here, primary: region === HOME ? here : ocean.port })
+      if (before !== undefined) resources.use(before)
+      machines.push({ id: `machine-${region}`, region, url: `http://127.0.0.1:${before?.port ?? here}` })
+    }
     const proxy = resources.use(
       createFlyProxy({
         apps: [{ name: basename(folder), machines }],
@@ -117,7 +131,10 @@ export class LocalWorld implements AsyncDisposable {
 }
 
 /** What Fly sets by itself, and what an operator sets with `fly secrets set`. */
-function environmentsOf(cluster: Cluster, app: string): (region: Region) => Record<string, string> {
+function environmentsOf(
+  cluster: Cluster,
+  { app, via, homePort }: { readonly app: string; readonly via: Via; readonly homePort: number },
+): (region: Region) => Record<string, string> {
   const HEADWATER_SECRET = randomBytes(32).toString('base64')
   const SESSION_SECRET = randomBytes(32).toString('base64')
   const [replica] = cluster.replicas
@@ -130,10 +147,16 @@ function environmentsOf(cluster: Cluster, app: string): (region: Region) => Reco
     ...(region === AWAY && replica !== undefined && { DATABASE_REPLICA_URL: replica.url }),
     HEADWATER_SECRET,
     SESSION_SECRET,
+    REPLAY_VIA: via,
+    ...(via === 'forward' && { PRIMARY_APP_URL: `http://127.0.0.1:${homePort}` }),
     HOST: '127.0.0.1',
     // A free one; the app says which.
     PORT: '0',
   })
+}
+
+function portOf(url: string): number {
+  return Number(new URL(url).port)
 }
 
 async function migrate(

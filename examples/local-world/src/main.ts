@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { LocalWorld, REGIONS } from './local-world.ts'
+import { readVia, type Via } from './via.ts'
 
 /** Runs the app in the folder that is named, until Ctrl-C. */
-async function main(folder: string): Promise<void> {
+async function main(folder: string, via: Via): Promise<void> {
   const ending = new AbortController()
   const end = (): void => ending.abort()
   process.once('SIGINT', end)
@@ -13,6 +15,7 @@ async function main(folder: string): Promise<void> {
     await using world = await LocalWorld.start({
       folder: resolve(folder),
       ports: { nrt: portOf('PORT_NRT', 8080), ams: portOf('PORT_AMS', 8081) },
+      via,
       onLine: (from, line) => process.stdout.write(`${from.padEnd(7)} │ ${line}\n`),
       signal,
     })
@@ -32,4 +35,10 @@ function portOf(name: string, fallback: number): number {
   throw new TypeError(`${name} is no port; expected 0 to 65535`)
 }
 
-await main(process.argv[2] ?? '.')
+const { positionals, values } = parseArgs({
+  // `pnpm dev -- --via forward` says the two dashes too.
+  args: process.argv.slice(2).filter((argument) => argument !== '--'),
+  options: { via: { type: 'string', default: 'fly' } },
+  allowPositionals: true,
+})
+await main(positionals[0] ?? '.', readVia(values.via))

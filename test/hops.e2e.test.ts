@@ -147,4 +147,27 @@ describe('X8: nobody in the primary’s region takes the replay, and its databas
     stage.proxy.faults.regionUp('ams')
     await expect.poll(async () => (await post(stage, 'again')).status, { timeout: 5000, interval: 100 }).toBe(200)
   })
+
+  it('P8: a deploy of the primary’s region that the proxy knows late: a write waits for the machine, or is a 503 and nowhere', async () => {
+    await using stage = await Stage.open({ startApp, proxy: { wakeMillis: 50 } })
+    const { faults } = stage.proxy
+    faults.staleCatalog(150)
+    faults.stopMachine('machine-ams')
+    expect((await post(stage, 'it waits')).status).toBe(200)
+    expect((await stage.way()).hops.map(({ region, connectFailure }) => [region, connectFailure?.reason])).toEqual([
+      ['nrt', undefined],
+      ['ams', 'not running any more'],
+      ['ams', undefined],
+    ])
+    expect(await stage.notes('it waits')).toEqual(['ams'])
+    // Later than the 400 ms that a replay may take.
+    faults.staleCatalog(60_000)
+    faults.stopMachine('machine-ams')
+    const refused = await post(stage, 'it comes back')
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1'])
+    expect(await (await stage.fetch('nrt', '/read')).json()).toEqual({ who: 'nrt' })
+    faults.staleCatalog(0)
+    await expect.poll(async () => (await post(stage, 'after it')).status, { timeout: 5000, interval: 100 }).toBe(200)
+    expect(await stage.notes('it comes back')).toEqual([])
+  })
 })

@@ -8,6 +8,8 @@ import { runVitest } from './run-vitest.ts'
 
 /** Files whose time is waiting for what no version changes: CI leaves them out. */
 const SLOW = [
+  'adversarial',
+  'begin-in-one',
   'catalog-age',
   'discovery',
   'far-reads',
@@ -15,6 +17,7 @@ const SLOW = [
   'front',
   'lanes',
   'lost-reads',
+  'monitor-cost',
   'moving',
   'no-session',
   'own-writes',

@@ -25,6 +25,7 @@ const QUICK = { suspectAfterMillis: 200, promotionWaitMillis: 0 } as const
 const PATIENT = { timeout: 20_000, interval: 20 } as const
 /** What takes long runs where all of it does: `pnpm poolers`. */
 const isWhole = process.env['HEADWATER_PGBOUNCER'] !== undefined
+if (!isWhole) console.warn('skipped: what takes long behind HAProxy and pgpool-II, which `pnpm poolers` runs')
 
 const FRONTS = [
   {

@@ -10,10 +10,11 @@ const where = (suffix: string) => [
   `examples/*/test/**/*.${suffix}`,
 ]
 
-/** End-to-end tests that measure time, or count what happens in a time. */
+/** Tests that measure time, or count what happens in a time. */
 const TIMED = [
   'examples/demo/test/demo.e2e.test.ts',
   'examples/local-world/test/local-world.e2e.test.ts',
+  'packages/fly-proxy/test/faults.test.ts',
   'test/anywhere/anywhere.e2e.test.ts',
   'test/conformance/freshness.e2e.test.ts',
   'test/end-to-end.e2e.test.ts',
@@ -31,9 +32,9 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: where('test.ts'),
-          exclude: ['**/*.integration.test.ts', '**/*.e2e.test.ts', '**/node_modules/**'],
+          exclude: [...TIMED, '**/*.integration.test.ts', '**/*.e2e.test.ts', '**/node_modules/**'],
           // Most wait more than they work.
-          maxWorkers: 2,
+          maxWorkers: 3,
           // Some work through megabytes, on a machine that may be busy.
           testTimeout: 30_000,
         },
@@ -44,8 +45,8 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: where('integration.test.ts'),
-          // A cluster is three Postgres servers, and most tests wait for them: three files at a time is what two cores carry.
-          maxWorkers: 3,
+          // A cluster is three Postgres servers, and most tests wait for them: four files at a time is what two cores carry.
+          maxWorkers: 4,
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },
@@ -57,7 +58,7 @@ export default defineConfig({
           name: 'e2e',
           include: where('e2e.test.ts'),
           exclude: [...TIMED, '**/node_modules/**'],
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

@@ -94,7 +94,7 @@ describe('F1: who wrote sees it, away from home', () => {
     const outcomes: Record<string, unknown> = {}
     const expected: Record<string, unknown> = {}
     try {
-      for (const pair of PAIRS) {
+      const lookAt = async (pair: (typeof PAIRS)[number]): Promise<void> => {
         const name = `${pair.data} on ${pair.framework}`
         for (const action of ['write', 'transact']) {
           const body = `${name}, paused, ${action}`
@@ -106,6 +106,7 @@ describe('F1: who wrote sees it, away from home', () => {
           expected[`${name}, ${action}`] = ['primary sees 1', 'nrt sees 0']
         }
       }
+      await Promise.all(PAIRS.map(lookAt))
     } finally {
       await replica?.resumeReplay()
     }

@@ -53,7 +53,9 @@ describe('headwater:query', { timeout: 60_000 }, () => {
       const cut = expect(pool.query('select pg_sleep(20)')).rejects.toMatchObject({ cause: { code: '57P01' } })
       const sleeper = "select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(20)'"
       await expect.poll(() => world.replica().query(sleeper)).toHaveLength(1)
-      // It sleeps at the primary now, which has one place.
+      // It sleeps at the primary now, in the only place: the write is not to come before it.
+      const sleeps = "select 1 from pg_stat_activity where query = 'select pg_sleep(20)' and state = 'active'"
+      await expect.poll(async () => (await world.admin.query(sleeps)).rowCount).toBe(1)
       const waits = pool.query("insert into note (body) values ('waits')")
       await sleep(300)
       await expect.poll(async () => (await world.admin.query(sleeper)).rowCount).toBe(1)

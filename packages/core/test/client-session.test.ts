@@ -27,6 +27,32 @@ function primaryAt(...positions: readonly (Position | Error)[]): {
   }
 }
 
+test.each([
+  ['nothing was seen', undefined, () => {}, false],
+  ['a position was brought', seen(10n), () => {}, false],
+  ['the mark of a replica was brought', seen(10n, 3), () => {}, true],
+  ['a replica was read', undefined, (session) => session.readAtReplica(seen(12n, 3)), true],
+  ['the primary shows it', seen(10n, 3), (session) => session.shownAtPrimary(), false],
+  [
+    'a replica was read again',
+    seen(10n, 3),
+    (session) => {
+      session.shownAtPrimary()
+      session.readAtReplica(seen(12n, 3))
+    },
+    true,
+  ],
+] as const satisfies readonly (readonly [
+  string,
+  ReadPosition | undefined,
+  (session: ClientSession) => void,
+  boolean,
+])[])('F5: whether a replica may have shown more than the primary: %s', (_title, minPosition, act, isAhead) => {
+  const session = new ClientSession({ minPosition, isTracked: true })
+  act(session)
+  expect(session.mayBeAhead).toBe(isAhead)
+})
+
 test('F5: whether a scope itself has seen something that counts', () => {
   const primary = primaryAt(at(20n))
   const of = (act: (session: ClientSession) => void, isTracked = true): boolean => {

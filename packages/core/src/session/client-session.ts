@@ -2,6 +2,7 @@ import { NEVER_REACHED } from './lsn.ts'
 import {
   joinNodes,
   mergePositions,
+  NO_NODE,
   type Position,
   positionAtPrimary,
   type ReadPosition,
@@ -56,6 +57,8 @@ export class ClientSession {
   mayHaveCommitted = false
   /** The replica that was read from: its mark, its history. */
   #readOn: ReadPosition | undefined
+  /** Whether the primary is known to show all that replicas have shown here. */
+  #isShown = false
   #primaryReads = 0
   #writes = 0
   #underway = 0
@@ -128,6 +131,7 @@ export class ClientSession {
   arriveWith(position: ReadPosition): void {
     const before = withNode(this.#minPosition, this.#readOn)
     this.#minPosition = before === undefined ? position : mergePositions(before, position)
+    this.#isShown = false
     // What the primary has reported may be older than that.
     this.#done += 1
     this.begin()
@@ -230,11 +234,25 @@ export class ClientSession {
   /** Call before a read is sent to a replica. */
   readAtReplica(replica: ReadPosition): void {
     if (!this.isTracked) return
+    this.#isShown = false
     // After a write it may see more than the position that the primary reported for that write.
     if (this.hasWritten) this.#done += 1
     const before = this.#readOn
     if (before === undefined || before.node === replica.node) this.#readOn = replica
     else this.#readOn = { ...replica, node: joinNodes(before.node, replica.node) }
+  }
+
+  /**
+   * Whether a replica has shown its client what the primary may not show yet: a commit that waits for a synchronous standby has
+   * reached the others already.
+   */
+  get mayBeAhead(): boolean {
+    return !this.#isShown && this.#isTracked && (this.#readOn ?? this.#minPosition ?? NOTHING_SEEN).node !== NO_NODE
+  }
+
+  /** Call when the primary shows all that was flushed there before. */
+  shownAtPrimary(): void {
+    this.#isShown = true
   }
 
   /** Takes the position that the primary reported right after a commit. */
@@ -336,6 +354,8 @@ export class ClientSession {
 }
 
 const NOBODY: readonly (() => void)[] = []
+
+const NOTHING_SEEN = { node: NO_NODE }
 
 /** Adds the mark of the replica that was read from: a replica is only read from when it has all of `minPosition`. */
 function withNode(minPosition: ReadPosition | undefined, replica: ReadPosition | undefined): ReadPosition | undefined {

@@ -8,6 +8,7 @@ import type { Decisions } from './decisions.ts'
 import type { Outcomes } from './outcomes.ts'
 import { type OwnSession, sessionNeedAt, sessionUnavailable } from './own-session.ts'
 import type { RoutedQuery } from './routed-query.ts'
+import { isAheadOf } from './unshown-commits.ts'
 
 /** Is given a query with its connection. */
 export type Begin = (query: RoutedQuery, connection: Connection) => void
@@ -120,7 +121,11 @@ export class Connecting {
       else this.#cannotBegin(query, this.#outcomes.errorWithoutPrimary(query, error))
     }
     if (isLimited && !isDirect) this.#fleet.places.connect(connected, deadline)
-    else this.#fleet.access.connect(connected, deadline, isDirect, query.sharedText)
+    else {
+      // On a shared one it could not wait.
+      const sharedText = isAheadOf(query, this.#fleet.primary) ? undefined : query.sharedText
+      this.#fleet.access.connect(connected, deadline, isDirect, sharedText)
+    }
   }
 
   /** Takes a connection to a replica that is fit for it. `whyNotTheLast`: why the one that it has left is none. */

@@ -21,6 +21,7 @@ import type { Outcomes } from './outcomes.ts'
 import { traceServer } from './query-trace.ts'
 import type { RoutedQuery } from './routed-query.ts'
 import { mayAskBehind, mayBringPosition, sendAskingBehind, sendWithPosition } from './send-with-position.ts'
+import { mayMissCommits, whenCommitsShow } from './unshown-commits.ts'
 
 /** Sends a query on its connection, in the form that it needs there. */
 export class Sending {
@@ -43,6 +44,15 @@ export class Sending {
     const { holder } = query
     if (query.trace !== undefined) traceServer(query, connection, query.trace)
     holder.use(connection, query)
+    if (!mayMissCommits(query, connection)) return this.#open(query, connection)
+    whenCommitsShow(connection.client, () => {
+      query.frame?.scope?.session.shownAtPrimary()
+      this.#open(query, connection)
+    })
+  }
+
+  #open(query: RoutedQuery, connection: Connection): void {
+    const { holder } = query
     if (holder.transaction.phase !== 'held') return this.#sendNext(query, connection)
     const opening = query.takesOpening(connection.client)
       ? holder.opening(connection, () => {

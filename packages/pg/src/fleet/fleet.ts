@@ -222,6 +222,7 @@ export class Fleet implements PositionSource, Monitored, PrimaryOwner {
   report(node: PoolNode, said: ServerSample | 'silent'): void {
     if (typeof said === 'object' && node === this.#moving?.node) this.#moving.heard(said)
     const isMoved = typeof said === 'object' && this.#regions.heard(node, said, this.timeline)
+    if (typeof said === 'object') node.learnCommits(said.waitsForStandbys)
     const isNews = this.#election.take(node, said)
     if (isNews || isMoved) this.#elect()
     this.firstNews.heard()

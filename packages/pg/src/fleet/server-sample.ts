@@ -13,6 +13,8 @@ export interface ServerSample extends ReplicaState, ServerReport {
   readonly addressPort: number | undefined
   /** Its setting `headwater.region`; `undefined` where it has none. */
   readonly saysRegion: string | undefined
+  /** Whether its commits wait for standbys: then others may show them before it does. */
+  readonly waitsForStandbys: boolean
 }
 
 /**
@@ -40,7 +42,8 @@ export const SERVER_SAMPLE = `
          extract(epoch from pg_catalog.pg_postmaster_start_time())::text,
          pg_catalog.host(pg_catalog.inet_server_addr()),
          pg_catalog.inet_server_port(),
-         pg_catalog.current_setting('headwater.region', true)`
+         pg_catalog.current_setting('headwater.region', true),
+         pg_catalog.current_setting('synchronous_standby_names') operator(pg_catalog.<>) ''`
 
 /**
  * Reads the answer to `SERVER_SAMPLE`, in the order of its columns, as text.
@@ -48,8 +51,20 @@ export const SERVER_SAMPLE = `
  * @throws {Error} when it has no position, as before a standby's first replayed record.
  */
 export function parseServerSample(row: readonly (string | null)[], sentAt: number, receivedAt: number): ServerSample {
-  const [position, timeline, cluster, incarnation, processId, recovery, readOnly, startedAt, address, port, region] =
-    row
+  const [
+    position,
+    timeline,
+    cluster,
+    incarnation,
+    processId,
+    recovery,
+    readOnly,
+    startedAt,
+    address,
+    port,
+    region,
+    waits,
+  ] = row
   const lsn = parseLsn(position ?? '')
   if (lsn === undefined || !timeline || !cluster || !incarnation) {
     throw new Error('[headwater] a server did not report its position in the WAL')
@@ -67,6 +82,7 @@ export function parseServerSample(row: readonly (string | null)[], sentAt: numbe
     addressPort: port ? Number(port) : undefined,
     // A setting that a session has set and reset is empty.
     saysRegion: region || undefined,
+    waitsForStandbys: waits === 't',
     sentAt,
     receivedAt,
   }

@@ -65,6 +65,8 @@ export class PoolNode {
   isInService = true
   /** How many connections it takes, and how many instances are connected to it, as it said when it was asked. */
   capacity: { readonly allowed: number; readonly instances: number } | undefined
+  /** Whether its commits wait for standbys, as it said when it was asked: then others may show them before it does. */
+  waitsForStandbys = false
   /** Whether it was ended with its fleet. */
   hasEnded = false
   readonly #pools: NodePools
@@ -224,6 +226,12 @@ export class PoolNode {
   /** Takes in the role that a question found. Where no pooler stands between, the server reports it unasked. */
   learnRole(isStandby: boolean): void {
     if (!isDirect(this.traits)) this.#observeRole(isStandby)
+  }
+
+  /** Takes in whether its commits wait for standbys. */
+  learnCommits(waitsForStandbys: boolean): void {
+    this.waitsForStandbys = waitsForStandbys
+    this.direct?.learnCommits(waitsForStandbys)
   }
 
   /** Whether it gave no session lately, or owes an answer, so that no read is sent here for a while (X3). */

@@ -87,7 +87,7 @@ export function serverOf(options: HeadwaterOptions, work: Work, onRequest: (url:
   )
   return createServer((request, response) => {
     onRequest(request.url ?? '')
-    const listener = listeners.get(request.url?.split('/')[1] ?? '')
+    const listener = listeners.get(new URL(request.url ?? '', 'http://app').pathname.split('/')[1] ?? '')
     if (listener === undefined) response.writeHead(404).end()
     else listener(request, response)
   })

@@ -27,8 +27,8 @@ export interface Way {
   readonly name: string
   /** The program that has to be there; `undefined`: none. */
   readonly program: string | undefined
-  /** How the app asks for it; `far` is the port of the primary's region as it is reached from here. */
-  readonly target: (far: number) => ReplayTarget
+  /** How the app asks for it; `far` is the port of the primary's region as it is reached from here, on the loopback address `host`. */
+  readonly target: (far: number, host?: string) => ReplayTarget
   /** Whether it carries requests over the ocean by itself, with an ocean of its own in between. */
   readonly hasOwnOcean: boolean
   /** Whether it gives up a region that says nothing. */
@@ -59,9 +59,9 @@ const WAYS = {
   forward: {
     name: 'forward',
     program: undefined,
-    target: (far) =>
+    target: (far, host = '127.0.0.1') =>
       forward({
-        regions: { ams: `http://127.0.0.1:${far}` },
+        regions: { ams: `http://${host.includes(':') ? `[${host}]` : host}:${far}` },
         connectTimeoutMillis: CONNECT_MILLIS,
         answerTimeoutMillis: ANSWER_SECONDS * 1000,
       }),

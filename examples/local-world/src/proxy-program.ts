@@ -37,6 +37,8 @@ export interface RunningProxy extends AsyncDisposable {
 export interface ProxySettings {
   /** How long the other region may say nothing before the client gets an error, in seconds. Default: as it is there, 60. */
   readonly answerSeconds?: number | undefined
+  /** The loopback address that clients and instances have: `127.0.0.1` or `::1`. Default: as it is there, 127.0.0.1. */
+  readonly host?: string | undefined
 }
 
 const CONFIGURATIONS = new URL('../../proxies/', import.meta.url)
@@ -51,6 +53,9 @@ const COMMANDS = {
 
 export type ProxyName = keyof typeof COMMANDS
 
+/** Whether it is one of them. */
+export const isProxy = (name: string): name is ProxyName => name in COMMANDS
+
 /** The program that a proxy needs. */
 export const programOf = (proxy: ProxyName): 'nginx' | 'haproxy' => COMMANDS[proxy][0]
 
@@ -58,7 +63,7 @@ export const programOf = (proxy: ProxyName): 'nginx' | 'haproxy' => COMMANDS[pro
 export async function startProxy(
   proxy: ProxyName,
   { here, primary, others = {} }: Instances,
-  { answerSeconds = 60 }: ProxySettings = {},
+  { answerSeconds = 60, host = '127.0.0.1' }: ProxySettings = {},
 ): Promise<RunningProxy> {
   const [folder, argumentsIn] = COMMANDS[proxy]
   const dir = mkdtempSync(join(tmpdir(), `headwater-${folder}-`))
@@ -72,6 +77,7 @@ export async function startProxy(
       .replaceAll('127.0.0.1:8081', `127.0.0.1:${here}`)
       .replaceAll('127.0.0.1:8082', `127.0.0.1:${primary}`)
       .replaceAll('/run/headwater', dir)
+      .replaceAll('127.0.0.1:', host.includes(':') ? `[${host}]:` : `${host}:`)
       .replace(/(proxy_read_timeout|timeout server) 60s/g, `$1 ${answerSeconds}s`)
     // The other way of nginx goes by a header alone.
     const isAccel = proxy === 'nginx accel'
@@ -101,7 +107,7 @@ export async function startProxy(
   }
   for (let tries = 0; tries < 200; tries += 1) {
     if (child.exitCode !== null) break
-    if (await accepts(port)) return { port, kill, [Symbol.asyncDispose]: close }
+    if (await accepts(port, host)) return { port, kill, [Symbol.asyncDispose]: close }
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
   await close()
@@ -127,9 +133,9 @@ function childrenOf(pid: number | undefined): number[] {
 }
 
 /** Whether somebody listens there. */
-export function accepts(port: number): Promise<boolean> {
+export function accepts(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
+    const socket = connect(port, host, () => {
       socket.destroy()
       resolve(true)
     })

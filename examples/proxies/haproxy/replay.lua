@@ -29,6 +29,11 @@ core.register_action("headwater", { "http-req" }, function(txn)
     txn:set_var("txn.region", answer.headers["headwater-region"][0])
     return
   end
+  if txn.f:method() == "HEAD" or answer.status == 304 then
+    -- A reply says that its body has 0 bytes. The length is of the body that a GET would have: lua.cfg sets it.
+    local length = answer.headers["content-length"]
+    txn:set_var("txn.length", length and length[0] or "unknown")
+  end
   local reply = txn:reply{ status = answer.status, body = answer.body or "" }
   for name, list in pairs(answer.headers) do
     if not HOP[name] then

@@ -45,21 +45,18 @@ describe('1: the proxy drops that answer and sends the original request to anoth
 
   it('1.3: decision is on response headers: an answer that streams is the answer, and arrives as it is written', async () => {
     const parts: string[] = []
+    let goOn = (): void => {}
     const { url } = await localAndHome((_seen, response) => {
       response.write('first')
-      setTimeout(() => response.end('second'), 150)
+      goOn = () => response.end('second')
     })
     const response = await fetch(url)
-    const start = performance.now()
-    let firstAt = 0
-    let lastAt = 0
     for await (const chunk of response.body ?? []) {
-      lastAt = performance.now() - start
-      firstAt ||= lastAt
       parts.push(Buffer.from(chunk).toString())
+      // Before this it would wait for ever.
+      goOn()
     }
     expect(parts).toEqual(['first', 'second'])
-    expect(firstAt).toBeLessThan(lastAt - 100)
   })
 
   it('1.10.4: an ordinary 409 is an answer', async () => {

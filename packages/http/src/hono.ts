@@ -85,7 +85,8 @@ function showOwnError(context: Context): void {
 function factsOf(context: Context): RequestFacts {
   return {
     method: context.req.method,
-    url: pathAndQueryOf(context.req.url),
+    // A web-standard request has resolved `..` in its path; Node's own has what the client sent.
+    url: pathAndQueryOf(nodeRequestIn(context.env)?.url ?? context.req.url),
     // A request that no server made, as in a test, has its host in the URL alone.
     header: (name) => context.req.header(name) ?? (name === 'host' ? new URL(context.req.url).host : undefined),
     isSecure: context.req.url.startsWith('https:'),
@@ -156,6 +157,7 @@ function discardBody(context: Context): void {
 }
 
 function pathAndQueryOf(url: string): string {
+  if (url.startsWith('/')) return url
   const start = url.indexOf('/', url.indexOf('://') + 3)
   return start === -1 ? '/' : url.slice(start)
 }

@@ -51,14 +51,14 @@ export class RequestBody {
   }
 
   /** Sends the kept bytes, then those that still arrive, to a connected machine. Call the returned function to stop. */
-  feed(sink: Writable & { flushHeaders(): void }): () => void {
+  feed(sink: Writable): () => void {
     for (const chunk of this.#kept ?? []) sink.write(chunk)
     // A body over the limit is not kept, except for what arrived before the first machine was connected.
     if (this.#isOver) this.#kept = undefined
     if (this.#isComplete) sink.end()
     else {
       // A machine may answer after reading only the headers: do not make it wait for the body.
-      sink.flushHeaders()
+      sink.write(Buffer.alloc(0))
       this.#sink = sink
       this.#source.resume()
     }

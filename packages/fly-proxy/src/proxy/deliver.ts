@@ -19,8 +19,8 @@ export async function deliver(
   const { statusCode, statusMessage } = answer.response
   response.sendDate = false
   response.writeHead(statusCode ?? 502, statusMessage ?? '', toRawHeaders(headers))
-  // An event stream may stay silent for long: send its head at once.
-  response.flushHeaders()
+  // An event stream may stay silent for long: send its head at once. `flushHeaders()` would write latin1 values in UTF-8.
+  response.write(Buffer.alloc(0))
   await pipeline(body, response, { signal })
 }
 

@@ -45,6 +45,9 @@ export interface SendOptions {
   readonly signal: AbortSignal
 }
 
+/** Fly names no limit for the head of an answer, and Node's own of 16 KB is none of Fly's. */
+const answerHeadBytes = 262_144
+
 // A server may close an idle connection just as it is used again. Only these methods are resent: they change nothing.
 const harmless = new Set(['GET', 'HEAD', 'OPTIONS'])
 
@@ -75,6 +78,7 @@ function start(machine: Machine, envelope: Envelope, options: SendOptions, resol
     headers: toRawHeaders(wireHeaders(envelope)),
     // A tunnel takes over its connection, so it needs one of its own.
     agent: envelope.upgrade === undefined ? machine.agent : false,
+    maxHeaderSize: answerHeadBytes,
     signal: options.signal,
   })
   machine.track(request)

@@ -5,6 +5,15 @@ import { AnswerMemory } from './answer-memory.ts'
 import { endToEndFields } from './hop-headers.ts'
 import { pairsOf } from './kept-body.ts'
 
+/** A web-standard response of these takes no body, not even an empty one. */
+const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304])
+
+/** What Node accepts as a status text. Its parser lets more pass. */
+const STATUS_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** Sends a head ahead of its body. `flushHeaders()` would write it in UTF-8, where header values are latin1. */
+export const NO_BYTES: Buffer = Buffer.alloc(0)
+
 /** The answer of another region, whose body is still on its way. It is read once: by `sendTo()`, or as `body`. */
 export class ForwardedAnswer implements ReplayAnswer {
   readonly status: number
@@ -28,7 +37,7 @@ export class ForwardedAnswer implements ReplayAnswer {
 
   /** For frameworks of web-standard responses; trailers have no place there. */
   get body(): ReadableStream<Uint8Array> | undefined {
-    const isEmpty = this.#outgoing.method === 'HEAD' || this.status === 204 || this.status === 304
+    const isEmpty = this.#outgoing.method === 'HEAD' || WITHOUT_BODY.has(this.status)
     if (!isEmpty) return Readable.toWeb(this.#far) as ReadableStream<Uint8Array>
     this.#far.resume()
     return undefined
@@ -47,10 +56,11 @@ export class ForwardedAnswer implements ReplayAnswer {
     const headers: OutgoingHttpHeaders = {}
     for (const { name, values } of fields.values()) headers[name] = values.length === 1 ? values[0] : [...values]
     const isHttp2 = response.req?.httpVersionMajor === 2
-    const head = isHttp2 ? [this.status, headers] : [this.status, far.statusMessage ?? '', headers]
-    Reflect.apply(native.writeHead, response, head)
+    const { statusMessage = '' } = far
+    const text = STATUS_TEXT.test(statusMessage) ? statusMessage : ''
+    Reflect.apply(native.writeHead, response, isHttp2 ? [this.status, headers] : [this.status, text, headers])
     // Events and other bodies without a length begin before their first byte.
-    if (!fields.has('content-length') && !isHttp2) Reflect.apply(native.flushHeaders, response, [])
+    if (!fields.has('content-length') && !isHttp2) send('write', NO_BYTES)
     const memory = new AnswerMemory(far)
     far.on('data', (chunk: Buffer) => {
       const free = memory.keep(chunk)

@@ -1,6 +1,8 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
+import { isIPv6 } from 'node:net'
 import type { ForwardingTarget, ReplayAnswer, ReplayOrder } from '../replay/replay-target.ts'
-import { ForwardedAnswer } from './forwarded-answer.ts'
+import { sendEarly } from './early-answers.ts'
+import { ForwardedAnswer, NO_BYTES } from './forwarded-answer.ts'
 import { hopHeaders } from './hop-headers.ts'
 import { hasBody, type KeptBody } from './kept-body.ts'
 
@@ -35,6 +37,7 @@ export class Forwarding {
   #outgoing: ClientRequest | undefined
   #connecting: Promise<boolean> | undefined
   #isAbandoned = false
+  #response: ServerResponse | undefined
 
   /** `beginTry` is called as it starts to connect; what it returns is told whether a region was reached. */
   constructor(
@@ -61,8 +64,9 @@ export class Forwarding {
     this.#outgoing?.destroy()
   }
 
-  /** Ends this when the client hangs up before it has all of its answer. */
-  abandonWith(response: ServerResponse): void {
+  /** Names the response of the client: 1xx answers pass to it, and this ends when it hangs up before it has all of its answer. */
+  answerTo(response: ServerResponse): void {
+    this.#response = response
     if (response.destroyed) this.abandon()
     else response.once('close', () => !response.writableFinished && this.abandon())
   }
@@ -99,10 +103,15 @@ export class Forwarding {
     const { rawHeaders, body, peer } = this.#request
     const { state, request } = this.#order
     const answered = new Promise<ForwardedAnswer | 'broken'>((resolve) => {
+      outgoing.on('information', (early) => sendEarly(early, this.#response))
       outgoing.once('response', (far) => {
         // From here on the far side may take its time: events, downloads.
         outgoing.setTimeout(0)
-        resolve(new ForwardedAnswer(far, outgoing))
+        // Whoever has answered in full needs the rest of the body no more, and Node does not tell when it goes on.
+        far.once('end', () => !outgoing.writableEnded && outgoing.destroy())
+        // Node's parser lets such a status pass, and its response does not.
+        if ((far.statusCode ?? 0) < 200) outgoing.destroy()
+        else resolve(new ForwardedAnswer(far, outgoing))
       })
       outgoing.once('close', () => resolve('broken'))
     })
@@ -112,11 +121,12 @@ export class Forwarding {
       for (const [name, value] of hopHeaders(rawHeaders, hop)) outgoing.setHeader(name, value)
       // What the target has set stands: the host of the region, where it asks for that.
       for (const [name, value] of Object.entries(own)) if (value !== undefined) outgoing.setHeader(name, value)
-      if (!outgoing.hasHeader('host')) outgoing.setHeader('host', outgoing.host)
+      if (!outgoing.hasHeader('host'))
+        outgoing.setHeader('host', isIPv6(outgoing.host) ? `[${outgoing.host}]` : outgoing.host)
       if (body === undefined) outgoing.end()
       else {
         if (!outgoing.hasHeader('content-length')) outgoing.setHeader('transfer-encoding', 'chunked')
-        outgoing.flushHeaders()
+        outgoing.write(NO_BYTES)
         body.sendTo(outgoing)
       }
     } catch (error) {

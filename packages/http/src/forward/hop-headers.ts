@@ -58,6 +58,11 @@ export function hopHeaders(raw: readonly string[], hop: Hop): ReadonlyMap<string
     set(name, [...(fields.get(name)?.values ?? []), value].join(', '))
   }
   const { peer, scheme, host } = hop
+  // This hop carries trailers, and whoever is asked may leave them out where nobody says so.
+  if (wantsTrailers(raw)) {
+    headers.set('te', 'trailers')
+    headers.set('connection', 'keep-alive, te')
+  }
   if (host !== undefined) set('host', host)
   if (peer !== undefined) append('x-forwarded-for', peer)
   if (!fields.has('x-forwarded-proto')) set('x-forwarded-proto', scheme)
@@ -67,6 +72,10 @@ export function hopHeaders(raw: readonly string[], hop: Hop): ReadonlyMap<string
   append('via', '1.1 headwater')
   for (const [name, value] of Object.entries(hop.own)) set(name, value)
   return headers
+}
+
+function wantsTrailers(raw: readonly string[]): boolean {
+  return raw.some((value, at) => at % 2 === 1 && raw[at - 1]?.toLowerCase() === 'te' && /\btrailers\b/i.test(value))
 }
 
 /** One element of `Forwarded` (RFC 7239): an IPv6 address is quoted, in brackets. */

@@ -39,6 +39,8 @@ export class KeptBody {
       this.#request.once('close', () => {
         if (!this.#isComplete) outgoing.destroy()
       })
+      // The other side takes no more: what is left is read all the same, or the client's connection is stuck.
+      outgoing.once('close', () => process.nextTick(() => this.#request.resume()))
     }
   }
 

@@ -18,7 +18,7 @@ export class KeptChunks {
   take(chunk: Uint8Array): boolean {
     this.#received += chunk.byteLength
     // A copy: the app may change what it was given.
-    if (this.#outgoing !== undefined) return this.#outgoing.write(Buffer.from(chunk)) || this.#outgoing.destroyed
+    if (this.#outgoing !== undefined) return this.#outgoing.destroyed || this.#outgoing.write(Buffer.from(chunk))
     if (this.#received <= this.#limitBytes) this.#chunks.push(Buffer.from(chunk))
     else {
       this.#chunks = []

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { noteCopy, RouteMemory } from '@headwater/core/internal'
 import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from '../options.ts'
 import { DeadRegions } from '../replay/dead-regions.ts'
+import { hasBeenUpgraded } from '../request/node-request.ts'
 import type { RequestFacts } from '../request/request-facts.ts'
 import { ForgottenResponses } from './forgotten-responses.ts'
 import { HttpRequestLife } from './http-request-life.ts'
@@ -42,6 +43,10 @@ export class HttpLifecycle implements Lifecycle, SharedState {
 
   open(facts: RequestFacts, incoming?: IncomingMessage, web?: Request): HttpRequestLife | undefined {
     if (this.options.skip(facts)) return undefined
+    // This instance sends no handshake on: the connection stays here, and its writes cross by themselves (P6).
+    const isToStay =
+      incoming !== undefined && hasBeenUpgraded(incoming) && this.options.replayTarget.connect !== undefined
+    if (isToStay) return new HttpRequestLife(this, facts, 'job', incoming)
     const life = new HttpRequestLife(this, facts, 'request', incoming)
     if (incoming !== undefined) keepNodeRequest(life, incoming, this.options.bodyLimitBytes)
     else if (web !== undefined) keepWebRequest(life, web, this.options.bodyLimitBytes)

@@ -54,7 +54,7 @@ export class WayToPrimary {
   /** The answer of the other region, or the one that says that there is none. A client that hangs up on `response` ends the request there. */
   async forwardedAnswer(response: ServerResponse | undefined): Promise<ReplayAnswer> {
     const forwarding = this.#forward()
-    if (response !== undefined) forwarding?.abandonWith(response)
+    if (response !== undefined) forwarding?.answerTo(response)
     const answer = (await forwarding?.answer()) ?? 'unreached'
     if (answer === 'broken') return BROKEN
     return answer === 'unreached' ? this.#failedAnswer() : answer

@@ -57,6 +57,9 @@ export interface ForwardOptions {
 /** Packets that find out a region that went silent in the middle of an answer: after 10 s, then one each second, ten times (libuv). */
 const PROBE_AFTER_MILLIS = 10_000
 
+/** How long the head of an answer may be. Browsers take as much; Node's own 16 KB would lose the answer of a request that took effect. */
+const ANSWER_HEAD_BYTES = 262_144
+
 /**
  * Sends requests to the primary's region by itself, from instance to instance: no proxy has to know (P9). Bodies are kept up to
  * `bodyLimitBytes` while the app reads them, so that a write that is met late is sent on too.
@@ -89,6 +92,7 @@ export function forward(options: ForwardOptions): ForwardingTarget {
       method: request.method,
       path: request.url,
       setHost: false,
+      maxHeaderSize: ANSWER_HEAD_BYTES,
     }
     const open = (): ClientRequest =>
       isTls

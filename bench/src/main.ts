@@ -6,6 +6,7 @@ import { compareRuns, type EarlierRun, readEarlierRun, renderComparison } from '
 import { measureContest } from './contest/contest.ts'
 import { measureDecision } from './decision.ts'
 import { measureFreshness } from './freshness.ts'
+import { measureGrowth } from './growth.ts'
 import { measureHttp } from './http/http.ts'
 import { measureLanes } from './lanes.ts'
 import { type BenchName, type Options, readOptions, USAGE } from './options.ts'
@@ -27,6 +28,7 @@ const MEASURES: Readonly<Record<BenchName, (isQuick: boolean) => Promise<readonl
   http: measureHttp,
   'cold-start': measureColdStart,
   contest: measureContest,
+  growth: measureGrowth,
 }
 
 async function main(): Promise<void> {

@@ -12,6 +12,7 @@ export const BENCHES = [
   'http',
   'cold-start',
   'contest',
+  'growth',
 ] as const
 export type BenchName = (typeof BENCHES)[number]
 
@@ -37,6 +38,7 @@ export const USAGE = `Usage: pnpm bench [${BENCHES.join(' | ')} …] [--quick] [
   http      apps with headwater() against the same apps without it
   cold-start  loading what is published, and the way to the first answered read, against pg (build first)
   contest   drivers, builders and Headwater side by side, with the CPU that each takes
+  growth    many replicas, many waiters and a large catalog, against few
 
   --quick   fewer rounds
   --json    print data, not tables

@@ -50,7 +50,7 @@ async function askState(target: CatalogTarget): Promise<CatalogState | undefined
 }
 
 /** How long the event loop may be held before others get their turn. */
-const SLICE_MILLIS = 5
+const SLICE_MILLIS = 2
 
 /** Gives others their turn when the event loop was held for long enough. */
 function breather(): () => Promise<void> {

@@ -57,6 +57,7 @@ export class ServerWatch {
         onSample(sample)
         return sample
       },
+      positionOf: (sample) => sample?.lsn,
       wait: WAIT_FOR_LSN,
       ...events,
     })

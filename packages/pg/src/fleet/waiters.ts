@@ -1,4 +1,4 @@
-import type { Lsn } from '@headwater/core/internal'
+import { type Lsn, NEVER_REACHED } from '@headwater/core/internal'
 
 /** One caller that waits for a server. */
 export interface Waiter {
@@ -15,6 +15,8 @@ export class Waiters {
   readonly #timers = new Map<Waiter, NodeJS.Timeout>()
   /** Those whose target the server has reached, in vain. */
   readonly #past = new WeakSet<Waiter>()
+  /** No waiter with a target waits for less than this; `undefined`: one without a target waits. */
+  #lowest: Lsn | undefined = NEVER_REACHED
 
   get size(): number {
     return this.#timers.size
@@ -34,11 +36,18 @@ export class Waiters {
   add(waiter: Waiter, maxWaitMillis: number): void {
     const timer = setTimeout(() => this.#dismiss(waiter, false), maxWaitMillis)
     this.#timers.set(waiter, timer)
+    this.#lowest = lower(this.#lowest, waiter.target)
   }
 
-  /** A new sample: dismisses those for whom it is enough. */
-  sampled(): void {
-    for (const waiter of this.#timers.keys()) if (waiter.isEnough()) this.#dismiss(waiter, true)
+  /** A new sample of a server at `position`: dismisses those for whom it is enough. Who waits for more is not asked. */
+  sampled(position: Lsn | undefined): void {
+    if (position !== undefined && this.#lowest !== undefined && position < this.#lowest) return
+    this.#lowest = NEVER_REACHED
+    for (const waiter of this.#timers.keys()) {
+      const isTooFar = position !== undefined && waiter.target !== undefined && position < waiter.target
+      if (!isTooFar && waiter.isEnough()) this.#dismiss(waiter, true)
+      else this.#lowest = lower(this.#lowest, waiter.target)
+    }
   }
 
   /**
@@ -60,4 +69,10 @@ export class Waiters {
     clearTimeout(this.#timers.get(waiter))
     if (this.#timers.delete(waiter)) waiter.done(isEnough)
   }
+}
+
+/** The lower of two positions; `undefined` is lower than all. */
+function lower(left: Lsn | undefined, right: Lsn | undefined): Lsn | undefined {
+  if (left === undefined || right === undefined) return undefined
+  return left < right ? left : right
 }

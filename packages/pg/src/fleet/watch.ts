@@ -31,6 +31,8 @@ export interface Watch<Sample> {
   readonly textFor: (connection: object, now: number) => string
   /** Makes a sample of the answer's only row. */
   readonly read: (row: readonly (string | null)[], asked: Asked) => Sample
+  /** How far the server is, where a sample says so: who waits for more is not asked. */
+  readonly positionOf?: (sample: Sample) => Lsn | undefined
   /** The pause between two questions while no caller waits, in ms; asked each time. */
   readonly pause: () => number
   /**

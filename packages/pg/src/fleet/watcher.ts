@@ -213,7 +213,7 @@ export class Watcher<Sample> {
 
   #keep(sample: Sample): void {
     this.#latest = sample
-    this.#waiters.sampled()
+    this.#waiters.sampled(this.#watch.positionOf?.(sample))
   }
 
   #forget(): void {

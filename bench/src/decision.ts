@@ -62,7 +62,9 @@ export async function measureDecision(isQuick: boolean): Promise<readonly Sectio
 
 function contendersOf({ region, hasReplica, isScoped, texts }: Situation): readonly Contender[] {
   const replicas = hasReplica ? [{ region, port: 1 }] : []
-  const engine = new Engine(resolveOptions({ region, primary: { region: 'ams', port: 1 }, replicas }, {}))
+  const engine = new Engine(
+    resolveOptions({ logger: false, region, primary: { region: 'ams', port: 1 }, replicas }, {}),
+  )
   for (const text of texts) engine.verdicts.of(text)
   const fresh = new FreshTexts(texts)
   const isolated = (work: () => number): number =>

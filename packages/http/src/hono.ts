@@ -7,12 +7,12 @@ import {
   type HealthOptions,
   nodeRequestIn,
   type ReplayAnswer,
-  type RequestFacts,
-  type ResponseHead,
   sendForwarded,
   unwrapOwnError,
 } from './adapter.ts'
 import { responseTo, teachErrorsToAnswer } from './hono-errors.ts'
+import { factsOf } from './hono-facts.ts'
+import { HonoHead } from './hono-head.ts'
 
 export type { HealthOptions } from './health/health-options.ts'
 export type { HeadwaterOptions } from './options.ts'
@@ -28,7 +28,8 @@ export function headwater(options: HeadwaterOptions): MiddlewareHandler {
   const lifecycle = createLifecycle(options)
   teachErrorsToAnswer()
   return async function headwaterMiddleware(context, next) {
-    const life = lifecycle.open(factsOf(context), nodeRequestIn(context.env), context.req.raw)
+    const incoming = nodeRequestIn(context.env)
+    const life = lifecycle.open(factsOf(context, incoming), incoming, context.req.raw)
     if (life === undefined) return next()
     if (life.request !== undefined) context.req.raw = life.request
     await life.run(next)
@@ -37,7 +38,9 @@ export function headwater(options: HeadwaterOptions): MiddlewareHandler {
     if (!life.isSpent) showOwnError(context)
     // A streamed body runs on after this: as far as an app can tell, the response starts here.
     const outgoing = nodeResponseIn(context.env)
-    const answer = await life.respond(headOf(context), outgoing)
+    const responding = life.respond(new HonoHead(context), outgoing)
+    if (responding === undefined) return
+    const answer = await responding
     if (answer === undefined) return
     const isSent = outgoing !== undefined && sendForwarded(answer, outgoing)
     replaceResponse(context, isSent ? alreadySent() : responseOf(answer))
@@ -68,7 +71,7 @@ function alreadySent(): Response {
 export function health(options: HealthOptions): MiddlewareHandler {
   const checks = new HealthChecks(options)
   return async function healthMiddleware(context, next) {
-    const facts = factsOf(context)
+    const facts = factsOf(context, nodeRequestIn(context.env))
     if (!checks.isFor(facts)) return next()
     const { status, headers, body } = await checks.answer(facts)
     // A replay has the status that its proxy wants, which need not be one of Hono's.
@@ -82,65 +85,11 @@ function showOwnError(context: Context): void {
   if (own !== undefined) replaceResponse(context, responseTo(own))
 }
 
-function factsOf(context: Context): RequestFacts {
-  return {
-    method: context.req.method,
-    // A web-standard request has resolved `..` in its path; Node's own has what the client sent.
-    url: pathAndQueryOf(nodeRequestIn(context.env)?.url ?? context.req.url),
-    // A request that no server made, as in a test, has its host in the URL alone.
-    header: (name) => context.req.header(name) ?? (name === 'host' ? new URL(context.req.url).host : undefined),
-    isSecure: context.req.url.startsWith('https:'),
-    pattern: () => patternOf(context),
-  }
-}
-
-/** Behind a wildcard is another router, or a handler of many things: the path says more. `{.+}` is one, too. */
-const WILDCARD = /\*|\{[^}]*\./
-
-/** Hono has found the route when its middleware runs: the first of what has matched that is no middleware of many paths. */
-function patternOf(context: Context): string | undefined {
-  const { matchedRoutes } = context.req
-  const path = matchedRoutes.find(({ method, path: own }) => method !== 'ALL' || !WILDCARD.test(own))?.path
-  return path === undefined || WILDCARD.test(path) ? undefined : path
-}
-
 /** Node's own response, where the server hands it to the app; only then trailers can be sent. */
 function nodeResponseIn(environment: unknown): ServerResponse | undefined {
   const isObject = typeof environment === 'object' && environment !== null
   const outgoing: unknown = isObject ? Reflect.get(environment, 'outgoing') : undefined
   return outgoing instanceof ServerResponse ? outgoing : undefined
-}
-
-function headOf(context: Context): ResponseHead {
-  return {
-    status: context.res.status,
-    setStatus: (status) => {
-      context.res = new Response(context.res.body, { status, headers: context.res.headers })
-    },
-    get: (name) => context.res.headers.get(name) ?? undefined,
-    set: (name, value) =>
-      change(
-        () => context.res.headers.set(name, value),
-        () => context.header(name, value),
-      ),
-    addCookie: (cookie) =>
-      change(
-        () => context.res.headers.append('set-cookie', cookie),
-        () => context.header('set-cookie', cookie, { append: true }),
-      ),
-  }
-}
-
-/**
- * Changes the headers themselves: where the response is complete, Hono's own way makes another one of it, and @hono/node-server then
- * sends its text as a stream, several times as slow. Those of a fetched response cannot be changed.
- */
-function change(inPlace: () => void, byHono: () => void): void {
-  try {
-    inPlace()
-  } catch {
-    byHono()
-  }
 }
 
 function replaceResponse(context: Context, response: Response): void {
@@ -154,10 +103,4 @@ function discardBody(context: Context): void {
   if (!context.finalized) return
   const { body } = context.res
   if (body !== null && !body.locked) body.cancel().catch(() => {})
-}
-
-function pathAndQueryOf(url: string): string {
-  if (url.startsWith('/')) return url
-  const start = url.indexOf('/', url.indexOf('://') + 3)
-  return start === -1 ? '/' : url.slice(start)
 }

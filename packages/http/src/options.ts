@@ -210,8 +210,8 @@ function warnOfBodyLimit({ replayTarget, bodyLimitBytes, logger }: ResolvedOptio
 }
 
 /** The pattern of the framework is exact: a path with a slug in it looks like a route of its own. */
-function routeOf({ pattern, url }: RequestFacts): string {
-  return pattern?.() ?? routeNameOf(url)
+function routeOf(request: RequestFacts): string {
+  return request.pattern?.() ?? routeNameOf(request.url)
 }
 
 function checkPool(pool: PoolOfApp | undefined): PoolOfApp {

@@ -35,7 +35,7 @@ describe('a Cookie header', () => {
     [`${A}="a"`, [[A, '"a"']]],
     [`${A}=%41`, [[A, '%41']]],
   ])('%j has %j', (header, pairs) => {
-    expect(readCookies(header, 'headwater').map(({ name, value }) => [name, value])).toEqual(pairs)
+    expect(readCookies(header, 'headwater').map(({ key, text }) => [key, text])).toEqual(pairs)
   })
 
   test.each([
@@ -59,14 +59,14 @@ describe('a Cookie header', () => {
     const suffix = fc.stringMatching(/^[\w-]{8}$/)
     fc.assert(
       fc.property(fc.string(), (text) => {
-        for (const { name } of readCookies(text, 'mine')) expect(name).toMatch(/^mine\.[\w-]{8}$/)
+        for (const { key } of readCookies(text, 'mine')) expect(key).toMatch(/^mine\.[\w-]{8}$/)
       }),
     )
     fc.assert(
       fc.property(fc.array(pair), fc.array(pair), fc.array(suffix), (before, after, suffixes) => {
         const ours = suffixes.map((text) => `mine.${text}=${text}`)
         const found = readCookies([...before, ...ours, ...after].join('; '), 'mine')
-        expect(found.map(({ name, value }) => `${name}=${value}`)).toEqual(ours)
+        expect(found.map(({ key, text }) => `${key}=${text}`)).toEqual(ours)
       }),
     )
   })

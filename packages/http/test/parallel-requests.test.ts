@@ -156,7 +156,7 @@ class World {
     if (one === undefined) return
     const { deed, node, isMute, skew } = one.send
     one.token = this.#arrive(one.headers, skew)
-    const session = new ClientSession(one.token.session)
+    const session = new ClientSession(one.token.sessionOf(false))
     one.session = session
     const position = (lsn: bigint): Position => ({ cluster: 7n, timeline: 1, lsn: toLsn(lsn) })
     const source = {

@@ -115,9 +115,9 @@ describe('what a request carries', () => {
   ])('F3: one that is %s counts as absent', (_, text) => {
     for (const headers of [cookieOf(text), headerOf(text)]) {
       const token = arrive(headers)
-      expect([token.minPosition, token.session]).toEqual([
+      expect([token.minPosition, token.sessionOf(false)]).toEqual([
         undefined,
-        { minPosition: undefined, isTracked: false, isForWritesOnly: false, isWanted: true },
+        { minPosition: undefined, isTracked: false, isForWritesOnly: false, isWanted: true, isVisiting: false },
       ])
       const answer = token.answer(outcome(undefined))
       expect([settingOf(answer), answer.header]).toEqual([undefined, undefined])
@@ -155,9 +155,9 @@ describe('what a request carries', () => {
   })
 
   test('F5: tracked are clients with a token, or everybody', () => {
-    expect(arrive({}).session.isTracked).toBe(false)
-    expect(arrive(cookieOf(good)).session.isTracked).toBe(true)
-    expect(arrive({}, { trackReads: 'always' }).session.isTracked).toBe(true)
+    expect(arrive({}).sessionOf(false).isTracked).toBe(false)
+    expect(arrive(cookieOf(good)).sessionOf(false).isTracked).toBe(true)
+    expect(arrive({}, { trackReads: 'always' }).sessionOf(false).isTracked).toBe(true)
   })
 })
 

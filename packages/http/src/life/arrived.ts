@@ -25,12 +25,14 @@ export function arrive(shared: SharedState, facts: RequestFacts, kind: 'request'
   const { pool, replayTarget, logger } = options
   const arrival = replayTarget.arrival(facts.header)
   const length = bodyLengthOf(facts)
-  const state = readState(options.secrets, facts, arrival.state, clocks.wallMillis())
+  const state =
+    arrival.state === undefined ? 'absent' : readState(options.secrets, facts, arrival.state, clocks.wallMillis())
   const { hasFailed, failedAfterMillis } = arrival
   if (hasFailed && failedAfterMillis !== undefined) {
     deadRegions.cameBack(facts, failedAfterMillis, clocks.monotonicMillis())
   }
-  const isDead = deadRegions.isDead(pool.topology.primaryRegion, clocks.monotonicMillis())
+  // Clocks and topology are read where they matter: most requests come without a state, while every region lives.
+  const isDead = deadRegions.areAny && deadRegions.isDead(pool.topology.primaryRegion, clocks.monotonicMillis())
   const isTooLarge = length !== 'unknown' && length > options.bodyLimitBytes
   const isFailed = hasFailed || (isDead && state === 'absent')
   const replayed = state === 'replayed' ? stampIn(arrival.state) : undefined

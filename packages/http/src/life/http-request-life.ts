@@ -10,6 +10,7 @@ import { refuseHead } from '../response/refuse-head.ts'
 import type { ResponseHead } from '../response/response-head.ts'
 import { adapterMisused } from './adapter-misused.ts'
 import { AnswerHead } from './answer-head.ts'
+import type { ForgottenResponses } from './forgotten-responses.ts'
 import { OpenedRequest } from './opened-request.ts'
 import type { RequestLife } from './request-life.ts'
 import type { SharedState } from './shared-state.ts'
@@ -44,6 +45,11 @@ export class HttpRequestLife implements RequestLife {
 
   get isSpent(): boolean {
     return this.#opened.scope.isSpent
+  }
+
+  /** Of the request's body, in bytes. */
+  get bodyLength(): number | 'unknown' {
+    return this.#opened.arrived.length
   }
 
   /** Whether the request may have to be sent on by this instance (P9): then `keepRequest()` has to be called before its handler runs. */
@@ -93,24 +99,27 @@ export class HttpRequestLife implements RequestLife {
     await this.#opened.position?.load()
   }
 
-  async run(handler: () => Promise<unknown>): Promise<void> {
-    if (this.#phase !== 'open') throw adapterMisused('run() was called twice, or after respond(); call it once, first')
+  run(handler: () => Promise<unknown>): Promise<void> {
+    if (this.#phase !== 'open') {
+      return Promise.reject(adapterMisused('run() was called twice, or after respond(); call it once, first'))
+    }
     this.#phase = 'run'
-    await this.runHandler(handler)
-    this.#shared.forgottenResponses.handlerEnded()
+    return this.runHandler(handler, this.#shared.forgottenResponses)
   }
 
-  /** What `run()` does, for responses that a gate guards: those need no `respond()`. */
-  async runHandler(handler: () => Promise<unknown>): Promise<void> {
+  /** What `run()` does, for responses that a gate guards: those need no `respond()`, and nobody has `forgotten` it. */
+  async runHandler(handler: () => Promise<unknown>, forgotten?: ForgottenResponses): Promise<void> {
     if (this.mustConnect) await this.connect()
     if (this.mustAwaitPrimary) await this.awaitPrimary()
     if (this.mustLoadToken) await this.loadToken()
-    if (this.isSpent) return
-    try {
-      await runInScope(this.scope, handler)
-    } catch (error) {
-      if (!this.handOver(error)) throw unwrapOwnError(error) ?? error
+    if (!this.isSpent) {
+      try {
+        await runInScope(this.scope, handler)
+      } catch (error) {
+        if (!this.handOver(error)) throw unwrapOwnError(error) ?? error
+      }
     }
+    forgotten?.handlerEnded()
   }
 
   handOver(error: unknown): boolean {

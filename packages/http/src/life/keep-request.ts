@@ -7,11 +7,13 @@ import type { HttpRequestLife } from './http-request-life.ts'
 
 /** Keeps the body where this instance may have to send it on; elsewhere counts one of unknown length. */
 export function keepNodeRequest(life: HttpRequestLife, request: IncomingMessage, limitBytes: number): void {
-  const onTooLarge = () => life.refuseBody()
-  if (!life.mayForward) return limitBody(request, life.facts, limitBytes, onTooLarge)
+  if (!life.mayForward) {
+    if (life.bodyLength === 'unknown') limitBody(request, limitBytes, () => life.refuseBody())
+    return
+  }
   const isWithBody = hasBody(request)
   if (isWithBody && request.readableDidRead) return life.scope.giveUpReplay('body-gone')
-  const body = isWithBody ? new KeptBody(request, limitBytes, onTooLarge) : undefined
+  const body = isWithBody ? new KeptBody(request, limitBytes, () => life.refuseBody()) : undefined
   life.keepRequest(forwardedRequestOf(request, body))
 }
 

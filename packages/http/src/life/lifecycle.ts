@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Topology } from '@headwater/core'
 import { noteCopy, RouteMemory } from '@headwater/core/internal'
 import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from '../options.ts'
 import { DeadRegions } from '../replay/dead-regions.ts'
@@ -29,6 +30,7 @@ const CLOCKS: Clocks = { wallMillis: () => Date.now(), monotonicMillis: () => pe
 export class HttpLifecycle implements Lifecycle, SharedState {
   readonly options: ResolvedOptions
   readonly clocks: Clocks
+  readonly topologyNow: () => Topology
   readonly memory: RouteMemory = new RouteMemory()
   readonly deadRegions: DeadRegions = new DeadRegions()
   readonly forgottenResponses: ForgottenResponses
@@ -39,6 +41,8 @@ export class HttpLifecycle implements Lifecycle, SharedState {
     this.options = resolveOptions(options)
     this.forgottenResponses = new ForgottenResponses(this.options.logger)
     this.clocks = clocks
+    const { pool } = this.options
+    this.topologyNow = () => pool.topology
   }
 
   open(facts: RequestFacts, incoming?: IncomingMessage, web?: Request): HttpRequestLife | undefined {

@@ -1,6 +1,6 @@
-import type { Topology } from '@headwater/core'
+import type { ReplayBlocker, Topology } from '@headwater/core'
 import type { RequestFacts } from '../request/request-facts.ts'
-import { RequestScope } from '../request/request-scope.ts'
+import { RequestScope, type ScopeOwner } from '../request/request-scope.ts'
 import { RequestToken } from '../token/request-token.ts'
 import { type Arrived, arrive } from './arrived.ts'
 import { ClientPosition } from './client-position.ts'
@@ -10,7 +10,7 @@ import { WayToPrimary } from './way-to-primary.ts'
 import { warnOfRefusal, warnOfTokens } from './wiring-signs.ts'
 
 /** One request as it was opened: its scope, what its client has seen, and whether it is replayed before any work (P5). */
-export class OpenedRequest {
+export class OpenedRequest implements ScopeOwner {
   readonly facts: RequestFacts
   readonly arrived: Arrived
   readonly scope: RequestScope
@@ -28,9 +28,9 @@ export class OpenedRequest {
     this.facts = facts
     this.arrived = arrive(shared, facts, kind)
     const { blocker, length } = this.arrived
-    const token =
-      options.token && new RequestToken(options.token, options.secrets, facts, clocks.wallMillis(), options.pool)
-    if (token !== undefined) warnOfTokens(token, clocks.wallMillis(), options.logger)
+    const now = clocks.wallMillis()
+    const token = options.token && new RequestToken(options.token, options.secrets, facts, now, options.pool)
+    if (token !== undefined) warnOfTokens(token, now, options.logger)
     const { topology } = options.pool
     this.scope = this.#openScope(kind, token, topology)
     this.position = token && new ClientPosition(shared, facts, token, this.scope)
@@ -44,21 +44,34 @@ export class OpenedRequest {
   }
 
   #openScope(kind: 'request' | 'job', token: RequestToken | undefined, { isAtHome }: Topology): RequestScope {
-    const { options } = this.#shared
+    const { options, topologyNow } = this.#shared
     const { blocker, replayed } = this.arrived
     const isDirect = blocker === 'body-too-large' && options.tooLarge === 'direct'
     return new RequestScope({
       kind: isDirect ? 'job' : kind,
-      session: token && { ...token.session, isVisiting: replayed !== undefined && isAtHome },
+      session: token?.sessionOf(replayed !== undefined && isAtHome),
       blocker,
       replayed,
-      topology: () => options.pool.topology,
+      topology: topologyNow,
       keepsTrail: options.serverTiming,
-      retryAfterSeconds: options.retryAfterSeconds,
-      steer: (region) => options.replayTarget.steer?.(region) ?? {},
-      onPrimaryNeeded: () => this.lesson?.learnLate(this.scope),
-      onRefused: (refusedFor, where) => warnOfRefusal(refusedFor, where, options.logger),
+      owner: this,
     })
+  }
+
+  get retryAfterSeconds(): number {
+    return this.#shared.options.retryAfterSeconds
+  }
+
+  steer(region: string): Readonly<Record<string, string>> {
+    return this.#shared.options.replayTarget.steer?.(region) ?? {}
+  }
+
+  primaryNeeded(): void {
+    this.lesson?.learnLate(this.scope)
+  }
+
+  refused(blocker: ReplayBlocker, topology: Topology): void {
+    warnOfRefusal(blocker, topology, this.#shared.options.logger)
   }
 
   /** Made when it is first asked for: most requests need none. */

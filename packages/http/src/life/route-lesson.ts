@@ -24,8 +24,11 @@ export class RouteLesson {
   /** Whether the request is to be replayed before any work. Then it has nothing to teach. */
   isEarly(): boolean {
     const { memory, clocks } = this.#shared
-    const name = memory.size === 0 ? '' : this.#name
-    this.#isEarly = memory.shouldReplayEarly(this.#facts.method, name, clocks.monotonicMillis())
+    const { method } = this.#facts
+    this.#isEarly =
+      memory.size === 0
+        ? memory.shouldReplayEarly(method, '', 0)
+        : memory.shouldReplayEarly(method, this.#name, clocks.monotonicMillis())
     return this.#isEarly
   }
 

@@ -1,3 +1,4 @@
+import type { Topology } from '@headwater/core'
 import type { RouteMemory } from '@headwater/core/internal'
 import type { ResolvedOptions } from '../options.ts'
 import type { DeadRegions } from '../replay/dead-regions.ts'
@@ -15,6 +16,8 @@ export interface Clocks {
 export interface SharedState {
   readonly options: ResolvedOptions
   readonly clocks: Clocks
+  /** The pool's, read anew each time. One function for all requests. */
+  readonly topologyNow: () => Topology
   readonly memory: RouteMemory
   readonly deadRegions: DeadRegions
   readonly forgottenResponses: ForgottenResponses

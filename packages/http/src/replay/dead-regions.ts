@@ -61,6 +61,11 @@ export class DeadRegions {
     return best
   }
 
+  /** Whether there may be any: else nothing else need be asked. */
+  get areAny(): boolean {
+    return this.#deadUntil.size > 0
+  }
+
   /** Whether nobody there could be reached a moment ago. */
   isDead(region: string | undefined, now: number): boolean {
     if (region === undefined || this.#deadUntil.size === 0) return false

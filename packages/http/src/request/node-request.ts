@@ -1,30 +1,31 @@
 import { IncomingMessage } from 'node:http'
 import { currentScope, runInScope, type Scope } from '@headwater/core'
-import { bodyLengthOf, type RequestFacts } from './request-facts.ts'
+import type { RequestFacts } from './request-facts.ts'
 
-/** The facts of Node's own request. */
+/**
+ * The facts of Node's own request. No class: what holds a function of its own request in a field, V8 keeps until the old ones are
+ * collected, and the whole request with it. So does nothing else here; that is half of what a request costs.
+ */
 export function factsOf(request: IncomingMessage, url: string): RequestFacts {
+  const { method = 'GET', socket } = request
   return {
-    method: request.method ?? 'GET',
+    method,
     url,
-    header(name) {
-      // HTTP/2 names the host in a pseudo header.
-      const value = request.headers[name] ?? (name === 'host' ? request.headers[':authority'] : undefined)
-      return typeof value === 'string' ? value : undefined
-    },
+    header: (name) => headerIn(request, name),
     // A request that no server made may have no socket.
-    isSecure: isObject(request.socket) && Reflect.get(request.socket, 'encrypted') === true,
+    isSecure: isObject(socket) && Reflect.get(socket, 'encrypted') === true,
   }
 }
 
+/** The value of a header by its lower-case name; `undefined` when it is absent or has several values. */
+export function headerIn({ headers }: IncomingMessage, name: string): string | undefined {
+  // HTTP/2 names the host in a pseudo header.
+  const value = headers[name] ?? (name === 'host' ? headers[':authority'] : undefined)
+  return typeof value === 'string' ? value : undefined
+}
+
 /** Counts a body of unknown length as it arrives; calls `onTooLarge` with every chunk beyond `limitBytes`. */
-export function limitBody(
-  request: IncomingMessage,
-  facts: RequestFacts,
-  limitBytes: number,
-  onTooLarge: () => void,
-): void {
-  if (bodyLengthOf(facts) !== 'unknown') return
+export function limitBody(request: IncomingMessage, limitBytes: number, onTooLarge: () => void): void {
   const { push } = request
   let received = 0
   // A 'data' listener would start the flow before the app wants it; the parser hands every chunk to push.
@@ -65,8 +66,13 @@ function scopedEmit(this: IncomingMessage & { readonly [KEPT]: KeptScope }, ...a
 }
 
 function emitIn({ scope, emit }: KeptScope, request: IncomingMessage, args: readonly unknown[]): boolean {
-  if (currentScope() === scope) return Reflect.apply(emit, request, args)
+  if (!hasListeners(request, args[0]) || currentScope() === scope) return Reflect.apply(emit, request, args)
   return runInScope(scope, () => Reflect.apply(emit, request, args))
+}
+
+/** To enter a scope costs more than to find nobody there. */
+function hasListeners(request: IncomingMessage, event: unknown): boolean {
+  return typeof event !== 'string' || request.listenerCount(event) > 0
 }
 
 /**

@@ -4,7 +4,7 @@ import { lengthIn } from './held-body.ts'
 import { destroy, HeldResponse } from './held-response.ts'
 import { refuseHead } from './refuse-head.ts'
 import { isHttp2, replaceResponse, swallowInformational } from './replace-response.ts'
-import { applyHead, checkHead, headOf } from './response-head.ts'
+import { applyHead, checkHead, NodeHead } from './response-head.ts'
 
 /**
  * Puts a gate before the head of a Node response. Whoever writes the head first (the handler, an error page, a piped
@@ -182,8 +182,8 @@ class ResponseGate {
     // Perhaps again: when Node refuses a head, an error page's head follows.
     if (response.headersSent) return true
     const refusal = keeper.refusalInstead(response.statusCode)
-    if (refusal !== undefined) refuseHead(headOf(response), refusal)
-    if (keeper.hasTokenToWrite) keeper.writeToken(headOf(response))
+    if (refusal !== undefined) refuseHead(new NodeHead(response), refusal)
+    if (keeper.hasTokenToWrite) keeper.writeToken(new NodeHead(response))
     return true
   }
 

@@ -16,26 +16,34 @@ export interface ResponseHead {
 }
 
 /** The head of a Node response that was not sent yet. */
-export function headOf(response: ServerResponse): ResponseHead {
-  return {
-    status: response.statusCode,
-    setStatus(status) {
-      response.statusCode = status
-      // Node has its own words for a status; HTTP/2 has none.
-      Reflect.deleteProperty(response, 'statusMessage')
-    },
-    get(name) {
-      const value = response.getHeader(name)
-      return Array.isArray(value) ? value.join(', ') : value?.toString()
-    },
-    set(name, value) {
-      response.setHeader(name, value)
-    },
-    addCookie(cookie) {
-      // A new array: the old one belongs to the app, which may share it between responses.
-      const cookies = listOf(response.getHeader('set-cookie'))
-      if (!cookies.includes(cookie)) response.setHeader('set-cookie', [...cookies, cookie])
-    },
+export class NodeHead implements ResponseHead {
+  readonly status: number
+  readonly #response: ServerResponse
+
+  constructor(response: ServerResponse) {
+    this.status = response.statusCode
+    this.#response = response
+  }
+
+  setStatus(status: number): void {
+    this.#response.statusCode = status
+    // Node has its own words for a status; HTTP/2 has none.
+    Reflect.deleteProperty(this.#response, 'statusMessage')
+  }
+
+  get(name: string): string | undefined {
+    const value = this.#response.getHeader(name)
+    return Array.isArray(value) ? value.join(', ') : value?.toString()
+  }
+
+  set(name: string, value: string): void {
+    this.#response.setHeader(name, value)
+  }
+
+  addCookie(cookie: string): void {
+    // A new array: the old one belongs to the app, which may share it between responses.
+    const cookies = listOf(this.#response.getHeader('set-cookie'))
+    if (!cookies.includes(cookie)) this.#response.setHeader('set-cookie', [...cookies, cookie])
   }
 }
 

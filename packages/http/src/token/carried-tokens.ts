@@ -43,6 +43,34 @@ const NONE: CarriedTokens = Object.freeze({ tokens: [], junk: [], hasUnverified:
  */
 export function readCarried(carried: readonly CarriedText[], secrets: readonly string[], now: number): CarriedTokens {
   if (carried.length === 0) return NONE
+  return readValid(carried, secrets, now) ?? readAny(carried, secrets, now)
+}
+
+/** The same where all of it counts, as in nearly every request; else `undefined`. */
+function readValid(
+  carried: readonly CarriedText[],
+  secrets: readonly string[],
+  now: number,
+): CarriedTokens | undefined {
+  // Of secrets that can be changed no token is kept, so one that comes twice would not be seen to be the same.
+  if (carried.length > MAX_TOKENS || !Object.isFrozen(secrets)) return undefined
+  const tokens: Carried[] = []
+  let latestIssuedAt = 0
+  for (const { key, text } of carried) {
+    const token = readToken(text, secrets, now)
+    if (typeof token !== 'object' || isAmong(tokens, token)) return undefined
+    if (token.issuedAt > latestIssuedAt) latestIssuedAt = token.issuedAt
+    tokens.push({ token, key })
+  }
+  return { tokens, junk: NONE.junk, hasUnverified: false, latestIssuedAt }
+}
+
+function isAmong(tokens: readonly Carried[], token: Token): boolean {
+  for (const one of tokens) if (one.token === token) return true
+  return false
+}
+
+function readAny(carried: readonly CarriedText[], secrets: readonly string[], now: number): CarriedTokens {
   const texts = new Set(carried.map(({ text }) => text).filter(isTokenLike))
   const readings = new Map([...texts].slice(-MAX_TOKENS).map((text) => [text, readToken(text, secrets, now)]))
   const tokens = new Map<string, Carried>()

@@ -1,3 +1,5 @@
+import type { CarriedText } from './carried-tokens.ts'
+
 /** A cookie of ours, and which paths it is sent to. */
 export interface Cookie {
   readonly name: string
@@ -11,7 +13,8 @@ export interface Cookie {
 /** 48 bits in base64url. */
 const SUFFIX = /^[A-Za-z0-9_-]{8}$/
 
-const SEPARATOR = /[;,]/
+const SEMICOLON = 0x3b
+const COMMA = 0x2c
 
 /** Browsers take a cookie with one of these prefixes only when it is Secure (RFC 6265bis, section 4.1.3). */
 const SECURE_PREFIX = /^__(?:Secure|Host|Http)-/i
@@ -22,17 +25,43 @@ const SECURE_PREFIX = /^__(?:Secure|Host|Http)-/i
  *
  * Returns all of them, even if one name comes twice. Values are not decoded.
  */
-export function readCookies(header: string | undefined, name: string): readonly Pick<Cookie, 'name' | 'value'>[] {
-  if (header === undefined || !header.includes(name)) return []
-  const found: Pick<Cookie, 'name' | 'value'>[] = []
-  for (const pair of header.split(SEPARATOR)) {
-    const at = pair.indexOf('=')
-    if (at === -1) continue
-    const own = pair.slice(0, at).trim()
-    if (!own.startsWith(`${name}.`) || !SUFFIX.test(own.slice(name.length + 1))) continue
-    found.push({ name: own, value: pair.slice(at + 1).trim() })
+export function readCookies(header: string | undefined, name: string): readonly CarriedText[] {
+  const prefix = `${name}.`
+  let at = header === undefined ? -1 : header.indexOf(prefix)
+  if (header === undefined || at === -1) return NONE
+  const found: CarriedText[] = []
+  // Looks at the pairs that hold the name, and not at the app's own cookies.
+  while (at !== -1) {
+    const start = startOfPair(header, at)
+    const end = endOfPair(header, at)
+    const equals = header.indexOf('=', start)
+    if (equals !== -1 && equals < end) {
+      const own = header.slice(start, equals).trim()
+      if (own.startsWith(prefix) && SUFFIX.test(own.slice(prefix.length))) {
+        found.push({ key: own, text: header.slice(equals + 1, end).trim() })
+      }
+    }
+    at = header.indexOf(prefix, end)
   }
   return found
+}
+
+const NONE: readonly never[] = Object.freeze([])
+
+function startOfPair(header: string, within: number): number {
+  let start = within
+  while (start > 0 && !isSeparator(header.charCodeAt(start - 1))) start -= 1
+  return start
+}
+
+function endOfPair(header: string, within: number): number {
+  let end = within
+  while (end < header.length && !isSeparator(header.charCodeAt(end))) end += 1
+  return end
+}
+
+function isSeparator(code: number): boolean {
+  return code === SEMICOLON || code === COMMA
 }
 
 /** The `Set-Cookie` of a cookie: hidden from scripts, not sent from other sites' forms. Its value must need no quotes. */

@@ -16,7 +16,7 @@ import {
 import type { RequestFacts } from '../request/request-facts.ts'
 import { isOfferedToSharedCaches, withoutSharedCaches, withVary } from '../response/cache-control.ts'
 import type { ResponseHead } from '../response/response-head.ts'
-import { type Carried, readCarried } from './carried-tokens.ts'
+import { type Carried, type CarriedText, readCarried } from './carried-tokens.ts'
 import { formatCookie, readCookies } from './cookie.ts'
 import { type PositionHistory, seenBefore } from './seen-before.ts'
 import type { TokenCarriers } from './token-options.ts'
@@ -50,6 +50,13 @@ export interface StoredAnswer {
   /** What the store has, and need not keep beside it. */
   readonly covered: readonly string[]
 }
+
+/** Nothing to say: what most answers say. */
+const NOTHING: TokenAnswer = Object.freeze({ cookies: Object.freeze([]), header: undefined })
+const NO_COOKIES: readonly never[] = Object.freeze([])
+
+const isAny = (): boolean => true
+const tokenOf = ({ token }: Carried): Token => token
 
 /** How many cookies one answer takes away at most: each costs some 80 bytes of its head. The next answer takes more. */
 const MOST_DELETIONS = 32
@@ -98,53 +105,42 @@ export class RequestToken {
     this.#facts = facts
     this.#arrivedAt = now
     const { cookie, hasHeader } = carriers
-    const cookies = cookie === undefined ? [] : readCookies(facts.header('cookie'), cookie.name)
-    const inCookies = readCarried(
-      cookies.map(({ name, value }) => ({ key: name, text: value })),
-      secrets,
-      now,
-    )
-    const texts = parseTokens(hasHeader ? facts.header(TOKEN_HEADER) : undefined)
-    const inHeader = readCarried(
-      texts.map((text) => ({ key: text, text })),
-      secrets,
-      now,
-    )
+    const cookies = cookie === undefined ? NO_COOKIES : readCookies(facts.header('cookie'), cookie.name)
+    const inCookies = readCarried(cookies, secrets, now)
+    const inHeader = readCarried(asCarried(hasHeader ? facts.header(TOKEN_HEADER) : undefined), secrets, now)
     this.#cookies = inCookies.tokens
     this.#headers = inHeader.tokens
     this.#junk = inCookies.junk
     this.unverifiedIn = inCookies.hasUnverified ? 'cookie' : inHeader.hasUnverified ? 'header token' : undefined
     this.latestIssuedAt = inHeader.latestIssuedAt ?? inCookies.latestIssuedAt
-    const tokens = [...this.#cookies, ...this.#headers].map(({ token }) => token)
-    this.minPosition = seenBefore(tokens, now, history)
+    const carried = this.#headers.length === 0 ? this.#cookies : [...this.#cookies, ...this.#headers]
+    this.minPosition = carried.length === 0 ? undefined : seenBefore(carried.map(tokenOf), now, history)
   }
 
-  /** What the session of this request begins with. */
-  get session(): ClientSessionOptions {
+  /** What the session of this request begins with. `isVisiting`: whether it was replayed to the primary. */
+  sessionOf(isVisiting: boolean): ClientSessionOptions {
     const { minPosition } = this
     const { isTrackingAll, isForWritesOnly } = this.#carriers
-    return { minPosition, isTracked: isTrackingAll || minPosition !== undefined, isForWritesOnly, isWanted: true }
+    const isTracked = isTrackingAll || minPosition !== undefined
+    return { minPosition, isTracked, isForWritesOnly, isWanted: true, isVisiting }
   }
 
   /** Takes what the app's store had for the user; returns what the user has seen by that. */
   takeStored(list: string, history: PositionHistory = {}): { seen: ReadPosition | undefined; hasUnverified: boolean } {
-    const texts = parseTokens(list).map((text) => ({ key: text, text }))
+    const texts = asCarried(list)
     const { tokens, hasUnverified } = readCarried(texts, this.#secrets, this.#arrivedAt)
     this.#stored = tokens
     // What nobody here has sealed may be an instance's that has a newer secret.
     const valid = new Set(tokens.map(({ key }) => key))
     this.#storedInVain = hasUnverified ? [] : texts.map(({ key }) => key).filter((key) => !valid.has(key))
-    const seen = seenBefore(
-      tokens.map(({ token }) => token),
-      this.#arrivedAt,
-      history,
-    )
-    return { seen, hasUnverified }
+    return { seen: seenBefore(tokens.map(tokenOf), this.#arrivedAt, history), hasUnverified }
   }
 
   /** Makes the answer: only what the client does not know yet. Reads no clock; signs at most once. */
   answer({ seen, hasSeenMore, isEverywhere, now }: TokenOutcome): TokenAnswer {
-    if (seen === undefined) return { cookies: this.#deleteExcept(() => true), header: undefined }
+    if (seen === undefined)
+      return this.#junk.length === 0 ? NOTHING : { cookies: this.#deleteExcept(isAny), header: undefined }
+    if (!hasSeenMore && !isEverywhere && this.#isAllThatCameIn(seen)) return NOTHING
     const { hasHeader, timeToLiveMillis, isTrackingAll } = this.#carriers
     const token: Token = { ...seen, issuedAt: now, expires: now + timeToLiveMillis }
     let signed: string | undefined
@@ -167,6 +163,13 @@ export class RequestToken {
     if (isEverywhere && !isTrackingAll) return { cookies: this.#deleteExcept(() => false), header }
     const inCookie = known(this.#cookies, this.#headers)
     return { cookies: inCookie === undefined ? this.#setCookie(token, sign) : this.#keepCookie(inCookie), header }
+  }
+
+  /** Whether the client knows exactly that, by the one cookie that it sends. */
+  #isAllThatCameIn(seen: ReadPosition): boolean {
+    const [only] = this.#cookies
+    const isAlone = this.#cookies.length === 1 && this.#headers.length === 0 && this.#junk.length === 0
+    return isAlone && only?.token === seen && !this.#carriers.isTrackingAll
   }
 
   /**
@@ -230,6 +233,7 @@ export class RequestToken {
   #deleteExcept(isKept: (one: Carried) => boolean, nameSet?: string): readonly string[] {
     const { cookie } = this.#carriers
     if (cookie === undefined || (this.#cookies.length === 0 && this.#junk.length === 0)) return []
+    if (this.#junk.length === 0 && this.#cookies.every(isKept)) return NOTHING.cookies
     const isSecureHere = isSecure(this.#facts)
     const kept = new Set(this.#cookies.filter(isKept).map(({ key }) => key))
     const redundant = this.#cookies.map(({ key }) => key).filter((name) => !kept.has(name))
@@ -238,6 +242,11 @@ export class RequestToken {
       .slice(0, MOST_DELETIONS)
       .map((name) => formatCookie({ ...cookie, name, value: '', maxAgeSeconds: 0, isSecure: isSecureHere }))
   }
+}
+
+/** The tokens of a list with commas, by their own text. */
+function asCarried(list: string | undefined): readonly CarriedText[] {
+  return list === undefined ? NO_COOKIES : parseTokens(list).map((text) => ({ key: text, text }))
 }
 
 /** Finds the carried token that says all that `token` does, and lives as long as any of the others. */

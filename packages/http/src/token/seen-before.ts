@@ -23,7 +23,7 @@ export interface PositionHistory {
  * replaced with a position that the primary reported later, when the pool has one: it includes all that was read under them.
  */
 export function seenBefore(tokens: readonly Token[], now: number, history: PositionHistory): ReadPosition | undefined {
-  const merged = mergeAllPositions(tokens)
+  const merged = tokens.length === 1 ? tokens[0] : mergeAllPositions(tokens)
   if (merged?.node !== SEVERAL_NODES || merged.lsn === NEVER_REACHED) return merged
   const lastExpiry = Math.max(...tokens.filter((token) => !isPosition(token)).map(whenMarkExpires))
   const position = lastExpiry <= now ? history.positionSince?.(lastExpiry) : undefined

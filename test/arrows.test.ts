@@ -52,7 +52,7 @@ const ROOMS: Readonly<Record<string, Floors>> = {
     'options.ts',
     ['health', 'life'],
     'adapter.ts',
-    'hono-errors.ts',
+    ['hono-errors.ts', 'hono-facts.ts', 'hono-head.ts'],
     ['hono.ts', 'express.ts', 'koa.ts', 'testing'],
   ],
 }

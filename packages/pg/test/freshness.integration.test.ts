@@ -64,7 +64,7 @@ async function warm(pool: RoutedPool): Promise<void> {
 describe('F1, F4: a read whose client has written', () => {
   test('runs on the local replica once that has the write, and shows it', async () => {
     const home = await world.informedPool('ams')
-    const away = await world.informedPool('nrt')
+    const away = await world.informedPool('nrt', { maxWaitMillis: 5000 })
     await warm(away)
     for (let round = 0; round < 20; round += 1) {
       const seen = await write(home)

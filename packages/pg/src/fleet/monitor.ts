@@ -60,6 +60,8 @@ export class Monitor {
   /** Who is hurried next. */
   readonly #turns = new Turns<PoolNode>()
   #sampled: ((node: PoolNode, state: ReplicaState) => void) | undefined
+  /** Counts what was heard: as long as it stays, so does what is known of every server. */
+  version = 0
 
   constructor(fleet: Monitored, { maxLagMillis, suspectAfterMillis, isAwaited }: MonitorOptions) {
     this.#fleet = fleet
@@ -239,6 +241,7 @@ export class Monitor {
 
   #heard(node: PoolNode, sample: ServerSample): void {
     if (!this.#watches.has(node)) return
+    this.version += 1
     this.#silent.delete(node)
     this.#fleet.report(node, sample)
     if (node === this.#fleet.primary && !sample.isStandby) {
@@ -255,6 +258,7 @@ export class Monitor {
 
   #failed(node: PoolNode, failure: Failure, cause: unknown): void {
     const error = failure === 'silent' ? this.#silenceOf(node, cause) : cause
+    this.version += 1
     node.health.isSuspect = false
     if (!this.#watches.has(node)) return
     // A server that stays away is no news.

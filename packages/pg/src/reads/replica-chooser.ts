@@ -5,6 +5,7 @@ import type { Fleet } from '../fleet/fleet.ts'
 import type { Monitor } from '../fleet/monitor.ts'
 import type { PoolNode } from '../node/pool-node.ts'
 import type { ResolvedFreshness } from '../options/freshness-options.ts'
+import { KnownUnfit } from './known-unfit.ts'
 import { type ReadRequirement, type StaleReason, whyStale } from './read-requirement.ts'
 import type { Reach } from './replica-order.ts'
 
@@ -26,6 +27,7 @@ export class ReplicaChooser {
   readonly #options: ResolvedFreshness
   /** The known position of each server. */
   readonly watch: Monitor
+  readonly #unfit = new KnownUnfit()
 
   constructor(fleet: Fleet, options: ResolvedFreshness) {
     this.#fleet = fleet
@@ -44,11 +46,27 @@ export class ReplicaChooser {
     return Math.min(LONGEST_WAIT_MILLIS, Math.max(SHORTEST_WAIT_MILLIS, crossingMillis * SHARE_OF_CROSSING))
   }
 
+  /** Why none of `all` would be chosen, where the last look at them says so and a wait would not help; `undefined`: they must be looked at. */
+  whyNone(
+    all: readonly PoolNode[],
+    requirement: ReadRequirement,
+    frame: Frame | undefined,
+    reach: Reach,
+  ): StaleReason | undefined {
+    const why = this.#unfit.why(all, requirement, this.watch.version)
+    if (why === undefined || this.#mayWait(why, reach)) return undefined
+    this.watch.hurry(all)
+    publish('primary', why, frame, undefined, 0)
+    return why
+  }
+
   /**
    * Finds one of `nodes`, which are in order of preference, that is fresh enough, and waits for one where that may help. Calls
-   * back synchronously when it need not wait. When all of them lag too far, `late` may still name one.
+   * back synchronously when it need not wait. When all of them lag too far, `late` may still name one. `all` is the list
+   * that they come from, when no other of it would do.
    */
   choose(
+    all: readonly PoolNode[] | undefined,
     nodes: readonly PoolNode[],
     requirement: ReadRequirement,
     frame: Frame | undefined,
@@ -64,10 +82,7 @@ export class ReplicaChooser {
       why: StaleReason,
       waited = 0,
     ): void => {
-      if (diagnostics.freshness.hasSubscribers) {
-        const event = { outcome, reason: first.why, waited, node: node?.name, scope: frame?.scope?.number }
-        diagnostics.freshness.publish(event satisfies FreshnessEvent)
-      }
+      publish(outcome, first.why, frame, node, waited)
       done(node, why)
     }
     const giveUp = (why: StaleReason, waited = 0): void => {
@@ -76,8 +91,8 @@ export class ReplicaChooser {
     }
     if (first.node === preferred) return done(first.node, first.why)
     if (first.node !== undefined) return tell(first.node, 'other-replica', first.why)
-    const maxWaitMillis = this.maxWaitMillisFor(reach)
-    if (maxWaitMillis === 0 || !WORTH_WAITING.has(first.why)) {
+    if (all !== undefined) this.#unfit.note(all, requirement, this.watch.version, first.why)
+    if (!this.#mayWait(first.why, reach)) {
       this.watch.hurry(nodes)
       return giveUp(first.why)
     }
@@ -94,7 +109,7 @@ export class ReplicaChooser {
       else tell(node, 'waited', why, waited)
     })
     const isFit = (state: Parameters<typeof whyStale>[0]) => whyStale(state, requirement, this.watch) === undefined
-    const isWaiting = this.watch.waitForAny(nodes, isFit, requirement.seen?.lsn, maxWaitMillis, settled)
+    const isWaiting = this.watch.waitForAny(nodes, isFit, requirement.seen?.lsn, this.maxWaitMillisFor(reach), settled)
     if (!isWaiting) giveUp(first.why)
   }
 
@@ -117,6 +132,10 @@ export class ReplicaChooser {
     return this.#options.replicasComplete && this.watch.isEverywhere(seen)
   }
 
+  #mayWait(why: StaleReason, reach: Reach): boolean {
+    return WORTH_WAITING.has(why) && this.maxWaitMillisFor(reach) > 0
+  }
+
   #look(
     nodes: readonly PoolNode[],
     requirement: ReadRequirement,
@@ -131,4 +150,16 @@ export class ReplicaChooser {
     }
     return { node: undefined, why }
   }
+}
+
+function publish(
+  outcome: FreshnessEvent['outcome'],
+  reason: StaleReason,
+  frame: Frame | undefined,
+  node: PoolNode | undefined,
+  waited: number,
+): void {
+  if (!diagnostics.freshness.hasSubscribers) return
+  const event = { outcome, reason, waited, node: node?.name, scope: frame?.scope?.number }
+  diagnostics.freshness.publish(event satisfies FreshnessEvent)
 }

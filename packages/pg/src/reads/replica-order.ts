@@ -23,7 +23,7 @@ export class ReplicaOrder {
 
   /** The next one for a read that any replica may answer. The read may become the probe of a replica that has failed. */
   next(query: ReadInSearch, reach: Reach): PoolNode | undefined {
-    const nodes = this.#nodesFor(query, reach)
+    const nodes = this.among(query, reach)
     const count = nodes.length
     const start = this.#placeOf(query, nodes, reach)
     for (let step = 0; step < count; step += 1) {
@@ -35,14 +35,14 @@ export class ReplicaOrder {
 
   /** The replica that the client has read before (F5), otherwise the one whose turn it is. */
   preferred(query: ReadInSearch, seen: ReadPosition | undefined, reach: Reach): PoolNode | undefined {
-    const nodes = this.#nodesFor(query, reach)
+    const nodes = this.among(query, reach)
     const node = this.#knownTo(seen, nodes) ?? nodes[this.#placeOf(query, nodes, reach)]
     return node === undefined || query.hasTried(node) || node.isEjected ? undefined : node
   }
 
   /** All replicas that are left, in order, once the preferred one was not fit; the one that the client has read before comes first. */
   all(query: ReadInSearch, seen: ReadPosition | undefined, reach: Reach): PoolNode[] {
-    const nodes = this.#nodesFor(query, reach)
+    const nodes = this.among(query, reach)
     const start = this.#placeOf(query, nodes, reach)
     const left = [...nodes.slice(start), ...nodes.slice(0, start)].filter(
       (node) => !query.hasTried(node) && !node.isEjected,
@@ -55,7 +55,8 @@ export class ReplicaOrder {
     return this.#fleet.replicasOf(frame?.forced === 'replica' ? frame.group : undefined)
   }
 
-  #nodesFor(query: ReadInSearch, reach: Reach): readonly PoolNode[] {
+  /** All replicas that it may be read from: the same list as long as they stay, but for those far away. */
+  among(query: ReadInSearch, reach: Reach): readonly PoolNode[] {
     const { local, far } = this.#setFor(query)
     if (reach === 'next-door') return local
     // The nearest first; those that nobody has measured last, as they were configured.

@@ -36,6 +36,7 @@ export class ReplicaSearch {
   readonly #connected: ConnectedToReplica
   /** Whether an older state is better than none now. */
   #mayBeOlder = false
+  #hasLooked = false
 
   constructor(
     ground: SearchGround,
@@ -60,6 +61,10 @@ export class ReplicaSearch {
     const { order, chooser, late } = this.#ground
     const query = this.#query
     const reach = this.#reach
+    const all = order.among(query, reach)
+    const known = this.#hasLooked ? undefined : chooser.whyNone(all, requirement, query.frame, reach)
+    this.#hasLooked = true
+    if (known !== undefined) return this.#settleWithout(known)
     const preferred = order.preferred(query, requirement.seen, reach)
     if (preferred?.traits.isOneServer === true) {
       const isFit = whyStale(chooser.watch.stateOf(preferred), requirement, chooser.watch) === undefined
@@ -73,11 +78,16 @@ export class ReplicaSearch {
       isLate = node !== undefined
       return node
     }
-    chooser.choose(nodes, requirement, query.frame, reach, chooseLate, (node, why) => {
+    const isWhole = nodes.length === all.length || !all.some((node) => query.hasTried(node))
+    chooser.choose(isWhole ? all : undefined, nodes, requirement, query.frame, reach, chooseLate, (node, why) => {
       if (node !== undefined) this.#takeFresh(node, isLate ? late.relaxed(requirement) : requirement)
-      else if (mustThrowWhenBehind(query.frame)) this.#connected(new ReplicaBehind())
-      else this.#settleForOlder(why)
+      else this.#settleWithout(why)
     })
+  }
+
+  #settleWithout(why: NoReplica): void {
+    if (mustThrowWhenBehind(this.#query.frame)) this.#connected(new ReplicaBehind())
+    else this.#settleForOlder(why)
   }
 
   /** Takes any replica where the primary's region cannot be reached and the app would rather show an older state than none. */

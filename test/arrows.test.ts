@@ -52,7 +52,8 @@ const ROOMS: Readonly<Record<string, Floors>> = {
     'options.ts',
     ['health', 'life'],
     'adapter.ts',
-    ['hono-errors.ts', 'hono-facts.ts', 'hono-head.ts'],
+    ['hono-errors.ts', 'hono-facts.ts', 'plain-response.ts'],
+    'hono-head.ts',
     ['hono.ts', 'express.ts', 'koa.ts', 'testing'],
   ],
 }

@@ -45,6 +45,20 @@ describe('fly E7: what the proxy knows late', () => {
     ])
   })
 
+  it('fly E7: where another machine can take the request, that is PM11, and the other gets it', async () => {
+    const [first, second] = [await startMachine('first@ams'), await startMachine('second@ams')]
+    const local = await startMachine('local@nrt', replaying({ 'fly-replay': 'region=ams' }))
+    const { proxy, requestEvent } = await startProxy([local, first, second])
+    proxy.faults.staleCatalog(60_000)
+    proxy.faults.stopMachine('first')
+    expect((await ask(proxy.edge('nrt').url, { method: 'POST', body: 'x' })).body).toBe('second')
+    expect((await requestEvent()).hops).toMatchObject([
+      { machine: 'local', status: 409 },
+      { machine: 'first', connectFailure: { reason: 'not running any more (PM11)' } },
+      { machine: 'second', status: 200 },
+    ])
+  })
+
   it('fly E7: a replay in that time comes back by fallback when its own time is shorter', async () => {
     const { url, proxy, local, home } = await localAndHome(
       replaying({ 'fly-replay': 'region=ams;timeout=80ms;fallback=force_self' }),

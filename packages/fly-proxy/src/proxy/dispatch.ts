@@ -63,7 +63,8 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
   let blocker: 'none there' | 'full' | 'refused' = 'none there'
   for (;;) {
     const machines = world.knownMachines(errand.target.app)
-    for (const machine of orderCandidates(errand.target, machines, distanceTo, stoppedMachines)) {
+    const candidates = orderCandidates(errand.target, machines, distanceTo, stoppedMachines)
+    for (const machine of candidates) {
       const isCutOff = world.downRegions.has(machine.region) || (world.isFailingReplays && errand.purpose === 'replay')
       if (isCutOff) {
         blocker = 'refused'
@@ -72,7 +73,7 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
         blocker = 'full'
         noteFailure(errand, machine, 'hard limit')
       } else {
-        const outcome = await visit(world, errand, machine, deadline)
+        const outcome = await visit(world, errand, machine, deadline, candidates.length > 1)
         if (outcome !== undefined) return outcome
         blocker = 'refused'
       }
@@ -102,14 +103,21 @@ export async function dispatch(world: World, errand: Errand): Promise<Outcome> {
 }
 
 /** Tries one machine once. Undefined when it accepted no connection. */
-async function visit(world: World, errand: Errand, machine: Machine, deadline: number): Promise<Outcome | undefined> {
+async function visit(
+  world: World,
+  errand: Errand,
+  machine: Machine,
+  deadline: number,
+  hasOthers: boolean,
+): Promise<Outcome | undefined> {
   const startedMillis = errand.elapsedMillis()
   const leave = machine.occupy()
   try {
     let wakeMillis: number | undefined
     if (machine.hasToWake) {
-      // Whoever takes it for a running one does not start it.
-      const failure = machine.isStopped ? await wake(world, machine, deadline, errand.signal) : 'not running any more'
+      // Whoever takes it for a running one does not start it. Fly's code for that is for where others can take the request.
+      const refusal = hasOthers ? 'not running any more (PM11)' : 'not running any more'
+      const failure = machine.isStopped ? await wake(world, machine, deadline, errand.signal) : refusal
       if (failure !== undefined) {
         leave()
         noteFailure(errand, machine, failure, startedMillis)

@@ -117,6 +117,22 @@ describe('import arrows', () => {
   })
 })
 
+describe.each(['core', 'pg'])('S2: a process that starts with %s', (name) => {
+  it('imports of Node what it has loaded already; the rest it asks for where it is needed', () => {
+    const folder = new URL(`${name}/src/`, packages)
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+    const imported = files.flatMap((file) => {
+      const text = readFileSync(new URL(file, folder), 'utf8')
+      return [...text.matchAll(/^import (?!type ).* from '(node:[^']+)'$/gm)].map(([, module = '']) => module)
+    })
+    expect([...new Set(imported)].filter((module) => !LOADED_ALREADY.has(module))).toEqual([])
+    expect(imported.length).toBeGreaterThan(0)
+  })
+})
+
+/** An ESM import of any other module makes all that it has. */
+const LOADED_ALREADY: ReadonlySet<string> = new Set(['node:async_hooks', 'node:diagnostics_channel'])
+
 describe('the picture of the rooms in ARCHITECTURE.md', () => {
   it('is the table of this test, floor by floor', () => {
     const page = readFileSync(new URL('../ARCHITECTURE.md', import.meta.url), 'utf8')

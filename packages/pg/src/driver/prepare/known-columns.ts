@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import pg from 'pg'
 import { PgQuery, type ResultInternals } from '../pg-internals.ts'
 
@@ -80,5 +79,6 @@ function isLikeTheirs(): boolean {
   theirs.addFields?.(columns)
   addColumns(ours, columns, emptyRowOf(columns))
   const alike = columns.map((field) => ({ ...field }))
+  const { isDeepStrictEqual } = process.getBuiltinModule('node:util')
   return isDeepStrictEqual({ ...theirs, fields: alike }, { ...ours, fields: alike })
 }

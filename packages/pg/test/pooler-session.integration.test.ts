@@ -164,6 +164,18 @@ describe.skipIf(!hasPgBouncer).each(pgBouncers)('behind PgBouncer $version in tr
     isNothing(await leftBehind())
   })
 
+  it('B2: a transaction that is open before the pooler was found out sets nothing on its session', async () => {
+    const pool = poolIn('ams', {}, { direct: world.cluster.primary.url })
+    const client = await pool.connect()
+    await client.query('begin')
+    await client.query('select 1 from note')
+    await expect(client.query("set session app.tenant = '9'")).rejects.toMatchObject({ reason: 'transaction-open' })
+    await client.query('rollback')
+    client.release()
+    await pool.end()
+    isNothing(await leftBehind())
+  })
+
   it('B2: a change of the schema goes to the direct URL, and without one through the pooler', async () => {
     const through = poolIn('ams')
     await through.query('create table pooled_schema (a int)')

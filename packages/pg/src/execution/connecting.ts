@@ -63,7 +63,7 @@ export class Connecting {
     const isOpen = holder.transaction.phase === 'open'
     if (held !== undefined) {
       const { node, client } = held
-      if (node.traits.pooling === undefined && primary.direct === undefined) {
+      if (node.traits.pooling === undefined && (isOpen || primary.direct === undefined)) {
         return node.endpoint.whenPoolingIsKnown(client, () => this.#onHeldSession(query, own, held))
       }
       if (!isShared(node.traits) && node !== primary) return this.#begin(query, held)

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { afterEach, expect, test } from 'vitest'
 import { PgQuery, type ResultInternals } from '../src/driver/pg-internals.ts'
-import { KnownColumns } from '../src/driver/prepare/known-columns.ts'
+import { describeRows, KnownColumns } from '../src/driver/prepare/known-columns.ts'
 
 const INT8 = 20
 const parseInt8 = pg.types.getTypeParser(INT8)
@@ -53,4 +53,24 @@ test('S1: a type parser counts from the next result on', () => {
   expect(resultOf(known).parseRow(['1', '2', '3', '4'])).toMatchObject({ id: '4' })
   pg.types.setTypeParser(INT8, Number)
   expect(resultOf(known).parseRow(['1', '2', '3', '4'])).toMatchObject({ id: 4 })
+})
+
+test('rows of a result that was just described are those of pg, whatever came before and what the app wrote into it', () => {
+  const columnsOf = (...names: string[]) => names.map((name) => new Column(name))
+  const rowOf = (names: readonly string[], prepare: (result: Result, columns: Column[]) => unknown) => {
+    const result = new PgQuery('', undefined, () => undefined)._result as Result
+    const columns = columnsOf(...names)
+    prepare(result, columns)
+    expect(result.fields).toBe(columns)
+    const row = result.parseRow(names.map((_, index) => String(index)))
+    Object.assign(columns[0] ?? {}, { name: 'changed' })
+    return row
+  }
+  const shapes = [['id', '1', '__proto__', 'id'], ['a', 'b'], ['b', 'a'], ['changed', 'b'], ['a', 'b'], [], ['']]
+  for (const names of [...shapes, ...shapes]) {
+    const ours = rowOf(names, (result, columns) => expect(describeRows(result, columns)).toBe(true))
+    const theirs = rowOf(names, (result, columns) => result.addFields?.(columns))
+    expect(ours).toStrictEqual(theirs)
+    expect(Object.keys(ours)).toEqual(Object.keys(theirs))
+  }
 })

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { extendedOf } from './pg-internals.ts'
+import { runMessages } from './prepare/messages.ts'
 import { type AppConfig, SentQuery } from './sent-query.ts'
 import type { Settle } from './settle.ts'
 
@@ -29,17 +29,13 @@ export class GuardedQuery extends SentQuery {
     return true
   }
 
-  override prepare(connection: pg.Connection): void {
-    runUnseen(connection, 'BEGIN READ ONLY')
-    if (this.#question !== undefined) runUnseen(connection, this.#question)
-    super.prepare(connection)
+  protected override get before(): Buffer {
+    const question = this.#question
+    return question === undefined ? BEGIN : beginAnd(question)
   }
 
-  /** What pg sends last. */
-  override _getRows(connection: pg.Connection): void {
-    extendedOf(connection).execute({ portal: this.portal })
-    runUnseen(connection, 'COMMIT')
-    connection.sync()
+  protected override get behind(): Buffer {
+    return COMMIT
   }
 
   override handleDataRow(message: { readonly fields: readonly unknown[] }): void {
@@ -57,10 +53,13 @@ export class GuardedQuery extends SentQuery {
   }
 }
 
-/** Its answer has no description of rows. */
-function runUnseen(connection: pg.Connection, text: string): void {
-  const wire = extendedOf(connection)
-  wire.parse({ text })
-  wire.bind({})
-  wire.execute({})
+const BEGIN = runMessages('BEGIN READ ONLY')
+const COMMIT = runMessages('COMMIT')
+
+/** The last question, with what goes before it: it is always the same one. */
+let asked: { readonly question: string; readonly messages: Buffer } | undefined
+
+function beginAnd(question: string): Buffer {
+  if (asked?.question !== question) asked = { question, messages: Buffer.concat([BEGIN, runMessages(question)]) }
+  return asked.messages
 }

@@ -20,8 +20,12 @@ class OpeningQuery extends SentQuery {
   }
 
   #submit(connection: pg.Connection): unknown {
-    if (this.requiresPreparation()) return super.submit(connection)
     const opening = this.#opening
+    if (this.requiresPreparation()) {
+      const refusal = super.submit(connection)
+      if (!refusal) opening.wasSent = true
+      return refusal
+    }
     // pg has set its own values on it by now, which decide about its protocol.
     this.text = opening.prefix + String(this.text)
     const refusal = super.submit(connection)
@@ -30,9 +34,12 @@ class OpeningQuery extends SentQuery {
     return refusal
   }
 
+  protected override get before(): Buffer {
+    return this.#opening.messages
+  }
+
   override prepare(connection: pg.Connection): void {
     this.#opening.wasSent = true
-    connection.stream.write(this.#opening.messages)
     super.prepare(connection)
   }
 

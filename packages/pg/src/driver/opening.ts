@@ -1,3 +1,5 @@
+import { runMessages } from './prepare/messages.ts'
+
 /** Letters, digits, spaces and commas: such a text is what it looks like, also in front of another one. */
 const IS_PLAIN = /^[\s\w,]+;?\s*$/
 /** So many different beginnings are kept as messages. */
@@ -66,12 +68,3 @@ export class Opening {
 export function canOpen(texts: readonly string[]): boolean {
   return texts.every((text) => IS_PLAIN.test(text))
 }
-
-/** Parse, Bind and Execute, unnamed: https://www.postgresql.org/docs/current/protocol-message-formats.html */
-function runMessages(text: string): Buffer {
-  const parse = Buffer.from(`P\0\0\0\0\0${text}\0\0\0`)
-  parse.writeInt32BE(parse.length - 1, 1)
-  return Buffer.concat([parse, BIND_EXECUTE])
-}
-
-const BIND_EXECUTE = Buffer.from('B\0\0\0\f\0\0\0\0\0\0\0\0E\0\0\0\t\0\0\0\0\0', 'latin1')

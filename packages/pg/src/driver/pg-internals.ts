@@ -88,6 +88,8 @@ export interface ResultInternals {
   fields?: readonly object[]
   _parsers?: readonly unknown[] | undefined
   /** The parsers of this query or of its client; without any, pg's own. */
+  /** What the server said that it has done; none before it has. */
+  readonly command?: unknown
   readonly _types?: Pick<typeof pg.types, 'getTypeParser'> | undefined
   /** What each row begins with. */
   _prebuiltEmptyResultObject?: object | null
@@ -97,6 +99,7 @@ export interface ResultInternals {
 /** pg's own query as it is: its types show none of its fields. */
 export interface QueryInternals {
   text: unknown
+  values: unknown
   name: unknown
   types: unknown
   rows: unknown
@@ -114,9 +117,9 @@ export interface QueryInternals {
   /** Whether it is sent by the extended protocol. */
   requiresPreparation(): boolean
   /** Sends it by the extended protocol; with `_getRows` at its end. */
-  prepare(connection: unknown): void
+  prepare(connection: pg.Connection): void
   _getRows(connection: pg.Connection, rows: unknown): void
-  handleRowDescription(message: unknown): void
+  handleRowDescription(message: { readonly fields: readonly object[] }): void
   handleDataRow(message: { readonly fields: readonly unknown[] }): void
   handleCommandComplete(message: unknown, connection: unknown): void
   handleReadyForQuery(connection: unknown): void

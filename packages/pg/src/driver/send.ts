@@ -11,8 +11,7 @@ import type { TrackedClient } from './tracked-client.ts'
 export function sendQuery(client: TrackedClient, { config, values }: QueryCall, answered: Settle): void {
   const internals = internalsOf(client)
   if (typeof config === 'string') {
-    // pg looks at the values without a guard; a true array cannot throw there.
-    const sent = isProxy(values) ? toSentQuery(client, NO_CONFIG, values, answered, config) : undefined
+    const sent = toSentQuery(client, NO_CONFIG, values, answered, config)
     return void (sent === undefined ? internals.query(config, values, answered) : internals.query(sent))
   }
   const app = config as AppConfig
@@ -20,9 +19,6 @@ export function sendQuery(client: TrackedClient, { config, values }: QueryCall, 
   if (sent === undefined) internals.query(copyConfig(app), values, answered)
   else internals.query(sent)
 }
-
-// Not imported: node:util makes all that it has for an import, which takes as long as a third of this package.
-const { isProxy } = process.getBuiltinModule('node:util').types
 
 const NO_CONFIG: AppConfig = Object.freeze({ text: '' })
 

@@ -1,5 +1,7 @@
 import pg, { type QueryConfig } from 'pg'
-import { internalsOf, PgQuery, queryInternalsOf, type ResultInternals } from './pg-internals.ts'
+import { extendedOf, internalsOf, PgQuery, queryInternalsOf, type ResultInternals } from './pg-internals.ts'
+import { describeRows } from './prepare/known-columns.ts'
+import { encodeRun, toSendable, UNNAMED } from './prepare/messages.ts'
 import type { Settle } from './settle.ts'
 
 /** What pg reads from a query's configuration; its types do not declare the last ones. */
@@ -38,18 +40,79 @@ export class SentQuery extends PgQuery {
     this._results = this._result
   }
 
+  /** Messages that go before its own, in the same write. */
+  protected get before(): Buffer | undefined {
+    return undefined
+  }
+
+  /** Messages that go behind its own, in the same write. */
+  protected get behind(): Buffer | undefined {
+    return undefined
+  }
+
   override submit(connection: pg.Connection): unknown {
-    return submitted(() => super.submit(connection), connection)
+    let bytes: Buffer | undefined
+    try {
+      bytes = this.#encode()
+    } catch (error) {
+      // Nothing was sent.
+      return error
+    }
+    if (bytes === undefined) return submitted(() => super.submit(connection), connection)
+    if (connection.stream.writable) connection.stream.write(bytes)
+    return null
+  }
+
+  /** All messages of the extended protocol in one, where pg writes five; `undefined` for what pg writes better. */
+  #encode(): Buffer | undefined {
+    const { text, name, rows, portal, types, values } = this
+    if (toSendable === undefined || typeof text !== 'string' || text === '') return undefined
+    if (name || rows || portal || Array.isArray(types) || !isSendable(values)) return undefined
+    if (!this.requiresPreparation()) return undefined
+    return encodeRun({
+      before: this.before,
+      text,
+      name: UNNAMED,
+      values: values ?? [],
+      map: toSendable,
+      isBinary: this.binary === true,
+      describes: true,
+      behind: this.behind,
+    })
+  }
+
+  override prepare(connection: pg.Connection): void {
+    const { before } = this
+    if (before !== undefined) connection.stream.write(before)
+    super.prepare(connection)
+  }
+
+  /** What pg sends last. */
+  override _getRows(connection: pg.Connection, rows: unknown): void {
+    const { behind } = this
+    if (behind === undefined) return super._getRows(connection, rows)
+    extendedOf(connection).execute({ portal: this.portal })
+    connection.stream.write(behind)
+    connection.sync()
   }
 
   /** pg asks the app's `types` for parsers from a socket event, where a throw would end the process. */
-  override handleRowDescription(message: unknown): void {
+  override handleRowDescription(message: { readonly fields: readonly object[] }): void {
     try {
-      super.handleRowDescription(message)
+      if (this._result.command || !describeRows(this._result, message.fields)) super.handleRowDescription(message)
+      else this._accumulateRows = true
     } catch (error) {
       this._canceledDueToError = error
     }
   }
+}
+
+/** The protocol counts them in 16 bits. */
+const MOST_VALUES = 65_535
+
+/** Anything else is refused by pg in its own words. */
+function isSendable(values: unknown): values is readonly unknown[] | undefined | null {
+  return values === undefined || values === null || (Array.isArray(values) && values.length <= MOST_VALUES)
 }
 
 /**

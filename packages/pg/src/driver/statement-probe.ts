@@ -15,17 +15,16 @@ class Probe extends SentQuery {
     super({ text: IS_RENAMED }, IS_RENAMED, undefined, callback)
   }
 
-  override requiresPreparation(): boolean {
-    return true
-  }
-
-  override prepare(connection: pg.Connection): void {
+  override submit(connection: pg.Connection): null {
     const wire = extendedOf(connection)
+    connection.stream.cork()
     wire.parse({ name: NAME, text: IS_RENAMED })
     wire.bind({ statement: NAME })
     wire.execute({})
     wire.close({ type: 'S', name: NAME })
     connection.sync()
+    connection.stream.uncork()
+    return null
   }
 
   override handleDataRow({ fields }: { readonly fields: readonly unknown[] }): void {

@@ -42,7 +42,23 @@ export class KnownColumns {
   }
 }
 
+/** Prepares a result for rows that were just described, as pg does. `false` where the installed pg does it in another way. */
+export function describeRows(result: ResultInternals, described: readonly object[]): boolean {
+  if (!isResultKnown) return false
+  const columns = described as readonly Column[]
+  addParsers(result, columns)
+  result.fields = columns
+  result._prebuiltEmptyResultObject = keptEmptyRowOf(columns)
+  return true
+}
+
 function addColumns(result: ResultInternals, columns: readonly Column[], emptyRow: object): void {
+  addParsers(result, columns)
+  result.fields = copiesOf(columns)
+  result._prebuiltEmptyResultObject = emptyRow
+}
+
+function addParsers(result: ResultInternals, columns: readonly Column[]): void {
   const types = result._types ?? pg.types
   const { length } = columns
   const parsers = new Array<unknown>(length)
@@ -50,9 +66,41 @@ function addColumns(result: ResultInternals, columns: readonly Column[], emptyRo
     const { dataTypeID, format } = columns[index] as Column
     parsers[index] = types.getTypeParser(dataTypeID, format || 'text')
   }
-  result.fields = copiesOf(columns)
   if (length > 0) result._parsers = parsers
-  result._prebuiltEmptyResultObject = emptyRow
+}
+
+interface EmptyRow {
+  readonly names: readonly string[]
+  readonly row: object
+}
+
+/** A power of two. */
+const PLACES = 512
+/** What rows with these columns begin with, by a number that a few of them may share: the last one that came is kept. */
+const emptyRows = Array<EmptyRow | undefined>(PLACES).fill(undefined)
+
+function keptEmptyRowOf(columns: readonly Column[]): object {
+  const place = placeOf(columns)
+  const kept = emptyRows[place]
+  if (kept !== undefined && isNamed(columns, kept.names)) return kept.row
+  const row = emptyRowOf(columns)
+  emptyRows[place] = { names: columns.map(({ name }) => name), row }
+  return row
+}
+
+function placeOf(columns: readonly Column[]): number {
+  let mixed = columns.length
+  for (const { name } of columns) {
+    const { length } = name
+    if (length > 0) mixed = Math.imul(mixed, 31) + length + (name.charCodeAt(length - 1) << 8)
+  }
+  return (mixed ^ (mixed >>> 9)) & (PLACES - 1)
+}
+
+function isNamed(columns: readonly Column[], names: readonly string[]): boolean {
+  if (columns.length !== names.length) return false
+  for (let index = 0; index < names.length; index += 1) if (columns[index]?.name !== names[index]) return false
+  return true
 }
 
 function emptyRowOf(columns: readonly Column[]): object {

@@ -1,3 +1,4 @@
+import type pg from 'pg'
 import { PgQuery } from '../pg-internals.ts'
 
 /** A value as pg sends it: `null`, text, or bytes in the type's binary form. */
@@ -20,7 +21,7 @@ function findMapper(): ((value: unknown) => Sendable) | undefined {
     sync: () => undefined,
   }
   try {
-    new PgQuery('select $1', [1], () => undefined).prepare(connection)
+    new PgQuery('select $1', [1], () => undefined).prepare(connection as unknown as pg.Connection)
   } catch {
     return undefined
   }
@@ -31,28 +32,49 @@ function findMapper(): ((value: unknown) => Sendable) | undefined {
 const DESCRIBE = Buffer.from([0x44, 0, 0, 0, 6, 0x50, 0])
 /** Execute the unnamed portal to its end; Sync. */
 const EXECUTE_SYNC = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0x53, 0, 0, 0, 4])
+const EXECUTE_LENGTH = 10
 
-/** A run of a prepared statement. */
+/** Bind without values, Execute; unnamed. */
+const BIND_EXECUTE = Buffer.from('B\0\0\0\f\0\0\0\0\0\0\0\0E\0\0\0\t\0\0\0\0\0', 'latin1')
+
+/** Runs a text of ours that takes no values, unnamed and without a description of its rows: Parse, Bind and Execute. */
+export function runMessages(text: string): Buffer {
+  const parse = Buffer.from(`P\0\0\0\0\0${text}\0\0\0`)
+  parse.writeInt32BE(parse.length - 1, 1)
+  return Buffer.concat([parse, BIND_EXECUTE])
+}
+
+/** A run of a statement. */
 export interface Run {
   /** Messages that go before it. */
   readonly before: Buffer | undefined
+  /** The text of a statement without a name, which is prepared with this run. */
+  readonly text?: string
+  /** The name of a prepared statement. */
   readonly name: Buffer
   readonly values: readonly unknown[]
   readonly map: (value: unknown) => Sendable
   readonly isBinary: boolean
   /** Whether the server is to describe its result. */
   readonly describes: boolean
+  /** Messages that go behind it, before the Sync. */
+  readonly behind?: Buffer | undefined
 }
 
+/** The bytes of a statement shorter than this, in UTF-16 units, are not counted before they are written. */
+const SHORT_TEXT = 1_024
 /** Texts shorter than this, in UTF-16 units, are written by hand where they are ASCII; a call for each costs more. */
 const SHORT = 32
 
+/** The name of a statement that has none. */
+export const UNNAMED: Buffer = Buffer.alloc(0)
+
 /**
- * Bind, Execute and Sync in one buffer, for one write.
+ * Bind, Execute and Sync in one buffer, for one write; before them Parse, where there is a text.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html. @throws what pg's mapper throws for a value.
  */
-export function encodeRun({ before, name, values, map, isBinary, describes }: Run): Buffer {
+export function encodeRun({ before, text, name, values, map, isBinary, describes, behind }: Run): Buffer {
   const count = values.length
   const sendable = new Array<Sendable>(count)
   let hasBytes = false
@@ -67,8 +89,11 @@ export function encodeRun({ before, name, values, map, isBinary, describes }: Ru
       hasBytes = true
     }
   }
+  if (behind !== undefined) size += behind.length
+  if (text !== undefined) size += 9 + (text.length < SHORT_TEXT ? text.length * 3 : Buffer.byteLength(text))
   const out = Buffer.allocUnsafe(size)
   let at = before === undefined ? 0 : before.copy(out, 0)
+  if (text !== undefined) at = writeParse(out, at, text)
   const start = at
   out[at] = 0x42
   // The unnamed portal.
@@ -85,8 +110,25 @@ export function encodeRun({ before, name, values, map, isBinary, describes }: Ru
   at = out.writeUInt16BE(isBinary ? 1 : 0, at)
   out.writeInt32BE(at - start - 1, start + 1)
   if (describes) at += DESCRIBE.copy(out, at)
-  at += EXECUTE_SYNC.copy(out, at)
+  if (behind === undefined) at += EXECUTE_SYNC.copy(out, at)
+  else {
+    at += EXECUTE_SYNC.copy(out, at, 0, EXECUTE_LENGTH)
+    at += behind.copy(out, at)
+    at += EXECUTE_SYNC.copy(out, at, EXECUTE_LENGTH)
+  }
   return out.subarray(0, at)
+}
+
+/** Parse, of a statement without a name or types. */
+function writeParse(out: Buffer, at: number, text: string): number {
+  out[at] = 0x50
+  out[at + 5] = 0
+  const end = at + 6 + out.write(text, at + 6, 'utf8')
+  out[end] = 0
+  out[end + 1] = 0
+  out[end + 2] = 0
+  out.writeInt32BE(end + 2 - at, at + 1)
+  return end + 3
 }
 
 function writeValue(out: Buffer, at: number, value: Sendable): number {

@@ -4,6 +4,7 @@ import type pg from 'pg'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { takeIdle } from '../src/driver/idle-client.ts'
 import {
   type CancelConnection,
   type ClientInternals,
@@ -54,10 +55,13 @@ const POOL: Readonly<Record<keyof PoolInternals, string>> = {
   ended: 'boolean',
   _pendingQueue: 'object',
   _clients: 'object',
+  _idle: 'object',
+  _acquireClient: 'function',
 }
 /** The fields of a query that was made of a configuration with all of them. */
 const QUERY: Readonly<Record<keyof QueryInternals, string>> = {
   text: 'string',
+  values: 'object',
   name: 'string',
   types: 'object',
   rows: 'number',
@@ -213,6 +217,35 @@ describe.each(Object.entries(RELEASES))('R10: %s has what is used of it', (alias
     client.release()
     await pool.query('select 1')
     expect(waiting).toEqual([])
+  })
+
+  test('a pool, and its connections that are free', async () => {
+    const pool = new driver.Pool({ connectionString: world.cluster.primary.url, max: 1, idleTimeoutMillis: 50 })
+    opened.push(pool)
+    expect(takeIdle(pool)).toBeUndefined()
+    await pool.query('select 1')
+    expect(kindsOf(poolInternalsOf(pool)._idle?.[0] ?? {}, ['client', 'idleListener', 'timeoutId'])).toEqual({
+      client: 'object',
+      idleListener: 'function',
+      timeoutId: 'object',
+    })
+    const acquired = vi.fn()
+    pool.on('acquire', acquired)
+    const client = takeIdle(pool)
+    expect([acquired.mock.calls, pool.idleCount, pool.totalCount]).toEqual([[[client]], 0, 1])
+    const next = pool.connect()
+    // Its time as an idle one is over: it is not closed under its holder.
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    expect((await client?.query('select 1 as n'))?.rows).toEqual([{ n: 1 }])
+    client?.release()
+    expect(await next).toBe(client)
+    client?.release()
+    expect(() => client?.release()).toThrow(/already been released/)
+    // Who has put something around `connect` sees each call.
+    const { connect } = pool
+    pool.connect = ((...given: never[]) => Reflect.apply(connect, pool, given)) as typeof connect
+    expect(takeIdle(pool)).toBeUndefined()
+    expect(pool.idleCount).toBe(1)
   })
 
   test('a query', () => {

@@ -1,19 +1,20 @@
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { encodeRun, toSendable } from '../src/driver/prepare/messages.ts'
+import { HotTexts } from '../src/driver/prepare/hot-texts.ts'
+import { encodeRun, runMessages, toSendable, UNNAMED } from '../src/driver/prepare/messages.ts'
 import { TextRecord } from '../src/driver/prepare/text-record.ts'
 
-/** What pg itself writes for a named statement that it has parsed. */
-function writtenByPg(name: string, values: unknown[], binary: boolean): Buffer {
+/** What pg itself writes for a statement: a named one it has parsed. */
+function writtenByPg(name: string | undefined, values: unknown[], binary: boolean, text = 'select'): Buffer {
   const written: Buffer[] = []
   const connection = Object.create(pg.Connection.prototype)
   Object.assign(connection, {
-    parsedStatements: { [name]: 'select' },
+    parsedStatements: name === undefined ? {} : { [name]: 'select' },
     submittedNamedStatements: {},
     stream: { writable: true, write: (bytes: Buffer) => written.push(Buffer.from(bytes)) },
   })
   const query = new (pg.Query as unknown as new (...given: unknown[]) => { submit(on: unknown): unknown })(
-    { name, text: 'select', values, binary },
+    { name, text, values, binary },
     undefined,
     () => undefined,
   )
@@ -72,6 +73,59 @@ describe('S1: the bytes of a run', () => {
       expect(decodeBind(bytes.subarray(6)).rest).toBe('450000000900000000005300000004')
     },
   )
+})
+
+describe('the bytes of a run of a text without a name', () => {
+  test.each(['select $1', 'select \u007fé漢😀', `select '${'漢'.repeat(2_000)}'`])(
+    'mean the same as those of pg: %s',
+    (text) => {
+      if (toSendable === undefined) throw new Error('pg does not hand out its mapper')
+      const [ours, theirs] = [
+        encodeRun({
+          before: undefined,
+          text,
+          name: UNNAMED,
+          values: [1],
+          map: toSendable,
+          isBinary: false,
+          describes: true,
+        }),
+        writtenByPg(undefined, [1], false, text),
+      ]
+      const parse = 1 + theirs.readInt32BE(1)
+      expect(ours.subarray(0, parse)).toEqual(theirs.subarray(0, parse))
+      expect(decodeBind(ours.subarray(parse))).toEqual(decodeBind(theirs.subarray(parse)))
+    },
+  )
+
+  test('have what goes behind it before their Sync', () => {
+    if (toSendable === undefined) throw new Error('pg does not hand out its mapper')
+    const run = { before: undefined, text: 'select', name: UNNAMED, values: [], map: toSendable, isBinary: false }
+    const alone = encodeRun({ ...run, describes: true })
+    const both = encodeRun({ ...run, describes: true, behind: runMessages('commit') })
+    const sync = Buffer.from('S\0\0\0\u0004')
+    expect(both).toEqual(Buffer.concat([alone.subarray(0, -5), runMessages('commit'), sync]))
+  })
+})
+
+describe('S1: the texts that come back', () => {
+  test('are known from the second time on, with the first one counted', () => {
+    const texts = new HotTexts()
+    expect([texts.note('select 1'), texts.find('select 1'), texts.size]).toEqual([undefined, undefined, 0])
+    const record = texts.note('select 1')
+    expect(record).toMatchObject({ text: 'select 1', uses: 1 })
+    expect(texts.find('select 1')).toBe(record)
+  })
+
+  test('are not pushed out by ten thousand that never do', () => {
+    const texts = new HotTexts()
+    texts.note('select 1')
+    const record = texts.note('select 1')
+    for (let n = 0; n < 10_000; n += 1) texts.note(`select id, body as body_${n} from note`)
+    expect(texts.find('select 1')).toBe(record)
+    // A few share their numbers with one that came before.
+    expect(texts.size).toBeLessThan(5_000)
+  })
 })
 
 describe('S1: what can be prepared', () => {

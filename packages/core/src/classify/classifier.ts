@@ -28,7 +28,8 @@ export interface Classifier {
  *
  * In front is a table: a few characters of a text choose its place, and one comparison tells whether it is there. A text that
  * an ORM has just built has no hash yet, and computing one takes several times as long. Behind the table are two generations: when
- * the young one is full it becomes the old one, and a text that is asked for again, or is in the table, moves to the young one. So
+ * the young one is full it becomes the old one, and a text that is asked for again, or is in the table, moves to the young one. A
+ * text is in them from the second time on. So
  * a flood of texts that never come back (values inlined by an ORM) cannot push out what is in use, and no hit pays for order.
  *
  * @throws {OptionsInvalid} when `maxEntries` or `maxLength` is not a whole number of at least 0.
@@ -36,6 +37,9 @@ export interface Classifier {
 export function createClassifier(options: ClassifierOptions = {}): Classifier {
   return new CachingClassifier(options)
 }
+
+/** A power of two. */
+const SINGLE_PLACES = 4_096
 
 class CachingClassifier implements Classifier {
   readonly #generationSize: number
@@ -46,6 +50,8 @@ class CachingClassifier implements Classifier {
   /** The texts in front, and at the same places their verdicts. */
   readonly #texts: (string | undefined)[]
   readonly #verdicts: (Statement | undefined)[]
+  /** The texts that came once, each as a number that a few of them may share. */
+  readonly #singles = new Int32Array(SINGLE_PLACES)
   /** One less than how many places there are, a power of two; -1 without any. */
   readonly #lastPlace: number
 
@@ -65,12 +71,13 @@ class CachingClassifier implements Classifier {
 
   classify(sql: string): Statement {
     if (sql.length > this.#maxLength) return classify(sql, this.#knowledge)
-    const place = mixedFrom(sql) & this.#lastPlace
+    const mixed = mixedFrom(sql)
+    const place = mixed & this.#lastPlace
     if (this.#texts[place] === sql) {
       const verdict = this.#verdicts[place]
       if (verdict !== undefined) return verdict
     }
-    const known = this.#young.get(sql) ?? this.#remember(sql)
+    const known = this.#young.get(sql) ?? this.#remember(sql, mixed)
     if (this.#lastPlace >= 0) {
       this.#texts[place] = sql
       this.#verdicts[place] = known
@@ -86,17 +93,26 @@ class CachingClassifier implements Classifier {
     this.#verdicts.fill(undefined)
   }
 
-  #remember(sql: string): Statement {
+  #remember(sql: string, mixed: number): Statement {
     let statement = this.#old.get(sql)
-    if (statement === undefined) statement = classify(sql, this.#knowledge)
-    else this.#old.delete(sql)
-    if (this.#generationSize === 0) return statement
+    if (statement === undefined) {
+      statement = classify(sql, this.#knowledge)
+      if (this.#generationSize === 0 || this.#isFirst(mixed)) return statement
+    } else this.#old.delete(sql)
     if (this.#young.size >= this.#generationSize) {
       this.#old = this.#young
       this.#young = this.#front()
     }
     this.#young.set(sql, statement)
     return statement
+  }
+
+  /** Many texts never come back: one that comes for the first time has its place in front, and no other. */
+  #isFirst(mixed: number): boolean {
+    const place = mixed & (SINGLE_PLACES - 1)
+    if (this.#lastPlace < 0 || this.#singles[place] === mixed) return false
+    this.#singles[place] = mixed
+    return true
   }
 
   #front(): Map<string, Statement> {

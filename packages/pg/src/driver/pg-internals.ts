@@ -51,6 +51,22 @@ export interface PoolInternals {
   readonly _pendingQueue?: unknown[]
   /** Its connections, idle and in use. */
   readonly _clients?: pg.Client[]
+  /** Those that are free; the last one is the next to be given out. */
+  readonly _idle?: IdleConnection[]
+  /** Gives one out: its `release` is made, and it is listened to as one that is in use. */
+  _acquireClient?(
+    client: pg.PoolClient,
+    waiting: { readonly callback: () => void },
+    idleListener: unknown,
+    isNew: boolean,
+  ): void
+}
+
+/** A connection of pg's pool that is free. */
+export interface IdleConnection {
+  readonly client: pg.PoolClient & { ref(): void }
+  readonly idleListener: unknown
+  readonly timeoutId: NodeJS.Timeout | undefined
 }
 
 /** As `internalsOf`, for a pool. */

@@ -29,11 +29,11 @@ export class Connecting {
     this.#begin = begin
   }
 
-  /** Takes the way of a decision. */
-  follow(query: RoutedQuery, decision: Decision): void {
+  /** Takes the way of a decision, which was made in `situation`. */
+  follow(query: RoutedQuery, decision: Decision, situation?: Situation): void {
     switch (decision.route) {
       case 'replica':
-        return this.toReplica(query, decision.reason === 'far-replica' ? 'far' : 'next-door')
+        return this.toReplica(query, decision.reason === 'far-replica' ? 'far' : 'next-door', situation)
       case 'primary':
       case 'direct':
         return this.toPrimary(query, decision.reason)

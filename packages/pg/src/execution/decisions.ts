@@ -67,8 +67,7 @@ export class Decisions {
     }
   }
 
-  decide(query: RoutedQuery): Decision {
-    const situation = this.situationOf(query)
+  decide(query: RoutedQuery, situation: Situation = this.situationOf(query)): Decision {
     const decision = routeHere(query.statement, situation)
     const isNewer = query.statement.reason === 'newer-than-catalog' && decision.reason === 'newer-than-catalog'
     if (isNewer) this.#verdicts.miss(query.statement)

@@ -48,7 +48,8 @@ export class Execution {
       if (refusal !== undefined) holder.forgetHeld()
       return query.finishLater(refusal, answer)
     }
-    this.#connecting.follow(query, this.#decisions.decide(query))
+    const situation = this.#decisions.situationOf(query)
+    this.#connecting.follow(query, this.#decisions.decide(query, situation), situation)
   }
 
   #unknownGroup({ frame }: RoutedQuery): OptionsInvalid | undefined {

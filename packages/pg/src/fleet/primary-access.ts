@@ -52,6 +52,8 @@ export class PrimaryAccess {
     if (isMonitored && (isOutOfService(lastError) || isReadTimeout(lastError)) && !node.tryProbe()) {
       return this.#waitForNext(connected, lastError, deadline, isDirect)
     }
+    const free = node.takeFree(sharedText)
+    if (free !== undefined) return connected(undefined, free)
     const failed = (error: unknown): void => {
       const isMoved = !this.#fleet.hasPrimary || primary !== this.#fleet.primary || node.isStandby === true
       if (!node.hasEnded && (isMoved || error instanceof WrongServer || isOutOfService(error)))

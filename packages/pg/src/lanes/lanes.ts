@@ -1,4 +1,5 @@
 import type { ServerStatements } from '../driver/prepare/server-statements.ts'
+import type { TextRecord } from '../driver/prepare/text-record.ts'
 import { chooseLane } from './choose-lane.ts'
 import { Lane, type LaneSource, type SharedRead } from './lane.ts'
 
@@ -42,10 +43,21 @@ export class Lanes<Role> {
     return reads
   }
 
+  /** Whether a read might share a connection. */
+  wants(text: string): boolean {
+    return this.#preparedOf(text) !== undefined
+  }
+
+  #preparedOf(text: string): TextRecord | undefined {
+    if (this.#statements.isOff) return undefined
+    const record = this.#statements.known(text)
+    return record !== undefined && this.#statements.isPrepared(record) ? record : undefined
+  }
+
   /** Gives a read its share of a connection; `false` when it must take one of its own. */
   take(text: string, taken: SharedRead<Role>['taken'], failed: SharedRead<Role>['failed']): boolean {
-    const record = this.#statements.known(text)
-    if (record === undefined || !this.#statements.isPrepared(record)) return false
+    const record = this.#preparedOf(text)
+    if (record === undefined) return false
     const now = performance.now()
     if (!record.pace.isFast(now) || !this.canPipeline) return false
     const limits = {

@@ -121,6 +121,7 @@ export class PoolNode {
         this.statements,
         () => mayKeepStatements(this.traits),
       )
+      this.statements.doubt(mayKeepStatements(this.traits))
       if (prepare.lanes > 0) this.lanes = new Lanes(this.#laneSource(node.config), this.statements, prepare.lanes)
     }
     const Client = trackedClientClass(clientClassOf(node.config), {
@@ -182,16 +183,21 @@ export class PoolNode {
   renew(client: object): void {
     // Another loss of the same time has done it.
     if (this.hasEnded || !this.#pools.isCurrent(client)) return
-    for (const { taken, failed } of this.#replacePool()) this.#sessions.take(taken, failed)
+    for (const waiting of this.#replacePool()) {
+      this.#sessions.take(
+        (client, role, release) => waiting.taken(client, role, release),
+        (error) => waiting.failed(error),
+      )
+    }
   }
 
   #leave(error: unknown, isCut: boolean): void {
     if (this.hasEnded) return
-    this.statements?.doubt()
+    this.statements?.doubt(mayKeepStatements(this.traits))
     const clients = isCut ? clientsOf(this.pool) : []
     const waiting = this.#replacePool()
     for (const client of clients) client.connection.stream.destroy()
-    for (const { failed } of waiting) failed(error)
+    for (const caller of waiting) caller.failed(error)
   }
 
   /** Gives out another pool from now on. Returns who has waited for a session of the old one. */
@@ -269,6 +275,26 @@ export class PoolNode {
     this.#sessions.take((client, role, release) => this.#give(client, role, release, connected, failed), failed)
   }
 
+  /** A connection that is free, where it can be had now; `undefined` where `connect()` has to be asked. */
+  takeFree(sharedText?: string): Connection | undefined {
+    if (sharedText !== undefined && this.lanes?.wants(sharedText) === true) return undefined
+    const client = this.#sessions.takeIdle()
+    if (client === undefined) return undefined
+    const { role } = this
+    if (!this.#isUnwanted(client, role)) {
+      return { node: this, client, role, mustClose: false, release: client.release, isShared: false }
+    }
+    client.release(true)
+    this.#onNews()
+    return undefined
+  }
+
+  /** Whether a session leads to a standby, as its server reports by itself, and its caller wants the primary. */
+  #isUnwanted(client: TrackedClient, role: NodeRole): boolean {
+    // Where sessions are asked, that counts: pgpool-II passes on what another of its servers reports.
+    return role === 'primary' && client.isStandby === true && this.#admit === undefined
+  }
+
   /** Gives a session to a caller; not one whose server reports by itself that it is in recovery, to one that wants the primary. */
   #give(
     client: TrackedClient,
@@ -278,8 +304,7 @@ export class PoolNode {
     failed: (error: unknown) => void,
     isShared = false,
   ): void {
-    // Where sessions are asked, that counts: pgpool-II passes on what another of its servers reports.
-    if (role === 'primary' && client.isStandby === true && this.#admit === undefined) {
+    if (this.#isUnwanted(client, role)) {
       release(true)
       this.#onNews()
       return failed(new WrongServer(this.name, 'in recovery'))

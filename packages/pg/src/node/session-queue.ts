@@ -1,5 +1,6 @@
+import { AsyncResource } from 'node:async_hooks'
 import type pg from 'pg'
-import { boundHere } from '../driver/bound-here.ts'
+import { takeIdle } from '../driver/idle-client.ts'
 import { forgetPending } from '../driver/pg-internals.ts'
 import { isOptionsRefusal, type TrackedClient } from '../driver/tracked-client.ts'
 import type { NodeRole } from './node-role.ts'
@@ -20,12 +21,26 @@ export interface SessionSource {
   reasonFor(error: unknown, since: number): unknown
 }
 
-/** A caller that waits for a session. */
-interface Waiting {
-  readonly taken: Taken
-  readonly failed: (error: unknown) => void
+/** A caller that waits for a session. Whoever gives a connection back or opens one calls back: the caller goes on where it began. */
+class Waiting {
+  readonly #here = new AsyncResource('HeadwaterCaller')
+  readonly #taken: Taken
+  readonly #failed: (error: unknown) => void
   /** When it began to, by a monotonic clock in ms. */
-  readonly since: number
+  readonly since: number = performance.now()
+
+  constructor(taken: Taken, failed: (error: unknown) => void) {
+    this.#taken = taken
+    this.#failed = failed
+  }
+
+  taken(client: TrackedClient, role: NodeRole, release: Release): void {
+    this.#here.runInAsyncScope(this.#taken, undefined, client, role, release)
+  }
+
+  failed(error: unknown): void {
+    this.#here.runInAsyncScope(this.#failed, undefined, error)
+  }
 }
 
 /** The callers that wait for a session of one server. */
@@ -41,13 +56,12 @@ export class SessionQueue {
     return this.#waiting.size === 0
   }
 
-  /** Takes a session from the pool, and tells its server's verdict what came of it. */
+  /** Takes a session from the pool, in a later turn, and tells its server's verdict what came of it. */
   take(taken: Taken, failed: (error: unknown) => void): void {
     const { pool } = this.#source
     // One that is free comes at once: nobody waits.
-    if (pool.idleCount > pool.waitingCount) return this.#takeIdle(taken, failed)
-    // Whoever gives a connection back or opens one calls back: the caller goes on where it began.
-    const waiting: Waiting = { taken: boundHere(taken), failed: boundHere(failed), since: performance.now() }
+    if (pool.idleCount > pool.waitingCount) return this.#takeNext(taken, failed)
+    const waiting = new Waiting(taken, failed)
     this.#waiting.add(waiting)
     try {
       this.#ask(waiting, true)
@@ -60,7 +74,7 @@ export class SessionQueue {
 
   /** Fails all who wait for a session of `pool`. A session that still comes for one of them goes back at once. */
   sendAway(pool: pg.Pool, error: unknown): void {
-    for (const { failed } of this.forget(pool)) failed(error)
+    for (const waiting of this.forget(pool)) waiting.failed(error)
   }
 
   /** Takes all who wait for a session of `pool` out of the queue. */
@@ -73,7 +87,14 @@ export class SessionQueue {
     return all
   }
 
-  #takeIdle(taken: Taken, failed: (error: unknown) => void): void {
+  /** A session that is free, where it can be had now. */
+  takeIdle(): TrackedClient | undefined {
+    const client = takeIdle(this.#source.pool)
+    if (client !== undefined) this.#source.gaveSession()
+    return client as TrackedClient | undefined
+  }
+
+  #takeNext(taken: Taken, failed: (error: unknown) => void): void {
     const { pool, role } = this.#source
     pool.connect((error, client, release) => {
       if (client === undefined) return failed(this.#source.reasonFor(error, Number.POSITIVE_INFINITY))

@@ -35,7 +35,7 @@ export class Lease implements Holder {
   /** The query that was sent last. */
   #sent: RoutedQuery | undefined
   /** The writes of the transaction that is open. */
-  readonly #underway: RoutedQuery[] = []
+  #underway: RoutedQuery[] | undefined
 
   /** `finished` is called after each query. With `tracksCommits` it finds out the numbers of its transactions (X6). */
   constructor(connections: ConnectionSet, tracksCommits: boolean, finished: () => void) {
@@ -53,7 +53,7 @@ export class Lease implements Holder {
   }
 
   get isWriting(): boolean {
-    return this.#underway.length > 0
+    return this.#underway !== undefined
   }
 
   get isLost(): boolean {
@@ -239,7 +239,10 @@ export class Lease implements Holder {
     if (error instanceof OutcomeUnknown && query.sentIn === 'open') this.lose(error)
     this.noticeLoss()
     if (!this.isLost) this.#syncTransaction()
-    if (query.isUnderway) this.#underway.push(query)
+    if (query.isUnderway) {
+      this.#underway ??= []
+      this.#underway.push(query)
+    }
     const { kind } = query.statement.control ?? {}
     // After AND CHAIN it is another transaction.
     const isEnd = kind === 'commit' || kind === 'rollback'
@@ -263,7 +266,10 @@ export class Lease implements Holder {
 
   /** Call when the transaction was committed, rolled back, or lost. */
   #endWrites(outcome: WriteOutcome): void {
-    if (this.#underway.length > 0) for (const write of this.#underway.splice(0)) write.writeEnded(outcome)
+    const ended = this.#underway
+    if (ended === undefined) return
+    this.#underway = undefined
+    for (const write of ended) write.writeEnded(outcome)
   }
 
   #noteReadOnly({ statement: { control } }: RoutedQuery): void {

@@ -26,7 +26,7 @@ export class LeasedClient extends LazyEmitter {
   readonly #connections: ConnectionSet = new ConnectionSet(this)
   readonly #lease: Lease
   /** Runs the queries that wait, each where it was asked for. */
-  readonly #waiting: (() => void)[] = []
+  #waiting: (() => void)[] | undefined
   #isBusy = false
   #isReleased = false
   /** The texts of prepared statements by name: as in pg, the app need give each text only once. */
@@ -234,6 +234,7 @@ export class LeasedClient extends LazyEmitter {
     const statement = isWrite ? verdicts.ofWrite(call.text) : verdicts.of(call.text)
     const query = new RoutedQuery(call, currentFrame(), settle, statement, this.#lease, verdicts.generation)
     if (this.#isBusy) {
+      this.#waiting ??= []
       this.#waiting.push(boundHere(() => this.#engine.execution.run(query)))
     } else {
       this.#isBusy = true
@@ -243,7 +244,7 @@ export class LeasedClient extends LazyEmitter {
   }
 
   #next(): void {
-    const run = this.#waiting.length === 0 ? undefined : this.#waiting.shift()
+    const run = this.#waiting?.shift()
     this.#isBusy = run !== undefined
     if (run !== undefined) run()
     else if (this.#isReleased || this.#lease.isLost) this.#letGo()

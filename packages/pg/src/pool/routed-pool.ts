@@ -193,6 +193,10 @@ class RoutedPoolImplementation extends PgPool {
   lease(): LeasedClient {
     const error = this.#reasonToRefuse()
     if (error !== undefined) throw error
+    return this.#newLease()
+  }
+
+  #newLease(): LeasedClient {
     return new LeasedClient(this.#engine, this.#openLeases, this.Promise)
   }
 
@@ -218,7 +222,7 @@ class RoutedPoolImplementation extends PgPool {
 
   connect(callback?: (error: unknown, client?: LeasedClient, release?: LeasedClient['release']) => void): unknown {
     const error = this.#reasonToRefuse()
-    const client = error === undefined ? this.lease() : undefined
+    const client = error === undefined ? this.#newLease() : undefined
     if (callback === undefined) {
       if (client === undefined) return this.Promise.reject(error)
       return this.#isEager ? toPromise((settle) => client.open(settle), this.Promise) : this.Promise.resolve(client)

@@ -170,20 +170,23 @@ export class ReplicaSearch {
   #connectTo(node: PoolNode, connected: Connected, mayShare = true): void {
     this.#query.noteTried(node)
     if (this.#reach === 'far') this.#ground.chooser.watch.noteFarRead(node)
-    const take: Connected = (error, connection) => {
-      const mayRun = connection === undefined || mayRunOn(connection, this.#query, this.#situation)
-      if (mayRun) return connection === undefined ? connected(error) : this.#checkCatalog(connection, connected)
-      connection.release()
-      this.goOn('unknown')
-    }
+    const sharedText = mayShare ? this.#query.sharedText : undefined
+    const free = node.takeFree(sharedText)
+    if (free !== undefined) return this.#take(free, connected)
     node.connect(
-      take,
+      (error, connection) => (connection === undefined ? connected(error) : this.#take(connection, connected)),
       (error) => {
         if (node.hasEnded) connected(error)
         else this.goOn('replica-lost')
       },
-      mayShare ? this.#query.sharedText : undefined,
+      sharedText,
     )
+  }
+
+  #take(connection: Connection, connected: Connected): void {
+    if (mayRunOn(connection, this.#query, this.#situation)) return this.#checkCatalog(connection, connected)
+    connection.release()
+    this.goOn('unknown')
   }
 
   /** A server is asked on a connection of one's own: on a shared one others would wait for the answer. */

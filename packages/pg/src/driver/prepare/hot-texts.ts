@@ -10,15 +10,18 @@ const MOST_OF_SHAPE = 10
 /** How many shapes are counted. */
 const MOST_SHAPES = 1_000
 const PLACES = 1_024
+/** How many texts that came once are remembered, by a number that a few of them may share. */
+const SINGLE_PLACES = 4_096
 
 /**
- * The texts that came lately, and how often.
+ * The texts that came lately more than once, and how often.
  *
  * Built like core's classifier: a front table that needs no hash of the text, and two generations behind it. So a flood of texts that
  * never come back pushes out nothing that is in use.
  */
 export class HotTexts {
   readonly #front: (TextRecord | undefined)[] = Array<undefined>(PLACES).fill(undefined)
+  readonly #singles = new Int32Array(SINGLE_PLACES)
   #young = new Map<string, TextRecord>()
   #old = new Map<string, TextRecord>()
   readonly #shapes = new Map<string, number>()
@@ -27,14 +30,22 @@ export class HotTexts {
     return this.#young.size + this.#old.size
   }
 
-  /** `undefined` for a text that is too long to be prepared. */
+  /** `undefined` for a text that did not come twice. */
   find(text: string): TextRecord | undefined {
+    const first = this.#front[mixedFrom(text) & (PLACES - 1)]
+    if (first !== undefined && first.text === text) return first
+    return this.#young.get(text) ?? this.#old.get(text)
+  }
+
+  /** Notes that a text comes. `undefined` for one that came for the first time, or is too long to be prepared. */
+  note(text: string): TextRecord | undefined {
     if (text.length > MOST_LENGTH) return undefined
-    const place = mixedFrom(text) & (PLACES - 1)
+    const mixed = mixedFrom(text)
+    const place = mixed & (PLACES - 1)
     const first = this.#front[place]
     if (first !== undefined && first.text === text) return first
-    const record = this.#young.get(text) ?? this.#remember(text)
-    this.#front[place] = record
+    const record = this.#young.get(text) ?? this.#remember(text, mixed)
+    if (record !== undefined) this.#front[place] = record
     return record
   }
 
@@ -54,8 +65,9 @@ export class HotTexts {
     yield* this.#old.values()
   }
 
-  #remember(text: string): TextRecord {
-    const record = this.#old.get(text) ?? new TextRecord(text)
+  #remember(text: string, mixed: number): TextRecord | undefined {
+    const record = this.#old.get(text) ?? this.#cameBefore(text, mixed)
+    if (record === undefined) return undefined
     this.#old.delete(text)
     if (this.#young.size >= GENERATION) {
       this.#old = this.#young
@@ -67,6 +79,18 @@ export class HotTexts {
       }
     }
     this.#young.set(text, record)
+    return record
+  }
+
+  /** What is known of a text costs more than its way to the server, and many texts never come back. */
+  #cameBefore(text: string, mixed: number): TextRecord | undefined {
+    const place = mixed & (SINGLE_PLACES - 1)
+    if (this.#singles[place] !== mixed) {
+      this.#singles[place] = mixed
+      return undefined
+    }
+    const record = new TextRecord(text)
+    record.uses = 1
     return record
   }
 }

@@ -28,7 +28,7 @@ export function sendStatement(
   opening?: Opening,
 ): void {
   const { statements } = client
-  if (statements === undefined) return sendPlain(client, call, answered, opening)
+  if (statements === undefined || statements.server.isOff) return sendPlain(client, call, answered, opening)
   if (FORGETS.has(statement.reason) && FORGETTING.test(call.text ?? '')) statements.forgetAll()
   const values = preparableValues(call, statement)
   const record = values === undefined ? undefined : statements.server.count(call.text ?? '')

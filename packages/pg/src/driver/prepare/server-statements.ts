@@ -46,6 +46,11 @@ export class ServerStatements {
     this.options = options
   }
 
+  /** Whether nothing is prepared: then nothing is noted of a text either. */
+  get isOff(): boolean {
+    return this.keepsStatements === false
+  }
+
   /** Whether there is something to ask the server. */
   get wantsAnswer(): boolean {
     return this.#wanted.size > 0
@@ -73,10 +78,10 @@ export class ServerStatements {
     return record?.isPreparable === true ? record : undefined
   }
 
-  /** Counts a use of a text; `undefined` for one that is never prepared. */
+  /** Counts a use of a text; `undefined` for one that is never prepared, or that came for the first time. */
   count(text: string): TextRecord | undefined {
-    const record = this.known(text)
-    if (record === undefined) return undefined
+    const record = this.#texts.note(text)
+    if (record?.isPreparable !== true) return undefined
     record.uses += 1
     if (record.uses === HOT_AFTER) this.#texts.becameHot(record)
     return record
@@ -113,9 +118,9 @@ export class ServerStatements {
     }
   }
 
-  /** Call when its address may lead to something else. */
-  doubt(): void {
-    this.keepsStatements = undefined
+  /** Call when its address may lead to something else, with what is known of that: whether it may keep statements. */
+  doubt(mayKeep: boolean): void {
+    this.keepsStatements = mayKeep ? undefined : false
   }
 
   #isPlanUnknown(record: TextRecord): boolean {

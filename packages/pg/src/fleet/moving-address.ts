@@ -6,9 +6,9 @@ import type { PoolNode } from '../node/pool-node.ts'
 import { WrongServer } from '../node/wrong-server.ts'
 import { factsOf } from './facts-of.ts'
 import { isPositionRefused } from './primary-sample.ts'
-import { parseServerSample, SERVER_SAMPLE, type ServerSample } from './server-sample.ts'
+import { parseServerSample, READ_ONLY, SERVER_SAMPLE, type ServerSample } from './server-sample.ts'
 
-const ROLE = `select pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only')`
+const ROLE = `select pg_catalog.pg_is_in_recovery(), ${READ_ONLY}`
 
 /** What the fleet is told about an address that moves. */
 export interface MovingAddressEvents {

@@ -18,13 +18,20 @@ export interface ServerSample extends ReplicaState, ServerReport {
 }
 
 /**
+ * Whether a server's sessions begin read-only: `on` or `off`. What somebody has set on this very session, which a pooler may share, is no
+ * news of the server. The view shows all settings, so it is asked only where that can matter.
+ */
+export const READ_ONLY: string = `case when pg_catalog.current_setting('default_transaction_read_only') operator(pg_catalog.=) 'off' then 'off'
+              else (select reset_val from pg_catalog.pg_settings where name operator(pg_catalog.=) 'default_transaction_read_only') end`
+
+/**
  * Asks a server for its role, its cluster, its timeline, and its position: what a standby has replayed, or what a primary has
  * written. With asynchronous commits a primary's position is the insert position, which covers commits that are not flushed yet.
  *
  * A standby records its timeline in three places, and each can be late: the control file until the next restart point, the
  * receiver's view while there is no receiver, or without the privilege to see it (pg_monitor).
  */
-export const SERVER_SAMPLE = `
+export const SERVER_SAMPLE: string = `
   select (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
                when pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) 'off' then pg_catalog.pg_current_wal_insert_lsn()
                else pg_catalog.pg_current_wal_flush_lsn() end)::text,
@@ -38,7 +45,7 @@ export const SERVER_SAMPLE = `
                               pg_catalog.inet_server_addr(), pg_catalog.inet_server_port()),
          pg_catalog.pg_backend_pid(),
          pg_catalog.pg_is_in_recovery(),
-         pg_catalog.current_setting('default_transaction_read_only'),
+         ${READ_ONLY},
          extract(epoch from pg_catalog.pg_postmaster_start_time())::text,
          pg_catalog.host(pg_catalog.inet_server_addr()),
          pg_catalog.inet_server_port(),

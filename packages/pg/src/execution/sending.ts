@@ -6,6 +6,7 @@ import type { Opening } from '../driver/opening.ts'
 import { isNeverSent, isReadTimeout, isServerError, isTransactionRefusal } from '../driver/pg-errors.ts'
 import { submittableInternalsOf } from '../driver/pg-internals.ts'
 import { sendStatement } from '../driver/prepare/send-statement.ts'
+import type { QueryCall } from '../driver/query-call.ts'
 import { sendQuery, sendText } from '../driver/send.ts'
 import { rollBack, sendGuarded } from '../driver/send-guarded.ts'
 import type { Settle } from '../driver/settle.ts'
@@ -16,7 +17,7 @@ import type { Reads } from '../reads/reads.ts'
 import type { Answers } from './answers.ts'
 import type { Connecting } from './connecting.ts'
 import type { Losses } from './losses.ts'
-import { whenNameIsSettled } from './named-statements.ts'
+import { orUnnamed, whenNameIsSettled } from './named-statements.ts'
 import type { Outcomes } from './outcomes.ts'
 import { traceServer } from './query-trace.ts'
 import type { RoutedQuery } from './routed-query.ts'
@@ -143,9 +144,11 @@ export class Sending {
       sendStatement(client, call, query.statement, answered)
     } else {
       const isInTransaction = client.sessionStatus !== 'I'
-      whenNameIsSettled(call, connection, isInTransaction, (settled) =>
-        sendStatement(client, settled, query.statement, answered),
-      )
+      whenNameIsSettled(call, connection, isInTransaction, (settled) => {
+        const again = (unnamed: QueryCall): void => sendStatement(client, unnamed, query.statement, answered)
+        const own = isInTransaction ? answered : orUnnamed(settled, connection, answered, again)
+        sendStatement(client, settled, query.statement, own)
+      })
     }
   }
 

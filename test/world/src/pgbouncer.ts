@@ -41,6 +41,8 @@ export class PgBouncer implements AsyncDisposable {
   readonly #settings: Readonly<Record<string, string>>
   readonly #command: string
   #targets: Readonly<Record<string, ClusterNode>>
+  /** The modes of databases that have one of their own. */
+  readonly #modes = new Map<string, string>()
   #port = 0
   #program: Program | undefined
 
@@ -94,6 +96,13 @@ export class PgBouncer implements AsyncDisposable {
     await this.tell('RELOAD', `RECONNECT ${database}`)
   }
 
+  /** Gives a database another mode, for those who are connected too. */
+  async setMode(database: string, mode: string): Promise<void> {
+    this.#modes.set(database, mode)
+    await this.#configure()
+    await this.tell('RELOAD')
+  }
+
   /** Gives commands to its console. */
   async tell(...commands: readonly string[]): Promise<void> {
     const console = new pg.Client(this.url('pgbouncer'))
@@ -126,7 +135,7 @@ export class PgBouncer implements AsyncDisposable {
 
   async #configure(): Promise<void> {
     const databases = Object.entries(this.#targets).map(
-      ([name, { host, port }]) => `${name} = host=${host} port=${port} dbname=postgres`,
+      ([name, { host, port }]) => `${name} = host=${host} port=${port} dbname=postgres${this.#modeOf(name)}`,
     )
     const settings = {
       listen_addr: '127.0.0.1',
@@ -139,6 +148,11 @@ export class PgBouncer implements AsyncDisposable {
     }
     const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`)
     await writeFile(this.#file, `[databases]\n${databases.join('\n')}\n\n[pgbouncer]\n${lines.join('\n')}\n`)
+  }
+
+  #modeOf(database: string): string {
+    const mode = this.#modes.get(database)
+    return mode === undefined ? '' : ` pool_mode=${mode}`
   }
 
   /** `false`: it is gone again, as when somebody took its port. */

@@ -78,6 +78,9 @@ export const SERVER_WARNINGS = {
   HEADWATER_POOLER_FOUND: ({ server }: AboutServer): string =>
     `${server} is behind a pooler, and nothing says which kind: it counts as one that shares its sessions between transactions, so what needs a session of its own is refused. Say \`pooler: 'transaction'\`, or \`pooler: 'session'\` where it keeps them, and give the server's own URL as \`direct\`.`,
 
+  HEADWATER_POOLER_SHARES: ({ server }: AboutServer): string =>
+    `${server} was said to be behind a pooler that keeps sessions, and the process that answers has changed under an open connection: it counts as one that shares them from now on, and what needs a session of its own is refused. Set its pool_mode back to session, or say \`pooler: 'transaction'\` and give the server's own URL as \`direct\`.`,
+
   HEADWATER_SLOWER_PREPARED: ({ server, statement }: AboutServer & { statement: string }): string =>
     `${server} runs a statement slower prepared (${statement}) than unprepared: its data are skewed. It is sent unprepared from now on; \`prepare: { plans: 'safe' }\`, the default, or \`prepare: false\` on that query leaves it out.`,
 

@@ -51,6 +51,7 @@ export class ServerWatch {
         const sample = parseServerSample(row, sentAt, receivedAt)
         if (direct === undefined) {
           node.endpoint.findPooler(isOwnProcess(connection, sample.processId))
+          node.endpoint.sawProcess(connection, sample.processId)
           node.learnRole(sample.isStandby)
           node.health.markReachable(sentAt)
         }
@@ -67,6 +68,7 @@ export class ServerWatch {
       textFor: () => PATH,
       read: ([processId, isStandby], { connection, sentAt }) => {
         node.endpoint.findPooler(isOwnProcess(connection, Number(processId)))
+        node.endpoint.sawProcess(connection, Number(processId))
         node.learnRole(isStandby === 't')
         node.health.markReachable(sentAt)
       },

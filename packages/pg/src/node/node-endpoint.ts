@@ -17,6 +17,9 @@ export class NodeEndpoint {
   /** Whether the app has said what stands in front of it. */
   readonly #isPoolingTold: boolean
   readonly #hasDirect: boolean
+  readonly #processes = new WeakMap<object, number>()
+  /** Whether it was said to keep sessions, and proved to share them. */
+  isSharedAfterAll = false
   traits: EndpointTraits
 
   constructor({ traits, pooler }: ResolvedNode, witness: EndpointWitness) {
@@ -43,6 +46,19 @@ export class NodeEndpoint {
     if (this.#isPoolingTold || this.traits.pooling === (isOwn ? 'none' : 'transaction')) return
     this.find({ pooling: isOwn ? 'none' : 'transaction' })
     if (!isOwn) this.#witness.startupDoubted()
+  }
+
+  /**
+   * Notes which process answers on an open connection. Whoever keeps sessions does not change it: where another one answers, the app's
+   * word is not true any more, and the stricter kind counts (B1).
+   */
+  sawProcess(client: object, processId: number): void {
+    if (this.traits.pooling !== 'session') return
+    const before = this.#processes.get(client)
+    this.#processes.set(client, processId)
+    if (before === undefined || before === processId) return
+    this.isSharedAfterAll = true
+    this.find({ pooling: 'transaction' })
   }
 
   /** Calls back once it is known what stands in front of it; asks on `client` if need be. */

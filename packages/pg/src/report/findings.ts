@@ -72,10 +72,11 @@ function roleFindings(server: ServerFacts, { primary, timeline }: FleetFacts): F
 }
 
 function sizeFindings(server: ServerFacts): Finding[] {
-  const { label, survey, isPoolerUnsaid, slowerPrepared, isOneServer, max } = server
+  const { label, survey, isPoolerUnsaid, isSharedAfterAll, slowerPrepared, isOneServer, max } = server
   const about = label
   const findings: Finding[] = []
   if (isPoolerUnsaid) findings.push({ code: 'HEADWATER_POOLER_FOUND', facts: { server: label }, about })
+  if (isSharedAfterAll) findings.push({ code: 'HEADWATER_POOLER_SHARES', facts: { server: label }, about })
   if (slowerPrepared !== undefined) {
     findings.push({ code: 'HEADWATER_SLOWER_PREPARED', facts: { server: label, statement: slowerPrepared }, about })
   }

@@ -17,6 +17,8 @@ export interface ServerFacts {
   readonly isDirect: boolean
   /** Whether a pooler was found that the options do not speak of. */
   readonly isPoolerUnsaid: boolean
+  /** Whether its pooler shares the sessions that the options say it keeps. */
+  readonly isSharedAfterAll: boolean
   readonly refusesPosition: boolean
   /** The name of a statement that was slower prepared (S4). */
   readonly slowerPrepared: string | undefined

@@ -151,6 +151,7 @@ export class Reporter {
       isOneServer: node.traits.isOneServer,
       isDirect: isDirect(node.traits),
       isPoolerUnsaid: node.endpoint.isPoolerUnsaid,
+      isSharedAfterAll: node.endpoint.isSharedAfterAll,
       refusesPosition: node.refusesPosition,
       slowerPrepared: node.statements?.slower.at(-1)?.name,
       isAsked: this.#fleet.monitor.asks(node),

@@ -5,15 +5,15 @@ import type { AddressInfo } from 'node:net'
 import { parseArgs } from 'node:util'
 import { openWire } from '@headwater/cluster'
 
-// What forward() costs: `pnpm anywhere:cost`. Latency and throughput are ratios of turns taken in pairs, so that a busy machine weighs on both.
+// What forward() costs: `pnpm anywhere:cost`, `--only throughput`. Latency and throughput are ratios of turns taken in pairs, so that a busy machine weighs on both.
 
 const CROSSING_MILLIS = 100
 const PAIRS = 41
 const ANSWER_BYTES = 1_000_000_000
-const ROUNDS = 21
-const READS_PER_ROUND = 1_000
+const ROUNDS = 400
+const READS_PER_ROUND = 400
 
-const { values } = parseArgs({ options: { bytes: { type: 'string' } } })
+const { values } = parseArgs({ options: { bytes: { type: 'string' }, only: { type: 'string' } } })
 const answerBytes = Number(values.bytes ?? ANSWER_BYTES)
 
 /** The app of the primary's region: a write takes a moment, `/large` answers with as many bytes as it is asked for. */
@@ -40,12 +40,19 @@ const farPort = (far.address() as AddressInfo).port
 const agent = new Agent({ keepAlive: true, maxSockets: 32 })
 const children: ChildProcess[] = []
 
-async function near(address: string, flags: readonly string[] = []): Promise<{ child: ChildProcess; port: number }> {
+interface Near {
+  readonly child: ChildProcess
+  readonly port: number
+  /** Where the same listens without `forward()`. */
+  readonly portWithout: number
+}
+
+async function near(address: string, flags: readonly string[] = []): Promise<Near> {
   const execArgv = [...process.execArgv, ...flags]
   const child = fork(`${import.meta.dirname}/cost-near.ts`, [address], { execArgv })
   children.push(child)
-  const [{ port }] = await once(child, 'message')
-  return { child, port }
+  const [ports] = await once(child, 'message')
+  return { child, ...ports }
 }
 
 /** How long a request takes, in ms, and how many bytes its answer has. */
@@ -86,6 +93,7 @@ async function latency(): Promise<string> {
 /** How much memory an answer takes; with `isCollected` what is held, without what waits for the collector (V8 lets 64 MB of buffers wait). */
 async function memory(isCollected: boolean): Promise<string> {
   const { child, port } = await near(`http://127.0.0.1:${farPort}`, isCollected ? ['--expose-gc'] : [])
+  child.send('watch memory')
   const most = async (): Promise<number> => Math.round((await tell(child)).mostBytes / 1e6)
   for (let turn = 0; turn < 200; turn += 1) await ask(port, 'POST')
   const before = await most()
@@ -103,30 +111,38 @@ async function tell(child: ChildProcess): Promise<{ mostBytes: number; cpuMicros
 
 /** What a read costs that stays here, in CPU time of the instance, which a busy machine weighs on least. */
 async function throughput(): Promise<string> {
-  const [withTarget, without] = [await near(`http://127.0.0.1:${farPort}`), await near('none')]
-  const round = async ({ child, port }: { child: ChildProcess; port: number }): Promise<number> => {
+  const { child, port, portWithout } = await near(`http://127.0.0.1:${farPort}`)
+  const round = async (to: number): Promise<number> => {
     const { cpuMicros } = await tell(child)
     let left = READS_PER_ROUND
     const one = async (): Promise<void> => {
-      while (left-- > 0) await ask(port, 'GET')
+      while (left-- > 0) await ask(to, 'GET')
     }
     await Promise.all(Array.from({ length: 16 }, one))
     return (await tell(child)).cpuMicros - cpuMicros
   }
-  for (let turn = 0; turn < 3; turn += 1) await Promise.all([round(withTarget), round(without)])
+  for (let turn = 0; turn < 20; turn += 1) await Promise.all([round(port), round(portWithout)])
   const ratios: number[] = []
   for (let turn = 0; turn < ROUNDS; turn += 1) {
-    const first = turn % 2 === 0 ? await round(withTarget) : undefined
-    const other = await round(without)
     // Who goes first changes, or a machine that gets busier speaks against one of them.
-    ratios.push(other / (first ?? (await round(withTarget))))
+    const first = turn % 2 === 0 ? await round(port) : undefined
+    const other = await round(portWithout)
+    ratios.push(other / (first ?? (await round(port))))
   }
-  const [least, most] = [Math.min(...ratios).toFixed(2), Math.max(...ratios).toFixed(2)]
-  return `reads that stay here, by CPU time: ${medianOf(ratios).toFixed(3)} of the throughput without forward() (${ROUNDS} pairs, ${least} to ${most})`
+  const [least, most] = quartilesOf(ratios).map((ratio) => ratio.toFixed(2))
+  return `reads that stay here, by CPU time: ${medianOf(ratios).toFixed(3)} of the throughput without forward() (${ROUNDS} pairs, half of them ${least} to ${most})`
 }
 
+function quartilesOf(numbers: readonly number[]): number[] {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  return [0.25, 0.75].map((part) => sorted[Math.floor(part * sorted.length)] ?? Number.NaN)
+}
+
+const measures = { latency, memory: () => memory(false), 'memory held': () => memory(true), throughput }
 try {
-  for (const measure of [latency, () => memory(false), () => memory(true), throughput]) console.log(await measure())
+  for (const [name, measure] of Object.entries(measures)) {
+    if (values.only === undefined || name.startsWith(values.only)) console.log(await measure())
+  }
 } finally {
   for (const child of children) child.disconnect()
   agent.destroy()

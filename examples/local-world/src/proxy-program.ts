@@ -95,9 +95,10 @@ export async function startProxy(
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += String(chunk)))
   const ended = once(child, 'exit')
   const kill = async () => {
-    // Its workers first: they would go on without it.
-    for (const pid of childrenOf(child.pid)) process.kill(pid, 'SIGKILL')
+    const workers = childrenOf(child.pid)
+    // It first, or it starts another worker for one that is gone; they would go on without it.
     child.kill('SIGKILL')
+    for (const pid of workers) killIfThere(pid)
     await ended
   }
   const close = async () => {
@@ -122,6 +123,14 @@ function withRegions(text: string, others: Readonly<Record<string, number>>): st
     block.replace('region_ams', `region_${region}`).replace('127.0.0.1:8082', `127.0.0.1:${port}`),
   )
   return text.replace(block, [block, ...more].join('\n'))
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // Gone already.
+  }
 }
 
 function childrenOf(pid: number | undefined): number[] {

@@ -125,7 +125,7 @@ function isRight(seen: Seen, landings: readonly Landing[], victim: Victim, momen
   if (status === 200 && isWhole && !hasLanded) return false
   if ((moment === 'behind the COMMIT' || moment === 'in the answer') && !hasLanded) return false
   // Its clients see that it is gone, and nobody is left to tell them more.
-  if (victim === 'the one who hands over is killed') return true
+  if (victim === 'the one who hands over is killed') return moment !== 'before' || typeof status === 'string'
   const neverConnected = moment === 'before' && victim !== 'the region falls silent'
   if (neverConnected) return status === 503 && retryAfter !== undefined
   return typeof status === 'number' && (status >= 500 || moment === 'in the answer')

@@ -33,6 +33,10 @@ async function near(onConnection: (socket: Socket) => void): Promise<number> {
     socket.on('error', () => {})
     onConnection(socket)
   })
+  return await nearOf(far)
+}
+
+async function nearOf(far: Server): Promise<number> {
   const lifecycle = createLifecycle({
     pool: { topology: away },
     secret: SECRET,
@@ -89,4 +93,21 @@ test('P9: a region that goes while it takes no more of a body leaves the connect
   const first = `POST / HTTP/1.1\r\nHost: app\r\nContent-Length: ${body.length}\r\n\r\n${body}`
   const heard = await send(port, first + POST)
   expect(heard.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 502', 'HTTP/1.1 502'])
+})
+
+test('P9: an app that answers before it has read all gets all of the body', async () => {
+  const read: number[] = []
+  const far = createServer((request, response) => {
+    let length = 0
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length
+    })
+    request.on('end', () => read.push(length))
+    response.end('accepted')
+  })
+  const body = 'b'.repeat(12_000_000)
+  const first = `POST / HTTP/1.1\r\nHost: app\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+  const heard = await send(await nearOf(far), first + POST)
+  expect(heard.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200'])
+  await expect.poll(() => read.toSorted((one, other) => one - other)).toEqual([0, body.length])
 })

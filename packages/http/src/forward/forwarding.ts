@@ -107,8 +107,6 @@ export class Forwarding {
       outgoing.once('response', (far) => {
         // From here on the far side may take its time: events, downloads.
         outgoing.setTimeout(0)
-        // Whoever has answered in full needs the rest of the body no more, and Node does not tell when it goes on.
-        far.once('end', () => !outgoing.writableEnded && outgoing.destroy())
         // Node's parser lets such a status pass, and its response does not.
         if ((far.statusCode ?? 0) < 200) outgoing.destroy()
         else resolve(new ForwardedAnswer(far, outgoing))

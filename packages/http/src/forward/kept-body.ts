@@ -1,5 +1,5 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { KeptChunks } from './kept-chunks.ts'
+import { KeptChunks, whenPressureEnds } from './kept-chunks.ts'
 
 /**
  * The body of a request as it arrives, kept while the app reads it, so that the request can still be sent on after that. It holds
@@ -9,6 +9,7 @@ export class KeptBody {
   readonly #request: IncomingMessage
   readonly #chunks: KeptChunks
   #isComplete = false
+  #isUnderPressure = true
   #outgoing: ClientRequest | undefined
 
   /** `onTooLarge` is called with each chunk beyond the limit, unless the body is already on its way. */
@@ -39,13 +40,15 @@ export class KeptBody {
       this.#request.once('close', () => {
         if (!this.#isComplete) outgoing.destroy()
       })
-      // The other side takes no more: what is left is read all the same, or the client's connection is stuck.
-      outgoing.once('close', () => process.nextTick(() => this.#request.resume()))
+      whenPressureEnds(outgoing, () => {
+        this.#isUnderPressure = false
+        process.nextTick(() => this.#request.resume())
+      })
     }
   }
 
   #take(chunk: Uint8Array): void {
-    if (this.#chunks.take(chunk)) return
+    if (this.#chunks.take(chunk) || !this.#isUnderPressure) return
     const request = this.#request
     // Behind this chunk: a pause inside of push would be undone by it.
     process.nextTick(() => request.pause())

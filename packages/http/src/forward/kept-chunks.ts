@@ -34,3 +34,12 @@ export class KeptChunks {
     this.#chunks = []
   }
 }
+
+/**
+ * Calls back once nothing has to wait for the other side any more: it takes no more, or has answered in full. It may still read on behind its
+ * answer, but Node tells nobody then that it has: the rest, which the limit bounds, is sent at once, or the client's connection is stuck.
+ */
+export function whenPressureEnds(outgoing: ClientRequest, goOn: () => void): void {
+  outgoing.once('close', goOn)
+  outgoing.once('response', (far) => far.once('end', goOn))
+}

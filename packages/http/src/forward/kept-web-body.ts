@@ -1,5 +1,5 @@
 import type { ClientRequest } from 'node:http'
-import { KeptChunks } from './kept-chunks.ts'
+import { KeptChunks, whenPressureEnds } from './kept-chunks.ts'
 
 /**
  * The body of a web-standard request, kept as the app reads it from `request`: for servers that do not run on Node's own requests.
@@ -33,12 +33,18 @@ export class KeptWebBody {
   }
 
   async #sendRest(outgoing: ClientRequest): Promise<void> {
+    let isUnderPressure = true
+    let goOn = (): void => {}
+    whenPressureEnds(outgoing, () => {
+      isUnderPressure = false
+      goOn()
+    })
     while (!this.#isComplete && !outgoing.destroyed) {
       await this.#read()
-      if (outgoing.writableNeedDrain) {
+      if (outgoing.writableNeedDrain && isUnderPressure) {
         await new Promise<void>((resolve) => {
+          goOn = resolve
           outgoing.once('drain', resolve)
-          outgoing.once('close', resolve)
         })
       }
     }

@@ -57,8 +57,15 @@ describe.each(WAY_NAMES)('P9: by %s', (name) => {
     }
   })
 
+  test.skipIf(isMissing(name))('a handshake that needs the primary', async () => {
+    await using stage = await MessageStage.open(name, 'early', { upgrades: true })
+    // forward() sends none on: the connection stays, and its writes cross by themselves.
+    const who = name === 'forward' ? 'here' : 'the primary’s region'
+    expect(await stage.shakeHands()).toBe(`${who} heard hello`)
+  })
+
   test.skipIf(isMissing(name) || !hasLoopback6)('a region with an IPv6 address', async () => {
-    await using stage = await MessageStage.open(name, 'early', '::1')
+    await using stage = await MessageStage.open(name, 'early', { host: '::1' })
     const bytes = 'POST /koa-3/w HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc'
     const [{ answers }, [got]] = await stage.send([['POST', bytes]])
     expect([answers[0]?.status, answers[0]?.body, got?.body]).toEqual([200, 'POST 3', 'abc'])

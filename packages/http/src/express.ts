@@ -33,7 +33,7 @@ export function headwater(options: HeadwaterOptions): ExpressMiddleware {
     // Inside a mounted router `url` lacks the path of the mount.
     const life = openNodeRequest(lifecycle, request, response, request.originalUrl ?? request.url ?? '/')
     if (life === undefined) next()
-    else life.enter(() => next())
+    else life.enter(next)
   }
 }
 

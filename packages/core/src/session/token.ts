@@ -84,7 +84,7 @@ const kept = new WeakMap<readonly string[], Map<string, Token>>()
 
 /** Reads a token that one of `secrets` has sealed, or says why it is none (F3). Never throws. `now` is the wall clock in ms. */
 export function readToken(text: string, secrets: readonly string[], now: number): Token | InvalidToken {
-  const known = kept.get(secrets)?.get(text)
+  const known = keptFor(secrets)?.get(text)
   if (known !== undefined) return whatIsWrongIn(known, now) ?? known
   if (!isTokenLike(text)) return 'ill-formed'
   const token = openToken(text, secrets)
@@ -106,11 +106,22 @@ function whatIsWrongIn({ issuedAt, expires }: Token, now: number): 'expired' | '
   return issuedAt > now + CLOCK_SKEW ? 'from-the-future' : undefined
 }
 
+/** What was looked up last: a process has one app, nearly always, and a request up to 32 tokens. */
+let last: { readonly secrets: readonly string[]; readonly tokens: Map<string, Token> } | undefined
+
+function keptFor(secrets: readonly string[]): Map<string, Token> | undefined {
+  if (last?.secrets === secrets) return last.tokens
+  const tokens = kept.get(secrets)
+  if (tokens !== undefined) last = { secrets, tokens }
+  return tokens
+}
+
 function keep(text: string, token: Token, secrets: readonly string[]): void {
-  let tokens = kept.get(secrets)
+  let tokens = keptFor(secrets)
   if (tokens === undefined || tokens.size >= MOST_KEPT) {
     tokens = new Map()
     kept.set(secrets, tokens)
+    last = { secrets, tokens }
   }
   tokens.set(text, token)
 }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { ScopeRefusal } from '@headwater/core/internal'
 import type { Replacement } from '../replay/replay-target.ts'
 import type { HeadKeeper } from '../response/head-keeper.ts'
@@ -12,6 +13,7 @@ export class AnswerHead implements HeadKeeper {
   readonly #shared: SharedState
   readonly #request: OpenedRequest
   #serverTiming: string | undefined
+  #response: ServerResponse | undefined
 
   constructor(shared: SharedState, request: OpenedRequest) {
     this.#shared = shared
@@ -35,7 +37,12 @@ export class AnswerHead implements HeadKeeper {
   }
 
   decide(): Replacement | undefined {
-    const { scope } = this.#request
+    const { scope, lesson } = this.#request
+    const response = this.#response
+    // Not 'close': a client that hangs up before the answer teaches nothing.
+    if (response !== undefined && lesson?.hasToEnd(scope) === true) {
+      response.once('finish', () => this.end(response.statusCode))
+    }
     const replay = scope.replayDetails
     if (replay !== undefined) return this.#request.way.replacementFor(replay)
     scope.beginToAnswer()
@@ -66,6 +73,11 @@ export class AnswerHead implements HeadKeeper {
     this.#serverTiming ??= timingOf(scope, arrived.replayedFor)
     writeServerTiming(head, this.#serverTiming)
     position?.writeTo(head)
+  }
+
+  /** Calls `end()` when all of this response was sent, if there is anything to teach by then. */
+  endWith(response: ServerResponse): void {
+    this.#response = response
   }
 
   /** The answer has this status. */

@@ -10,12 +10,16 @@ import { refuseHead } from '../response/refuse-head.ts'
 import type { ResponseHead } from '../response/response-head.ts'
 import { adapterMisused } from './adapter-misused.ts'
 import { AnswerHead } from './answer-head.ts'
-import type { ForgottenResponses } from './forgotten-responses.ts'
 import { OpenedRequest } from './opened-request.ts'
 import type { RequestLife } from './request-life.ts'
 import type { SharedState } from './shared-state.ts'
 
 const SWITCHING_PROTOCOLS = 101
+
+/** Whoever goes on when a handler has ended, unless it has failed. An object, and no promise more. */
+export interface HandlerListener {
+  handlerEnded(): void
+}
 
 /** One request, from its head to the end of its response. */
 export class HttpRequestLife implements RequestLife {
@@ -107,8 +111,8 @@ export class HttpRequestLife implements RequestLife {
     return this.runHandler(handler, this.#shared.forgottenResponses)
   }
 
-  /** What `run()` does, for responses that a gate guards: those need no `respond()`, and nobody has `forgotten` it. */
-  async runHandler(handler: () => Promise<unknown>, forgotten?: ForgottenResponses): Promise<void> {
+  /** What `run()` does, for responses that a gate guards, too: those need no `respond()`. `listener` is told in the same turn. */
+  async runHandler(handler: () => Promise<unknown>, listener: HandlerListener): Promise<void> {
     if (this.mustConnect) await this.connect()
     if (this.mustAwaitPrimary) await this.awaitPrimary()
     if (this.mustLoadToken) await this.loadToken()
@@ -119,7 +123,7 @@ export class HttpRequestLife implements RequestLife {
         if (!this.handOver(error)) throw unwrapOwnError(error) ?? error
       }
     }
-    forgotten?.handlerEnded()
+    listener.handlerEnded()
   }
 
   handOver(error: unknown): boolean {

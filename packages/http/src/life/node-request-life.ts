@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { runInScope, type Scope } from '@headwater/core'
 import { factsOf, hasBeenUpgraded, keepScope } from '../request/node-request.ts'
 import { gateResponse } from '../response/response-gate.ts'
-import type { HttpRequestLife } from './http-request-life.ts'
+import type { HandlerListener, HttpRequestLife } from './http-request-life.ts'
 import { keepNodeRequest } from './keep-request.ts'
 import type { HttpLifecycle } from './lifecycle.ts'
 
@@ -61,8 +61,7 @@ export function openNodeRequestLife(
   // The response of an upgraded request is made up by whoever calls us: nobody sends it.
   if (!isUpgraded) {
     gateResponse(response, life.head)
-    // Not 'close': a client that hangs up before the answer teaches nothing.
-    response.once('finish', () => life.head.end(response.statusCode))
+    life.head.endWith(response)
     keepNodeRequest(life, request, lifecycle.options.bodyLimitBytes)
   }
   const gated = new GatedRequestLife(life, response)
@@ -71,7 +70,7 @@ export function openNodeRequestLife(
   return gated
 }
 
-class GatedRequestLife implements NodeRequestLife {
+class GatedRequestLife implements NodeRequestLife, HandlerListener {
   readonly #life: HttpRequestLife
   readonly #response: ServerResponse
 
@@ -88,19 +87,25 @@ class GatedRequestLife implements NodeRequestLife {
     return this.#life.isSpent
   }
 
-  async run(handler: () => Promise<unknown>): Promise<void> {
-    await this.#life.runHandler(handler)
+  run(handler: () => Promise<unknown>): Promise<void> {
+    return this.#life.runHandler(handler, this)
+  }
+
+  handlerEnded(): void {
     if (this.isSpent) this.#response.end()
   }
 
   enter(next: () => void): void {
-    // Outside the promise, where an error that `next` throws would be an unhandled rejection.
-    const enterAgain = () => setImmediate(() => this.enter(next))
-    if (this.#life.mustConnect) void this.#life.connect().then(enterAgain)
+    if (this.#life.mustConnect) this.#enterAfter(this.#life.connect(), next)
     else if (this.isSpent) this.#response.end()
-    else if (this.#life.mustAwaitPrimary) void this.#life.awaitPrimary().then(enterAgain)
-    else if (this.#life.mustLoadToken) void this.#life.loadToken().then(enterAgain)
+    else if (this.#life.mustAwaitPrimary) this.#enterAfter(this.#life.awaitPrimary(), next)
+    else if (this.#life.mustLoadToken) this.#enterAfter(this.#life.loadToken(), next)
     else runInScope(this.scope, next)
+  }
+
+  #enterAfter(ready: Promise<void>, next: () => void): void {
+    // Outside the promise, where an error that `next` throws would be an unhandled rejection.
+    void ready.then(() => setImmediate(() => this.enter(next)))
   }
 
   handOver(error: unknown): boolean {

@@ -9,6 +9,7 @@ export class RouteLesson {
   #route: string | undefined
   #isEarly = false
   #hasEnded = false
+  #isLeftAlone = false
 
   constructor(shared: SharedState, facts: RequestFacts) {
     this.#shared = shared
@@ -32,6 +33,16 @@ export class RouteLesson {
     return this.#isEarly
   }
 
+  /**
+   * Whether `end()` has to follow, asked when the head of the answer passes: few requests have needed the primary, or have a record to
+   * mend. What a stream does after that is learnt as late as it comes.
+   */
+  hasToEnd({ hasNeededPrimary, hasWritten }: Scope): boolean {
+    const hasTo = !this.#isEarly && (hasNeededPrimary || hasWritten || this.#shared.memory.size > 0)
+    this.#isLeftAlone = !hasTo
+    return hasTo
+  }
+
   /** The request has been answered with `status`. An error says nothing about what the route needs, so only a success counts as a read. */
   end({ hasNeededPrimary, hasWritten, isSpent }: Scope, status: number): void {
     if (this.#hasEnded) return
@@ -44,7 +55,7 @@ export class RouteLesson {
 
   /** A streamed body may write after the adapter saw its end: the next request of this route is replayed early. */
   learnLate({ hasNeededPrimary }: Scope): void {
-    if (this.#hasEnded && hasNeededPrimary) this.#learn(true)
+    if ((this.#hasEnded || this.#isLeftAlone) && hasNeededPrimary) this.#learn(true)
   }
 
   #learn(hasNeededPrimary: boolean): void {

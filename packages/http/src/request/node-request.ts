@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { IncomingMessage } from 'node:http'
 import { currentScope, runInScope, type Scope } from '@headwater/core'
 import type { RequestFacts } from './request-facts.ts'
@@ -62,17 +63,16 @@ interface KeptScope {
 const KEPT = Symbol('headwater.scope')
 
 function scopedEmit(this: IncomingMessage & { readonly [KEPT]: KeptScope }, ...args: unknown[]): boolean {
-  return emitIn(this[KEPT], this, args)
+  const kept = this[KEPT]
+  const [event] = args
+  // To enter a scope costs more than to find nobody there. An error that nobody hears is thrown.
+  const isUnheard = typeof event === 'string' && event !== 'error' && this.listenerCount(event) === 0
+  return isUnheard && kept.emit === EventEmitter.prototype.emit ? false : emitIn(kept, this, args)
 }
 
 function emitIn({ scope, emit }: KeptScope, request: IncomingMessage, args: readonly unknown[]): boolean {
-  if (!hasListeners(request, args[0]) || currentScope() === scope) return Reflect.apply(emit, request, args)
+  if (currentScope() === scope) return Reflect.apply(emit, request, args)
   return runInScope(scope, () => Reflect.apply(emit, request, args))
-}
-
-/** To enter a scope costs more than to find nobody there. */
-function hasListeners(request: IncomingMessage, event: unknown): boolean {
-  return typeof event !== 'string' || request.listenerCount(event) > 0
 }
 
 /**

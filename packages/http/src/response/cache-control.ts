@@ -3,7 +3,7 @@ const DIRECTIVE = /(?:[^",]|"(?:[^"\\]|\\.)*"?)+/g
 
 /** Whether the app explicitly offers this response to shared caches: `public` or `s-maxage`. */
 export function isOfferedToSharedCaches(cacheControl: string | undefined): boolean {
-  return directivesOf(cacheControl).some(isOffer)
+  return cacheControl !== undefined && directivesOf(cacheControl).some(isOffer)
 }
 
 /**
@@ -12,17 +12,18 @@ export function isOfferedToSharedCaches(cacheControl: string | undefined): boole
  * `no-cache` alone does not keep a response out of a shared cache, and neither does `private="field"`.
  */
 export function withoutSharedCaches(cacheControl: string | undefined): string {
+  if (cacheControl === undefined) return 'private'
   const directives = directivesOf(cacheControl)
   const kept = directives.filter((directive) => !isOffer(directive))
   const isKeptOut = kept.some((directive) => /^(?:private|no-store)$/i.test(directive))
-  if (isKeptOut && kept.length === directives.length && cacheControl !== undefined) return cacheControl
+  if (isKeptOut && kept.length === directives.length) return cacheControl
   return isKeptOut ? kept.join(', ') : ['private', ...kept].join(', ')
 }
 
 /** Adds a field to a Vary, unless it is there; `*` includes every field. */
 export function withVary(vary: string | undefined, field: string): string {
-  const fields = (vary ?? '').split(',').map((name) => name.trim())
   if (vary === undefined || vary.trim() === '') return field
+  const fields = vary.split(',').map((name) => name.trim())
   return fields.some((name) => name === '*' || name.toLowerCase() === field.toLowerCase()) ? vary : `${vary}, ${field}`
 }
 
@@ -30,6 +31,6 @@ function isOffer(directive: string): boolean {
   return /^(?:public|s-maxage)(?:\s*=|$)/i.test(directive)
 }
 
-function directivesOf(cacheControl: string | undefined): readonly string[] {
-  return (cacheControl?.match(DIRECTIVE) ?? []).map((directive) => directive.trim()).filter((text) => text !== '')
+function directivesOf(cacheControl: string): readonly string[] {
+  return (cacheControl.match(DIRECTIVE) ?? []).map((directive) => directive.trim()).filter((text) => text !== '')
 }

@@ -26,18 +26,21 @@ const SECURE_PREFIX = /^__(?:Secure|Host|Http)-/i
  * Returns all of them, even if one name comes twice. Values are not decoded.
  */
 export function readCookies(header: string | undefined, name: string): readonly CarriedText[] {
+  if (header === undefined) return NONE
   const prefix = `${name}.`
-  let at = header === undefined ? -1 : header.indexOf(prefix)
-  if (header === undefined || at === -1) return NONE
+  let at = header.indexOf(prefix)
+  if (at === -1) return NONE
+  let comma = indexOrEnd(header, ',', 0)
   const found: CarriedText[] = []
   // Looks at the pairs that hold the name, and not at the app's own cookies.
   while (at !== -1) {
     const start = startOfPair(header, at)
-    const end = endOfPair(header, at)
+    if (comma < at) comma = indexOrEnd(header, ',', at)
+    const end = Math.min(comma, indexOrEnd(header, ';', at))
     const equals = header.indexOf('=', start)
     if (equals !== -1 && equals < end) {
       const own = header.slice(start, equals).trim()
-      if (own.startsWith(prefix) && SUFFIX.test(own.slice(prefix.length))) {
+      if (own.length === prefix.length + 8 && own.startsWith(prefix) && SUFFIX.test(own.slice(prefix.length))) {
         found.push({ key: own, text: header.slice(equals + 1, end).trim() })
       }
     }
@@ -54,10 +57,9 @@ function startOfPair(header: string, within: number): number {
   return start
 }
 
-function endOfPair(header: string, within: number): number {
-  let end = within
-  while (end < header.length && !isSeparator(header.charCodeAt(end))) end += 1
-  return end
+function indexOrEnd(header: string, separator: string, from: number): number {
+  const at = header.indexOf(separator, from)
+  return at === -1 ? header.length : at
 }
 
 function isSeparator(code: number): boolean {

@@ -234,13 +234,18 @@ export class RequestToken {
     const { cookie } = this.#carriers
     if (cookie === undefined || (this.#cookies.length === 0 && this.#junk.length === 0)) return []
     if (this.#junk.length === 0 && this.#cookies.every(isKept)) return NOTHING.cookies
+    const kept = new Set<string>()
+    const names = new Set<string>()
+    for (const one of this.#cookies) (isKept(one) ? kept : names).add(one.key)
+    for (const name of kept) names.delete(name)
+    for (const name of this.#junk) if (name !== nameSet) names.add(name)
     const isSecureHere = isSecure(this.#facts)
-    const kept = new Set(this.#cookies.filter(isKept).map(({ key }) => key))
-    const redundant = this.#cookies.map(({ key }) => key).filter((name) => !kept.has(name))
-    const names = new Set([...redundant, ...this.#junk.filter((name) => name !== nameSet)])
-    return [...names]
-      .slice(0, MOST_DELETIONS)
-      .map((name) => formatCookie({ ...cookie, name, value: '', maxAgeSeconds: 0, isSecure: isSecureHere }))
+    const gone: string[] = []
+    for (const name of names) {
+      if (gone.length === MOST_DELETIONS) break
+      gone.push(formatCookie({ name, value: '', path: cookie.path, maxAgeSeconds: 0, isSecure: isSecureHere }))
+    }
+    return gone
   }
 }
 

@@ -19,6 +19,11 @@ export function isNeverSent(error: unknown): boolean {
   return isServerError(error) && error.severity === 'FATAL' && NEVER_SENT.test(error.message) && isPoolers(error)
 }
 
+/** Whether a pooler takes no more clients (`max_client_conn`): it is there for those that it has. Source: PgBouncer 1.18 to 1.26. */
+export function isFullPooler(error: unknown): boolean {
+  return isServerError(error) && /no more connections allowed/i.test(error.message) && isPoolers(error)
+}
+
 /** A server's own errors name the file that raised them; a pooler has none. */
 function isPoolers(error: unknown): boolean {
   return databaseErrorIn(error)?.file === undefined

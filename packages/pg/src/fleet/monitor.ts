@@ -7,6 +7,7 @@ import {
   type ReplicaState,
 } from '@headwater/core/internal'
 import type pg from 'pg'
+import { isFullPooler } from '../driver/pg-errors.ts'
 import type { PoolNode } from '../node/pool-node.ts'
 import { Pace, type Paced } from './pace.ts'
 import { type Lag, PrimaryHistory } from './primary-history.ts'
@@ -265,8 +266,8 @@ export class Monitor {
     if (!this.#silent.has(node)) this.alarm()
     if (isPositionRefused(error)) return node.positionRefused(error)
     node.learn({ kind: 'connection-error', error })
-    // A server that refuses this session alone (53300, 28P01) is alive; one that starts or stops is not.
-    const isRefusal = databaseErrorIn(error) !== undefined && !isNotRunning(error)
+    // A server that refuses this session alone (53300, 28P01, a full pooler) is alive; one that starts or stops is not.
+    const isRefusal = databaseErrorIn(error) !== undefined && (!isNotRunning(error) || isFullPooler(error))
     if (failure === 'lost' || isRefusal) return
     this.#silent.add(node)
     this.#fleet.report(node, 'silent')

@@ -76,25 +76,30 @@ interface EmptyRow {
 
 /** A power of two. */
 const PLACES = 512
-/** What rows with these columns begin with, by a number that a few of them may share: the last one that came is kept. */
+/** What rows with these columns begin with, by a number that a few of them may share: the last ones that came twice. */
 const emptyRows = Array<EmptyRow | undefined>(PLACES).fill(undefined)
+/** At the same places, what came last, as a number. */
+const singles = new Int32Array(PLACES)
 
 function keptEmptyRowOf(columns: readonly Column[]): object {
-  const place = placeOf(columns)
+  const mixed = mixedOf(columns)
+  const place = mixed & (PLACES - 1)
   const kept = emptyRows[place]
   if (kept !== undefined && isNamed(columns, kept.names)) return kept.row
   const row = emptyRowOf(columns)
-  emptyRows[place] = { names: columns.map(({ name }) => name), row }
+  // Many never come back.
+  if (singles[place] === mixed) emptyRows[place] = { names: columns.map(({ name }) => name), row }
+  singles[place] = mixed
   return row
 }
 
-function placeOf(columns: readonly Column[]): number {
+function mixedOf(columns: readonly Column[]): number {
   let mixed = columns.length
   for (const { name } of columns) {
     const { length } = name
     if (length > 0) mixed = Math.imul(mixed, 31) + length + (name.charCodeAt(length - 1) << 8)
   }
-  return (mixed ^ (mixed >>> 9)) & (PLACES - 1)
+  return mixed ^ (mixed >>> 9)
 }
 
 function isNamed(columns: readonly Column[], names: readonly string[]): boolean {

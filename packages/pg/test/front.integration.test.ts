@@ -115,7 +115,7 @@ describe.each(there)('behind $name before each server', ({ beforeOne }) => {
     'F1, B2: a client sees its own write, keeps its session, and names its statements',
     async () => {
       await using stage = await Fronted.start(beforeOne, ['nrt'])
-      const [home, away] = [stage.pool('ams'), stage.pool('nrt')]
+      const [home, away] = [stage.pool('ams'), stage.pool('nrt', { maxWaitMillis: 5_000 })]
       await untilCatalogIsRead(away)
       for (let n = 1; n <= 5; n += 1) {
         const writer = requestScope(home, { isWanted: true })

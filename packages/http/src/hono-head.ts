@@ -4,14 +4,16 @@ import { type PlainHeaders, plainResponseOf } from './plain-response.ts'
 
 /** The head of the response that a Hono handler has made. */
 export class HonoHead implements ResponseHead {
-  readonly status: number
   readonly #context: Context
   /** The headers of a response that was made here in the place of the app's, from the first change on. */
   #own: PlainHeaders | undefined
 
   constructor(context: Context) {
-    this.status = context.res.status
     this.#context = context
+  }
+
+  get status(): number {
+    return this.#context.res.status
   }
 
   setStatus(status: number): void {

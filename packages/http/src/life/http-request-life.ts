@@ -15,6 +15,8 @@ import type { RequestLife } from './request-life.ts'
 import type { SharedState } from './shared-state.ts'
 
 const SWITCHING_PROTOCOLS = 101
+/** Whatever the target's own status is. */
+const REPLAYED = 409
 
 /** Whoever goes on when a handler has ended, unless it has failed. An object, and no promise more. */
 export interface HandlerListener {
@@ -153,17 +155,25 @@ export class HttpRequestLife implements RequestLife {
     head: ResponseHead,
     response: ServerResponse | undefined,
   ): ReplayAnswer | undefined | Promise<ReplayAnswer | undefined> {
+    if (this.isSpent) return this.#replaced(response)
     const isSwitching = head.status === SWITCHING_PROTOCOLS
     // A response that opens a connection (a WebSocket). On Node's 'upgrade' event @hono/node-server sends the 101 itself, for a
     // handshake that its handler lets pass.
     const isUpgraded = isSwitching || (this.#incoming !== undefined && hasBeenUpgraded(this.#incoming))
     if (isUpgraded) this.#opened.becomeJob()
-    const answer = this.head.decide()
-    const refusal = answer === undefined ? this.head.refusalInstead(head.status) : undefined
+    this.head.decide()
+    const refusal = this.head.refusalInstead(head.status)
     if (refusal !== undefined) refuseHead(head, refusal)
     // Deno opens the socket only for the very response that it made, so nothing is changed on that.
-    if (answer === undefined && !isSwitching && this.head.hasTokenToWrite) this.head.writeToken(head)
+    if (!isSwitching && this.head.hasTokenToWrite) this.head.writeToken(head)
     this.head.end(head.status)
+    return undefined
+  }
+
+  /** The app's own answer is not looked at: often there is none. */
+  #replaced(response: ServerResponse | undefined): ReplayAnswer | undefined | Promise<ReplayAnswer | undefined> {
+    const answer = this.head.decide()
+    this.head.end(REPLAYED)
     return answer !== undefined && 'forwardTo' in answer ? this.#opened.way.forwardedAnswer(response) : answer
   }
 }

@@ -3,6 +3,7 @@ import type { Topology } from '@headwater/core'
 import { noteCopy, RouteMemory } from '@headwater/core/internal'
 import { type HeadwaterOptions, type ResolvedOptions, resolveOptions } from '../options.ts'
 import { DeadRegions } from '../replay/dead-regions.ts'
+import { SignedStates } from '../replay/signed-states.ts'
 import { hasBeenUpgraded } from '../request/node-request.ts'
 import type { RequestFacts } from '../request/request-facts.ts'
 import { ForgottenResponses } from './forgotten-responses.ts'
@@ -33,12 +34,14 @@ export class HttpLifecycle implements Lifecycle, SharedState {
   readonly topologyNow: () => Topology
   readonly memory: RouteMemory = new RouteMemory()
   readonly deadRegions: DeadRegions = new DeadRegions()
+  readonly states: SignedStates
   readonly forgottenResponses: ForgottenResponses
 
   /** @throws {OptionsInvalid} when an option is wrong. */
   constructor(options: HeadwaterOptions, clocks: Clocks = CLOCKS) {
     noteCopy('@headwater/http', import.meta.url)
     this.options = resolveOptions(options)
+    this.states = new SignedStates(this.options.secrets)
     this.forgottenResponses = new ForgottenResponses(this.options.logger)
     this.clocks = clocks
     const { pool } = this.options

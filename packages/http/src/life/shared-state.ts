@@ -2,6 +2,7 @@ import type { Topology } from '@headwater/core'
 import type { RouteMemory } from '@headwater/core/internal'
 import type { ResolvedOptions } from '../options.ts'
 import type { DeadRegions } from '../replay/dead-regions.ts'
+import type { SignedStates } from '../replay/signed-states.ts'
 import type { ForgottenResponses } from './forgotten-responses.ts'
 
 /** The two clocks of a lifecycle, in milliseconds. A test brings its own. */
@@ -20,5 +21,6 @@ export interface SharedState {
   readonly topologyNow: () => Topology
   readonly memory: RouteMemory
   readonly deadRegions: DeadRegions
+  readonly states: SignedStates
   readonly forgottenResponses: ForgottenResponses
 }

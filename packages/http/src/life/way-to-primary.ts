@@ -3,7 +3,6 @@ import { ReplayImpossible, type Scope } from '@headwater/core'
 import { type ReplayDetails, warn } from '@headwater/core/internal'
 import { sendForwarded } from '../forward/forwarded-answer.ts'
 import { BROKEN, type ForwardedRequest, Forwarding } from '../forward/forwarding.ts'
-import { signState } from '../replay/replay-state.ts'
 import type { Replacement, ReplayAnswer, ReplayOrder } from '../replay/replay-target.ts'
 import type { RequestFacts } from '../request/request-facts.ts'
 import { originOf } from '../request/request-origin.ts'
@@ -92,13 +91,13 @@ export class WayToPrimary {
   }
 
   #orderOf(replay: ReplayDetails): ReplayOrder {
-    const { options, clocks } = this.#shared
+    const { options, clocks, states } = this.#shared
     const { method, url } = this.#facts
     const { region, standIns = [], cluster, timeline = 0, reason } = replay
     return {
       region,
-      regions: [region, ...standIns.filter((standIn) => standIn !== region)],
-      state: signState(options.secrets, this.#facts, reason, clocks.wallMillis(), { cluster, timeline }),
+      regions: standIns.length === 0 ? [region] : [region, ...standIns.filter((standIn) => standIn !== region)],
+      state: states.sign(this.#facts, reason, clocks.wallMillis(), { cluster, timeline }),
       reason,
       request: { method, url, ...originOf(this.#facts) },
       logger: options.logger,

@@ -82,6 +82,7 @@ export function flyReplay(options: FlyReplayOptions = {}): AnsweringTarget {
 
 /** A list stands in quotes; the first region with a machine that can be reached takes the request. */
 function regionsOf(regions: readonly [string, ...string[]]): string {
+  if (regions.length === 1) return regions[0]
   const each = [...new Set(regions)]
   return each.length === 1 ? regions[0] : `"${each.join(',')}"`
 }

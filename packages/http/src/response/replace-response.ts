@@ -33,12 +33,10 @@ const INFORMATIONAL = ['writeContinue', 'writeProcessing', 'writeEarlyHints'] as
 
 /** Ends them on this response. */
 export function swallowInformational(response: ServerResponse): void {
-  for (const name of INFORMATIONAL) swallow(response, name)
+  for (const name of INFORMATIONAL) response[name] = swallow
 }
 
-function swallow(response: ServerResponse, name: (typeof INFORMATIONAL)[number]): void {
-  response[name] = (...args: unknown[]): void => {
-    const callback = args.at(-1)
-    if (typeof callback === 'function') process.nextTick(callback)
-  }
+function swallow(...args: unknown[]): void {
+  const callback = args.at(-1)
+  if (typeof callback === 'function') process.nextTick(callback)
 }

@@ -216,7 +216,9 @@ describe.skipIf(!hasPgpool)('behind pgpool-II that keeps connections for the nex
     { balances: 'off', sees: 1 },
     // As its page says: nobody can know there, so it is not to be used.
     { balances: 'on', sees: 0 },
-  ])('R4: with load_balance_mode = $balances a client sees $sees of its own writes', async ({ balances, sees }) => {
+  ])('R4, O1: with load_balance_mode = $balances a client sees $sees of its own writes', async ({ balances, sees }) => {
+    const told: string[] = []
+    const logger = { info: () => undefined, warn: (message: string) => void told.push(message) }
     await using behind = await World.start({ replicas: ['ams'] })
     const { primary } = behind.cluster
     const settings = { ...KEEPS, load_balance_mode: balances, backend_weight0: 0, backend_weight1: 1 }
@@ -226,6 +228,7 @@ describe.skipIf(!hasPgpool)('behind pgpool-II that keeps connections for the nex
       primary: { region: 'ams', connectionString: front.url, pooler: 'session' },
       replicas: [],
       catalog: false,
+      logger,
     })
     const { rows } = await inRequest(pool, async () => {
       await note(pool, 'own')
@@ -233,6 +236,9 @@ describe.skipIf(!hasPgpool)('behind pgpool-II that keeps connections for the nex
     })
     expect(rows).toEqual([{ n: sees }])
     expect(await behind.notes('own')).toBe(1)
+    if (balances === 'on')
+      await expect.poll(() => told.join(), { timeout: 10_000 }).toContain('HEADWATER_FRONT_BALANCES')
+    else expect(told.join()).not.toContain('HEADWATER_FRONT_BALANCES')
     await pool.end()
   })
 })

@@ -81,6 +81,9 @@ export const SERVER_WARNINGS = {
   HEADWATER_POOLER_SHARES: ({ server }: AboutServer): string =>
     `${server} was said to be behind a pooler that keeps sessions, and the process that answers has changed under an open connection: it counts as one that shares them from now on, and what needs a session of its own is refused. Set its pool_mode back to session, or say \`pooler: 'transaction'\` and give the server's own URL as \`direct\`.`,
 
+  HEADWATER_FRONT_BALANCES: ({ server }: AboutServer): string =>
+    `${server} leads to several servers on one connection: what stands in front of it sends reads elsewhere by itself, so a client may not see its own writes. Switch that off (pgpool-II: load_balance_mode = off), or give each server's own URL.`,
+
   HEADWATER_SLOWER_PREPARED: ({ server, statement }: AboutServer & { statement: string }): string =>
     `${server} runs a statement slower prepared (${statement}) than unprepared: its data are skewed. It is sent unprepared from now on; \`prepare: { plans: 'safe' }\`, the default, or \`prepare: false\` on that query leaves it out.`,
 

@@ -81,7 +81,8 @@ function sizeFindings(server: ServerFacts): Finding[] {
     findings.push({ code: 'HEADWATER_SLOWER_PREPARED', facts: { server: label, statement: slowerPrepared }, about })
   }
   if (survey === undefined) return findings
-  const { allowed, clockAheadMillis } = survey
+  const { allowed, clockAheadMillis, isBalanced } = survey
+  if (isBalanced) findings.push({ code: 'HEADWATER_FRONT_BALANCES', facts: { server: label }, about })
   const { needed, instances } = connectionBudget(max, server, survey)
   if (needed !== undefined && instances !== undefined && needed > allowed && isOneServer) {
     const facts = { server: label, needed, allowed, max, instances }

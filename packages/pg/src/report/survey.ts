@@ -18,6 +18,8 @@ export interface Survey {
   readonly instances: number
   /** How far its clock is ahead of this process's, in ms. */
   readonly clockAheadMillis: number
+  /** Whether statements of one connection were answered by several servers. */
+  readonly isBalanced: boolean
 }
 
 /** A server of one's own region answers faster than this; the nearest two regions of a cloud are about as far apart. */
@@ -33,7 +35,11 @@ const QUESTION = `
            - coalesce(pg_catalog.current_setting('reserved_connections', true)::int, 0),
          (select pg_catalog.count(distinct coalesce(client_addr::text, '')) from pg_catalog.pg_stat_activity
            where usename operator(pg_catalog.=) current_user and datname operator(pg_catalog.=) pg_catalog.current_database()),
-         (extract(epoch from pg_catalog.clock_timestamp()) * 1000)::bigint`
+         (extract(epoch from pg_catalog.clock_timestamp()) * 1000)::bigint,
+         extract(epoch from pg_catalog.pg_postmaster_start_time())::text`
+
+/** Which server answers a plain read; the question above reads what pgpool-II asks of the primary alone. */
+const PING = 'select extract(epoch from pg_catalog.pg_postmaster_start_time())::text'
 
 /** Asks a server over a connection of its own, which keeps no process alive. `undefined` when it does not answer in time. Never rejects. */
 export function surveyOf(config: pg.PoolConfig, signal: AbortSignal): Promise<Survey | undefined> {
@@ -62,6 +68,7 @@ export async function confirmedSurveyOf(
       ...next,
       roundTripMillis: Math.min(best.roundTripMillis, next.roundTripMillis),
       distanceMillis: Math.min(best.distanceMillis, next.distanceMillis),
+      isBalanced: best.isBalanced || next.isBalanced,
     }
   }
   return answers === 0 ? undefined : { ...best, isConfirmed: true }
@@ -89,7 +96,8 @@ async function ask(config: pg.PoolConfig, signal: AbortSignal): Promise<Survey |
     internalsOf(client).unref()
     await connected
     internalsOf(client).unref()
-    const [allowed, instances, clock] = await rowOf(QUESTION)
+    const [allowed, instances, clock, server] = await rowOf(QUESTION)
+    let isBalanced = false
     const heardAt = Date.now()
     let roundTripMillis = Number.POSITIVE_INFINITY
     let distanceMillis = Number.POSITIVE_INFINITY
@@ -97,8 +105,9 @@ async function ask(config: pg.PoolConfig, signal: AbortSignal): Promise<Survey |
       const { performance } = process.getBuiltinModule('node:perf_hooks')
       const before = performance.eventLoopUtilization()
       const sentAt = performance.now()
-      await rowOf('select 1')
+      const [other] = await rowOf(PING)
       const took = performance.now() - sentAt
+      isBalanced ||= other !== server
       const { active } = performance.eventLoopUtilization(before)
       if (took >= roundTripMillis) continue
       roundTripMillis = took
@@ -112,6 +121,7 @@ async function ask(config: pg.PoolConfig, signal: AbortSignal): Promise<Survey |
       allowed: Number(allowed),
       instances: Math.max(1, Number(instances)),
       clockAheadMillis: Number(clock) + roundTripMillis / 2 - heardAt,
+      isBalanced,
     }
   } finally {
     signal.removeEventListener('abort', leave)

@@ -618,6 +618,16 @@ describe('forward()', () => {
     }
   })
 
+  test('P7: a client cannot have taken away what a proxy has noted of it, by naming that in its Connection', async () => {
+    const { seen, listener } = recorder()
+    const port = await near('node:http', await far(listener))
+    const noted = { 'x-forwarded-for': '203.0.113.7', 'x-real-ip': '203.0.113.7', 'true-client-ip': '203.0.113.7' }
+    const connection = ['close', 'x-own', ...Object.keys(noted)].join(', ')
+    await ask(port, { headers: { ...noted, connection, 'x-own': 'mine' }, body: blob(1) })
+    expect(seen[0]?.message.headers).toMatchObject({ ...noted, 'x-forwarded-for': '203.0.113.7, 127.0.0.1' })
+    expect(seen[0]?.message.headers['x-own']).toBeUndefined()
+  })
+
   test('P7: a request line with a whole URL in it goes to the region all the same', async () => {
     const { seen, listener } = recorder()
     const port = await near('node:http', await far(listener))

@@ -13,6 +13,9 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'http2-settings',
 ])
 
+/** Who a client is, as proxies have noted it. A client could name these in its `Connection`, and so pass for the proxy in front (CVE-2022-31813). */
+const NOTED_BY_PROXIES = /^(?:forwarded|via|x-forwarded-.*|.*-(?:client|real|connecting)-ip|headwater-.*)$/
+
 /** Header fields by their names, each with all of its values in their order; the names are spelled as they came. */
 export type HeaderFields = ReadonlyMap<string, { readonly name: string; readonly values: readonly string[] }>
 
@@ -28,7 +31,8 @@ export function endToEndFields(raw: readonly string[]): HeaderFields {
     else field.values.push(value)
   }
   const named = fields.get('connection')?.values.flatMap((value) => value.toLowerCase().split(',')) ?? []
-  for (const name of [...HOP_BY_HOP, ...named]) fields.delete(name.trim())
+  for (const name of HOP_BY_HOP) fields.delete(name)
+  for (const name of named) if (!NOTED_BY_PROXIES.test(name.trim())) fields.delete(name.trim())
   return fields
 }
 

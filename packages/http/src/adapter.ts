@@ -9,6 +9,7 @@ import { adapterMisused } from './life/adapter-misused.ts'
 import { HttpLifecycle, type Lifecycle } from './life/lifecycle.ts'
 import { type NodeRequestLife, openNodeRequestLife } from './life/node-request-life.ts'
 import type { HeadwaterOptions } from './options.ts'
+import type { PatternOf } from './request/node-request.ts'
 
 export { sendForwarded } from './forward/forwarded-answer.ts'
 export { answerOnNode } from './health/answer-on-node.ts'
@@ -20,7 +21,7 @@ export type { RequestLife } from './life/request-life.ts'
 export type { HeadwaterOptions } from './options.ts'
 export { unwrapOwnError } from './own-error.ts'
 export type { ReplayAnswer } from './replay/replay-target.ts'
-export { nodeRequestIn } from './request/node-request.ts'
+export { headerIn, nodeRequestIn, type PatternOf } from './request/node-request.ts'
 export type { RequestFacts } from './request/request-facts.ts'
 export type { ResponseHead } from './response/response-head.ts'
 
@@ -50,7 +51,8 @@ export function createLifecycle(options: HeadwaterOptions): Lifecycle {
  * writes to the response. Returns `undefined` when the app skips this request.
  *
  * `url` is the path and query as the client sent them. Give it where the framework rewrites `request.url`, as a mounted
- * Express router does; the default is `request.url`.
+ * Express router does; the default is `request.url`. `pattern` finds the framework's pattern of the route that will run, as
+ * `RequestFacts.pattern` says; it is asked only where some route is known to write by a safe method.
  *
  * @example
  * const life = openNodeRequest(lifecycle, request, response)
@@ -62,9 +64,10 @@ export function openNodeRequest(
   request: IncomingMessage,
   response: ServerResponse,
   url: string = request.url ?? '/',
+  pattern?: PatternOf,
 ): NodeRequestLife | undefined {
   if (!(lifecycle instanceof HttpLifecycle)) {
     throw adapterMisused('openNodeRequest() expects what createLifecycle() of this copy of @headwater/http returned')
   }
-  return openNodeRequestLife(lifecycle, request, response, url)
+  return openNodeRequestLife(lifecycle, request, response, url, pattern)
 }

@@ -9,6 +9,7 @@ import {
   openNodeRequest,
   unwrapOwnError,
 } from './adapter.ts'
+import { expressPatternOf } from './express-routes.ts'
 
 export type { HealthOptions } from './health/health-options.ts'
 export type { HeadwaterOptions } from './options.ts'
@@ -31,7 +32,10 @@ export function headwater(options: HeadwaterOptions): ExpressMiddleware {
   const lifecycle = createLifecycle(options)
   return function headwaterMiddleware(request, response, next) {
     // Inside a mounted router `url` lacks the path of the mount.
-    const life = openNodeRequest(lifecycle, request, response, request.originalUrl ?? request.url ?? '/')
+    const path = request.originalUrl ?? request.url ?? '/'
+    const life = openNodeRequest(lifecycle, request, response, path, (method, url) =>
+      expressPatternOf(request, method, url),
+    )
     if (life === undefined) next()
     else life.enter(next)
   }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Context } from 'hono'
-import type { RequestFacts } from './adapter.ts'
-import { headerIn } from './request/node-request.ts'
+import { headerIn, type RequestFacts } from './adapter.ts'
+import { isWildcard } from './wildcard.ts'
 
 /** The facts of a request to Hono. `incoming`: Node's own request, where there is one; it knows the headers without parsing them again. */
 export function factsOf(context: Context, incoming: IncomingMessage | undefined): RequestFacts {
@@ -21,14 +21,11 @@ function headerOf({ req }: Context, name: string): string | undefined {
   return req.header(name) ?? (name === 'host' ? new URL(req.url).host : undefined)
 }
 
-/** Behind a wildcard is another router, or a handler of many things: the path says more. `{.+}` is one, too. */
-const WILDCARD = /\*|\{[^}]*\./
-
 /** Hono has found the route when its middleware runs: the first of what has matched that is no middleware of many paths. */
 function patternOf(context: Context): string | undefined {
   const { matchedRoutes } = context.req
-  const path = matchedRoutes.find(({ method, path: own }) => method !== 'ALL' || !WILDCARD.test(own))?.path
-  return path === undefined || WILDCARD.test(path) ? undefined : path
+  const path = matchedRoutes.find(({ method, path: own }) => method !== 'ALL' || !isWildcard(own))?.path
+  return path === undefined || isWildcard(path) ? undefined : path
 }
 
 function pathAndQueryOf(url: string): string {

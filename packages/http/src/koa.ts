@@ -9,6 +9,7 @@ import {
   type HealthOptions,
   openNodeRequest,
 } from './adapter.ts'
+import { koaPatternOf } from './koa-routes.ts'
 
 export type { HealthOptions } from './health/health-options.ts'
 export type { HeadwaterOptions } from './options.ts'
@@ -20,6 +21,9 @@ export type KoaMiddleware = (
     readonly res: ServerResponse
     readonly originalUrl: string
     readonly body?: unknown
+    readonly host?: string
+    /** Where its routers are found. */
+    readonly app?: { readonly middleware: readonly unknown[] }
     respond?: boolean | undefined
   },
   next: () => Promise<unknown>,
@@ -35,7 +39,9 @@ export type KoaMiddleware = (
 export function headwater(options: HeadwaterOptions): KoaMiddleware {
   const lifecycle = createLifecycle(options)
   return async function headwaterMiddleware(context, next) {
-    const life = openNodeRequest(lifecycle, context.req, context.res, context.originalUrl)
+    const life = openNodeRequest(lifecycle, context.req, context.res, context.originalUrl, (method, url) =>
+      koaPatternOf(context.app?.middleware ?? [], method, url, context.host ?? ''),
+    )
     if (life === undefined) {
       await next()
       return

@@ -100,8 +100,8 @@ export interface HeadwaterOptions extends FlyReplayOptions {
   readonly earlyReplay?: boolean | ((request: RequestFacts) => EarlyReplay | undefined) | undefined
   /**
    * Names the route of a request with a safe method, for the record of routes that write (P5). The method is added. Name
-   * the operation where one path serves many, as GraphQL over GET does. The default is the framework's own pattern where it is known
-   * before the handler (Hono); elsewhere the path, with `:id` in place of numbers, UUIDs and other variable segments.
+   * the operation where one path serves many, as GraphQL over GET does. The default is the framework's own pattern where it can be
+   * found before the handler (Hono, Express, `@koa/router`); elsewhere the path, with `:id` in place of numbers, UUIDs and other variable segments.
    */
   readonly route?: ((request: RequestFacts) => string) | undefined
   /**

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { runInScope, type Scope } from '@headwater/core'
-import { factsOf, hasBeenUpgraded, keepScope } from '../request/node-request.ts'
+import { factsOf, hasBeenUpgraded, keepScope, type PatternOf } from '../request/node-request.ts'
 import { gateResponse } from '../response/response-gate.ts'
 import type { HandlerListener, HttpRequestLife } from './http-request-life.ts'
 import { keepNodeRequest } from './keep-request.ts'
@@ -52,9 +52,10 @@ export function openNodeRequestLife(
   request: IncomingMessage,
   response: ServerResponse,
   url: string,
+  pattern?: PatternOf,
 ): NodeRequestLife | undefined {
   const isUpgraded = hasBeenUpgraded(request)
-  const facts = factsOf(request, url)
+  const facts = factsOf(request, url, pattern)
   const life = isUpgraded ? lifecycle.openJob(facts) : lifecycle.open(facts)
   if (life === undefined) return undefined
   keepScope(request, life.scope)

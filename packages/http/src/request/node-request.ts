@@ -7,7 +7,7 @@ import type { RequestFacts } from './request-facts.ts'
  * The facts of Node's own request. No class: what holds a function of its own request in a field, V8 keeps until the old ones are
  * collected, and the whole request with it. So does nothing else here; that is half of what a request costs.
  */
-export function factsOf(request: IncomingMessage, url: string): RequestFacts {
+export function factsOf(request: IncomingMessage, url: string, pattern?: PatternOf): RequestFacts {
   const { method = 'GET', socket } = request
   return {
     method,
@@ -15,8 +15,12 @@ export function factsOf(request: IncomingMessage, url: string): RequestFacts {
     header: (name) => headerIn(request, name),
     // A request that no server made may have no socket.
     isSecure: isObject(socket) && Reflect.get(socket, 'encrypted') === true,
+    pattern: pattern && (() => pattern(method, url)),
   }
 }
+
+/** Finds the framework's pattern of the route that will run for a request. */
+export type PatternOf = (method: string, url: string) => string | undefined
 
 /** The value of a header by its lower-case name; `undefined` when it is absent or has several values. */
 export function headerIn({ headers }: IncomingMessage, name: string): string | undefined {

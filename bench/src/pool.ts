@@ -10,9 +10,23 @@ import { type Figure, type Section, show } from './report.ts'
 
 const ADDED_MICROSECONDS_PER_QUERY = 3
 
-export const QUICK = { generations: 2, pairs: 8, blockMs: 20, allocationPairs: 5, compiledAfter: 10_000, connectedAfter: 500 }
+export const QUICK = {
+  generations: 2,
+  pairs: 8,
+  blockMs: 20,
+  allocationPairs: 5,
+  compiledAfter: 10_000,
+  connectedAfter: 500,
+}
 /** New pools now and then: which of two twins has the luckier backends must not decide. */
-export const FULL = { generations: 6, pairs: 20, blockMs: 25, allocationPairs: 15, compiledAfter: 20_000, connectedAfter: 2_000 }
+export const FULL = {
+  generations: 6,
+  pairs: 20,
+  blockMs: 25,
+  allocationPairs: 15,
+  compiledAfter: 20_000,
+  connectedAfter: 2_000,
+}
 
 /** A logger whose lines nobody reads: the table is all that is printed. */
 const UNREAD = { info: () => undefined, warn: () => undefined }

@@ -172,8 +172,9 @@ function serve({ pool, region }: Instance, handlers: ReadonlyMap<string, Handler
     const app = express.Router()
     app.use(headwater({ pool, secret: SECRET, ...options }))
     app.use(express.text({ type: () => true, limit: '5mb' }))
-    app.all('/:name', (request, response, next) => {
-      const handler = handlers.get(String(request.params['name']))
+    // Each path is a route of its own: with `/:name` all of them would share what is learnt of one.
+    app.use((request, response, next) => {
+      const handler = handlers.get(request.path.slice(1))
       if (handler === undefined) return next()
       ran.push(region)
       const body = typeof request.body === 'string' ? request.body : ''

@@ -12,7 +12,7 @@ const orderOf = (url: string, more: Partial<ReplayOrder> = {}): ReplayOrder => (
 })
 
 describe('targets of proxies', () => {
-  const words = { 'headwater-region': 'ams', 'headwater-state': 'hw2.state', 'cache-control': 'no-store' }
+  const words = { 'headwater-region': 'ams', 'headwater-state': 'hw2.state' }
 
   test.each([
     ['nginx by error_page', nginx(), 470, {}],

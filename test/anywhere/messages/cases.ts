@@ -153,6 +153,11 @@ export const CASES: readonly Case[] = [
     },
   },
   {
+    title: 'an answer that may be kept in a cache',
+    send: one({ method: 'GET', deed: 'cacheable' }),
+    check: ({ answers: [answer] }) => expect(all(answer, 'cache-control')).toEqual(['max-age=60']),
+  },
+  {
     title: 'early hints, before the answer',
     send: one({ deed: 'hint' }),
     check(conversation) {

@@ -52,6 +52,7 @@ const DEEDS = {
     response.writeHead(200, [first, 'one', second, 'a=1', first, 'two', second, 'a=2'])
     response.end('twice')
   },
+  cacheable: (_, response) => void response.writeHead(200, { 'cache-control': 'max-age=60' }).end('cacheable'),
   hint: (_, response) => {
     const link = ['</a.css>; rel=preload; as=style', '</b.js>; rel=preload; as=script']
     response.writeEarlyHints({ link, 'x-hint': 'yes' }, () => response.end('hinted'))

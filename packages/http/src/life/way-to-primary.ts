@@ -73,7 +73,11 @@ export class WayToPrimary {
     if (!arrival.isBehindProxy) warn('HEADWATER_NO_PROXY', { target: replayTarget.name }, { logger })
     const answer = replayTarget.answer?.(this.#orderOf(replay)) ?? this.#failedAnswer()
     const timing = timingOf(this.#scope, replayedFor)
-    const own = { 'cache-control': 'no-store', ...(timing === undefined ? undefined : { 'server-timing': timing }) }
+    const own = {
+      // nginx would put it beside the app's own: it keeps this header of an answer that it drops for X-Accel-Redirect.
+      ...('x-accel-redirect' in answer.headers ? undefined : { 'cache-control': 'no-store' }),
+      ...(timing === undefined ? undefined : { 'server-timing': timing }),
+    }
     return { ...answer, headers: { ...own, ...answer.headers } }
   }
 

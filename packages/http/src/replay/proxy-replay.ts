@@ -29,7 +29,6 @@ export function proxyReplay(name: string, answer: (order: ReplayOrder) => Partia
         headers: {
           [PROXY_HEADERS.region]: order.region,
           [PROXY_HEADERS.state]: order.state,
-          'cache-control': 'no-store',
           'content-length': '0',
           ...headers,
         },

@@ -22,7 +22,7 @@ interface Layer extends Taken {
  * by one, and has not come to it when our middleware runs: so this asks them in the same order. `undefined` where an app is mounted in an
  * app, which shows nothing of itself, and for a wildcard or a regular expression.
  */
-export function expressPatternOf(request: IncomingMessage, method: string, url: string): string | undefined {
+export function expressPatternOf(method: string, url: string, request: IncomingMessage): string | undefined {
   const app: unknown = Reflect.get(request, 'app')
   if (!isObjectOrFunction(app) || Reflect.get(app, 'parent') !== undefined) return undefined
   // Express 4 throws at whoever asks for `router`.

@@ -33,9 +33,7 @@ export function headwater(options: HeadwaterOptions): ExpressMiddleware {
   return function headwaterMiddleware(request, response, next) {
     // Inside a mounted router `url` lacks the path of the mount.
     const path = request.originalUrl ?? request.url ?? '/'
-    const life = openNodeRequest(lifecycle, request, response, path, (method, url) =>
-      expressPatternOf(request, method, url),
-    )
+    const life = openNodeRequest(lifecycle, request, response, path, expressPatternOf)
     if (life === undefined) next()
     else life.enter(next)
   }

@@ -15,12 +15,12 @@ export function factsOf(request: IncomingMessage, url: string, pattern?: Pattern
     header: (name) => headerIn(request, name),
     // A request that no server made may have no socket.
     isSecure: isObject(socket) && Reflect.get(socket, 'encrypted') === true,
-    pattern: pattern && (() => pattern(method, url)),
+    pattern: pattern && (() => pattern(method, url, request)),
   }
 }
 
 /** Finds the framework's pattern of the route that will run for a request. */
-export type PatternOf = (method: string, url: string) => string | undefined
+export type PatternOf = (method: string, url: string, request: IncomingMessage) => string | undefined
 
 /** The value of a header by its lower-case name; `undefined` when it is absent or has several values. */
 export function headerIn({ headers }: IncomingMessage, name: string): string | undefined {

@@ -74,6 +74,8 @@ class ResponseGate {
   #isTurnDue = false
   #isTurnOver = false
   #isCapturing = false
+  /** Whether Node has our own `end()` to do, of which the head is part: that was seen to already. */
+  #isEnding = false
 
   constructor(response: ServerResponse, keeper: HeadKeeper) {
     this.#response = response
@@ -98,6 +100,7 @@ class ResponseGate {
 
   writeHead(args: readonly unknown[]): ServerResponse {
     const response = this.#response
+    if (this.#isEnding && args.length === 1) return Reflect.apply(this.#writeHead, response, args)
     if (this.#phase === 'held') {
       this.#held?.refuseHead(args)
       return response
@@ -159,7 +162,15 @@ class ResponseGate {
       this.#goOn()
       return response
     }
-    if (this.#hasPassed()) return Reflect.apply(this.#end, response, args)
+    if (this.#hasPassed()) {
+      // Who has put another function there since may have more to say about the head.
+      this.#isEnding = response.writeHead === gatedWriteHead
+      try {
+        return Reflect.apply(this.#end, response, args)
+      } finally {
+        this.#isEnding = false
+      }
+    }
     const callback = args.at(-1)
     if (typeof callback === 'function') {
       if (response.writableFinished) process.nextTick(callback)

@@ -5,8 +5,11 @@ import { fileURLToPath } from 'node:url'
 /** What one app is made of. */
 export interface AppSetup {
   readonly framework: 'hono' | 'express' | 'koa'
-  /** With `headwater()` over a `RoutedPool`; else the same app over a `pg.Pool` on the replica. */
-  readonly isRouted: boolean
+  /**
+   * `headwater`: with `headwater()` over a `RoutedPool`; else the same app over a `pg.Pool` on the replica. `context`: with a middleware
+   * that opens an async context and nothing else, which is the least that anything of this kind can cost.
+   */
+  readonly middleware: 'none' | 'context' | 'headwater'
   readonly region: 'ams' | 'nrt'
   readonly primaryUrl: string
   readonly replicaUrl: string

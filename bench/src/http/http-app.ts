@@ -2,6 +2,7 @@
  * One app in a process of its own, as `AppProcess` starts it: a bare one over `pg.Pool`, or one with `headwater()`. Two apps in one process
  * would share what V8 has learnt of Node's responses.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { headwater as forExpress } from '@headwater/http/express'
@@ -25,6 +26,11 @@ interface Answers {
   readonly write: () => Promise<object>
 }
 
+/** The token of a run does not expire in it. */
+const TOKEN = { timeToLiveMillis: 3_600_000 }
+
+const context = new AsyncLocalStorage<object>()
+
 function answersOver(pool: pg.Pool): Answers {
   return {
     json: () => ({ hello: 'world', numbers: [1, 2, 3] }),
@@ -38,7 +44,8 @@ const FRAMEWORKS: Readonly<Record<AppSetup['framework'], (setup: AppSetup) => { 
     const { pool, routed } = poolFor(setup)
     const { json, read, write } = answersOver(pool)
     const app = new Hono()
-    if (routed !== undefined) app.use(forHono({ pool: routed, secret: setup.secret }))
+    if (routed !== undefined) app.use(forHono({ pool: routed, secret: setup.secret, token: TOKEN }))
+    if (setup.middleware === 'context') app.use(async (_, next) => context.run({}, next))
     app.get('/json', (context) => context.json(json()))
     app.get('/note', async (context) => context.json(await read()))
     app.post('/note', async (context) => context.json(await write()))
@@ -49,7 +56,8 @@ const FRAMEWORKS: Readonly<Record<AppSetup['framework'], (setup: AppSetup) => { 
     const { pool, routed } = poolFor(setup)
     const { json, read, write } = answersOver(pool)
     const app = express()
-    if (routed !== undefined) app.use(forExpress({ pool: routed, secret: setup.secret }))
+    if (routed !== undefined) app.use(forExpress({ pool: routed, secret: setup.secret, token: TOKEN }))
+    if (setup.middleware === 'context') app.use((_request, _response, next) => context.run({}, next))
     app.get('/json', (_, response) => void response.json(json()))
     app.get('/note', async (_, response) => void response.json(await read()))
     app.post('/note', async (_, response) => void response.json(await write()))
@@ -59,7 +67,8 @@ const FRAMEWORKS: Readonly<Record<AppSetup['framework'], (setup: AppSetup) => { 
     const { pool, routed } = poolFor(setup)
     const { json, read, write } = answersOver(pool)
     const app = new Koa()
-    if (routed !== undefined) app.use(forKoa({ pool: routed, secret: setup.secret }))
+    if (routed !== undefined) app.use(forKoa({ pool: routed, secret: setup.secret, token: TOKEN }))
+    if (setup.middleware === 'context') app.use((_, next) => context.run({}, next))
     app.use(async (context) => {
       if (context.path === '/json') context.body = json()
       else context.body = await (context.method === 'POST' ? write() : read())
@@ -71,7 +80,7 @@ const FRAMEWORKS: Readonly<Record<AppSetup['framework'], (setup: AppSetup) => { 
 
 function poolFor(setup: AppSetup): { readonly pool: pg.Pool; readonly routed: RoutedPool | undefined } {
   const common: pg.PoolConfig = { max: 10, idleTimeoutMillis: 0 }
-  if (!setup.isRouted) {
+  if (setup.middleware !== 'headwater') {
     return { pool: new pg.Pool({ ...common, connectionString: setup.replicaUrl }), routed: undefined }
   }
   const routed = new RoutedPool({

@@ -7,13 +7,18 @@ import { HttpLoad, type WireRequest } from './http-load.ts'
 import { measureRequestLife } from './request-life.ts'
 
 const CONNECTIONS = 32
-/** V8 has compiled all of it after some 30,000 requests; an app that runs for a day has long been there. */
-const QUICK = { pairs: 8, requests: 1_000, warmUp: 30_000 }
-const FULL = { pairs: 40, requests: 1_500, warmUp: 40_000 }
+/** V8 has compiled nearly all of it after that many requests, of all cases; an app that runs for a day has long been there. Blocks are short, so that others disturb both of a pair alike. */
+const QUICK = { pairs: 16, requests: 500, warmUp: 10_000 }
+const FULL = { pairs: 60, requests: 500, warmUp: 20_000 }
 
 const SCHEMA = 'create table note (id int primary key generated always as identity, body text not null)'
 const SECRET = 'a secret that is only for measuring'
 const FRAMEWORKS = ['hono', 'express', 'koa'] as const
+
+const LEAST: Case = {
+  name: 'plain JSON, an async context alone',
+  request: { method: 'GET', path: '/json', status: 200 },
+}
 
 const PLAIN_AT_LEAST = { hono: 0.8, express: 0.85, koa: 0.85 } as const
 const READ_AT_LEAST = 0.97
@@ -37,9 +42,15 @@ export async function measureHttp(isQuick: boolean): Promise<readonly Section[]>
   await cluster.waitUntilCaughtUp()
   const sections: Section[] = []
   for (const framework of FRAMEWORKS) {
-    await using bare = await pinned.onFirst(() => AppProcess.start(setupOf(cluster, { framework, isRouted: false })))
-    await using routed = await pinned.onFirst(() => AppProcess.start(setupOf(cluster, { framework })))
+    const start = (middleware: AppSetup['middleware']): Promise<AppProcess> =>
+      pinned.onFirst(() => AppProcess.start(setupOf(cluster, { framework, middleware })))
+    await using bare = await start('none')
+    await using routed = await start('headwater')
     const figures: Figure[] = []
+    {
+      await using least = await start('context')
+      figures.push(...(await compare(bare, least, LEAST, effort)))
+    }
     for (const one of casesOf(framework, cookie)) figures.push(...(await compare(bare, routed, one, effort)))
     figures.push(await measureEarlyReplays(routed, effort))
     for (const [name, app] of [
@@ -160,7 +171,7 @@ function setupOf(cluster: Cluster, setup: Pick<AppSetup, 'framework'> & Partial<
   const [replica] = cluster.replicas
   if (replica === undefined) throw new Error('[bench] the cluster has no replica')
   return {
-    isRouted: true,
+    middleware: 'headwater',
     region: 'nrt',
     primaryUrl: cluster.primary.url,
     replicaUrl: replica.url,

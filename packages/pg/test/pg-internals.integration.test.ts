@@ -70,6 +70,7 @@ const QUERY: Readonly<Record<keyof QueryInternals, string>> = {
   // pg reads it when the query is sent; its constructor does not copy it.
   query_timeout: 'undefined',
   portal: 'string',
+  callback: 'function',
   _rowMode: 'string',
   _result: 'object',
   _results: 'object',

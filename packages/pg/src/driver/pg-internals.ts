@@ -124,6 +124,7 @@ export interface QueryInternals {
   query_timeout: unknown
   portal: unknown
   _rowMode: unknown
+  callback: Settle | undefined
   _result: ResultInternals
   _results: unknown
   /** The error for which the rest of its answer is passed over; it is told at the answer's end. */

@@ -81,6 +81,24 @@ export class SentQuery extends PgQuery {
     })
   }
 
+  override handleReadyForQuery(connection: unknown): void {
+    super.handleReadyForQuery(connection)
+    this.#letGo()
+  }
+
+  override handleError(error: unknown, connection: unknown): void {
+    super.handleError(error, connection)
+    this.#letGo()
+  }
+
+  /**
+   * V8 keeps an instance with a function of its own in a field until the old ones are collected, as pg's query is: with all that its
+   * callback leads to, which is the whole request.
+   */
+  #letGo(): void {
+    this.callback = ENDED
+  }
+
   override prepare(connection: pg.Connection): void {
     const { before } = this
     if (before !== undefined) connection.stream.write(before)
@@ -106,6 +124,8 @@ export class SentQuery extends PgQuery {
     }
   }
 }
+
+const ENDED: Settle = () => {}
 
 /** The protocol counts them in 16 bits. */
 const MOST_VALUES = 65_535

@@ -105,7 +105,11 @@ export interface QueryTrace {
 export class RoutedQuery {
   readonly call: QueryCall
   readonly frame: Frame | undefined
-  readonly settle: Settle
+  /**
+   * In an object of its own: what holds a function of its own request in a field is kept by V8 until the old ones are collected, and the
+   * whole request with it.
+   */
+  readonly #settle: { readonly call: Settle }
   readonly statement: Statement
   readonly holder: Holder
   /** The number of the catalog that the verdict comes from, 0 for none. */
@@ -149,7 +153,7 @@ export class RoutedQuery {
   ) {
     this.call = call
     this.frame = frame
-    this.settle = settle
+    this.#settle = { call: settle }
     this.statement = statement
     this.holder = holder
     this.judgedBy = judgedBy
@@ -227,7 +231,7 @@ export class RoutedQuery {
     this.#sees?.place()
     this.#awaitedIn?.answered()
     this.#places?.place()
-    this.settle(error, result)
+    this.#settle.call(error, result)
   }
 
   /** Ends it in a later turn of the event loop, so that its caller sees the same order whatever the answer. */

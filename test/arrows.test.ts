@@ -46,14 +46,13 @@ const ROOMS: Readonly<Record<string, Floors>> = {
     'pool',
   ],
   'http/src': [
-    ['request', 'replay', 'own-error.ts', 'wildcard.ts'],
+    ['request', 'replay', 'own-error.ts', 'routes'],
     ['forward', 'response'],
     'token',
     'options.ts',
     ['health', 'life'],
     'adapter.ts',
-    ['hono-errors.ts', 'hono-facts.ts', 'plain-response.ts', 'express-routes.ts', 'koa-routes.ts'],
-    'hono-head.ts',
+    'hono',
     ['hono.ts', 'express.ts', 'koa.ts', 'testing'],
   ],
 }

@@ -31,6 +31,7 @@ export async function measureFreshness(isQuick: boolean): Promise<readonly Secti
   await cluster.primary.query('create view server as select pg_is_in_recovery() as is_standby')
   await cluster.primary.query("insert into note (body) values ('first')")
   const pool = new RoutedPool({
+    logger: false,
     max: 10,
     idleTimeoutMillis: 0,
     region: 'ams',

@@ -95,7 +95,7 @@ function openPools(cluster: Cluster, lanes: boolean): { readonly bare: pg.Pool; 
   const replicas = [{ region: 'ams', connectionString: replica.url }]
   return {
     bare: new pg.Pool({ max: 10, idleTimeoutMillis: 0, connectionString: replica.url }),
-    routed: new RoutedPool({ max: 10, idleTimeoutMillis: 0, region: 'ams', primary, replicas, lanes }),
+    routed: new RoutedPool({ max: 10, idleTimeoutMillis: 0, region: 'ams', logger: false, primary, replicas, lanes }),
   }
 }
 

@@ -85,6 +85,7 @@ function openPools(cluster: Cluster): OrmPools {
   })
   return {
     routed: new RoutedPool({
+      logger: false,
       ...common,
       application_name: NAMES.routed,
       region: 'ams',

@@ -93,7 +93,7 @@ function setupsOn(cluster: Cluster, version: string): readonly Setup[] {
       unit: '× pg',
       open: () => ({
         bare: new pg.Pool({ ...common, connectionString: cluster.primary.url }),
-        routed: new RoutedPool({ ...common, region: 'ams', primary, replicas: [] }),
+        routed: new RoutedPool({ ...common, region: 'ams', logger: false, primary, replicas: [] }),
       }),
       workloads: WORKLOADS,
     },
@@ -102,7 +102,7 @@ function setupsOn(cluster: Cluster, version: string): readonly Setup[] {
       unit: '× pg',
       open: () => ({
         bare: new pg.Pool({ ...common, connectionString: replica.url }),
-        routed: new RoutedPool({ ...common, region: 'ams', primary, replicas }),
+        routed: new RoutedPool({ ...common, region: 'ams', logger: false, primary, replicas }),
       }),
       workloads: WORKLOADS.filter(({ doesWrite }) => !doesWrite),
     },

@@ -57,6 +57,7 @@ function poolsThrough(pooler: PgBouncer, mode: Mode) {
   return {
     bare: new pg.Pool({ ...common, connectionString: pooler.url('replica') }),
     routed: new RoutedPool({
+      logger: false,
       ...common,
       region: 'ams',
       pooler: mode,

@@ -84,6 +84,7 @@ function poolFor(setup: AppSetup): { readonly pool: pg.Pool; readonly routed: Ro
     return { pool: new pg.Pool({ ...common, connectionString: setup.replicaUrl }), routed: undefined }
   }
   const routed = new RoutedPool({
+    logger: false,
     ...common,
     region: setup.region,
     primary: { region: 'ams', connectionString: setup.primaryUrl },

@@ -9,7 +9,7 @@ import {
   openNodeRequest,
   unwrapOwnError,
 } from './adapter.ts'
-import { expressPatternOf } from './express-routes.ts'
+import { expressPatternOf } from './routes/express-routes.ts'
 
 export type { HealthOptions } from './health/health-options.ts'
 export type { HeadwaterOptions } from './options.ts'

@@ -10,9 +10,9 @@ import {
   sendForwarded,
   unwrapOwnError,
 } from './adapter.ts'
-import { responseTo, teachErrorsToAnswer } from './hono-errors.ts'
-import { factsOf } from './hono-facts.ts'
-import { HonoHead } from './hono-head.ts'
+import { responseTo, teachErrorsToAnswer } from './hono/hono-errors.ts'
+import { factsOf } from './hono/hono-facts.ts'
+import { HonoHead } from './hono/hono-head.ts'
 
 export type { HealthOptions } from './health/health-options.ts'
 export type { HeadwaterOptions } from './options.ts'

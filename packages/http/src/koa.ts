@@ -9,7 +9,7 @@ import {
   type HealthOptions,
   openNodeRequest,
 } from './adapter.ts'
-import { koaPatternOf } from './koa-routes.ts'
+import { koaPatternOf } from './routes/koa-routes.ts'
 
 export type { HealthOptions } from './health/health-options.ts'
 export type { HeadwaterOptions } from './options.ts'

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Context } from 'hono'
-import { headerIn, type RequestFacts } from './adapter.ts'
-import { isWildcard } from './wildcard.ts'
+import { headerIn, type RequestFacts } from '../adapter.ts'
+import { isWildcard } from '../routes/wildcard.ts'
 
 /** The facts of a request to Hono. `incoming`: Node's own request, where there is one; it knows the headers without parsing them again. */
 export function factsOf(context: Context, incoming: IncomingMessage | undefined): RequestFacts {

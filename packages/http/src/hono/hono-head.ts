@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { ResponseHead } from './adapter.ts'
+import type { ResponseHead } from '../adapter.ts'
 import { type PlainHeaders, plainResponseOf } from './plain-response.ts'
 
 /** The head of the response that a Hono handler has made. */

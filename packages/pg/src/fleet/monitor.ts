@@ -255,6 +255,7 @@ export class Monitor {
   /** Before its time is up for good, reads go elsewhere: the next one would hang there. */
   #suspect(node: PoolNode): void {
     node.health.isSuspect = true
+    node.health.hasAnsweredQuery = false
   }
 
   #failed(node: PoolNode, failure: Failure, cause: unknown): void {
@@ -273,7 +274,10 @@ export class Monitor {
     this.#fleet.report(node, 'silent')
     node.learn({ kind: 'failed', error })
     // A pooler refuses new clients, and lets those wait that it has.
-    if (failure === 'silent' || !isDirect(node.traits)) node.cut(error)
+    if (failure !== 'silent' && isDirect(node.traits)) return
+    // Where queries were answered all the while, some connections are dead, and not the server: what is under way on others may end.
+    const isServerAlive = failure === 'silent' && node.health.hasAnsweredQuery
+    node.cut(error, isServerAlive ? this.#patienceMillis / 2 : 0)
   }
 
   /** Whoever waits for a session there gets this error: to them it must be a server that cannot be reached (X9). */

@@ -37,6 +37,8 @@ export class NodeHealth {
   readonly #subject: HealthSubject
   /** Whether the monitor's question has been open for too long: new reads go elsewhere. */
   isSuspect = false
+  /** Whether a query was answered since this was last set to `false`. */
+  hasAnsweredQuery = false
   #health: Health = HEALTHY
   /** When the monitor last had an answer, and when a session was last refused, by a monotonic clock in ms. */
   #answeredAt = Number.NEGATIVE_INFINITY
@@ -95,6 +97,7 @@ export class NodeHealth {
 
   /** A query was answered: behind a pooler that is the first sign of its server. */
   gaveAnswer(): void {
+    this.hasAnsweredQuery = true
     if (this.isFailing || this.#isReachable !== true) this.learn({ kind: 'answered' })
   }
 

@@ -67,6 +67,8 @@ export class PoolNode {
   capacity: { readonly allowed: number; readonly instances: number } | undefined
   /** Whether its commits wait for standbys, as it said when it was asked: then others may show them before it does. */
   waitsForStandbys = false
+  /** Closes what a cut has left to end by itself; `undefined` when nothing is left. */
+  #closeLeft: (() => void) | undefined
   /** Whether it was ended with its fleet. */
   hasEnded = false
   readonly #pools: NodePools
@@ -165,10 +167,13 @@ export class PoolNode {
     this.cut(new Error(`[headwater] ${this.name} is not a server of this pool's timeline any more`))
   }
 
-  /** Closes all its connections at once: what hangs on them rejects (X2), and callers that wait for one go elsewhere. */
-  cut(error: unknown): void {
-    this.#leave(error, true)
-    this.direct?.cut(error)
+  /**
+   * Closes all its connections: what hangs on them rejects (X2), and callers that wait for one go elsewhere. What is under way may end for
+   * `graceMillis` more.
+   */
+  cut(error: unknown, graceMillis = 0): void {
+    this.#leave(error, true, graceMillis)
+    this.direct?.cut(error, graceMillis)
   }
 
   /** Closes at once those of its connections that lead to another server than the one that is wanted. */
@@ -191,13 +196,27 @@ export class PoolNode {
     }
   }
 
-  #leave(error: unknown, isCut: boolean): void {
+  #leave(error: unknown, isCut: boolean, graceMillis = 0): void {
+    // What it is now allows no more of what it was.
+    this.#closeLeft?.()
     if (this.hasEnded) return
     this.statements?.doubt(mayKeepStatements(this.traits))
     const clients = isCut ? clientsOf(this.pool) : []
     const waiting = this.#replacePool()
-    for (const client of clients) client.connection.stream.destroy()
+    if (graceMillis === 0) for (const client of clients) client.connection.stream.destroy()
+    else this.#closeLater(clients, graceMillis)
     for (const caller of waiting) caller.failed(error)
+  }
+
+  #closeLater(clients: ReturnType<typeof clientsOf>, millis: number): void {
+    const close = (): void => {
+      clearTimeout(timer)
+      this.#closeLeft = undefined
+      for (const client of clients) client.connection.stream.destroy()
+    }
+    // Sockets that are open keep the process alive by themselves.
+    const timer = setTimeout(close, millis).unref()
+    this.#closeLeft = close
   }
 
   /** Gives out another pool from now on. Returns who has waited for a session of the old one. */

@@ -16,6 +16,17 @@ afterAll(() => world[Symbol.asyncDispose]())
 
 const replica = (index: number) => world.replica(index)
 
+const opened: RoutedPool[] = []
+/** A pool that ends with its test: what it hears later of the servers is no other test's. */
+function open(...options: Parameters<World['pool']>): RoutedPool {
+  const pool = world.pool(...options)
+  opened.push(pool)
+  return pool
+}
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((pool) => (pool.ending ? undefined : pool.end())))
+})
+
 describe('X1: replica sessions are read-only', () => {
   it.each([
     ['a plain connection string', (url: string) => ({ connectionString: url })],
@@ -25,7 +36,7 @@ describe('X1: replica sessions are read-only', () => {
     ],
     ['options in the configuration', (url: string) => ({ connectionString: url, options: '-c work_mem=8MB' })],
   ])('with %s', async (_name, configure) => {
-    const pool = world.pool('nrt', {
+    const pool = open('nrt', {
       replicas: [{ region: 'nrt', ...configure(replica(0).url) }],
       functions: { session: 'read' },
     })
@@ -34,7 +45,7 @@ describe('X1: replica sessions are read-only', () => {
   })
 
   it('a "replica" that is the primary (wrong URL, promotion) takes no write', async () => {
-    const pool = world.pool('nrt', { replicas: [{ region: 'nrt', connectionString: world.cluster.primary.url }] })
+    const pool = open('nrt', { replicas: [{ region: 'nrt', connectionString: world.cluster.primary.url }] })
     const error = await inRequest(pool, () => pool.query("select write_note('X1')")).catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(ReplayToPrimary)
     expect(await world.notes('X1')).toBe(0)
@@ -47,13 +58,13 @@ describe('faults', () => {
   })
 
   it('X2: a replica that cannot be reached is left alone, and the read goes to the next one', async () => {
-    const pool = world.pool('nrt')
+    const pool = open('nrt')
     await replica(0).stop('immediate')
     for (let n = 0; n < 4; n += 1) expect((await pool.query(WHO)).rows).toEqual([{ who: 'nrt-2' }])
   })
 
   it('X3: many connections that fail at once are one failure, and its pause is short', async () => {
-    const pool = world.pool('nrt', { max: 20, replicas: [{ region: 'nrt', connectionString: replica(0).url }] })
+    const pool = open('nrt', { max: 20, replicas: [{ region: 'nrt', connectionString: replica(0).url }] })
     const changes: string[] = []
     const hear = (event: unknown) => {
       const { node, change } = event as NodeEvent
@@ -75,7 +86,7 @@ describe('faults', () => {
   })
 
   it('X2: a read whose replica dies under it is answered elsewhere', async () => {
-    const pool = world.pool('ams', { replicas: [{ region: 'ams', connectionString: replica(0).url }] })
+    const pool = open('ams', { replicas: [{ region: 'ams', connectionString: replica(0).url }] })
     const slow = pool.query('select who, pg_sleep(1) from server')
     await expect.poll(() => pool.totalCount).toBe(1)
     await new Promise((resolve) => setTimeout(resolve, 100))
@@ -84,7 +95,7 @@ describe('faults', () => {
   })
 
   it('X2: sequelize#7179, graph-node#4327, PostgREST#3673, spicedb#2233: a read that recovery cancels is answered elsewhere', async () => {
-    const pool = world.pool('ams', { replicas: [{ region: 'ams', connectionString: replica(0).url }] })
+    const pool = open('ams', { replicas: [{ region: 'ams', connectionString: replica(0).url }] })
     await replica(0).query('alter system set max_standby_streaming_delay = 0')
     await replica(0).query('select pg_reload_conf()')
     try {
@@ -108,8 +119,8 @@ describe('faults', () => {
     const listen = (event: unknown) => events.push((event as NodeEvent).change)
     diagnostics.node.subscribe(listen)
     const only = [{ connectionString: replica(0).url }]
-    const home = world.pool('ams', { replicas: only })
-    const away = world.pool('nrt', { replicas: only })
+    const home = open('ams', { replicas: only })
+    const away = open('nrt', { replicas: only })
     await replica(0).stop('immediate')
     expect((await home.query(WHO)).rows).toEqual([{ who: 'primary' }])
     const error = await inRequest(away, () => away.query(WHO)).catch((reason: unknown) => reason)
@@ -122,7 +133,7 @@ describe('faults', () => {
 
   it('an unreachable primary is a typed error at once, and reads go on', async () => {
     const closed = 'postgres://postgres@127.0.0.1:1/postgres'
-    const pool = world.pool('ams', { primary: { region: 'ams', connectionString: closed }, promotionWaitMillis: 0 })
+    const pool = open('ams', { primary: { region: 'ams', connectionString: closed }, promotionWaitMillis: 0 })
     const started = performance.now()
     const error = await pool.query("insert into note (body) values ('x')").catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(PrimaryUnavailable)
@@ -142,14 +153,14 @@ describe('faults', () => {
 
   it('a refused login is the database’s own error, and the password appears nowhere', async () => {
     const connectionString = world.cluster.primary.url.replace('postgres@', 'nobody_known:s3cret@')
-    const pool = world.pool('ams', { primary: { region: 'ams', connectionString, password: 's3cret' } })
+    const pool = open('ams', { primary: { region: 'ams', connectionString, password: 's3cret' } })
     const error = await pool.query("insert into note (body) values ('x')").catch((reason: unknown) => reason)
     expect(error).toMatchObject({ severity: 'FATAL', code: '28000' })
     expect(JSON.stringify({ ...(error as object), message: (error as Error).message })).not.toContain('s3cret')
   })
 
   it('a checked-out client that loses its connection does not end the process', async () => {
-    const pool = world.pool('ams')
+    const pool = open('ams')
     const client = await pool.connect()
     await client.query("set app.x = '1'")
     const { rows } = await client.query('select pg_backend_pid() as pid')
@@ -167,7 +178,7 @@ describe('faults', () => {
   })
 
   it('a query that times out on the client’s side takes its connection with it', async () => {
-    const pool = world.pool('ams', { query_timeout: 100 })
+    const pool = open('ams', { query_timeout: 100 })
     await expect(pool.query('select pg_sleep(1)')).rejects.toThrow('Query read timeout')
     const client = await pool.connect()
     await expect(client.query('select pg_sleep(1)')).rejects.toThrow('Query read timeout')
@@ -178,7 +189,7 @@ describe('faults', () => {
 
   it('released in the middle of a cursor, the connection is not handed on', async () => {
     const { default: Cursor } = await import('pg-cursor')
-    const pool = world.pool('ams', { max: 1 })
+    const pool = open('ams', { max: 1 })
     const client = await pool.connect()
     const cursor = client.query(new Cursor('select * from generate_series(1, 100)'))
     await cursor.read(1)

@@ -182,10 +182,10 @@ describe('X6: a COMMIT whose answer was lost', () => {
     await client.query('begin')
     await client.query('insert into item values (1)')
     await client.query('commit and chain')
-    const blocked = client.query('select pg_sleep(30)')
+    const blocked = errorOf(client.query('select pg_sleep(30)'))
     const end = "select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(30)'"
     await expect.poll(async () => (await world.admin.query(end)).rowCount, { interval: 20 }).toBe(1)
-    expect(await errorOf(blocked)).toMatchObject({ code: 'HEADWATER_CONNECTION_LOST', retryable: false })
+    expect(await blocked).toMatchObject({ code: 'HEADWATER_CONNECTION_LOST', retryable: false })
     client.release()
     expect(await items()).toEqual([1])
   })

@@ -196,8 +196,10 @@ describe('X11: a lease that lost its session', () => {
     const pool = open()
     const client = await pool.connect()
     for (let n = 0; n < 3; n += 1) {
-      expect((await client.query(WHO)).rows).toEqual([{ who: 'nrt' }])
-      await terminate(pool, 'replica')
+      const [row] = (await client.query(WHO)).rows
+      // From the second one on a read may meet a connection whose end has not arrived here yet: it is answered elsewhere (X2).
+      expect(row).toEqual({ who: n === 0 ? 'nrt' : expect.stringMatching(/^(?:nrt|primary)$/) })
+      await terminate(pool, row?.who === 'nrt' ? 'replica' : 'primary')
     }
     await client.query('begin')
     await client.query('insert into item values (1)')

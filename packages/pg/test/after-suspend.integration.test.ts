@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 /** Long enough for a watch that hangs to be given up, and made anew. */
 const AFTERWARDS_MILLIS = 3_500
 
-test('fly E7: after a suspend that no connection outlives no query fails, and none hangs', async () => {
+test('X3, fly E7: after a suspend that no connection outlives no query fails, and none hangs', async () => {
   await using world = await World.start({ replicas: ['nrt'] })
   const wires = [await world.cluster.wire(world.cluster.primary), await world.cluster.wire(world.replica(0))] as const
   const [primary, replica] = wires

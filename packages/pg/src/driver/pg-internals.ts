@@ -103,9 +103,9 @@ export function submittableInternalsOf(submittable: pg.Submittable): Submittable
 export interface ResultInternals {
   fields?: readonly object[]
   _parsers?: readonly unknown[] | undefined
-  /** The parsers of this query or of its client; without any, pg's own. */
   /** What the server said that it has done; none before it has. */
   readonly command?: unknown
+  /** The parsers of this query or of its client; without any, pg's own. */
   readonly _types?: Pick<typeof pg.types, 'getTypeParser'> | undefined
   /** What each row begins with. */
   _prebuiltEmptyResultObject?: object | null
